@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * lopt.h - inference core for learned and hand-designed optimizers.
+ *
+ * An optimizer turns (theta, gradient, state) into a change of parameters. A learned one is a small
+ * network whose weights, theta, were meta-trained; a hand-designed one (SGD, Adam, ...) has no theta.
+ * Both are the same type here, so a training loop is written once:
+ *
+ *     lopt_error err;
+ *     lopt_setting settings[] = {{"hidden_size", "32"}};
+ *     lopt_optimizer *opt = lopt_create("small-fc", settings, 1, &err);
+ *     lopt_set_theta(opt, theta);                              weights, lopt_n_theta(opt) floats
+ *     lopt_tensor tensors[] = {lopt_tensor_make("w", 2, (int64_t[]){64, 32}), ...};
+ *     lopt_state *state = lopt_state_create(opt, tensors, n_tensors, &err);
+ *     lopt_state_reset(opt, state, num_steps);
+ *     for (...) lopt_step(opt, state, params, grads, loss, NULL);
+ *     lopt_state_destroy(state);
+ *     lopt_destroy(opt);
+ *
+ * Shapes   float32, row-major. The tensors of one model lie back to back in one buffer `params`, in the
+ *          order given to lopt_state_create; `grads` is laid out alike. P = sum of their sizes.
+ * Owner    what *_create returns, *_destroy frees (NULL is fine). Everything else is borrowed for the
+ *          call, except that names and shapes of tensors are copied.
+ * Threads  an optimizer is read-only between lopt_set_theta calls and may be shared by threads; a state
+ *          belongs to one thread at a time.
+ * Errors   functions that can fail return NULL or a status other than LOPT_OK and write one sentence to
+ *          *err (err may be NULL). lopt_step never allocates, never fails.
+ * Bits     the same inputs give the same bits for one kernel table (lopt_kernels_name) and one build;
+ *          kernel tables agree with the reference within 1e-5 of the largest update of a tensor.
+ * Never    prints, exits, opens files, reads the clock, keeps globals besides the kernel choice.
+ *
+ * Formulas and sources are documented in src/optimizers/, one file a kind. */
+#ifndef LOPT_H
+#define LOPT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LOPT_MAX_RANK 4
+
+/* ---- errors ------------------------------------------------------------------------------------- */
+
+#define LOPT_STATUS_MAP(X)                                                                           \
+    X(OK, "success")                                                                                 \
+    X(EARG, "bad argument")                                                                          \
+    X(ESHAPE, "shapes do not match")                                                                 \
+    X(ENOMEM, "out of memory")                                                                       \
+    X(EUNKNOWN, "unknown name")
+
+typedef enum lopt_status {
+#define X(code, text) LOPT_##code,
+    LOPT_STATUS_MAP(X)
+#undef X
+} lopt_status;
+
+typedef struct lopt_error {
+    lopt_status status;
+    char text[512]; /* one sentence, no newline */
+} lopt_error;
+
+const char *lopt_status_text(lopt_status status); /* never NULL, static storage */
+
+/* ---- tensors ------------------------------------------------------------------------------------ */
+
+/* What a tensor is used for, where an optimizer treats it differently (Celo2's and Muon's rule). */
+typedef enum lopt_role { LOPT_ROLE_WEIGHT, LOPT_ROLE_EMBEDDING } lopt_role;
+
+typedef struct lopt_tensor {
+    char name[64];
+    int32_t rank; /* 0..LOPT_MAX_RANK; rank 0 is one number */
+    int64_t dim[LOPT_MAX_RANK];
+    float lr_scale;     /* multiplies this tensor's learning rate (muP multipliers, groups); 1 */
+    float weight_decay; /* this tensor's weight decay; negative: the optimizer's own; -1 */
+    lopt_role role;
+} lopt_tensor;
+
+lopt_tensor lopt_tensor_make(const char *name, int rank, const int64_t *dim);
+int64_t lopt_tensor_size(const lopt_tensor *t); /* number of elements, 1 for rank 0 */
+
+/* ---- what exists -------------------------------------------------------------------------------- */
+
+/* A preset is a kind of optimizer with published hyperparameters: "small-fc", "elo", "adam". */
+typedef struct lopt_preset_info {
+    const char *name;
+    const char *kind;    /* the file in src/optimizers/ */
+    const char *summary; /* half a line */
+    const char *source;  /* paper or code, year */
+    int learned;         /* has a theta to meta-train */
+} lopt_preset_info;
+
+size_t lopt_n_presets(void);
+const lopt_preset_info *lopt_preset(size_t i); /* NULL past the last */
+
+/* One hyperparameter of a kind, for help texts and configuration checks. */
+typedef struct lopt_hyper_info {
+    const char *name;
+    const char *type;    /* "integer", "number", "boolean", "choice" */
+    int count;           /* 1, or the length of a list */
+    double min, max;     /* inclusive */
+    const char *choices; /* "a|b|c" for a choice, else NULL */
+    const char *help;
+} lopt_hyper_info;
+
+/* Hyperparameters of a preset, i = 0, 1, ...; 0 past the last or if the preset is unknown. */
+int lopt_hyper(const char *preset, size_t i, lopt_hyper_info *out);
+
+/* ---- optimizers --------------------------------------------------------------------------------- */
+
+typedef struct lopt_optimizer lopt_optimizer;
+
+/* A hyperparameter as text: {"step_mult", "0.01"}, {"momentum_decays", "[0.9, 0.99, 0.999]"}. */
+typedef struct lopt_setting {
+    const char *name, *value;
+} lopt_setting;
+
+/* Creates an optimizer from a preset and settings that override it. theta is all zero until
+ * lopt_init_theta / lopt_set_theta. NULL and a sentence naming the setting, what was found and what is
+ * allowed, if a name or value is wrong. */
+lopt_optimizer *lopt_create(const char *preset, const lopt_setting *settings, size_t n_settings,
+                            lopt_error *err);
+lopt_optimizer *lopt_clone(const lopt_optimizer *opt); /* same settings and theta; NULL: out of memory */
+void lopt_destroy(lopt_optimizer *opt);
+
+const lopt_preset_info *lopt_info(const lopt_optimizer *opt);
+/* Current value of a hyperparameter as text that lopt_create accepts and that names the same float or
+ * double. Returns 0 and "" if there is no such name. */
+int lopt_get(const lopt_optimizer *opt, const char *name, char *text, size_t text_bytes);
+/* Current value (element i of a list, index of a choice); NaN if there is no such name. */
+double lopt_get_number(const lopt_optimizer *opt, const char *name, int i);
+
+/* ---- theta -------------------------------------------------------------------------------------- */
+
+/* theta is one flat vector cut into named blocks (row-major, weights stored (in, out)). */
+typedef struct lopt_block {
+    char name[48];
+    int32_t rank;
+    int64_t dim[LOPT_MAX_RANK];
+    size_t offset, size; /* in floats */
+} lopt_block;
+
+size_t lopt_n_theta(const lopt_optimizer *opt);
+size_t lopt_n_blocks(const lopt_optimizer *opt);
+const lopt_block *lopt_block_at(const lopt_optimizer *opt, size_t i);
+const lopt_block *lopt_block_find(const lopt_optimizer *opt, const char *name); /* NULL if absent */
+
+/* Draws theta[n_theta] from the published initial distribution; a pure function of seed. Does not
+ * change the optimizer. */
+void lopt_init_theta(const lopt_optimizer *opt, uint64_t seed, float *theta);
+void lopt_set_theta(lopt_optimizer *opt, const float *theta); /* copies and prepares; no allocation */
+const float *lopt_theta(const lopt_optimizer *opt);
+
+/* ---- state -------------------------------------------------------------------------------------- */
+
+typedef struct lopt_state lopt_state;
+
+lopt_state *lopt_state_create(const lopt_optimizer *opt, const lopt_tensor *tensors, size_t n_tensors,
+                              lopt_error *err);
+void lopt_state_destroy(lopt_state *state);
+
+/* Back to step 0. num_steps: planned length of training (used by optimizers that schedule, else
+ * ignored; 0 if unknown). Uses theta where it holds an initial state. */
+void lopt_state_reset(const lopt_optimizer *opt, lopt_state *state, int64_t num_steps);
+
+/* Everything remembered between steps, in one block, to copy, save or send. The content means the same
+ * to any state created by the same preset, settings and tensors. Borrowed. */
+void *lopt_state_data(lopt_state *state, size_t *n_bytes);
+int64_t lopt_state_step(const lopt_state *state); /* updates done since reset */
+
+/* One inner step: params[P] and state change in place. loss is the loss at params before the step (only
+ * some optimizers read it). updates: NULL, or [P] that receives what is added to params (before that
+ * addition rounds). */
+void lopt_step(const lopt_optimizer *opt, lopt_state *state, float *params, const float *grads,
+               float loss, float *updates);
+
+/* ---- kernels ------------------------------------------------------------------------------------ */
+
+/* The step of learned optimizers has a plain reference kernel and vectorised ones, chosen by instruction
+ * set at first use. Environment LOPT_KERNELS=reference|portable|avx2|avx512 overrides; an unusable name
+ * falls back to the best and lopt_kernels_use reports it. */
+const char *lopt_kernels_name(void);
+lopt_status lopt_kernels_use(const char *name, lopt_error *err); /* NULL: best here; not thread-safe */
+
+const char *lopt_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * random.h - addressed random numbers: PCG (O'Neill 2014, pcg64) behind a C interface.
+ *
+ * Numbers are addressed, not drawn in turn: a stream is a pure function of an address, so any process can
+ * regenerate any number, and results do not depend on how work is spread.
+ *
+ *     random_stream r;
+ *     random_open(&r, (random_address){seed, RANDOM_NOISE, particle, draw, 0});
+ *     random_normals(&r, n, eps);
+ *
+ * The address is hashed into PCG's 128-bit state and 127-bit stream number, so that neighbouring
+ * addresses give unrelated streams. random_advance skips n 64-bit outputs in O(log n).
+ * Normals are Box-Muller in double, rounded to float: number i depends on outputs i and i+1 (pairs), so
+ * a slice [a, b) with even a is had by random_advance(r, a). */
+#ifndef RANDOM_H
+#define RANDOM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What a number is used for. Values are part of "same seed, same bits": append, never renumber. */
+typedef enum random_purpose {
+    RANDOM_THETA = 1,  /* initial theta: block */
+    RANDOM_NOISE,      /* perturbation: particle, draw */
+    RANDOM_TASK,       /* which task, its sampled parameters: particle, trajectory */
+    RANDOM_INIT,       /* initial inner parameters: particle, trajectory */
+    RANDOM_LENGTH,     /* planned length: particle, trajectory */
+    RANDOM_OFFSET,     /* initial inner step: particle */
+    RANDOM_BATCH,      /* minibatch: particle, trajectory, inner step */
+    RANDOM_META_BATCH, /* batch of another split for the meta-loss: particle, trajectory, inner step */
+    RANDOM_SPLIT,      /* permutation that splits a data set */
+    RANDOM_EVAL,       /* evaluation: task, seed, ... */
+    RANDOM_TEST
+} random_purpose;
+
+typedef struct random_address {
+    uint64_t seed;
+    random_purpose purpose;
+    uint64_t a, b, c;
+} random_address;
+
+typedef struct random_stream {
+    uint64_t word[4];
+} random_stream;
+
+void random_open(random_stream *r, random_address address);
+void random_seed(random_stream *r, uint64_t seed, uint64_t stream); /* pcg64(seed, stream), for tests */
+uint64_t random_u64(random_stream *r);
+uint32_t random_u32(random_stream *r);           /* high half of one output */
+uint64_t random_below(random_stream *r, uint64_t n); /* uniform in 0..n-1, unbiased; n >= 1 */
+double random_uniform(random_stream *r);         /* [0, 1), 53 bits */
+double random_normal(random_stream *r);          /* two outputs a number */
+void random_normals(random_stream *r, size_t n, float *out);
+/* Standard normal truncated to [-2, 2] by rejection (spec 1.8, TN), times scale. */
+void random_truncated_normals(random_stream *r, float scale, size_t n, float *out);
+void random_advance(random_stream *r, uint64_t n);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * task.h - what a learned optimizer is trained on: a model, its data and its loss.
+ *
+ * A task has a fixed structure (tensors, sizes, data set) and, where it is a family, a few sampled numbers
+ * `tau` that say which member this is (centre of a quadratic, scales of a reparametrisation). One inner
+ * training, as every caller does it:
+ *
+ *     task *t = task_create(&spec, &err);                       structure; may read a data set
+ *     task_sample(t, &rng, tau);                                which member: tau[t->n_tau]
+ *     task_initial_params(t, tau, &rng, params);                params[t->n_params]
+ *     for each inner step:
+ *         task_draw_batch(t, tau, TASK_TRAIN, &rng, work);      batch into work; twins share it
+ *         loss = task_loss(t, tau, work, params, grads);        grads NULL: the loss alone
+ *         lopt_step(opt, state, params, grads, loss, NULL);
+ *     task_destroy(t);
+ *
+ * To add a task: write one file in tasks/models/ or tasks/families/ with a `task_kind` (the functions
+ * below) and add its line to tasks/registry.c; `metatrain list tasks` and the gradient test find it there.
+ * A wrapper (tasks/augment/) is a task that holds another task; wrappers compose.
+ *
+ * Shapes   as lopt.h: tensors back to back, row-major; weights (in, out).
+ * Work     scratch of t->work_bytes, 64-byte aligned, owned by the caller, one per thread. It carries the
+ *          drawn batch from task_draw_batch to task_loss; nothing else survives between calls.
+ * Random   every function takes a stream opened by the caller and is a pure function of it.
+ * Errors   task_create returns NULL and a sentence. The others cannot fail; a diverged model gives a
+ *          non-finite loss, which the caller handles (task_normalise maps it to the task's bound if any).
+ * real     float; the gradient tests compile this folder with -DTASK_REAL_DOUBLE. */
+#ifndef TASK_H
+#define TASK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lopt.h"
+#include "random/random.h"
+
+#ifdef TASK_REAL_DOUBLE
+typedef double real;
+#else
+typedef float real;
+#endif
+
+typedef enum task_split { TASK_TRAIN, TASK_INNER_VALID, TASK_OUTER_VALID, TASK_TEST, TASK_N_SPLITS } task_split;
+
+typedef enum task_activation { TASK_RELU, TASK_TANH, TASK_GELU } task_activation;
+typedef enum task_reparam { TASK_REPARAM_NONE, TASK_REPARAM_GLOBAL, TASK_REPARAM_TENSOR, TASK_REPARAM_PARAMETER } task_reparam;
+
+#define TASK_MAX_HIDDEN 8
+#define TASK_MAX_TENSORS 64
+
+/* What a configuration says of a task. task_spec_default fills it; a published name sets several fields.
+ * Fields a kind does not use are ignored by it. */
+typedef struct task_spec {
+    char task[64];    /* kind or published name: "image_mlp", "quadratic", "ImageMLP_FashionMnist8_Relu32" */
+    char dataset[64]; /* "fashion_mnist", "mnist" or a folder of MNIST-format files */
+    char data_path[1024]; /* folders searched before the system's, separated by ':'; "" for none */
+    int batch_size;
+    int image_size;   /* images are resized to image_size x image_size; 0: as they are */
+    int n_hidden, hidden[TASK_MAX_HIDDEN];
+    task_activation activation;
+    int dim;          /* quadratics */
+    double noise;     /* quadratics: standard deviation of the gradient noise (spec D.4, cov) */
+    task_reparam reparam;
+    double reparam_min, reparam_max; /* scale = exp(uniform(log min, log max)) */
+} task_spec;
+
+typedef struct task task;
+
+typedef struct task_kind {
+    const char *name, *summary, *source;
+    /* Fills t->tensors, n_tau, work_bytes, name, self (the kind's own memory); 0 and *err if it cannot. */
+    int (*create)(task *t, const task_spec *spec, lopt_error *err);
+    void (*destroy)(task *t);
+    void (*sample)(const task *t, random_stream *r, real *tau); /* NULL when n_tau = 0 */
+    void (*initial_params)(const task *t, const real *tau, random_stream *r, real *params);
+    void (*draw_batch)(const task *t, const real *tau, task_split split, random_stream *r, void *work);
+    real (*loss)(const task *t, const real *tau, void *work, const real *params, real *grads);
+    real (*normalise)(const task *t, real loss); /* bounded and finite where t->loss_bound is finite */
+    /* Share of the drawn batch classified right at params, in [0,1]; NULL where it means nothing. */
+    real (*accuracy)(const task *t, const real *tau, void *work, const real *params);
+} task_kind;
+
+struct task {
+    const task_kind *kind;
+    char name[128];
+    lopt_tensor tensors[TASK_MAX_TENSORS];
+    size_t n_tensors, n_params, n_tau, work_bytes;
+    double loss_bound;     /* upper bound of normalise; INFINITY if none */
+    double flops_per_step; /* of one loss and gradient, multiply-add = 2 */
+    void *self;
+};
+
+task_spec task_spec_default(void);
+/* Fills the fields that a published name fixes; 1 if spec->task is known. */
+int task_spec_resolve(task_spec *spec, lopt_error *err);
+task *task_create(const task_spec *spec, lopt_error *err);
+void task_destroy(task *t);
+
+void task_sample(const task *t, random_stream *r, real *tau);
+void task_initial_params(const task *t, const real *tau, random_stream *r, real *params);
+void task_draw_batch(const task *t, const real *tau, task_split split, random_stream *r, void *work);
+real task_loss(const task *t, const real *tau, void *work, const real *params, real *grads);
+real task_normalise(const task *t, real loss);
+int task_has_accuracy(const task *t);
+real task_accuracy(const task *t, const real *tau, void *work, const real *params);
+
+/* Kinds and published names, for `metatrain list tasks`; NULL past the last. */
+typedef struct task_info {
+    const char *name, *summary;
+} task_info;
+const task_info *task_known(size_t i);
+
+#endif
