@@ -49,7 +49,8 @@ extern "C" {
     X(EARG, "bad argument")                                                                          \
     X(ESHAPE, "shapes do not match")                                                                 \
     X(ENOMEM, "out of memory")                                                                       \
-    X(EUNKNOWN, "unknown name")
+    X(EUNKNOWN, "unknown name")                                                                     \
+    X(EIO, "a file or device failed")
 
 typedef enum lopt_status {
 #define X(code, text) LOPT_##code,
