@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * plot.h - curves as SVG through gnuplot.
+ *
+ * A picture is a by-product: where gnuplot is missing or fails, the functions return 0 and a sentence that
+ * the caller prints as a warning, and nothing else is lost. The file is written beside and
+ * renamed. The same numbers give the same bytes. */
+#ifndef MT_PLOT_H
+#define MT_PLOT_H
+
+#include <stddef.h>
+
+#include "lopt.h"
+
+/* One line of a chart; y may hold NaN, which leaves a gap. low and high: a band around it, or NULL. All
+ * arrays have n elements and are borrowed. */
+typedef struct mt_curve {
+    const char *label;
+    size_t n;
+    const double *x, *y, *low, *high;
+} mt_curve;
+
+typedef struct mt_chart {
+    const char *title, *x_label, *y_label;
+    size_t n_curves;
+    const mt_curve *curves;
+} mt_chart;
+
+/* Charts one below the other in one picture. */
+int mt_plot_charts(const mt_chart *charts, size_t n_charts, const char *svg_path, lopt_error *err);
+
+/* The meta-loss of metrics.jsonl against the outer step: faint points and a smoothed line. */
+int mt_plot_training(const char *metrics_path, const char *svg_path, lopt_error *err);
+
+#endif
