@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Tests are found, not listed. Each runs in the source folder (so "tests/golden/x.h5" and
+# "configs/quickstart.yaml" open) with the environment
+#   METATRAIN    path of the program          LIBLOPT_DIR  folder of liblopt.a and liblopt.so
+#   SOURCE_DIR   the clone                    SCRATCH      an empty folder of this test's own
+# A C test (Criterion) that leaks or overflows under a sanitizer fails even if its assertions pass:
+# LeakSanitizer reports after Criterion has sent its result.
+
+file(GLOB c_tests CONFIGURE_DEPENDS tests/test_*.c)
+file(GLOB shell_tests CONFIGURE_DEPENDS tests/test_*.sh)
+if(NOT c_tests AND NOT shell_tests)
+    message(FATAL_ERROR "no tests found in ${CMAKE_SOURCE_DIR}/tests")
+endif()
+
+set(sanitizer_findings "LeakSanitizer|AddressSanitizer|runtime error:")
+set(lsan_file ${CMAKE_SOURCE_DIR}/cmake/lsan.supp)
+
+function(declare_test name timeout)
+    set(scratch ${CMAKE_BINARY_DIR}/scratch/${name})
+    add_test(NAME ${name} COMMAND ${CMAKE_COMMAND} -E env
+        METATRAIN=${CMAKE_BINARY_DIR}/metatrain LIBLOPT_DIR=${CMAKE_BINARY_DIR}
+        SOURCE_DIR=${CMAKE_SOURCE_DIR} SCRATCH=${scratch}
+        LSAN_OPTIONS=suppressions=${lsan_file}:print_suppressions=0
+        OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+        sh -c "rm -rf \"$SCRATCH\"; mkdir -p \"$SCRATCH\"; exec \"$@\"" sh ${ARGN}
+        WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+    set_tests_properties(${name} PROPERTIES TIMEOUT ${timeout}
+        FAIL_REGULAR_EXPRESSION "${sanitizer_findings}")
+endfunction()
+
+if(c_tests)
+    require_module(CRITERION criterion libcriterion-dev)
+endif()
+foreach(source IN LISTS c_tests)
+    string(REGEX REPLACE "^.*/test_(.*)\\.c$" "\\1" name ${source})
+    add_executable(test_${name} ${source})
+    set_target_properties(test_${name} PROPERTIES LINKER_LANGUAGE C)
+    target_include_directories(test_${name} PRIVATE tests)
+    target_compile_definitions(test_${name} PRIVATE _GNU_SOURCE)
+    if(name MATCHES "_double$")
+        target_link_libraries(test_${name} PRIVATE tasks_double PkgConfig::CRITERION m)
+    else()
+        target_link_libraries(test_${name} PRIVATE metatrain_lib PkgConfig::CRITERION m)
+    endif()
+    declare_test(${name} 60 $<TARGET_FILE:test_${name}>)
+endforeach()
+
+foreach(source IN LISTS shell_tests)
+    string(REGEX REPLACE "^.*/test_(.*)\\.sh$" "\\1" name ${source})
+    declare_test(${name} 120 bash ${source})
+endforeach()
