@@ -15,13 +15,17 @@
 /* One line of a chart; y may hold NaN, which leaves a gap. low and high: a band around it, or NULL. All
  * arrays have n elements and are borrowed. */
 typedef struct mt_curve {
-    const char *label;
+    const char *label; /* "" for none */
     size_t n;
     const double *x, *y, *low, *high;
+    int points; /* faint points instead of a line */
+    int color;  /* number in the palette; curves of one color belong together */
 } mt_curve;
 
 typedef struct mt_chart {
     const char *title, *x_label, *y_label;
+    double y_max; /* top of the picture; 0: as the data say */
+    int log_y;
     size_t n_curves;
     const mt_curve *curves;
 } mt_chart;
