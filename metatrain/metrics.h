@@ -9,7 +9,7 @@
  *     mt_metrics_close(m);
  *     mt_metrics_row *rows = mt_metrics_read("DIR/metrics.jsonl", &n, &err); for plots; free(rows)
  *
- * On resume, lines past the restored step are dropped (written beside, synced, renamed), as is a last line
+ * On resume, lines past the restored step are dropped (durable.h), as is a last line
  * cut short by a kill, so the history has every outer step once. Each line reaches the kernel in one write;
  * a reader (tail -f) never sees half a line. A number that is not finite is written as null and read as NaN.
  *

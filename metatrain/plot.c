@@ -2,8 +2,6 @@
 #include "plot.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <math.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -13,11 +11,13 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "durable.h"
 #include "metrics.h"
 #include "text_file.h"
 
 #define WIDTH 820
 #define HEIGHT 440 /* of one chart */
+#define MAX_SVG_BYTES ((size_t)1 << 28)
 
 extern char **environ;
 
@@ -144,37 +144,38 @@ static void read_message(FILE *messages, char *text, size_t bytes) {
     }
 }
 
-static int draw(FILE *script, FILE *messages, const char *partial, const char *svg_path, lopt_error *err) {
-    int out = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (out < 0) return mt_error(err, LOPT_EIO, "%s: cannot be written: %s", svg_path, strerror(errno));
+static int draw(FILE *script, FILE *out, FILE *messages, const char *svg_path, lopt_error *err) {
     int exit_status = 0;
-    int cause = run_gnuplot(fileno(script), out, fileno(messages), &exit_status);
-    close(out);
-    if (cause == 0 && exit_status == 0) return mt_partial_publish(svg_path, err);
-    unlink(partial);
+    int cause = run_gnuplot(fileno(script), fileno(out), fileno(messages), &exit_status);
     if (cause != 0)
         return mt_error(err, LOPT_EIO, "%s: not drawn, gnuplot cannot be started (Debian: gnuplot-nox): %s",
                         svg_path, strerror(cause));
-    char message[256];
-    read_message(messages, message, sizeof message);
-    return mt_error(err, LOPT_EIO, "%s: not drawn, gnuplot ended with status %d%s%s", svg_path, exit_status,
-                    message[0] ? ": " : "", message);
+    if (exit_status != 0) {
+        char message[256];
+        read_message(messages, message, sizeof message);
+        return mt_error(err, LOPT_EIO, "%s: not drawn, gnuplot ended with status %d%s%s", svg_path,
+                        exit_status, message[0] ? ": " : "", message);
+    }
+    rewind(out);
+    size_t n;
+    char *svg = mt_text_read_stream(out, svg_path, MAX_SVG_BYTES, &n, err);
+    int ok = svg != NULL && mt_durable_write(svg_path, svg, n, err);
+    free(svg);
+    return ok;
 }
 
 int mt_plot_charts(const mt_chart *charts, size_t n_charts, const char *svg_path, lopt_error *err) {
-    char partial[PATH_MAX];
-    if (!mt_partial_path(svg_path, partial, sizeof partial, err)) return 0;
-    FILE *script = tmpfile(), *messages = tmpfile();
+    FILE *file[3] = {tmpfile(), tmpfile(), tmpfile()}; /* gnuplot's input, output, messages */
     int ok = 0;
-    if (script == NULL || messages == NULL) {
+    if (file[0] == NULL || file[1] == NULL || file[2] == NULL) {
         mt_error(err, LOPT_EIO, "%s: not drawn, no temporary file: %s", svg_path, strerror(errno));
     } else {
-        put_script(script, charts, n_charts);
-        rewind(script);
-        ok = draw(script, messages, partial, svg_path, err);
+        put_script(file[0], charts, n_charts);
+        rewind(file[0]);
+        ok = draw(file[0], file[1], file[2], svg_path, err);
     }
-    if (script != NULL) fclose(script);
-    if (messages != NULL) fclose(messages);
+    for (int i = 0; i < 3; i++)
+        if (file[i] != NULL) fclose(file[i]);
     return ok;
 }
 

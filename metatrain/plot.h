@@ -3,8 +3,8 @@
  * plot.h - curves as SVG through gnuplot.
  *
  * A picture is a by-product: where gnuplot is missing or fails, the functions return 0 and a sentence that
- * the caller prints as a warning, and nothing else is lost. The file is written beside and
- * renamed. The same numbers give the same bytes. */
+ * the caller prints as a warning, and nothing else is lost. The file is complete or
+ * absent (durable.h). The same numbers give the same bytes. */
 #ifndef MT_PLOT_H
 #define MT_PLOT_H
 

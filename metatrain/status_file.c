@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "durable.h"
 #include "text_file.h"
 
 #define MAX_BYTES 65536
@@ -32,8 +33,8 @@ int mt_status_write(const char *dir, const mt_status *status, lopt_error *err) {
     json_decref(root);
     if (text == NULL) return mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
     size_t n = strlen(text);
-    text[n] = '\n'; /* in place of the closing zero, which mt_text_replace does not need */
-    int ok = mt_text_replace(path, text, n + 1, err);
+    text[n] = '\n'; /* in place of the closing zero, which mt_durable_write does not need */
+    int ok = mt_durable_write(path, text, n + 1, err);
     free(text);
     return ok;
 }

@@ -5,7 +5,7 @@
  *     {"state": "stopped", "status": 75, "outer_step": 120, "version": "0.1.0"}
  *
  * state is running, stopped, done or failed; status is the exit status of the command, null while it runs.
- * Written beside, synced, renamed: a reader sees the old or the new one, whole. */
+ * Written through durable.h: a reader sees the old or the new one, whole. */
 #ifndef MT_STATUS_FILE_H
 #define MT_STATUS_FILE_H
 
