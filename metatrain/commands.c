@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "commands.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+int mt_complain(const lopt_error *err) {
+    fprintf(stderr, "metatrain: %s\n", err->text);
+    int bad_input = err->status == LOPT_EARG || err->status == LOPT_ESHAPE || err->status == LOPT_EUNKNOWN;
+    return bad_input ? MT_BAD_INPUT : MT_FAILED;
+}
+
+int mt_error(lopt_error *err, lopt_status status, const char *format, ...) {
+    if (!err) return 0;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->text, sizeof err->text, format, args);
+    va_end(args);
+    err->status = status;
+    return 0;
+}
