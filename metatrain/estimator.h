@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * estimator.h - how the losses of unrolls become a gradient of theta.
+ *
+ * The estimators of the field differ in three choices (spec A.2-A.7):
+ *
+ *     name   noise is redrawn     loss difference times      twins start a window from
+ *     es     each window          this noise                 a new trajectory (the window is all of it)
+ *     tes    each window          this noise                 the state of the positive twin   (biased)
+ *     pes    each window          noise summed since reset   their own states
+ *     nres   each trajectory      noise summed since reset   their own states
+ *     gpes   every K inner steps  noise summed since reset   their own states
+ *
+ * (For nres the sum has one term.) With D the difference of the twins' summed meta-losses in a segment, n
+ * the meta-losses of the particle's window, and delta = std * eps already scaled:
+ *
+ *     gradient = 1/N  sum over particles, segments of  D/n * (delta or its sum) / (2 std^2)
+ *
+ * Sources: ES (Salimans et al. 2017), PES (Vicol et al. 2021), NRES and GPES (Li et al. 2023). This is the
+ * clean form: the loss of a trajectory's last step belongs to the noise that produced it.
+ *
+ * The sums since reset are kept here, one vector a particle, and follow from the reports alone. Particles
+ * are added in order, so the bits do not depend on who ran what. */
+#ifndef MT_ESTIMATOR_H
+#define MT_ESTIMATOR_H
+
+#include "config.h"
+#include "noise.h"
+#include "report.h"
+
+typedef enum mt_redraw { MT_EACH_WINDOW, MT_EACH_TRAJECTORY, MT_EVERY_K_STEPS } mt_redraw;
+typedef enum mt_multiplier { MT_THIS_NOISE, MT_NOISE_SINCE_RESET } mt_multiplier;
+typedef enum mt_start { MT_NEW_TRAJECTORY, MT_POSITIVE_STATE, MT_OWN_STATE } mt_start;
+
+typedef struct mt_rule {
+    const char *name, *summary, *source;
+    mt_redraw redraw;
+    mt_multiplier multiplier;
+    mt_start start;
+} mt_rule;
+
+const mt_rule *mt_estimator_rule(mt_estimator name); /* NULL past the last */
+
+typedef struct mt_gradient_estimator {
+    const mt_rule *rule;
+    mt_noise noise;
+    int64_t particles;
+    float *sum;           /* [particles][n]: noise since reset; NULL unless the rule needs it */
+    int64_t *trajectory;  /* [particles]: whose noise is in sum; -1 before the first report */
+    int64_t *last_noise;  /* [particles]: last draw added to sum */
+    float *delta;         /* [n] scratch */
+    double *gradient;     /* [n] result */
+} mt_gradient_estimator;
+
+int mt_estimator_open(mt_gradient_estimator *e, const mt_rule *rule, mt_noise noise, int64_t particles, lopt_error *err);
+void mt_estimator_close(mt_gradient_estimator *e);
+
+/* What the particles of one outer step gave, for people. */
+typedef struct mt_outer_summary {
+    double meta_loss, meta_loss_std; /* mean over particles and twins; standard deviation over particles */
+    int64_t non_finite, dropped, finished, inner_steps;
+    double seconds; /* of all windows together */
+} mt_outer_summary;
+
+/* report[particles] in particle order -> e->gradient and summary. */
+void mt_estimate(mt_gradient_estimator *e, const mt_report *report, mt_outer_summary *summary);
+
+#endif

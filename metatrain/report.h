@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * report.h - what a rank says of one window of one particle: scalars only, whatever theta's size.
+ *
+ * A window is cut into segments where the trajectory or the noise changes inside it; within a segment all
+ * inner steps belong to one trajectory and ran under one perturbation. Full ES has one segment whose sums
+ * are the reduced losses of the twins. The noise itself is never sent: noise.h regenerates it. */
+#ifndef MT_REPORT_H
+#define MT_REPORT_H
+
+#include <stdint.h>
+
+/* A reset and, for gpes, one redraw before it: schedule.min >= window allows no more. */
+#define MT_MAX_SEGMENTS 3
+
+typedef struct mt_segment {
+    int64_t trajectory; /* counted from 0 in each particle */
+    int64_t noise;      /* which draw of this particle perturbed theta */
+    int64_t count;      /* meta-losses summed */
+    double sum[2];      /* sum of normalised meta-losses under theta+delta, theta-delta */
+} mt_segment;
+
+typedef struct mt_report {
+    int64_t particle, window;
+    int32_t n_segments;
+    int32_t dropped;     /* a loss without bound diverged: the window counts for nothing */
+    int64_t finished;    /* trajectories that ended in this window */
+    int64_t non_finite;  /* losses that were NaN or infinite before normalisation */
+    int64_t inner_steps; /* of both twins together */
+    double seconds;      /* spent in this window */
+    mt_segment segment[MT_MAX_SEGMENTS];
+} mt_report;
+
+#endif
