@@ -3,7 +3,8 @@
 # Tests are found, not listed. Each runs in the source folder (so "tests/golden/x.h5" and
 # "configs/quickstart.yaml" open) with the environment
 #   METATRAIN    path of the program          LIBLOPT_DIR  folder of liblopt.a and liblopt.so
-#   SOURCE_DIR   the clone                    SCRATCH      an empty folder of this test's own
+#   SOURCE_DIR   the clone                    SCRATCH      an empty folder of the test's own
+#   SANITIZE     address, undefined or empty  CC, CXX      the compilers
 # A C test (Criterion) that leaks or overflows under a sanitizer fails even if its assertions pass:
 # LeakSanitizer reports after Criterion has sent its result.
 
@@ -20,9 +21,11 @@ function(declare_test name timeout)
     set(scratch ${CMAKE_BINARY_DIR}/scratch/${name})
     add_test(NAME ${name} COMMAND ${CMAKE_COMMAND} -E env
         METATRAIN=${CMAKE_BINARY_DIR}/metatrain LIBLOPT_DIR=${CMAKE_BINARY_DIR}
-        SOURCE_DIR=${CMAKE_SOURCE_DIR} SCRATCH=${scratch}
+        SOURCE_DIR=${CMAKE_SOURCE_DIR} SCRATCH=${scratch} SANITIZE=${METATRAIN_SANITIZE}
+        CC=${CMAKE_C_COMPILER} CXX=${CMAKE_CXX_COMPILER}
         LSAN_OPTIONS=suppressions=${lsan_file}:print_suppressions=0
         OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+        OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_btl_vader_single_copy_mechanism=none
         sh -c "rm -rf \"$SCRATCH\"; mkdir -p \"$SCRATCH\"; exec \"$@\"" sh ${ARGN}
         WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
     set_tests_properties(${name} PROPERTIES TIMEOUT ${timeout}
