@@ -49,21 +49,19 @@ void mt_send_setup(mt_run *run, int64_t resume_step) {
     free(text);
 }
 
-int mt_receive_setup(mt_run *run, int64_t *resume_step, lopt_error *err) {
+int mt_receive_setup(mt_run *run, int64_t *resume_step, int *status, lopt_error *err) {
     int tag;
     size_t bytes;
     char *message = mt_comm_receive(&run->comm, 0, -1, NULL, &tag, &bytes);
-    int ok = tag == MT_TAG_SETUP && bytes > sizeof *resume_step + 1 && message[bytes - 1] == 0;
-    if (!ok) mt_error(err, LOPT_OK, "told to end");
-    if (ok) {
+    int begin = tag == MT_TAG_SETUP && bytes > sizeof *resume_step + 1 && message[bytes - 1] == 0;
+    if (begin) {
         const char *dir = message + sizeof *resume_step;
         memcpy(resume_step, message, sizeof *resume_step);
         snprintf(run->dir, sizeof run->dir, "%s", dir);
         run->cfg = mt_config_parse(dir + strlen(dir) + 1, "the coordinator's configuration", NULL, 0, err);
-        ok = run->cfg != NULL;
-    }
+    } else if (tag == MT_TAG_END && bytes == sizeof *status) memcpy(status, message, bytes);
     free(message);
-    return ok;
+    return begin;
 }
 
 int mt_ranks_are_ready(mt_run *run, int ok_here, lopt_error *err) {

@@ -72,9 +72,10 @@ int mt_coordinate(mt_run *run, int64_t resume_step, lopt_error *err);
 /* Tells every worker to end with this status. */
 void mt_dismiss(mt_run *run, int status);
 
-/* What the coordinator sends first, and what a rank answers. */
+/* What the coordinator sends first, and what a rank answers. A worker gets run->cfg (NULL and a sentence if
+ * it cannot be used here), or 0: told to end with *status. */
 void mt_send_setup(mt_run *run, int64_t resume_step);
-int mt_receive_setup(mt_run *run, int64_t *resume_step, lopt_error *err); /* 0: told to end, or a sentence */
+int mt_receive_setup(mt_run *run, int64_t *resume_step, int *status, lopt_error *err);
 int mt_ranks_are_ready(mt_run *run, int ok_here, lopt_error *err);        /* coordinator: 0 if any is not */
 
 #endif

@@ -193,7 +193,8 @@ static int coordinate(mt_run *run, const train_options *o) {
 static int work(mt_run *run) {
     lopt_error err = {LOPT_OK, ""};
     int64_t resume_step = -1;
-    if (!mt_receive_setup(run, &resume_step, &err) && err.status == LOPT_OK) return MT_BAD_INPUT;
+    int status = MT_FAILED;
+    if (!mt_receive_setup(run, &resume_step, &status, &err)) return status;
     int ok = run->cfg && mt_run_open(run, &err) && (resume_step < 0 || mt_run_load_particles(run, resume_step, &err));
     if (ok) err.status = LOPT_OK;
     mt_comm_send(&run->comm, 0, MT_TAG_READY, &err, sizeof err);
