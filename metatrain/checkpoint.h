@@ -11,6 +11,9 @@
  * whose manifest or digests do not verify is named in a warning and skipped. The last `keep` are kept.
  * A resume may run on another number of ranks: each rank asks for its particles by number.
  *
+ * dir is the run's folder, DIR. run.h5 must hold the items "theta" (floats) and "config" (bytes: the resolved
+ * YAML): `metatrain show` reads them, and lists the others.
+ *
  * Life of a save (coordinator c, every rank r):
  *     c: mt_checkpoint_begin(dir, step)  ->  r: mt_checkpoint_write_shard(...)  ->  c: mt_checkpoint_commit(...)
  *
@@ -21,10 +24,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "hdf5_file.h"
 #include "lopt.h"
 
-/* A named piece of memory in a checkpoint file: an array of bytes, floats, or 64-bit integers. */
-typedef enum mt_item_type { MT_BYTES, MT_FLOATS, MT_INTEGERS, MT_DOUBLES } mt_item_type;
+/* A named piece of memory in a checkpoint file: an array of one of the types of hdf5_file.h. */
 typedef struct mt_item {
     const char *name; /* HDF5 path; groups are made as needed: "particle_000003/state_plus" */
     mt_item_type type;
