@@ -5,6 +5,9 @@
 #   METATRAIN    path of the program          LIBLOPT_DIR  folder of liblopt.a and liblopt.so
 #   SOURCE_DIR   the clone                    SCRATCH      an empty folder of the test's own
 #   SANITIZE     address, undefined or empty  CC, CXX      the compilers
+# C tests link everything: the libraries, and the tasks compiled in double (tasks/double_names.h renames
+# their symbols); tests/test_NAME_double.c is itself compiled with TASK_REAL_DOUBLE.
+#
 # A C test (Criterion) that leaks or overflows under a sanitizer fails even if its assertions pass:
 # LeakSanitizer reports after Criterion has sent its result.
 
@@ -41,10 +44,9 @@ foreach(source IN LISTS c_tests)
     set_target_properties(test_${name} PROPERTIES LINKER_LANGUAGE C)
     target_include_directories(test_${name} PRIVATE tests)
     target_compile_definitions(test_${name} PRIVATE _GNU_SOURCE)
+    target_link_libraries(test_${name} PRIVATE metatrain_lib tasks_double PkgConfig::CRITERION m)
     if(name MATCHES "_double$")
-        target_link_libraries(test_${name} PRIVATE tasks_double PkgConfig::CRITERION m)
-    else()
-        target_link_libraries(test_${name} PRIVATE metatrain_lib PkgConfig::CRITERION m)
+        target_compile_definitions(test_${name} PRIVATE TASK_REAL_DOUBLE)
     endif()
     declare_test(${name} 60 $<TARGET_FILE:test_${name}>)
 endforeach()
