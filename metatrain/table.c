@@ -6,21 +6,21 @@
 
 #define GAP 2
 
-struct mt_table {
+struct mt_text_table {
     const mt_column *columns;
     size_t n_columns, n_rows, capacity;
     char **cells; /* [n_rows][n_columns] */
 };
 
-mt_table *mt_table_create(const mt_column *columns, size_t n_columns) {
-    mt_table *t = calloc(1, sizeof *t);
+mt_text_table *mt_text_table_create(const mt_column *columns, size_t n_columns) {
+    mt_text_table *t = calloc(1, sizeof *t);
     if (t == NULL) return NULL;
     t->columns = columns;
     t->n_columns = n_columns;
     return t;
 }
 
-void mt_table_row(mt_table *t, const char *const *cells) {
+void mt_text_table_row(mt_text_table *t, const char *const *cells) {
     if (t->n_rows == t->capacity) {
         size_t capacity = t->capacity ? 2 * t->capacity : 16;
         char **larger = realloc(t->cells, capacity * t->n_columns * sizeof *larger);
@@ -39,7 +39,7 @@ static int width(const char *text) {
     return n;
 }
 
-static int column_width(const mt_table *t, size_t column) {
+static int column_width(const mt_text_table *t, size_t column) {
     int widest = width(t->columns[column].heading);
     for (size_t i = 0; i < t->n_rows; i++) {
         int w = width(t->cells[i * t->n_columns + column]);
@@ -48,7 +48,7 @@ static int column_width(const mt_table *t, size_t column) {
     return widest;
 }
 
-static void print_row(const mt_table *t, const char *const *cells, FILE *f) {
+static void print_row(const mt_text_table *t, const char *const *cells, FILE *f) {
     for (size_t i = 0; i < t->n_columns; i++) {
         const char *text = cells != NULL ? cells[i] : t->columns[i].heading;
         int last = i + 1 == t->n_columns, left = t->columns[i].side == 'l';
@@ -60,13 +60,13 @@ static void print_row(const mt_table *t, const char *const *cells, FILE *f) {
     fputc('\n', f);
 }
 
-void mt_table_print(const mt_table *t, FILE *f) {
+void mt_text_table_print(const mt_text_table *t, FILE *f) {
     print_row(t, NULL, f);
     for (size_t i = 0; i < t->n_rows; i++)
         print_row(t, (const char *const *)(t->cells + i * t->n_columns), f);
 }
 
-void mt_table_free(mt_table *t) {
+void mt_text_table_free(mt_text_table *t) {
     if (t == NULL) return;
     for (size_t i = 0; i < t->n_rows * t->n_columns; i++) free(t->cells[i]);
     free(t->cells);
