@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * choose.c - which kernel table is used: the best that this machine runs, or the one that the environment
+ * variable LOPT_KERNELS or lopt_kernels_use names. */
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels.h"
+
+static _Atomic(const lopt__kernels *) chosen;
+
+/* Tables of this build that this machine runs, best first; NULL past the last. */
+static const lopt__kernels *usable(int i)
+{
+    return i == 0 ? &lopt__kernels_reference : NULL;
+}
+
+static const lopt__kernels *find(const char *name)
+{
+    const lopt__kernels *k;
+    for (int i = 0; (k = usable(i)); i++)
+        if (strcmp(k->name, name) == 0)
+            return k;
+    return NULL;
+}
+
+const lopt__kernels *lopt__kernels_current(void)
+{
+    const lopt__kernels *k = atomic_load_explicit(&chosen, memory_order_acquire);
+    if (!k) {
+        const char *name = getenv("LOPT_KERNELS");
+        k = name ? find(name) : NULL;
+        if (!k)
+            k = usable(0);
+        atomic_store_explicit(&chosen, k, memory_order_release);
+    }
+    return k;
+}
+
+const char *lopt_kernels_name(void)
+{
+    return lopt__kernels_current()->name;
+}
+
+lopt_status lopt_kernels_use(const char *name, lopt_error *err)
+{
+    const lopt__kernels *k = name ? find(name) : usable(0);
+    if (!k) {
+        lopt__fail(err, LOPT_EUNKNOWN,
+                   "kernels \"%.40s\" are not available on this machine; reference and %s are", name,
+                   usable(0)->name);
+        return LOPT_EUNKNOWN;
+    }
+    atomic_store(&chosen, k);
+    return LOPT_OK;
+}
+
+size_t lopt__kernel_scratch_floats(const lopt__view *view, int hidden)
+{
+    (void)view;
+    return 2 * (size_t)lopt__round_up(hidden);
+}

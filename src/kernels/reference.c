@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * reference.c - the three passes of kernels.h in plain C: the definition of right.
+ *
+ * One parameter at a time, in the order of the formulas of accumulators.h, param_features.h, normalise.h, mlp.h;
+ * strict IEEE float, means in double. Nothing is shared between parameters, so it is slow. */
+#include <math.h>
+
+#include "kernels.h"
+#include "normalise.h"
+
+static float grad_at(const lopt__job *job, int64_t outer, int64_t row, int64_t lane)
+{
+    const lopt__view *v = job->view;
+    return job->grads[lopt__view_outer(v, outer) + row * v->row_stride + lane * v->lane_stride];
+}
+
+static float decayed(float decay, float one_minus_decay, float old, float new)
+{
+    return decay * old + one_minus_decay * new;
+}
+
+static void accumulate_point(lopt__job *job, int64_t outer, int64_t row, int64_t lane)
+{
+    const lopt__decays *d = job->decays;
+    float g = grad_at(job, outer, row, lane);
+    float *m = lopt__momentum_row(&job->acc, job->view, outer, row) + lane;
+    float *rms = lopt__rms_row(&job->acc, job->view, outer, row) + lane;
+    for (int k = 0; k < LOPT__K; k++, m += job->view->pitch)
+        *m = decayed(d->momentum[k], d->one_minus_momentum[k], *m, g);
+    *rms = decayed(d->rms, d->one_minus_rms, *rms, g * g);
+}
+
+/* Mean of g^2 + 1e-30 over the lanes of a row, or over the rows of a lane. */
+static float mean_square_grad(const lopt__job *job, int64_t outer, int64_t row, int64_t lane)
+{
+    const lopt__view *v = job->view;
+    int over_lanes = lane < 0;
+    int64_t n = over_lanes ? v->lanes : v->rows;
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        float g = grad_at(job, outer, over_lanes ? row : i, over_lanes ? i : lane);
+        sum += g * g + LOPT__GRAD_SQUARE_FLOOR;
+    }
+    return (float)(sum / (double)n);
+}
+
+static void accumulate_sides(lopt__job *job, int64_t outer)
+{
+    const lopt__view *v = job->view;
+    const lopt__decays *d = job->decays;
+    for (int64_t lane = 0; lane < v->lanes; lane++) {
+        float mean = mean_square_grad(job, outer, 0, lane); /* not factored: the only row is the element */
+        for (int k = 0; k < LOPT__K; k++) {
+            float *x = job->acc.lane + (outer * LOPT__K + k) * v->pitch + lane;
+            *x = decayed(d->factored[k], d->one_minus_factored[k], *x, mean);
+        }
+    }
+    for (int64_t row = 0; v->factored && row < v->rows; row++) {
+        float mean = mean_square_grad(job, outer, row, -1);
+        for (int k = 0; k < LOPT__K; k++) {
+            float *x = job->acc.row + (outer * LOPT__K + k) * v->row_pitch + row;
+            *x = decayed(d->factored[k], d->one_minus_factored[k], *x, mean);
+        }
+    }
+}
+
+static void accumulate(lopt__job *job)
+{
+    const lopt__view *v = job->view;
+    for (int64_t outer = 0; outer < v->n_outer; outer++) {
+        for (int64_t row = 0; row < v->rows; row++)
+            for (int64_t lane = 0; lane < v->lanes; lane++)
+                accumulate_point(job, outer, row, lane);
+        accumulate_sides(job, outer);
+    }
+}
+
+static float rsqrt(float x)
+{
+    return 1.0f / sqrtf(x);
+}
+
+static float safe_rsqrt(float x)
+{
+    return rsqrt(x < LOPT__RSQRT_FLOOR ? LOPT__RSQRT_FLOOR : x); /* NaN stays NaN */
+}
+
+/* Mean of R_k over d1, for one outer slice. */
+static void mean_R(const lopt__job *job, int64_t outer, float mean[LOPT__K])
+{
+    const lopt__view *v = job->view;
+    for (int k = 0; k < LOPT__K && v->factored; k++) {
+        const float *R = v->lanes_are_d0 ? job->acc.row + (outer * LOPT__K + k) * v->row_pitch
+                                         : job->acc.lane + (outer * LOPT__K + k) * v->pitch;
+        int64_t n = v->lanes_are_d0 ? v->rows : v->lanes;
+        double sum = 0;
+        for (int64_t i = 0; i < n; i++)
+            sum += R[i];
+        mean[k] = (float)(sum / (double)n);
+    }
+}
+
+static lopt__point point_at(const lopt__job *job, const float mean[LOPT__K], int64_t outer, int64_t row,
+                            int64_t lane)
+{
+    const lopt__view *v = job->view;
+    lopt__point x;
+    x.g = grad_at(job, outer, row, lane);
+    x.p = job->params[lopt__view_outer(v, outer) + row * v->row_stride + lane * v->lane_stride];
+    x.rms = lopt__rms_row(&job->acc, v, outer, row)[lane];
+    for (int k = 0; k < LOPT__K; k++) {
+        float lane_side = job->acc.lane[(outer * LOPT__K + k) * v->pitch + lane];
+        x.m[k] = lopt__momentum_row(&job->acc, v, outer, row)[k * v->pitch + lane];
+        if (v->factored) {
+            float row_side = job->acc.row[(outer * LOPT__K + k) * v->row_pitch + row];
+            x.R[k] = v->lanes_are_d0 ? row_side : lane_side;
+            x.C[k] = v->lanes_are_d0 ? lane_side : row_side;
+            float r = safe_rsqrt(x.R[k] / (mean[k] + LOPT__FACTOR_EPSILON));
+            x.g_factor[k] = x.m_factor[k] = r * safe_rsqrt(x.C[k]);
+        } else {
+            x.R[k] = x.C[k] = lane_side;
+            x.g_factor[k] = safe_rsqrt(lane_side + LOPT__FACTOR_EPSILON);
+            x.m_factor[k] = rsqrt(lane_side + LOPT__UNFACTORED_MOMENTUM_EPSILON);
+        }
+    }
+    return x;
+}
+
+static void moments(lopt__job *job)
+{
+    const lopt__view *v = job->view;
+    double sum[LOPT__N_NORMALISED] = {0};
+    for (int64_t outer = 0; outer < v->n_outer; outer++) {
+        float mean[LOPT__K];
+        mean_R(job, outer, mean);
+        for (int64_t row = 0; row < v->rows; row++)
+            for (int64_t lane = 0; lane < v->lanes; lane++) {
+                lopt__point x = point_at(job, mean, outer, row, lane);
+                float feature[LOPT__N_NORMALISED];
+                lopt__features(&x, feature);
+                for (int i = 0; i < LOPT__N_NORMALISED; i++)
+                    sum[i] += (double)feature[i] * feature[i];
+            }
+    }
+    for (int i = 0; i < LOPT__N_NORMALISED; i++)
+        job->mean_square[i] = (float)(sum[i] / (double)v->size);
+}
+
+static void apply_point(lopt__job *job, const float mean[LOPT__K], int64_t outer, int64_t row,
+                        int64_t lane)
+{
+    lopt__point x = point_at(job, mean, outer, row, lane);
+    float feature[LOPT__N_FEATURES], out[2];
+    lopt__features(&x, feature);
+    for (int i = 0; i < LOPT__N_NORMALISED; i++)
+        feature[i] *= lopt__normaliser(job->mean_square[i]);
+    for (int i = 0; i < LOPT__N_TIME; i++)
+        feature[LOPT__N_NORMALISED + i] = job->time[i];
+    lopt__mlp_forward(job->mlp, feature, out, job->scratch);
+
+    float step = job->learning_rate * (out[0] * expf(out[1] * job->exp_mult) * job->step_mult);
+    float decayed_p = job->decay_uses_updated ? x.p - step : x.p;
+    float update = -step - job->learning_rate * job->weight_decay * decayed_p;
+    const lopt__view *v = job->view;
+    int64_t i = lopt__view_outer(v, outer) + row * v->row_stride + lane * v->lane_stride;
+    job->params[i] = x.p + update;
+    if (job->updates)
+        job->updates[i] = update;
+}
+
+static void apply(lopt__job *job)
+{
+    const lopt__view *v = job->view;
+    for (int64_t outer = 0; outer < v->n_outer; outer++) {
+        float mean[LOPT__K];
+        mean_R(job, outer, mean);
+        for (int64_t row = 0; row < v->rows; row++)
+            for (int64_t lane = 0; lane < v->lanes; lane++)
+                apply_point(job, mean, outer, row, lane);
+    }
+}
+
+const lopt__kernels lopt__kernels_reference = {"reference", accumulate, moments, apply};

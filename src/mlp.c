@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * mlp.c - layout, packing and plain evaluation of the per-parameter network. */
+#include "mlp.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Sizes of layer l; weight and bias stay NULL. */
+static lopt__layer layer_shape(int l, int in, int hidden, int hidden_layers, int out)
+{
+    int last = l == hidden_layers;
+    int width = last ? out : hidden;
+    int pitch = last ? out : (int)lopt__round_up(hidden);
+    return (lopt__layer){.in = l == 0 ? in : hidden, .out = width, .pitch = pitch};
+}
+
+void lopt__mlp_layout(lopt_optimizer *opt, int in, int hidden, int hidden_layers, int out)
+{
+    for (int l = 0; l <= hidden_layers; l++) {
+        lopt__layer s = layer_shape(l, in, hidden, hidden_layers, out);
+        char name[16];
+        snprintf(name, sizeof name, "w%d", l);
+        lopt__add_block(opt, name, 2, (int64_t[]){s.in, s.out}, LOPT__INIT_TRUNCATED_NORMAL,
+                        1.0f / sqrtf((float)s.in));
+        snprintf(name, sizeof name, "b%d", l);
+        lopt__add_block(opt, name, 1, (int64_t[]){s.out}, LOPT__INIT_ZERO, 0);
+    }
+}
+
+static size_t weight_floats(const lopt__layer *s)
+{
+    return (size_t)lopt__round_up((int64_t)s->in * s->pitch);
+}
+
+size_t lopt__mlp_floats(int in, int hidden, int hidden_layers, int out)
+{
+    size_t n = 0;
+    for (int l = 0; l <= hidden_layers; l++) {
+        lopt__layer s = layer_shape(l, in, hidden, hidden_layers, out);
+        n += weight_floats(&s) + (size_t)lopt__round_up(s.pitch);
+    }
+    return n;
+}
+
+static const float *block_values(const lopt_optimizer *opt, char letter, int l)
+{
+    char name[16];
+    snprintf(name, sizeof name, "%c%d", letter, l);
+    return opt->theta + lopt_block_find(opt, name)->offset;
+}
+
+void lopt__mlp_pack(lopt__mlp *mlp, const lopt_optimizer *opt, int in, int hidden, int hidden_layers,
+                    int out, float *memory)
+{
+    mlp->n_layers = hidden_layers + 1;
+    for (int l = 0; l < mlp->n_layers; l++) {
+        lopt__layer s = layer_shape(l, in, hidden, hidden_layers, out);
+        const float *w = block_values(opt, 'w', l);
+        s.weight = memory;
+        s.bias = memory + weight_floats(&s);
+        memory = s.bias + lopt__round_up(s.pitch);
+        memset(s.weight, 0, (size_t)(memory - s.weight) * sizeof(float));
+        for (int i = 0; i < s.in; i++)
+            memcpy(s.weight + i * s.pitch, w + i * s.out, (size_t)s.out * sizeof(float));
+        memcpy(s.bias, block_values(opt, 'b', l), (size_t)s.out * sizeof(float));
+        mlp->layer[l] = s;
+    }
+}
+
+static void layer_forward(const lopt__layer *s, int relu, const float *x, float *y)
+{
+    for (int j = 0; j < s->out; j++) {
+        float sum = s->bias[j];
+        for (int i = 0; i < s->in; i++)
+            sum += x[i] * s->weight[i * s->pitch + j];
+        y[j] = relu && sum < 0 ? 0 : sum; /* NaN stays NaN */
+    }
+}
+
+void lopt__mlp_forward(const lopt__mlp *mlp, const float *x, float *y, float *work)
+{
+    int last = mlp->n_layers - 1;
+    for (int l = 0; l <= last; l++) {
+        float *to = l == last ? y : work + (l % 2) * mlp->layer[l].pitch;
+        layer_forward(&mlp->layer[l], l != last, x, to);
+        x = to;
+    }
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * small_fc.c - small_fc_lopt, the per-parameter network of the field: AdafacMLPLOpt of
+ * learned_optimization (Metz et al. 2022, 2203.11860), AdafacLO of PyLO, and ELO.
+ *
+ *     gradient -> conditioning -> accumulators -> 39 features -> normalise -> MLP -> (o0, o1)
+ *     step = o0 exp(o1 exp_mult) step_mult
+ *     p <- p - learning_rate (step + weight_decay p)
+ *
+ * learning_rate and weight_decay can be set for each tensor (lopt_tensor); weight decay uses p before or
+ * after the step. theta: w0 b0 w1 b1 ... of the MLP; unless decays are raw, also offsets of the decays,
+ * momentum_decays (3), rms_decays (1), adafactor_decays (3).
+ *
+ * Keys of PyLO's config -> settings here:
+ *     lr                          learning_rate (of a parameter group: lopt_tensor.lr_scale)
+ *     exp_mult, step_mult         the same (ELO has no step_mult: 1)
+ *     weight_decay                weight_decay (of a group: lopt_tensor.weight_decay)
+ *     initial_momentum_decays     momentum_decays         (likewise rms, adafactor)
+ *     momentum_decays             momentum_decay_offsets, the initial value of theta's block
+ *                                 momentum_decays, where PyLO has them in the constructor (likewise)
+ *     max_grad_norm (null: off)   max_grad_norm (0: off)
+ *     clip_grad, clip_norm        clip_norm (0: off)
+ *     net_hidden_size             hidden_size
+ *     net_hidden_layers           hidden_layers - 1: PyLO counts hidden-to-hidden layers */
+#include "conditioning.h"
+#include "kernels/kernels.h"
+
+enum {
+    HIDDEN_SIZE,
+    HIDDEN_LAYERS,
+    LEARNING_RATE,
+    STEP_MULT,
+    EXP_MULT,
+    WEIGHT_DECAY,
+    WEIGHT_DECAY_USES,
+    MOMENTUM_DECAYS,
+    RMS_DECAYS,
+    ADAFACTOR_DECAYS,
+    DECAY_FORM,
+    MOMENTUM_DECAY_OFFSETS,
+    RMS_DECAY_OFFSETS,
+    ADAFACTOR_DECAY_OFFSETS,
+    CLIP_MOMENTUM_DECAYS,
+    MAX_GRAD_NORM,
+    CLIP_NORM,
+    NAN_TO_NUM,
+    TIE_RULE
+};
+enum { USES_BEFORE, USES_AFTER };
+enum { FORM_LEARNED, FORM_RAW };
+
+static const lopt__hyper hypers[] = {
+    [HIDDEN_SIZE] = {"hidden_size", LOPT__INTEGER, 1, 1, LOPT__MAX_HIDDEN, NULL, "4",
+                     "units of each hidden layer"},
+    [HIDDEN_LAYERS] = {"hidden_layers", LOPT__INTEGER, 1, 1, LOPT__MAX_HIDDEN_LAYERS, NULL, "2",
+                       "hidden layers: 2 is 39-h-h-2"},
+    [LEARNING_RATE] = {"learning_rate", LOPT__NUMBER, 1, 0, 1e6, NULL, "1",
+                       "factor of the step and of weight decay"},
+    [STEP_MULT] = {"step_mult", LOPT__NUMBER, 1, 0, 1e6, NULL, "0.001", "factor of the step"},
+    [EXP_MULT] = {"exp_mult", LOPT__NUMBER, 1, 0, 1e6, NULL, "0.001",
+                  "factor of the magnitude output, inside the exponential"},
+    [WEIGHT_DECAY] = {"weight_decay", LOPT__NUMBER, 1, 0, 1e6, NULL, "0", "times learning_rate"},
+    [WEIGHT_DECAY_USES] = {"weight_decay_uses", LOPT__CHOICE, 1, 0, 0, "before|after", "after",
+                           "weight decay is taken of p before or after the step"},
+    [MOMENTUM_DECAYS] = {"momentum_decays", LOPT__NUMBER, LOPT__K, 0, 1, NULL, "[0.9, 0.99, 0.999]",
+                         "decays of the momenta, before learned offsets"},
+    [RMS_DECAYS] = {"rms_decays", LOPT__NUMBER, 1, 0, 1, NULL, "0.999",
+                    "decay of the second moment, before its learned offset"},
+    [ADAFACTOR_DECAYS] = {"adafactor_decays", LOPT__NUMBER, LOPT__K, 0, 1, NULL, "[0.9, 0.99, 0.999]",
+                          "decays of the factored second moments, before learned offsets"},
+    [DECAY_FORM] = {"decay_form", LOPT__CHOICE, 1, 0, 0, "learned|raw", "learned",
+                    "learned: theta holds offsets, 1-exp(10(log(1-decay)/10+offset)); raw: as given"},
+    [MOMENTUM_DECAY_OFFSETS] = {"momentum_decay_offsets", LOPT__NUMBER, LOPT__K, -100, 100, NULL,
+                                "[0, 0, 0]", "initial offsets of the momentum decays in theta"},
+    [RMS_DECAY_OFFSETS] = {"rms_decay_offsets", LOPT__NUMBER, 1, -100, 100, NULL, "0",
+                           "initial offset of the rms decay in theta"},
+    [ADAFACTOR_DECAY_OFFSETS] = {"adafactor_decay_offsets", LOPT__NUMBER, LOPT__K, -100, 100, NULL,
+                                 "[0, 0, 0]", "initial offsets of the adafactor decays in theta"},
+    [CLIP_MOMENTUM_DECAYS] = {"clip_momentum_decays", LOPT__BOOLEAN, 1, 0, 1, NULL, "false",
+                              "keep momentum decays in [0, 1] (the others always are)"},
+    [MAX_GRAD_NORM] = {"max_grad_norm", LOPT__NUMBER, 1, 0, 1e30, NULL, "0",
+                       "clip the gradient of each tensor to this norm; 0: off"},
+    [CLIP_NORM] = {"clip_norm", LOPT__NUMBER, 1, 0, 1e30, NULL, "0",
+                   "clip the gradient of all tensors together to this norm; 0: off"},
+    [NAN_TO_NUM] = {"nan_to_num", LOPT__BOOLEAN, 1, 0, 1, NULL, "false",
+                    "replace NaN gradients by 0 and infinite ones by the largest float"},
+    [TIE_RULE] = {"tie_rule", LOPT__CHOICE, 1, 0, 0, "stable|pylo-velo", "stable",
+                  "which of two equally large axes counts as the larger"},
+};
+
+static const lopt__preset presets[] = {
+    {{"small-fc", "small_fc", "per-parameter MLP on Adafactor features", "Metz et al., 2022 (2203.11860)",
+      1},
+     {{0}}},
+    {{"small-fc-pylo", "small_fc", "small-fc as PyLO runs it (AdafacLO)", "PyLO AdafacLO, 2025", 1},
+     {{"hidden_size", "32"},
+      {"step_mult", "0.01"},
+      {"clip_momentum_decays", "true"},
+      {"momentum_decay_offsets", "[0.15216392, 0.14245212, 0.06812963]"},
+      {"rms_decay_offsets", "0.01079706"},
+      {"adafactor_decay_offsets", "[0.18621896, -0.10864615, -0.06185547]"}}},
+    {{"elo", "small_fc", "small-fc with fixed decays and one learning rate", "PyLO ELO, 2025", 1},
+     {{"hidden_size", "32"},
+      {"learning_rate", "0.001"},
+      {"step_mult", "1"},
+      {"weight_decay_uses", "before"},
+      {"decay_form", "raw"},
+      {"nan_to_num", "true"}}},
+};
+
+#define N_OUTPUTS 2
+
+typedef struct prepared {
+    lopt__decays decays;
+    lopt__mlp mlp;
+    _Alignas(64) float weights[]; /* of the MLP, packed */
+} prepared;
+
+/* ---- theta -------------------------------------------------------------------------------------- */
+
+static void add_offsets(lopt_optimizer *opt, const char *name, int hyper)
+{
+    int n = hypers[hyper].count;
+    lopt__block *b = lopt__add_block(opt, name, 1, (int64_t[]){n}, LOPT__INIT_VALUES, 0);
+    for (int i = 0; i < n; i++)
+        b->values[i] = (float)opt->value[hyper][i];
+}
+
+static void layout(lopt_optimizer *opt)
+{
+    lopt__mlp_layout(opt, LOPT__N_FEATURES, lopt__integer(opt, HIDDEN_SIZE),
+                     lopt__integer(opt, HIDDEN_LAYERS), N_OUTPUTS);
+    if (lopt__integer(opt, DECAY_FORM) == FORM_RAW)
+        return;
+    add_offsets(opt, "momentum_decays", MOMENTUM_DECAY_OFFSETS);
+    add_offsets(opt, "rms_decays", RMS_DECAY_OFFSETS);
+    add_offsets(opt, "adafactor_decays", ADAFACTOR_DECAY_OFFSETS);
+}
+
+static size_t prepared_bytes(const lopt_optimizer *opt)
+{
+    return sizeof(prepared) + sizeof(float) * lopt__mlp_floats(LOPT__N_FEATURES,
+                                                               lopt__integer(opt, HIDDEN_SIZE),
+                                                               lopt__integer(opt, HIDDEN_LAYERS),
+                                                               N_OUTPUTS);
+}
+
+static void prepare(lopt_optimizer *opt)
+{
+    prepared *ready = opt->prepared;
+    float beta[2 * LOPT__K + 1];
+    for (int k = 0; k < LOPT__K; k++) {
+        beta[k] = (float)opt->value[MOMENTUM_DECAYS][k];
+        beta[LOPT__K + 1 + k] = (float)opt->value[ADAFACTOR_DECAYS][k];
+    }
+    beta[LOPT__K] = lopt__number(opt, RMS_DECAYS);
+    const lopt_block *offsets = lopt_block_find(opt, "momentum_decays"); /* the three blocks are adjacent */
+    lopt__decays_set(&ready->decays, beta, offsets ? opt->theta + offsets->offset : NULL,
+                     lopt__integer(opt, CLIP_MOMENTUM_DECAYS));
+    lopt__mlp_pack(&ready->mlp, opt, LOPT__N_FEATURES, lopt__integer(opt, HIDDEN_SIZE),
+                   lopt__integer(opt, HIDDEN_LAYERS), N_OUTPUTS, ready->weights);
+}
+
+/* ---- state -------------------------------------------------------------------------------------- */
+
+static lopt__conditioning conditioning(const lopt_optimizer *opt)
+{
+    return (lopt__conditioning){lopt__number(opt, CLIP_NORM), lopt__number(opt, MAX_GRAD_NORM),
+                                lopt__integer(opt, NAN_TO_NUM)};
+}
+
+static lopt__tie tie(const lopt_optimizer *opt)
+{
+    return (lopt__tie)lopt__integer(opt, TIE_RULE);
+}
+
+static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view)
+{
+    (void)opt;
+    return lopt__accumulator_floats(view);
+}
+
+/* Conditioned gradients, where there is conditioning. */
+static size_t grads_floats(const lopt_optimizer *opt, const lopt_state *state)
+{
+    lopt__conditioning c = conditioning(opt);
+    return lopt__conditions(&c) ? (size_t)lopt__round_up((int64_t)state->n_params) : 0;
+}
+
+static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < state->n_tensors; i++) {
+        size_t n = lopt__kernel_scratch_floats(&state->tensors[i].view, lopt__integer(opt, HIDDEN_SIZE));
+        most = n > most ? n : most;
+    }
+    return grads_floats(opt, state) + most;
+}
+
+/* ---- step --------------------------------------------------------------------------------------- */
+
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
+{
+    const prepared *ready = opt->prepared;
+    const lopt__kernels *kernels = lopt__kernels_current();
+    const float *grads = io->grads;
+    lopt__conditioning condition = conditioning(opt);
+    if (lopt__conditions(&condition)) {
+        lopt__condition(&condition, state, grads, state->scratch);
+        grads = state->scratch;
+    }
+    float time[LOPT__N_TIME];
+    lopt__time_tanh(state->header->step, time);
+
+    lopt__job job = {
+        .decays = &ready->decays,
+        .mlp = &ready->mlp,
+        .time = time,
+        .decay_uses_updated = lopt__integer(opt, WEIGHT_DECAY_USES) == USES_AFTER,
+        .step_mult = lopt__number(opt, STEP_MULT),
+        .exp_mult = lopt__number(opt, EXP_MULT),
+        .scratch = state->scratch + grads_floats(opt, state),
+    };
+    for (size_t i = 0; i < state->n_tensors; i++) {
+        const lopt__tensor *t = &state->tensors[i];
+        job.view = &t->view;
+        job.acc = lopt__accumulators_at(t->data, &t->view);
+        job.params = io->params + t->offset;
+        job.grads = grads + t->offset;
+        job.updates = io->updates ? io->updates + t->offset : NULL;
+        job.learning_rate = lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE));
+        job.weight_decay = lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY));
+        kernels->accumulate(&job);
+        kernels->moments(&job);
+        kernels->apply(&job);
+    }
+}
+
+const lopt__kind lopt__small_fc = {
+    .name = "small_fc",
+    .hypers = hypers,
+    .n_hypers = LOPT__COUNT(hypers),
+    .presets = presets,
+    .n_presets = LOPT__COUNT(presets),
+    .layout = layout,
+    .prepared_bytes = prepared_bytes,
+    .prepare = prepare,
+    .tie = tie,
+    .tensor_floats = tensor_floats,
+    .scratch_floats = scratch_floats,
+    .step = step,
+};
