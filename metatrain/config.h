@@ -7,7 +7,7 @@
  *     mt_config_free(cfg)
  *
  * One table (config.c) declares every key once: path, type, range, default, unit, help. Loading, --set,
- * the resolved copy, `metatrain train --help-keys` and docs/configuration.md come from it. Order: defaults,
+ * the resolved copy, `metatrain list keys` and docs/configuration.md come from it. Order: defaults,
  * file, --set. Unknown keys, wrong types and values out of range are errors that name file, line, key,
  * what was found and what is allowed. Files over 64 kB or nested deeper than 16 are refused. */
 #ifndef MT_CONFIG_H
@@ -52,6 +52,7 @@ typedef struct mt_config {
     char init[MT_PATH]; /* theta file to start from, "" for a random theta */
     int n_freeze;
     char freeze[MT_MAX_FREEZE][48]; /* glob patterns of theta blocks neither perturbed nor updated */
+    char data_path[MT_PATH]; /* folders searched before the system's; copied into every task */
     int n_tasks;
     mt_task_config tasks[MT_MAX_TASKS];
     struct {
@@ -104,6 +105,7 @@ typedef struct mt_suite {
     int64_t every, batches, last_batches; /* evaluate every so many steps, batches of each split */
     int n_sweep;
     double sweep[MT_MAX_SWEEP]; /* learning rates tried where a contender says sweep */
+    char data_path[MT_PATH];    /* as in mt_config */
     int n_tasks;
     mt_task_config tasks[MT_MAX_TASKS];
     int n_contenders;
@@ -114,7 +116,7 @@ mt_suite *mt_suite_load(const char *path, const char *const *sets, int n_sets, l
 char *mt_suite_text(const mt_suite *suite);
 void mt_suite_free(mt_suite *suite);
 
-/* Writes docs/configuration.md's table of keys (Markdown) to f. */
+/* The tables of keys as Markdown; both are part of docs/configuration.md. */
 void mt_config_print_keys(FILE *f);
 void mt_suite_print_keys(FILE *f);
 
