@@ -2,7 +2,7 @@
 #
 # Tests are found, not listed. Each runs in the source folder (so "tests/golden/x.h5" and
 # "configs/quickstart.yaml" open) with the environment
-#   METATRAIN    path of the program          LIBLOPT_DIR  folder of liblopt.a and liblopt.so
+#   METATRAIN    path of the program          BUILD_DIR    where liblopt.a and liblopt.so are
 #   SOURCE_DIR   the clone                    SCRATCH      an empty folder of the test's own
 #   SANITIZE     address, undefined or empty  CC, CXX      the compilers
 # C tests link everything: the libraries, and the tasks compiled in double (tasks/double_names.h renames
@@ -23,7 +23,7 @@ set(lsan_file ${CMAKE_SOURCE_DIR}/cmake/lsan.supp)
 function(declare_test name timeout)
     set(scratch ${CMAKE_BINARY_DIR}/scratch/${name})
     add_test(NAME ${name} COMMAND ${CMAKE_COMMAND} -E env
-        METATRAIN=${CMAKE_BINARY_DIR}/metatrain LIBLOPT_DIR=${CMAKE_BINARY_DIR}
+        METATRAIN=${CMAKE_BINARY_DIR}/metatrain BUILD_DIR=${CMAKE_BINARY_DIR}
         SOURCE_DIR=${CMAKE_SOURCE_DIR} SCRATCH=${scratch} SANITIZE=${METATRAIN_SANITIZE}
         CC=${CMAKE_C_COMPILER} CXX=${CMAKE_CXX_COMPILER}
         LSAN_OPTIONS=suppressions=${lsan_file}:print_suppressions=0

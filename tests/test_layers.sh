@@ -60,8 +60,8 @@ includes_stay_in metatrain metatrain tasks src
 
 # ---- what a user of liblopt links -----------------------------------------------------------------
 
-shared=$LIBLOPT_DIR/liblopt.so
-static=$LIBLOPT_DIR/liblopt.a
+shared=$BUILD_DIR/liblopt.so
+static=$BUILD_DIR/liblopt.a
 extra=$(nm -D --defined-only "$shared" | awk '{print $3}' | grep -vE '^lopt_[a-z]' || true)
 [ -z "$extra" ] || fail "liblopt.so exports more than lopt_*: $extra"
 nm -D --defined-only "$shared" | grep -q ' T lopt_step$' || fail "liblopt.so does not export lopt_step"
