@@ -66,7 +66,7 @@ static int write_all(int fd, const char *data, size_t n) {
     return fsync(fd) == 0;
 }
 
-static int sync_folder_of(const char *path, lopt_error *err) {
+int mt_sync_folder_of(const char *path, lopt_error *err) {
     int n = folder_length(path);
     char folder[4096];
     snprintf(folder, sizeof folder, "%.*s", n, path);
@@ -82,7 +82,7 @@ static int sync_folder_of(const char *path, lopt_error *err) {
 int mt_durable_rename(const char *from, const char *to, lopt_error *err) {
     if (rename(from, to) != 0)
         return fail(err, to, "be put in place");
-    return sync_folder_of(to, err);
+    return mt_sync_folder_of(to, err);
 }
 
 static int write_partial(const char *partial, const char *path, const void *data, size_t n,

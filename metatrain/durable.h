@@ -19,6 +19,9 @@ int mt_durable_write(const char *path, const void *data, size_t n, lopt_error *e
 /* Renames from to to (same folder; replaces a file) and syncs the folder. */
 int mt_durable_rename(const char *from, const char *to, lopt_error *err);
 
+/* Makes the names in the folder that holds path durable. */
+int mt_sync_folder_of(const char *path, lopt_error *err);
+
 int mt_make_folders(const char *path, lopt_error *err); /* like mkdir -p */
 int mt_remove_tree(const char *path);                   /* 1 if path is gone; follows no links */
 

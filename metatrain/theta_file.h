@@ -33,4 +33,7 @@ void mt_theta_free(mt_theta *theta);
 /* digest over theta's layout (block names, shapes) and bits: 32 hex digits of XXH3-128. */
 void mt_theta_digest(const lopt_optimizer *opt, const float *theta, char hex[33]);
 
+/* A shape as text: "(39, 32)". */
+void mt_shape_text(int rank, const int64_t *dim, char *text, size_t bytes);
+
 #endif
