@@ -36,6 +36,7 @@
 #include "random/random.h"
 
 #ifdef TASK_REAL_DOUBLE
+#include "double_names.h" /* task_loss becomes task_loss_double: both builds link into one program */
 typedef double real;
 #else
 typedef float real;
@@ -92,7 +93,8 @@ struct task {
 };
 
 task_spec task_spec_default(void);
-/* Fills the fields that a published name fixes; 1 if spec->task is known. */
+/* Fills the fields that a published name fixes and puts the kind's name for it into spec->task, so that
+ * what is set afterwards overrides the published sizes; 1 if spec->task is known. */
 int task_spec_resolve(task_spec *spec, lopt_error *err);
 task *task_create(const task_spec *spec, lopt_error *err);
 void task_destroy(task *t);

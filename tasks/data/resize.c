@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * resize.c - see resize.h. */
+#include "data/resize.h"
+
+#include <math.h>
+
+void task_resize_taps(int n_src, int n_dst, task_tap *taps) {
+    for (int j = 0; j < n_dst; j++) {
+        double at = (j + 0.5) * n_src / n_dst - 0.5;
+        at = fmin(fmax(at, 0), n_src - 1);
+        int low = (int)at;
+        taps[j] = (task_tap){low, low + 1 < n_src ? low + 1 : low, at - low};
+    }
+}
+
+void task_resize_image(const unsigned char *image, int n_cols_src, const task_tap *rows, int n_rows,
+                       const task_tap *cols, int n_cols, real *out) {
+    for (int i = 0; i < n_rows; i++) {
+        const unsigned char *above = image + rows[i].low * n_cols_src;
+        const unsigned char *below = image + rows[i].high * n_cols_src;
+        for (int j = 0; j < n_cols; j++) {
+            int low = cols[j].low, high = cols[j].high;
+            double top = above[low] + cols[j].fraction * (above[high] - above[low]);
+            double bottom = below[low] + cols[j].fraction * (below[high] - below[low]);
+            *out++ = (real)((top + rows[i].fraction * (bottom - top)) / 255);
+        }
+    }
+}

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * quadratic.c - quadratics: tasks whose optimum and curvature are known in closed form.
+ *
+ *     kind                    loss                              parameters start at   tau
+ *     quadratic               sum p^2                           N(0,1)                -
+ *     quadratic_family        sum (c - p)^2                     N(0,1)                c ~ N(0,1)
+ *     noisy_quadratic         sum (s (c - p))^2                 N(0,1)                s ~ U(0,25), c ~ N(0,1)
+ *     log_quadratic           ln sum p^2                        N(0,1)                -
+ *     sum_quadratic           sum (a + b)^2, tensors a and b    N(0,1)                -
+ *     noisy_mean_quadratic    (p - n)' H (p - n)                10 N(0,1)             -
+ *
+ * noisy_quadratic adds noise * N(0,1) to every component of the gradient and leaves the loss as it is.
+ * noisy_mean_quadratic has H = A A' with one fixed Gaussian A, and draws n ~ N(0, noise^2) anew for each
+ * evaluation. What is drawn anew is the "batch" of these tasks, so that twins share it; splits mean
+ * nothing. Losses are not normalised. Source: the quadratics of learned_optimization (Metz et al. 2022). */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "internal.h"
+
+typedef struct quadratic {
+    int dim;
+    double noise;
+    double *curvature; /* [dim, dim] H of noisy_mean_quadratic, else NULL */
+} quadratic;
+
+static int create(task *t, const task_spec *spec, lopt_error *err) {
+    if (!task_check_range(spec->task, "dim", spec->dim, 1, 1 << 20, err)) return 0;
+    if (!task_check_range(spec->task, "noise", spec->noise, 0, 1e6, err)) return 0;
+    quadratic *q = calloc(1, sizeof *q);
+    if (!q) return task_fail(err, LOPT_ENOMEM, "task %s: out of memory", spec->task);
+    q->dim = spec->dim;
+    q->noise = spec->noise;
+    t->self = q;
+    t->flops_per_step = 6.0 * q->dim;
+    snprintf(t->name, sizeof t->name, "%s dim %d", spec->task, q->dim);
+    return 1;
+}
+
+static int create_vector(task *t, const task_spec *spec, lopt_error *err) {
+    if (!create(t, spec, err)) return 0;
+    task_add_tensor(t, "p", 1, (int64_t[]){spec->dim});
+    return 1;
+}
+
+static void destroy(task *t) {
+    quadratic *q = t->self;
+    if (q) free(q->curvature);
+    free(q);
+}
+
+static void normals(random_stream *r, double scale, size_t n, real *out) {
+    for (size_t i = 0; i < n; i++) out[i] = (real)(scale * random_normal(r));
+}
+
+static void initial_normals(const task *t, const real *tau, random_stream *r, real *params) {
+    (void)tau;
+    normals(r, 1, t->n_params, params);
+}
+
+static void draw_nothing(const task *t, const real *tau, task_split split, random_stream *r, void *work) {
+    (void)t, (void)tau, (void)split, (void)r, (void)work;
+}
+
+static real normalise_identity(const task *t, real loss) {
+    (void)t;
+    return loss;
+}
+
+/* ---- quadratic and log_quadratic ---------------------------------------------------------------- */
+
+static real loss_squares(const task *t, const real *tau, void *work, const real *params, real *grads) {
+    (void)tau, (void)work;
+    double sum = 0;
+    for (size_t i = 0; i < t->n_params; i++) sum += (double)params[i] * params[i];
+    if (grads) {
+        for (size_t i = 0; i < t->n_params; i++) grads[i] = 2 * params[i];
+    }
+    return (real)sum;
+}
+
+static real loss_log(const task *t, const real *tau, void *work, const real *params, real *grads) {
+    real sum = loss_squares(t, tau, work, params, grads);
+    if (grads) {
+        for (size_t i = 0; i < t->n_params; i++) grads[i] /= sum;
+    }
+    return (real)log((double)sum);
+}
+
+/* ---- sum_quadratic ------------------------------------------------------------------------------ */
+
+static int create_sum(task *t, const task_spec *spec, lopt_error *err) {
+    if (!create(t, spec, err)) return 0;
+    task_add_tensor(t, "a", 1, (int64_t[]){spec->dim});
+    task_add_tensor(t, "b", 1, (int64_t[]){spec->dim});
+    return 1;
+}
+
+static real loss_sum(const task *t, const real *tau, void *work, const real *params, real *grads) {
+    (void)tau, (void)work;
+    int dim = ((const quadratic *)t->self)->dim;
+    double sum = 0;
+    for (int i = 0; i < dim; i++) {
+        real d = params[i] + params[dim + i];
+        sum += (double)d * d;
+        if (grads) grads[i] = grads[dim + i] = 2 * d;
+    }
+    return (real)sum;
+}
+
+/* ---- quadratic_family and noisy_quadratic ------------------------------------------------------- */
+
+static int create_centre(task *t, const task_spec *spec, lopt_error *err) {
+    if (!create_vector(t, spec, err)) return 0;
+    t->n_tau = (size_t)spec->dim;
+    return 1;
+}
+
+static void sample_centre(const task *t, random_stream *r, real *tau) {
+    normals(r, 1, t->n_params, tau);
+}
+
+static real loss_centre(const task *t, const real *tau, void *work, const real *params, real *grads) {
+    (void)work;
+    double sum = 0;
+    for (size_t i = 0; i < t->n_params; i++) {
+        real d = params[i] - tau[i];
+        sum += (double)d * d;
+        if (grads) grads[i] = 2 * d;
+    }
+    return (real)sum;
+}
+
+/* tau is the centre, then the curvatures' roots s. */
+static int create_noisy(task *t, const task_spec *spec, lopt_error *err) {
+    if (!create_vector(t, spec, err)) return 0;
+    t->n_tau = 2 * (size_t)spec->dim;
+    t->flops_per_step = 10.0 * spec->dim;
+    task_add_work(t, t->n_params * sizeof(real));
+    return 1;
+}
+
+static void sample_noisy(const task *t, random_stream *r, real *tau) {
+    normals(r, 1, t->n_params, tau);
+    for (size_t i = 0; i < t->n_params; i++) tau[t->n_params + i] = (real)(25 * random_uniform(r));
+}
+
+static void draw_noise(const task *t, const real *tau, task_split split, random_stream *r, void *work) {
+    (void)tau, (void)split;
+    normals(r, ((const quadratic *)t->self)->noise, t->n_params, work);
+}
+
+static real loss_noisy(const task *t, const real *tau, void *work, const real *params, real *grads) {
+    const real *s = tau + t->n_params, *noise = work;
+    double sum = 0;
+    for (size_t i = 0; i < t->n_params; i++) {
+        real d = s[i] * (params[i] - tau[i]);
+        sum += (double)d * d;
+        if (grads) grads[i] = 2 * s[i] * d + noise[i];
+    }
+    return (real)sum;
+}
+
+/* ---- noisy_mean_quadratic ----------------------------------------------------------------------- */
+
+/* H = A A' from one fixed stream: the same H for every task of a dimension. */
+static int fixed_curvature(quadratic *q) {
+    size_t dim = (size_t)q->dim;
+    double *a = calloc(dim * dim, sizeof *a);
+    q->curvature = calloc(dim * dim, sizeof *q->curvature);
+    if (a && q->curvature) {
+        random_stream r;
+        random_open(&r, (random_address){0, RANDOM_TASK, 0, 0, 0});
+        for (size_t i = 0; i < dim * dim; i++) a[i] = random_normal(&r);
+        for (size_t i = 0; i < dim; i++) {
+            for (size_t j = 0; j < dim; j++) {
+                for (size_t k = 0; k < dim; k++) q->curvature[i * dim + j] += a[i * dim + k] * a[j * dim + k];
+            }
+        }
+    }
+    int made = a && q->curvature;
+    free(a);
+    return made;
+}
+
+static int create_noisy_mean(task *t, const task_spec *spec, lopt_error *err) {
+    if (!task_check_range(spec->task, "dim", spec->dim, 1, 512, err)) return 0;
+    if (!create_vector(t, spec, err)) return 0;
+    if (!fixed_curvature(t->self)) return task_fail(err, LOPT_ENOMEM, "task %s: out of memory", spec->task);
+    t->flops_per_step = 2.0 * spec->dim * spec->dim;
+    task_add_work(t, t->n_params * sizeof(real));
+    return 1;
+}
+
+static void initial_wide(const task *t, const real *tau, random_stream *r, real *params) {
+    (void)tau;
+    normals(r, 10, t->n_params, params);
+}
+
+static real loss_noisy_mean(const task *t, const real *tau, void *work, const real *params, real *grads) {
+    (void)tau;
+    const quadratic *q = t->self;
+    const real *mean = work;
+    double loss = 0;
+    for (int i = 0; i < q->dim; i++) {
+        double row = 0; /* (H (p - n))_i; H is symmetric */
+        for (int j = 0; j < q->dim; j++) {
+            row += q->curvature[(size_t)i * (size_t)q->dim + (size_t)j] * ((double)params[j] - mean[j]);
+        }
+        loss += ((double)params[i] - mean[i]) * row;
+        if (grads) grads[i] = (real)(2 * row);
+    }
+    return (real)loss;
+}
+
+/* ---- kinds -------------------------------------------------------------------------------------- */
+
+#define SOURCE "learned_optimization, Metz et al. 2022"
+
+const task_kind task_kind_quadratic = {
+    .name = "quadratic",
+    .summary = "sum of squares of `dim` parameters",
+    .source = SOURCE,
+    .create = create_vector,
+    .destroy = destroy,
+    .initial_params = initial_normals,
+    .draw_batch = draw_nothing,
+    .loss = loss_squares,
+    .normalise = normalise_identity,
+};
+
+const task_kind task_kind_quadratic_family = {
+    .name = "quadratic_family",
+    .summary = "squared distance to a sampled centre",
+    .source = SOURCE,
+    .create = create_centre,
+    .destroy = destroy,
+    .sample = sample_centre,
+    .initial_params = initial_normals,
+    .draw_batch = draw_nothing,
+    .loss = loss_centre,
+    .normalise = normalise_identity,
+};
+
+const task_kind task_kind_noisy_quadratic = {
+    .name = "noisy_quadratic",
+    .summary = "sampled centre and curvature, gradient noise of scale `noise`",
+    .source = SOURCE,
+    .create = create_noisy,
+    .destroy = destroy,
+    .sample = sample_noisy,
+    .initial_params = initial_normals,
+    .draw_batch = draw_noise,
+    .loss = loss_noisy,
+    .normalise = normalise_identity,
+};
+
+const task_kind task_kind_log_quadratic = {
+    .name = "log_quadratic",
+    .summary = "logarithm of the sum of squares of `dim` parameters",
+    .source = SOURCE,
+    .create = create_vector,
+    .destroy = destroy,
+    .initial_params = initial_normals,
+    .draw_batch = draw_nothing,
+    .loss = loss_log,
+    .normalise = normalise_identity,
+};
+
+const task_kind task_kind_sum_quadratic = {
+    .name = "sum_quadratic",
+    .summary = "squared sum of two vectors of `dim` parameters",
+    .source = SOURCE,
+    .create = create_sum,
+    .destroy = destroy,
+    .initial_params = initial_normals,
+    .draw_batch = draw_nothing,
+    .loss = loss_sum,
+    .normalise = normalise_identity,
+};
+
+const task_kind task_kind_noisy_mean_quadratic = {
+    .name = "noisy_mean_quadratic",
+    .summary = "fixed random curvature, centre of scale `noise` redrawn at each evaluation",
+    .source = SOURCE,
+    .create = create_noisy_mean,
+    .destroy = destroy,
+    .initial_params = initial_wide,
+    .draw_batch = draw_noise,
+    .loss = loss_noisy_mean,
+    .normalise = normalise_identity,
+};

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * task.c - the doors of task.h: defaults, creation, and calls passed on to the kind. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "augment/reparam.h"
+#include "internal.h"
+
+int task_fail(lopt_error *err, lopt_status status, const char *format, ...) {
+    if (!err) return 0;
+    va_list args;
+    va_start(args, format);
+    err->status = status;
+    vsnprintf(err->text, sizeof err->text, format, args);
+    va_end(args);
+    return 0;
+}
+
+int task_check_range(const char *name, const char *field, double value, double min, double max,
+                     lopt_error *err) {
+    if (value >= min && value <= max) return 1;
+    return task_fail(err, LOPT_EARG, "task %s: %s is %g, allowed: %g to %g", name, field, value, min, max);
+}
+
+task_spec task_spec_default(void) {
+    return (task_spec){
+        .task = "image_mlp",
+        .dataset = "fashion_mnist",
+        .batch_size = 64,
+        .image_size = 8,
+        .n_hidden = 1,
+        .hidden = {32},
+        .activation = TASK_RELU,
+        .dim = 10,
+        .reparam = TASK_REPARAM_NONE,
+        .reparam_min = 0.01,
+        .reparam_max = 100,
+    };
+}
+
+size_t task_add_tensor(task *t, const char *name, int rank, const int64_t *dim) {
+    size_t offset = t->n_params;
+    t->tensors[t->n_tensors] = lopt_tensor_make(name, rank, dim);
+    t->n_params += (size_t)lopt_tensor_size(&t->tensors[t->n_tensors]);
+    t->n_tensors++;
+    return offset;
+}
+
+size_t task_add_work(task *t, size_t bytes) {
+    size_t offset = t->work_bytes;
+    t->work_bytes += (bytes + TASK_ALIGNMENT - 1) / TASK_ALIGNMENT * TASK_ALIGNMENT;
+    return offset;
+}
+
+static task *create_plain(const task_spec *spec, lopt_error *err) {
+    const task_kind *kind = NULL;
+    for (int i = 0; task_kinds[i]; i++) {
+        if (!strcmp(task_kinds[i]->name, spec->task)) kind = task_kinds[i];
+    }
+    task *t = calloc(1, sizeof *t);
+    if (!t) {
+        task_fail(err, LOPT_ENOMEM, "task %s: out of memory", spec->task);
+        return NULL;
+    }
+    t->kind = kind;
+    t->loss_bound = INFINITY;
+    if (!kind->create(t, spec, err)) {
+        task_destroy(t);
+        return NULL;
+    }
+    return t;
+}
+
+task *task_create(const task_spec *spec, lopt_error *err) {
+    task_spec resolved = *spec;
+    if (!task_spec_resolve(&resolved, err)) return NULL;
+    task *t = create_plain(&resolved, err);
+    if (!t || resolved.reparam == TASK_REPARAM_NONE) return t;
+    return task_reparam_wrap(t, &resolved, err);
+}
+
+void task_destroy(task *t) {
+    if (!t) return;
+    t->kind->destroy(t);
+    free(t);
+}
+
+void task_sample(const task *t, random_stream *r, real *tau) {
+    if (t->n_tau) t->kind->sample(t, r, tau);
+}
+
+void task_initial_params(const task *t, const real *tau, random_stream *r, real *params) {
+    t->kind->initial_params(t, tau, r, params);
+}
+
+void task_draw_batch(const task *t, const real *tau, task_split split, random_stream *r, void *work) {
+    t->kind->draw_batch(t, tau, split, r, work);
+}
+
+real task_loss(const task *t, const real *tau, void *work, const real *params, real *grads) {
+    return t->kind->loss(t, tau, work, params, grads);
+}
+
+real task_normalise(const task *t, real loss) {
+    return t->kind->normalise(t, loss);
+}
+
+int task_has_accuracy(const task *t) {
+    return t->kind->accuracy != NULL;
+}
+
+real task_accuracy(const task *t, const real *tau, void *work, const real *params) {
+    return t->kind->accuracy ? t->kind->accuracy(t, tau, work, params) : (real)NAN;
+}
