@@ -24,7 +24,8 @@
 #define MAX_STEP INT64_C(999999999999)
 enum { MAX_SHARDS = 65536, FILE_NAME = 40, STEP_DIGITS = 12 };
 
-/* ---- names -------------------------------------------------------------------------------------- */
+/* ---- names --------------------------------------------------------------------------------------
+ */
 
 static void folder_path(const char *dir, char *path) {
     snprintf(path, PATH_BYTES, "%s/checkpoints", dir);
@@ -54,11 +55,13 @@ static int check_place(const char *dir, int64_t step, lopt_error *err) {
     if (strlen(dir) > PATH_BYTES - 128)
         return mt_error(err, LOPT_EARG, "%.200s...: the path is too long", dir);
     if (step < 0 || step > MAX_STEP)
-        return mt_error(err, LOPT_EARG, "%s: outer step %lld cannot name a checkpoint", dir, (long long)step);
+        return mt_error(err, LOPT_EARG, "%s: outer step %lld cannot name a checkpoint", dir,
+                        (long long)step);
     return 1;
 }
 
-/* ---- the points of a run ------------------------------------------------------------------------ */
+/* ---- the points of a run ------------------------------------------------------------------------
+ */
 
 static int64_t step_of(const char *name) {
     if (strncmp(name, "step-", 5) != 0 || strspn(name + 5, "0123456789") != STEP_DIGITS ||
@@ -72,7 +75,8 @@ static int newest_first(const void *a, const void *b) {
     return (x < y) - (x > y);
 }
 
-/* Steps of all points, complete or damaged, newest first; the caller frees *steps. No folder: no points. */
+/* Steps of all points, complete or damaged, newest first; the caller frees *steps. No folder: no
+ * points. */
 static int list_points(const char *dir, int64_t **steps, size_t *n, lopt_error *err) {
     char path[PATH_BYTES];
     folder_path(dir, path);
@@ -80,7 +84,8 @@ static int list_points(const char *dir, int64_t **steps, size_t *n, lopt_error *
     *n = 0;
     DIR *folder = opendir(path);
     if (!folder)
-        return errno == ENOENT || mt_error(err, LOPT_EARG, "%s: cannot open this folder: %s", path, strerror(errno));
+        return errno == ENOENT ||
+               mt_error(err, LOPT_EARG, "%s: cannot open this folder: %s", path, strerror(errno));
     int ok = 1;
     for (struct dirent *entry; ok && (entry = readdir(folder));) {
         int64_t step = step_of(entry->d_name);
@@ -108,7 +113,8 @@ static void remove_partials(const char *dir) {
         return;
     for (struct dirent *entry; (entry = readdir(folder));) {
         size_t n = strlen(entry->d_name);
-        if (strncmp(entry->d_name, ".step-", 6) == 0 && n > 8 && strcmp(entry->d_name + n - 8, ".partial") == 0) {
+        if (strncmp(entry->d_name, ".step-", 6) == 0 && n > 8 &&
+            strcmp(entry->d_name + n - 8, ".partial") == 0) {
             snprintf(partial, sizeof partial, "%s/%s", path, entry->d_name);
             mt_remove_tree(partial);
         }
@@ -125,8 +131,8 @@ static void remove_point(const char *dir, int64_t step) {
         mt_remove_tree(partial);
 }
 
-/* Later points than `step` are left alone and do not count: a resume passed them over because they are
- * damaged, and whoever wants to look into them still can. */
+/* Later points than `step` are left alone and do not count: a resume passed them over because they
+ * are damaged, and whoever wants to look into them still can. */
 static void prune(const char *dir, int64_t step, int64_t keep) {
     int64_t *steps;
     size_t n;
@@ -139,7 +145,8 @@ static void prune(const char *dir, int64_t step, int64_t keep) {
     free(steps);
 }
 
-/* ---- saving ------------------------------------------------------------------------------------- */
+/* ---- saving -------------------------------------------------------------------------------------
+ */
 
 int mt_checkpoint_begin(const char *dir, int64_t step, lopt_error *err) {
     char path[PATH_BYTES];
@@ -165,8 +172,8 @@ static int write_items(const char *path, const mt_item *items, size_t n, lopt_er
     return ok;
 }
 
-int mt_checkpoint_write_shard(const char *dir, int64_t step, int rank, const mt_item *items, size_t n,
-                              lopt_error *err) {
+int mt_checkpoint_write_shard(const char *dir, int64_t step, int rank, const mt_item *items,
+                              size_t n, lopt_error *err) {
     char folder[PATH_BYTES], path[PATH_BYTES + FILE_NAME + 1], name[FILE_NAME];
     if (!check_place(dir, step, err))
         return 0;
@@ -176,7 +183,8 @@ int mt_checkpoint_write_shard(const char *dir, int64_t step, int rank, const mt_
     return write_items(path, items, n, err);
 }
 
-/* Sizes and digests of run.h5 and the shards, as they are on disk. NULL and a sentence if one is missing. */
+/* Sizes and digests of run.h5 and the shards, as they are on disk. NULL and a sentence if one is
+ * missing. */
 static json_t *describe_files(const char *folder, int n_shards, lopt_error *err) {
     json_t *files = json_array();
     for (int i = 0; i <= n_shards; i++) {
@@ -188,8 +196,8 @@ static json_t *describe_files(const char *folder, int n_shards, lopt_error *err)
             json_decref(files);
             return NULL;
         }
-        json_array_append_new(files, json_pack("{s:s, s:I, s:s}", "name", name, "bytes", (json_int_t)n_bytes,
-                                               "xxh3_128", hex));
+        json_array_append_new(files, json_pack("{s:s, s:I, s:s}", "name", name, "bytes",
+                                               (json_int_t)n_bytes, "xxh3_128", hex));
     }
     return files;
 }
@@ -200,7 +208,8 @@ static int write_manifest(const char *folder, int64_t step, int n_shards, lopt_e
     json_t *files = describe_files(folder, n_shards, err);
     if (!files)
         return 0;
-    json_t *manifest = json_pack("{s:s, s:I, s:o}", "format", FORMAT, "step", (json_int_t)step, "files", files);
+    json_t *manifest =
+        json_pack("{s:s, s:I, s:o}", "format", FORMAT, "step", (json_int_t)step, "files", files);
     char *text = manifest ? json_dumps(manifest, JSON_INDENT(1)) : NULL;
     int ok = text ? mt_durable_write(path, text, strlen(text), err)
                   : mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
@@ -209,9 +218,9 @@ static int write_manifest(const char *folder, int64_t step, int n_shards, lopt_e
     return ok;
 }
 
-/* Gives the finished folder its name. A point of that step may be there already: a run that was resumed
- * from it and stopped at once saves it again. The two are exchanged, where the file system can do that in
- * one go; else the old one is moved aside first. */
+/* Gives the finished folder its name. A point of that step may be there already: a run that was
+ * resumed from it and stopped at once saves it again. The two are exchanged, where the file system
+ * can do that in one go; else the old one is moved aside first. */
 static int publish(const char *partial, const char *path, lopt_error *err) {
     struct stat info;
     char aside[PATH_BYTES + 16];
@@ -229,8 +238,8 @@ static int publish(const char *partial, const char *path, lopt_error *err) {
     return ok;
 }
 
-int mt_checkpoint_commit(const char *dir, int64_t step, int n_shards, const mt_item *items, size_t n,
-                         int64_t keep, lopt_error *err) {
+int mt_checkpoint_commit(const char *dir, int64_t step, int n_shards, const mt_item *items,
+                         size_t n, int64_t keep, lopt_error *err) {
     char partial[PATH_BYTES], path[PATH_BYTES], run[PATH_BYTES + FILE_NAME];
     if (!check_place(dir, step, err))
         return 0;
@@ -245,7 +254,8 @@ int mt_checkpoint_commit(const char *dir, int64_t step, int n_shards, const mt_i
     return 1;
 }
 
-/* ---- finding and checking ------------------------------------------------------------------------ */
+/* ---- finding and checking
+ * ------------------------------------------------------------------------ */
 
 /* Compares file i of a point with its entry in the manifest. */
 static int check_file(const char *folder, const json_t *entry, int64_t i, lopt_error *err) {
@@ -256,17 +266,18 @@ static int check_file(const char *folder, const json_t *entry, int64_t i, lopt_e
     int64_t n_bytes;
     file_name(i, name);
     if (!listed || strcmp(listed, name) != 0 || !digest)
-        return mt_error(err, LOPT_EARG, "%s/manifest.json: entry %lld of \"files\" should describe %s", folder,
+        return mt_error(err, LOPT_EARG,
+                        "%s/manifest.json: entry %lld of \"files\" should describe %s", folder,
                         (long long)i, name);
     snprintf(path, sizeof path, "%s/%s", folder, name);
     if (!mt_digest_file(path, 0, hex, &n_bytes, err))
         return 0;
     if (n_bytes != bytes)
-        return mt_error(err, LOPT_EARG, "%s: has %lld bytes, its manifest says %lld", path, (long long)n_bytes,
-                        (long long)bytes);
+        return mt_error(err, LOPT_EARG, "%s: has %lld bytes, its manifest says %lld", path,
+                        (long long)n_bytes, (long long)bytes);
     if (strcmp(hex, digest) != 0)
-        return mt_error(err, LOPT_EARG, "%s: damaged: its digest is %s, its manifest says %.64s", path, hex,
-                        digest);
+        return mt_error(err, LOPT_EARG, "%s: damaged: its digest is %s, its manifest says %.64s",
+                        path, hex, digest);
     return 1;
 }
 
@@ -314,15 +325,17 @@ static int verify_point(const char *dir, int64_t step, lopt_error *err) {
     return ok;
 }
 
-static void report_damaged(int64_t step, const lopt_error *why, void (*warn)(const char *sentence)) {
+static void report_damaged(int64_t step, const lopt_error *why,
+                           void (*warn)(const char *sentence)) {
     lopt_error sentence;
-    mt_error(&sentence, LOPT_EARG, "checkpoint of outer step %lld is skipped: %.440s", (long long)step,
-             why->text);
+    mt_error(&sentence, LOPT_EARG, "checkpoint of outer step %lld is skipped: %.440s",
+             (long long)step, why->text);
     if (warn)
         warn(sentence.text);
 }
 
-int mt_checkpoint_find(const char *dir, int64_t *step, void (*warn)(const char *sentence), lopt_error *err) {
+int mt_checkpoint_find(const char *dir, int64_t *step, void (*warn)(const char *sentence),
+                       lopt_error *err) {
     int64_t *steps;
     size_t n;
     *step = -1;
@@ -339,7 +352,8 @@ int mt_checkpoint_find(const char *dir, int64_t *step, void (*warn)(const char *
     return ok;
 }
 
-/* ---- loading ------------------------------------------------------------------------------------ */
+/* ---- loading ------------------------------------------------------------------------------------
+ */
 
 static mt_hdf5 *open_file(const char *dir, int64_t step, int64_t i, lopt_error *err) {
     char folder[PATH_BYTES], path[PATH_BYTES + FILE_NAME + 1], name[FILE_NAME];
@@ -351,7 +365,8 @@ static mt_hdf5 *open_file(const char *dir, int64_t step, int64_t i, lopt_error *
     return mt_hdf5_open(path, err);
 }
 
-int mt_checkpoint_read_run(const char *dir, int64_t step, const mt_item *items, size_t n, lopt_error *err) {
+int mt_checkpoint_read_run(const char *dir, int64_t step, const mt_item *items, size_t n,
+                           lopt_error *err) {
     mt_hdf5 *f = open_file(dir, step, 0, err);
     int ok = f != NULL;
     for (size_t i = 0; ok && i < n; i++)
@@ -367,11 +382,14 @@ char *mt_checkpoint_read_text(const char *dir, int64_t step, const char *name, l
     return text;
 }
 
-/* Reads the items whose first path component (their particle) this shard holds; marks them in found. */
-static int read_shard(const mt_hdf5 *f, const mt_item *items, size_t n, char *found, lopt_error *err) {
+/* Reads the items whose first path component (their particle) this shard holds; marks them in
+ * found. */
+static int read_shard(const mt_hdf5 *f, const mt_item *items, size_t n, char *found,
+                      lopt_error *err) {
     for (size_t i = 0; i < n; i++) {
         char particle[MT_HDF5_NAME];
-        snprintf(particle, sizeof particle, "%.*s", (int)strcspn(items[i].name, "/"), items[i].name);
+        snprintf(particle, sizeof particle, "%.*s", (int)strcspn(items[i].name, "/"),
+                 items[i].name);
         if (found[i] || !mt_hdf5_has(f, particle))
             continue;
         if (!mt_hdf5_read(f, items[i].name, items[i].type, items[i].n, items[i].data, err))

@@ -27,8 +27,8 @@ void mt_digest_begin(mt_digest *d);
 void mt_digest_add(mt_digest *d, const void *data, size_t n);
 void mt_digest_end(mt_digest *d, char hex[MT_DIGEST_HEX]);
 
-/* Digest of a file from byte `skip` on, and the size of the whole file. 0 and a sentence if it cannot be
- * read. */
+/* Digest of a file from byte `skip` on, and the size of the whole file. 0 and a sentence if it
+ * cannot be read. */
 int mt_digest_file(const char *path, int64_t skip, char hex[MT_DIGEST_HEX], int64_t *n_bytes,
                    lopt_error *err);
 

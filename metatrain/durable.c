@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * durable.c - see durable.h. Order of calls: "a rename is durable once its folder is synced" (fsync(2)). */
+ * durable.c - see durable.h. Order of calls: "a rename is durable once its folder is synced"
+ * (fsync(2)). */
 #include "durable.h"
 
 #include <errno.h>
@@ -120,7 +121,8 @@ int mt_make_folders(const char *path, lopt_error *err) {
         if (kept != '/' && kept != '\0')
             continue;
         *c = '\0';
-        if (mkdir(part, 0777) != 0 && (errno != EEXIST || stat(part, &info) != 0 || !S_ISDIR(info.st_mode)))
+        if (mkdir(part, 0777) != 0 &&
+            (errno != EEXIST || stat(part, &info) != 0 || !S_ISDIR(info.st_mode)))
             return fail(err, part, "create this folder");
         *c = kept;
         if (kept == '\0')

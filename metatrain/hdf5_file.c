@@ -2,14 +2,17 @@
  *
  * hdf5_file.c - see hdf5_file.h.
  *
- * Files are built by HDF5's in-memory driver and written by durable.c: HDF5 never sees a full disk, which it
- * does not survive (a failed flush leaves handles that cannot be closed). */
+ * Files are built by HDF5's in-memory driver and written by durable.c: HDF5 never sees a full disk,
+ * which it does not survive (a failed flush leaves handles that cannot be closed). */
 #include "hdf5_file.h"
 
+#include <errno.h>
 #include <hdf5.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "digest.h"
@@ -21,11 +24,12 @@ enum { SEAL_BYTES = 512 }; /* the smallest user block of HDF5 */
 struct mt_hdf5 {
     hid_t file;
     int64_t file_bytes; /* when reading */
-    void *image;        /* when writing: the memory that HDF5 built the file in, once it is closed */
+    void *image; /* when writing: the memory that HDF5 built the file in, once it is closed */
     char path[];
 };
 
-/* ---- errors ------------------------------------------------------------------------------------- */
+/* ---- errors -------------------------------------------------------------------------------------
+ */
 
 static herr_t innermost(unsigned n, const H5E_error2_t *error, void *text) {
     if (n == 0 && error->desc)
@@ -33,9 +37,10 @@ static herr_t innermost(unsigned n, const H5E_error2_t *error, void *text) {
     return 0;
 }
 
-/* The innermost line of HDF5's error stack says what happened; the outer ones say where in HDF5. Must be
- * called before any other call of HDF5, which would clear the stack. */
-static int fail(lopt_error *err, lopt_status status, const mt_hdf5 *f, const char *name, const char *what) {
+/* The innermost line of HDF5's error stack says what happened; the outer ones say where in HDF5.
+ * Must be called before any other call of HDF5, which would clear the stack. */
+static int fail(lopt_error *err, lopt_status status, const mt_hdf5 *f, const char *name,
+                const char *what) {
     char cause[256] = "HDF5 gives no reason";
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, cause);
     return mt_error(err, status, "%s: %s%s%s: %s", f->path, name, name[0] ? ": " : "", what, cause);
@@ -62,7 +67,8 @@ void mt_hdf5_close(mt_hdf5 *f) {
     free(f);
 }
 
-/* ---- types -------------------------------------------------------------------------------------- */
+/* ---- types --------------------------------------------------------------------------------------
+ */
 
 static hid_t stored_type(mt_item_type type) {
     switch (type) {
@@ -123,10 +129,11 @@ static int type_of(hid_t stored, mt_item_type *type) {
     return 1;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------ */
+/* ---- writing ------------------------------------------------------------------------------------
+ */
 
-/* Memory of a file being built. Ours, so that it outlives the file: H5Fget_file_image copies a file that is
- * still open for writing and, in 1.10, leaves a superblock whose checksum is wrong. */
+/* Memory of a file being built. Ours, so that it outlives the file: H5Fget_file_image copies a file
+ * that is still open for writing and, in 1.10, leaves a superblock whose checksum is wrong. */
 static void *image_malloc(size_t n, H5FD_file_image_op_t op, void *f) {
     (void)op, (void)f;
     return malloc(n);
@@ -165,11 +172,12 @@ mt_hdf5 *mt_hdf5_create(const char *path, lopt_error *err) {
     if (!f)
         return NULL;
     hid_t access = H5Pcreate(H5P_FILE_ACCESS), creation = H5Pcreate(H5P_FILE_CREATE);
-    H5FD_file_image_callbacks_t memory = {image_malloc, image_memcpy, image_realloc, image_free,
-                                          share,        unshare,      f};
+    H5FD_file_image_callbacks_t memory = {
+        image_malloc, image_memcpy, image_realloc, image_free, share, unshare, f};
     H5Pset_fapl_core(access, 1 << 20, 0);
     H5Pset_file_image_callbacks(access, &memory);
-    H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110); /* checksums its own structures */
+    H5Pset_libver_bounds(access, H5F_LIBVER_V110,
+                         H5F_LIBVER_V110); /* checksums its own structures */
     H5Pset_obj_track_times(creation, 0);
     /* The name is never opened, but HDF5 compares names of open files. */
     f->file = H5Fcreate(path, H5F_ACC_TRUNC, creation, access);
@@ -184,7 +192,8 @@ mt_hdf5 *mt_hdf5_create(const char *path, lopt_error *err) {
     return f;
 }
 
-/* Makes the groups on the way to `name`. By hand, because groups that HDF5 makes by itself store times. */
+/* Makes the groups on the way to `name`. By hand, because groups that HDF5 makes by itself store
+ * times. */
 static void make_groups(mt_hdf5 *f, const char *name) {
     hid_t creation = H5Pcreate(H5P_GROUP_CREATE);
     H5Pset_obj_track_times(creation, 0);
@@ -200,8 +209,8 @@ static void make_groups(mt_hdf5 *f, const char *name) {
     H5Pclose(creation);
 }
 
-static int put(mt_hdf5 *f, const char *name, hid_t stored, hid_t memory, hid_t space, const void *data,
-               lopt_error *err) {
+static int put(mt_hdf5 *f, const char *name, hid_t stored, hid_t memory, hid_t space,
+               const void *data, lopt_error *err) {
     make_groups(f, name);
     hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_obj_track_times(creation, 0);
@@ -255,12 +264,14 @@ int mt_hdf5_put_attribute(mt_hdf5 *f, const char *name, const char *text, lopt_e
     return ok;
 }
 
-/* ---- the seal ----------------------------------------------------------------------------------- */
+/* ---- the seal -----------------------------------------------------------------------------------
+ */
 
 static void write_seal(const char hex[MT_DIGEST_HEX], char seal[SEAL_BYTES]) {
     memset(seal, '\n', SEAL_BYTES);
-    int n = snprintf(seal, SEAL_BYTES, "metatrain: HDF5 follows after %d bytes\nxxh3-128 of it: %s\n",
-                     SEAL_BYTES, hex);
+    int n =
+        snprintf(seal, SEAL_BYTES, "metatrain: HDF5 follows after %d bytes\nxxh3-128 of it: %s\n",
+                 SEAL_BYTES, hex);
     seal[n] = '\n';
 }
 
@@ -300,16 +311,29 @@ int mt_hdf5_check_seal(const char *path, lopt_error *err) {
     if (file)
         fclose(file);
     if (n != SEAL_BYTES || memcmp(found, expected, SEAL_BYTES) != 0)
-        return mt_error(err, LOPT_EARG,
-                        "%s: damaged, or changed after it was written: its content does not match the "
-                        "digest in its first %d bytes (found %s)", path, SEAL_BYTES, hex);
+        return mt_error(
+            err, LOPT_EARG,
+            "%s: damaged, or changed after it was written: its content does not match the "
+            "digest in its first %d bytes (found %s)",
+            path, SEAL_BYTES, hex);
     return 1;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------ */
+/* ---- reading ------------------------------------------------------------------------------------
+ */
+
+/* HDF5 says these things in a sentence of its own kind. */
+static int check_readable(const char *path, lopt_error *err) {
+    struct stat info;
+    if (stat(path, &info) != 0 || access(path, R_OK) != 0)
+        return mt_error(err, LOPT_EARG, "%s: cannot open this file: %s", path, strerror(errno));
+    if (!S_ISREG(info.st_mode))
+        return mt_error(err, LOPT_EARG, "%s: is not a file", path);
+    return 1;
+}
 
 mt_hdf5 *mt_hdf5_open(const char *path, lopt_error *err) {
-    mt_hdf5 *f = allocate(path, err);
+    mt_hdf5 *f = check_readable(path, err) ? allocate(path, err) : NULL;
     if (!f)
         return NULL;
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
@@ -362,16 +386,18 @@ static int dimensions(const mt_hdf5 *f, const char *name, hid_t space, mt_hdf5_s
     hsize_t dim[H5S_MAX_RANK];
     H5S_class_t kind = H5Sget_simple_extent_type(space);
     shape->rank = H5Sget_simple_extent_dims(space, dim, NULL);
-    if ((kind != H5S_SCALAR && kind != H5S_SIMPLE) || shape->rank < 0 || shape->rank > MT_HDF5_MAX_RANK)
-        return mt_error(err, LOPT_EARG, "%s: %s has %d dimensions, at most %d are read", f->path, name,
-                        shape->rank, MT_HDF5_MAX_RANK);
+    if ((kind != H5S_SCALAR && kind != H5S_SIMPLE) || shape->rank < 0 ||
+        shape->rank > MT_HDF5_MAX_RANK)
+        return mt_error(err, LOPT_EARG, "%s: %s has %d dimensions, at most %d are read", f->path,
+                        name, shape->rank, MT_HDF5_MAX_RANK);
     /* gzip shrinks at most 1032-fold, so no honest array is larger than this. */
     int64_t limit = f->file_bytes > INT64_MAX / 2048 ? INT64_MAX : 1100 * f->file_bytes;
     shape->n = 1;
     for (int i = 0; i < shape->rank; i++) {
         shape->dim[i] = dim[i] > INT64_MAX ? INT64_MAX : (int64_t)dim[i];
         if (shape->n > 0 && shape->dim[i] > limit / (int64_t)item_bytes(shape->type) / shape->n)
-            return mt_error(err, LOPT_EARG, "%s: %s claims more numbers than a file of %lld bytes can hold",
+            return mt_error(err, LOPT_EARG,
+                            "%s: %s claims more numbers than a file of %lld bytes can hold",
                             f->path, name, (long long)f->file_bytes);
         shape->n *= shape->dim[i];
     }
@@ -381,10 +407,13 @@ static int dimensions(const mt_hdf5 *f, const char *name, hid_t space, mt_hdf5_s
 static int shape_of_set(const mt_hdf5 *f, const char *name, hid_t set, mt_hdf5_shape *shape,
                         lopt_error *err) {
     hid_t type = H5Dget_type(set), space = H5Dget_space(set);
-    int ok = type >= 0 && space >= 0 ? 1 : fail(err, LOPT_EARG, f, name, "has no readable type or shape");
+    int ok = type >= 0 && space >= 0
+                 ? 1
+                 : fail(err, LOPT_EARG, f, name, "has no readable type or shape");
     if (ok && !type_of(type, &shape->type))
         ok = mt_error(err, LOPT_EARG,
-                      "%s: %s is of another type than float32, float64, int64 or uint8", f->path, name);
+                      "%s: %s is of another type than float32, float64, int64 or uint8", f->path,
+                      name);
     ok = ok && dimensions(f, name, space, shape, err);
     if (type >= 0)
         H5Tclose(type);
@@ -410,15 +439,17 @@ int mt_hdf5_read(const mt_hdf5 *f, const char *name, mt_item_type type, size_t n
     mt_hdf5_shape shape;
     int ok = shape_of_set(f, name, set, &shape, err);
     if (ok && (shape.type != type || (uint64_t)shape.n != n))
-        ok = mt_error(err, LOPT_EARG, "%s: %s holds %lld numbers of type %s, expected %zu of type %s",
-                      f->path, name, (long long)shape.n, type_name(shape.type), n, type_name(type));
+        ok = mt_error(err, LOPT_EARG,
+                      "%s: %s holds %lld numbers of type %s, expected %zu of type %s", f->path,
+                      name, (long long)shape.n, type_name(shape.type), n, type_name(type));
     if (ok && n > 0 && H5Dread(set, memory_type(type), H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
         ok = fail(err, LOPT_EARG, f, name, "cannot be read");
     H5Dclose(set);
     return ok;
 }
 
-/* ---- texts and attributes ------------------------------------------------------------------------- */
+/* ---- texts and attributes
+ * ------------------------------------------------------------------------- */
 
 /* Reads a data set or an attribute into memory laid out as `memory`. */
 static int read_any(hid_t object, int is_attribute, hid_t memory, void *data) {
@@ -464,7 +495,8 @@ static char *text_of(const mt_hdf5 *f, const char *name, hid_t object, int is_at
 static char *text_from_bytes(const mt_hdf5 *f, const char *name, int64_t n, lopt_error *err) {
     char *text = n < MAX_TEXT_BYTES ? calloc(1, (size_t)n + 1) : NULL;
     if (!text)
-        mt_error(err, LOPT_ENOMEM, "%s: no memory for the %lld bytes of %s", f->path, (long long)n, name);
+        mt_error(err, LOPT_ENOMEM, "%s: no memory for the %lld bytes of %s", f->path, (long long)n,
+                 name);
     else if (!mt_hdf5_read(f, name, MT_BYTES, (size_t)n, text, err)) {
         free(text);
         text = NULL;
@@ -480,7 +512,8 @@ char *mt_hdf5_read_text(const mt_hdf5 *f, const char *name, lopt_error *err) {
     mt_hdf5_shape shape;
     char *text;
     if (H5Tget_class(type) == H5T_INTEGER)
-        text = shape_of_set(f, name, set, &shape, err) ? text_from_bytes(f, name, shape.n, err) : NULL;
+        text =
+            shape_of_set(f, name, set, &shape, err) ? text_from_bytes(f, name, shape.n, err) : NULL;
     else
         text = text_of(f, name, set, 0, type, space, err);
     H5Tclose(type);
@@ -490,11 +523,11 @@ char *mt_hdf5_read_text(const mt_hdf5 *f, const char *name, lopt_error *err) {
 }
 
 int mt_hdf5_has_attribute(const mt_hdf5 *f, const char *object, const char *attribute) {
-    return mt_hdf5_has(f, object) &&
-           H5Aexists_by_name(f->file, object, attribute, H5P_DEFAULT) > 0;
+    return mt_hdf5_has(f, object) && H5Aexists_by_name(f->file, object, attribute, H5P_DEFAULT) > 0;
 }
 
-static hid_t open_attribute(const mt_hdf5 *f, const char *object, const char *attribute, lopt_error *err) {
+static hid_t open_attribute(const mt_hdf5 *f, const char *object, const char *attribute,
+                            lopt_error *err) {
     if (!mt_hdf5_has_attribute(f, object, attribute)) {
         mt_error(err, LOPT_EARG, "%s: %s has no attribute \"%s\"", f->path, object, attribute);
         return H5I_INVALID_HID;
@@ -518,8 +551,8 @@ char *mt_hdf5_attribute_text(const mt_hdf5 *f, const char *object, const char *a
     return text;
 }
 
-int mt_hdf5_attribute_integer(const mt_hdf5 *f, const char *object, const char *attribute, int64_t *value,
-                              lopt_error *err) {
+int mt_hdf5_attribute_integer(const mt_hdf5 *f, const char *object, const char *attribute,
+                              int64_t *value, lopt_error *err) {
     hid_t found = open_attribute(f, object, attribute, err);
     if (found < 0)
         return 0;
@@ -527,8 +560,8 @@ int mt_hdf5_attribute_integer(const mt_hdf5 *f, const char *object, const char *
     int ok = H5Tget_class(type) == H5T_INTEGER && H5Sget_simple_extent_npoints(space) == 1
                  ? H5Aread(found, H5T_NATIVE_INT64, value) >= 0 ||
                        fail(err, LOPT_EARG, f, attribute, "cannot be read")
-                 : mt_error(err, LOPT_EARG, "%s: attribute %s of %s is not an integer", f->path, attribute,
-                            object);
+                 : mt_error(err, LOPT_EARG, "%s: attribute %s of %s is not an integer", f->path,
+                            attribute, object);
     H5Tclose(type);
     H5Sclose(space);
     H5Aclose(found);

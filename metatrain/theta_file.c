@@ -2,8 +2,8 @@
  *
  * theta_file.c - see theta_file.h and docs/file-formats.md.
  *
- *     /                      attributes format = "metatrain theta 1", optimizer = preset, digest of theta
- *     /settings/NAME         every hyperparameter, as the text that lopt_create accepts
+ *     /                      attributes format = "metatrain theta 1", optimizer = preset, digest of
+ * theta /settings/NAME         every hyperparameter, as the text that lopt_create accepts
  *     /theta/BLOCK           float32, the block's shape
  *     /provenance/NAME       text */
 #include "theta_file.h"
@@ -41,15 +41,17 @@ static size_t first_not_finite(const lopt_block *b, const float *theta) {
     return i;
 }
 
-static int check_finite(const char *path, const lopt_block *b, const float *theta, lopt_error *err) {
+static int check_finite(const char *path, const lopt_block *b, const float *theta,
+                        lopt_error *err) {
     size_t i = first_not_finite(b, theta);
     if (i == b->size)
         return 1;
-    return mt_error(err, LOPT_EARG, "%s: theta block %s, index %zu is %s, expected finite numbers", path,
-                    b->name, i, isnan(theta[b->offset + i]) ? "NaN" : "infinite");
+    return mt_error(err, LOPT_EARG, "%s: theta block %s, index %zu is %s, expected finite numbers",
+                    path, b->name, i, isnan(theta[b->offset + i]) ? "NaN" : "infinite");
 }
 
-/* ---- writing ------------------------------------------------------------------------------------ */
+/* ---- writing ------------------------------------------------------------------------------------
+ */
 
 static int put_settings(mt_hdf5 *f, const lopt_optimizer *opt, lopt_error *err) {
     lopt_hyper_info hyper;
@@ -88,8 +90,8 @@ static int put_notes(mt_hdf5 *f, const mt_note *notes, int n_notes, lopt_error *
     return 1;
 }
 
-int mt_theta_write(const char *path, const lopt_optimizer *opt, const float *theta, const mt_note *notes,
-                   int n_notes, lopt_error *err) {
+int mt_theta_write(const char *path, const lopt_optimizer *opt, const float *theta,
+                   const mt_note *notes, int n_notes, lopt_error *err) {
     char hex[33];
     if (n_notes > MT_MAX_PROVENANCE)
         return mt_error(err, LOPT_EARG, "%s: %d notes of provenance, at most %d", path, n_notes,
@@ -107,20 +109,24 @@ int mt_theta_write(const char *path, const lopt_optimizer *opt, const float *the
     return ok;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------ */
+/* ---- reading ------------------------------------------------------------------------------------
+ */
 
 static int check_format(const mt_hdf5 *f, const char *path, lopt_error *err) {
     if (!mt_hdf5_has_attribute(f, "/", "format"))
-        return mt_error(err, LOPT_EARG, "%s: is HDF5, but not a theta file (no attribute \"format\")", path);
+        return mt_error(err, LOPT_EARG,
+                        "%s: is HDF5, but not a theta file (no attribute \"format\")", path);
     char *format = mt_hdf5_attribute_text(f, "/", "format", err);
     int ok = format != NULL;
     if (ok && strcmp(format, FORMAT) != 0)
-        ok = mt_error(err, LOPT_EARG, "%s: its format is \"%.60s\", expected \"%s\"", path, format, FORMAT);
+        ok = mt_error(err, LOPT_EARG, "%s: its format is \"%.60s\", expected \"%s\"", path, format,
+                      FORMAT);
     free(format);
     return ok;
 }
 
-/* Texts of the links of a group. names[i], values[i] are malloc'd, *n counts them, also on failure. */
+/* Texts of the links of a group. names[i], values[i] are malloc'd, *n counts them, also on failure.
+ */
 static int read_texts(const mt_hdf5 *f, const char *path, const char *group, int max, char **names,
                       char **values, int *n, lopt_error *err) {
     char name[MT_HDF5_NAME], full[2 * MT_HDF5_NAME];
@@ -176,23 +182,25 @@ static lopt_optimizer *read_optimizer(const mt_hdf5 *f, const char *path, lopt_e
 void mt_shape_text(int rank, const int64_t *dim, char *text, size_t bytes) {
     size_t used = (size_t)snprintf(text, bytes, "(");
     for (int i = 0; i < rank && used < bytes; i++)
-        used += (size_t)snprintf(text + used, bytes - used, "%s%lld", i ? ", " : "", (long long)dim[i]);
+        used +=
+            (size_t)snprintf(text + used, bytes - used, "%s%lld", i ? ", " : "", (long long)dim[i]);
     if (used < bytes)
         snprintf(text + used, bytes - used, ")");
 }
 
-static int read_block(const mt_hdf5 *f, const char *path, const lopt_optimizer *opt, const lopt_block *b,
-                      float *theta, lopt_error *err) {
+static int read_block(const mt_hdf5 *f, const char *path, const lopt_optimizer *opt,
+                      const lopt_block *b, float *theta, lopt_error *err) {
     char name[MT_HDF5_NAME], found[200], expected[120];
     mt_hdf5_shape shape;
     snprintf(name, sizeof name, "theta/%s", b->name);
     if (!mt_hdf5_shape_of(f, name, &shape, err))
         return 0;
-    if (shape.rank != b->rank || memcmp(shape.dim, b->dim, (size_t)b->rank * sizeof b->dim[0]) != 0) {
+    if (shape.rank != b->rank ||
+        memcmp(shape.dim, b->dim, (size_t)b->rank * sizeof b->dim[0]) != 0) {
         mt_shape_text(shape.rank, shape.dim, found, sizeof found);
         mt_shape_text(b->rank, b->dim, expected, sizeof expected);
-        return mt_error(err, LOPT_EARG, "%s: theta block %s has shape %s, optimizer %s expects %s", path,
-                        b->name, found, lopt_info(opt)->name, expected);
+        return mt_error(err, LOPT_EARG, "%s: theta block %s has shape %s, optimizer %s expects %s",
+                        path, b->name, found, lopt_info(opt)->name, expected);
     }
     return mt_hdf5_read(f, name, MT_FLOATS, b->size, theta + b->offset, err) &&
            check_finite(path, b, theta, err);
@@ -203,8 +211,8 @@ static int check_no_other_blocks(const mt_hdf5 *f, const char *path, const lopt_
     char name[MT_HDF5_NAME];
     for (int64_t i = 0; mt_hdf5_has(f, "theta") && mt_hdf5_name(f, "theta", i, name); i++)
         if (!lopt_block_find(opt, name))
-            return mt_error(err, LOPT_EARG, "%s: theta block %s is not one of optimizer %s", path, name,
-                            lopt_info(opt)->name);
+            return mt_error(err, LOPT_EARG, "%s: theta block %s is not one of optimizer %s", path,
+                            name, lopt_info(opt)->name);
     return 1;
 }
 
@@ -232,7 +240,8 @@ mt_theta *mt_theta_read(const char *path, lopt_error *err) {
     ok = ok && (t->optimizer = read_optimizer(f, path, err)) != NULL;
     /* Content before the seal: what is wrong in it says more than "damaged". */
     ok = ok && read_theta(f, path, t->optimizer, err) &&
-         read_texts(f, path, "provenance", MT_MAX_PROVENANCE, t->note_name, t->note_value, &t->n_notes, err) &&
+         read_texts(f, path, "provenance", MT_MAX_PROVENANCE, t->note_name, t->note_value,
+                    &t->n_notes, err) &&
          mt_hdf5_check_seal(path, err);
     mt_hdf5_close(f);
     if (ok)

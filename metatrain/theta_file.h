@@ -2,10 +2,11 @@
  *
  * theta_file.h - theta.h5, the small file that people pass around (docs/file-formats.md).
  *
- * Holds the optimizer's preset and settings, every block of theta by name, provenance (a flat list of
- * name = text) and a digest over all of it. Written beside, synced, renamed: a theta file is complete or
- * absent. Reading trusts nothing: names, shapes, sizes, totals, digest and finiteness are checked, and the
- * sentence names the file. HDF5 is called only here and in checkpoint.c (through hdf5_file.h). */
+ * Holds the optimizer's preset and settings, every block of theta by name, provenance (a flat list
+ * of name = text) and a digest over all of it. Written beside, synced, renamed: a theta file is
+ * complete or absent. Reading trusts nothing: names, shapes, sizes, totals, digest and finiteness
+ * are checked, and the sentence names the file. HDF5 is called only here and in checkpoint.c
+ * (through hdf5_file.h). */
 #ifndef MT_THETA_FILE_H
 #define MT_THETA_FILE_H
 
@@ -18,8 +19,8 @@ typedef struct mt_note {
 } mt_note;
 
 /* 0 and a sentence on failure (statuses: LOPT_EARG bad input, else the work failed). */
-int mt_theta_write(const char *path, const lopt_optimizer *opt, const float *theta, const mt_note *notes,
-                   int n_notes, lopt_error *err);
+int mt_theta_write(const char *path, const lopt_optimizer *opt, const float *theta,
+                   const mt_note *notes, int n_notes, lopt_error *err);
 
 typedef struct mt_theta {
     lopt_optimizer *optimizer; /* with theta set */
