@@ -15,9 +15,23 @@
 
 /* ---- shared -------------------------------------------------------------------------------------- */
 
+/* NaN for an optimizer without one, and for a learned one that nobody tuned: it sets its own steps. */
 static double chosen_rate(const mt_comparison *c, int task_index, int entry) {
-    int chosen = mt_comparison_outcome(c, task_index, entry)->chosen;
-    return lopt_get_number(c->entries[entry].opt[chosen], "learning_rate", 0);
+    const mt_entry *e = &c->entries[entry];
+    const lopt_optimizer *opt = e->opt[mt_comparison_outcome(c, task_index, entry)->chosen];
+    return lopt_info(opt)->learned && e->n_rates == 1 ? NAN : lopt_get_number(opt, "learning_rate", 0);
+}
+
+/* Whether the sweep ended at its lowest or highest rate: a better one may lie beyond. */
+static int at_end_of_sweep(const mt_comparison *c, int task_index, int entry) {
+    const mt_suite *s = c->suite;
+    double rate = chosen_rate(c, task_index, entry);
+    int lower = 0, higher = 0;
+    for (int i = 0; c->entries[entry].n_rates > 1 && i < s->n_sweep; i++) {
+        lower |= s->sweep[i] < rate;
+        higher |= s->sweep[i] > rate;
+    }
+    return c->entries[entry].n_rates > 1 && !(lower && higher);
 }
 
 static double valid_loss(const mt_comparison *c, int task_index, int entry) {
@@ -67,7 +81,7 @@ static void add_row(mt_text_table *table, const mt_comparison *c, int task_index
     double seconds = mt_comparison_step_seconds(c, task_index, entry);
     char rate[CELL], trials[CELL], loss[3][CELL], accuracy[CELL], micros[CELL], ratio[CELL];
     static const task_split splits[] = {TASK_TRAIN, TASK_OUTER_VALID, TASK_TEST};
-    format_or_blank("%g", chosen_rate(c, task_index, entry), rate);
+    format_or_blank(at_end_of_sweep(c, task_index, entry) ? "%g*" : "%g", chosen_rate(c, task_index, entry), rate);
     snprintf(trials, sizeof trials, "%d", e->n_rates);
     for (int i = 0; i < 3; i++) format_mean(mt_comparison_loss(c, task_index, entry, splits[i]), loss[i]);
     format_or_blank("%.1f %%", 100 * mt_comparison_accuracy(c, task_index, entry, TASK_TEST).mean, accuracy);
@@ -93,11 +107,15 @@ static void print_task(const mt_comparison *c, int task_index, int *order, FILE 
 }
 
 void mt_comparison_print(const mt_comparison *c, FILE *f) {
-    int *order = calloc((size_t)c->n_entries, sizeof *order);
-    for (int t = 0; order != NULL && t < c->n_tasks; t++) print_task(c, t, order, f);
+    int *order = calloc((size_t)c->n_entries, sizeof *order), any_end = 0;
+    for (int t = 0; order != NULL && t < c->n_tasks; t++) {
+        print_task(c, t, order, f);
+        for (int e = 0; e < c->n_entries; e++) any_end |= at_end_of_sweep(c, t, e);
+    }
     free(order);
-    fprintf(f, "\ntrials: learning rates tried, on %d other seeds, chosen by loss on inner validation data; "
-               "accuracy: on test data\n", MT_SWEEP_SEEDS);
+    fprintf(f, "\ntrials: learning rates tried, on %d other seeds, chosen by loss on inner validation data\n"
+               "accuracy: on test data\n%s", MT_SWEEP_SEEDS,
+            any_end ? "*: the end of the sweep, a better rate may lie beyond\n" : "");
 }
 
 /* ---- JSON ---------------------------------------------------------------------------------------- */
@@ -255,12 +273,16 @@ static void fill_curve(const mt_comparison *c, const mt_outcome *o, const double
 /* The picture ends at the first losses: a contender that diverges leaves it through the top. A logarithmic
  * axis where every number allows it. */
 static void set_axis(mt_chart *chart) {
-    chart->log_y = 1;
+    double low = INFINITY, high = 0;
     for (size_t i = 0; i < chart->n_curves; i++) {
         const mt_curve *curve = &chart->curves[i];
-        if (isfinite(curve->y[0])) chart->y_max = fmax(chart->y_max, 1.05 * curve->y[0]);
-        for (size_t j = 0; j < curve->n; j++) chart->log_y &= !(curve->low[j] <= 0);
+        if (isfinite(curve->y[0])) high = fmax(high, curve->y[0]);
+        for (size_t j = 0; j < curve->n; j++) low = fmin(low, curve->low[j]); /* passes NaN over */
     }
+    if (!(low < high)) return;
+    chart->log_y = low > 0;
+    chart->y_min = low > 0 ? 0.95 * low : low;
+    chart->y_max = 1.05 * high;
 }
 
 static int make_drawing(const mt_comparison *c, int task_index, drawing *d) {
@@ -271,16 +293,21 @@ static int make_drawing(const mt_comparison *c, int task_index, drawing *d) {
     if (!d->curves || !d->labels || !d->numbers) return 0;
     double *x = d->numbers + 3 * entries * n;
     for (size_t i = 0; i < n; i++) x[i] = (double)mt_curve_x(&c->plan, i);
-    for (size_t e = 0; e < entries; e++) {
-        fill_curve(c, mt_comparison_outcome(c, task_index, (int)e), x, d->numbers + 3 * e * n, &d->curves[e]);
-        make_label(c, task_index, (int)e, d->labels[e], sizeof *d->labels);
-        d->curves[e].label = d->labels[e];
-        d->curves[e].color = (int)e;
+    int *order = calloc(entries, sizeof *order);
+    if (order == NULL) return 0;
+    sort_entries(c, task_index, order);
+    for (size_t i = 0; i < entries; i++) { /* the worst first: labels stand in the order of the curves' ends */
+        int e = order[entries - 1 - i];
+        fill_curve(c, mt_comparison_outcome(c, task_index, e), x, d->numbers + 3 * i * n, &d->curves[i]);
+        make_label(c, task_index, e, d->labels[i], sizeof *d->labels);
+        d->curves[i].label = d->labels[i];
+        d->curves[i].color = e;
     }
-    snprintf(d->title, sizeof d->title, "%s, mean and standard deviation over %lld seeds",
+    free(order);
+    snprintf(d->title, sizeof d->title, "%s: mean and standard deviation over %lld seeds",
              c->tasks[task_index]->name, (long long)c->suite->seeds);
     d->chart = (mt_chart){.title = d->title, .x_label = "inner step", .y_label = "validation loss",
-                          .n_curves = entries, .curves = d->curves};
+                          .n_curves = entries, .curves = d->curves, .key_outside = 1};
     set_axis(&d->chart);
     return 1;
 }

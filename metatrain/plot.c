@@ -15,7 +15,7 @@
 #include "metrics.h"
 #include "text_file.h"
 
-#define WIDTH 820
+#define WIDTH 900
 #define HEIGHT 440 /* of one chart */
 #define MAX_SVG_BYTES ((size_t)1 << 28)
 
@@ -82,15 +82,41 @@ static void put_curve(FILE *f, size_t chart, size_t number, const mt_curve *c) {
     fputs(", ", f);
 }
 
+/* gnuplot labels powers of ten alone, which leaves most of our logarithmic axes with one number or none. */
+static void put_log_tics(FILE *f, double low, double high) {
+    static const double few[] = {1, 2, 5}, many[] = {1, 1.5, 2, 3, 4, 5, 6, 8};
+    int wide = high > 20 * low;
+    const double *digits = wide ? few : many;
+    int n = wide ? 3 : 8;
+    const char *separator = "";
+    fputs("set ytics (", f);
+    for (double decade = pow(10, floor(log10(low))); decade <= high; decade *= 10) {
+        for (int i = 0; i < n; i++) {
+            double tic = decade * digits[i];
+            if (tic < low || tic > high) continue;
+            fprintf(f, "%s'%g' %.9g", separator, tic, tic);
+            separator = ", ";
+        }
+    }
+    fputs(")\n", f);
+}
+
+static void put_y_axis(FILE *f, const mt_chart *chart) {
+    int fixed = chart->y_min < chart->y_max, wide = fixed && chart->y_max > 1e4 * chart->y_min;
+    fprintf(f, "%s logscale y\nset ytics autofreq\n", chart->log_y ? "set" : "unset");
+    if (fixed)
+        fprintf(f, "set yrange [%.9g:%.9g]\n", chart->y_min, chart->y_max);
+    else
+        fputs("set yrange [*:*]\n", f);
+    if (chart->log_y && fixed && !wide) put_log_tics(f, chart->y_min, chart->y_max);
+}
+
 static void put_chart(FILE *f, size_t number, const mt_chart *chart) {
     put_setting(f, "title", chart->title);
     put_setting(f, "xlabel", chart->x_label);
     put_setting(f, "ylabel", chart->y_label);
-    fprintf(f, "%s logscale y\n", chart->log_y ? "set" : "unset");
-    if (chart->y_max > 0)
-        fprintf(f, "set yrange [*:%.9g]\n", chart->y_max);
-    else
-        fputs("set yrange [*:*]\n", f);
+    put_y_axis(f, chart);
+    fprintf(f, "set key %s right top Left reverse\n", chart->key_outside ? "outside width -7" : "inside width 0");
     for (size_t i = 0; i < chart->n_curves; i++) put_data(f, number, i, &chart->curves[i]);
     fputs("plot ", f);
     for (size_t i = 0; i < chart->n_curves; i++) put_band(f, number, i, &chart->curves[i]);
@@ -102,7 +128,7 @@ static void put_script(FILE *f, const mt_chart *charts, size_t n_charts) {
     fprintf(f,
             "set terminal svg size %d,%zu dynamic noenhanced font 'Helvetica,14' background '#ffffff'\n"
             "set border 3 lc rgb '#808080'\nset tics nomirror out tc rgb '#404040'\n"
-            "set grid lc rgb '#e4e4e4' lt 1\nset key top right tc rgb '#202020' samplen 1.5 spacing 1.15\n"
+            "set grid lc rgb '#e4e4e4' lt 1\nset key tc rgb '#202020' samplen 1.5 spacing 1.15\n"
             "set multiplot layout %zu,1\n",
             WIDTH, HEIGHT * n_charts, n_charts);
     for (size_t i = 0; i < n_charts; i++) put_chart(f, i, &charts[i]);

@@ -24,8 +24,9 @@ typedef struct mt_curve {
 
 typedef struct mt_chart {
     const char *title, *x_label, *y_label;
-    double y_max; /* top of the picture; 0: as the data say */
-    int log_y;
+    double y_min, y_max; /* ends of the y axis; equal: as the data say */
+    int log_y;           /* needs y_min > 0 */
+    int key_outside;     /* labels beside the picture instead of in its top right corner */
     size_t n_curves;
     const mt_curve *curves;
 } mt_chart;
