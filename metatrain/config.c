@@ -118,7 +118,7 @@ static const mt_key config_keys[] = {
      .help = "theta file to start from; empty: a random theta"},
     {"optimizer.freeze", MT_KEY_TEXT, offsetof(mt_config, freeze), sizeof(((mt_config *)0)->freeze[0]),
      MT_MAX_FREEZE, offsetof(mt_config, n_freeze), "filled", .standard = "[]",
-     .help = "patterns (`mlp/*`) of the blocks of theta that are neither perturbed nor updated"},
+     .help = "patterns (`w*`) of the blocks of theta that are neither perturbed nor updated"},
     {"optimizer.*", MT_KEY_SETTINGS, offsetof(mt_config, optimizer), sizeof(mt_optimizer_config), 0, MT_NOWHERE,
      .range = "", .help = "hyperparameters of that optimizer, listed at the end of this page"},
     {"tasks", MT_KEY_ITEMS, offsetof(mt_config, tasks), sizeof(mt_task_config), MT_MAX_TASKS,

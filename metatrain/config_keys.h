@@ -72,7 +72,7 @@ char *mt_schema_text(const mt_schema *schema, const void *from); /* caller frees
 char *mt_key_text(const mt_key *key, const void *from);       /* one value as YAML, caller frees */
 /* Word number `value` of a choice: (the row of estimator.name, 3) gives "nres". */
 void mt_key_choice(const mt_key *key, int value, char *word, size_t word_bytes);
-/* Markdown: one row a key, then those of the lists. */
+/* Markdown: one row a key. */
 void mt_schema_print(const mt_schema *schema, FILE *f);
 /* The default as a reader should see it ("" for none), caller frees. */
 char *mt_key_default(const mt_schema *schema, const mt_key *key);

@@ -56,17 +56,26 @@ void mt_schema_print(const mt_schema *schema, FILE *f) {
                 key->help);
         free(standard);
     }
+}
+
+static void print_items(const mt_schema *schema, const mt_schema *printed, FILE *f) {
     for (size_t i = 0; i < schema->n; i++) {
-        const mt_schema *items = schema->keys[i].items;
-        if (!items) continue;
-        fprintf(f, "\nEach of `%s`:\n\n", schema->keys[i].path);
-        mt_schema_print(items, f);
+        const mt_key *key = &schema->keys[i], *same = printed ? mt_schema_find(printed, key->path) : NULL;
+        if (!key->items || (same && same->items == key->items)) continue;
+        fprintf(f, "\nEach of `%s`:\n\n", key->path);
+        mt_schema_print(key->items, f);
     }
 }
 
-void mt_config_print_keys(FILE *f) { mt_schema_print(&mt_config_schema, f); }
+void mt_config_print_keys(FILE *f) {
+    mt_schema_print(&mt_config_schema, f);
+    print_items(&mt_config_schema, NULL, f);
+}
 
-void mt_suite_print_keys(FILE *f) { mt_schema_print(&mt_suite_schema, f); }
+void mt_suite_print_keys(FILE *f) {
+    mt_schema_print(&mt_suite_schema, f);
+    print_items(&mt_suite_schema, &mt_config_schema, f); /* tasks are those of a configuration */
+}
 
 /* ---- hyperparameters ---------------------------------------------------------------------------- */
 
@@ -113,7 +122,7 @@ static int kind_seen_before(size_t i) {
 static void print_optimizers(FILE *f) {
     fputs("\n## Hyperparameters of optimizers\n\n"
           "They stand beside `name`, under `optimizer:` in a configuration and in each item of `optimizers:` in a\n"
-          "suite. A preset is a kind of optimizer with published values; every value may be overridden.\n", f);
+          "suite. A preset is a kind of optimizer with published values; each of them may be overridden.\n", f);
     for (size_t i = 0; lopt_preset(i); i++)
         if (!kind_seen_before(i)) print_kind(i, f);
 }

@@ -12,6 +12,11 @@
 /* ---- values ------------------------------------------------------------------------------------- */
 
 void mt_number_text(double value, char text[32]) {
+    int whole = value > -1e7 && value < 1e7 && value == (double)(long)value; /* 100 rather than 1e+02 */
+    if (whole) {
+        snprintf(text, 32, "%ld", (long)value);
+        return;
+    }
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(text, 32, "%.*g", digits, value);
         if (strtod(text, NULL) == value) return;

@@ -333,6 +333,7 @@ mt_yaml *mt_yaml_read(const char *text, size_t n_bytes, const char *source, lopt
 static mt_yaml *read_value(const char *value, lopt_error *err) {
     if (value[0]) return read_text(value, strlen(value), SET, 0, err);
     mt_yaml *node = node_create(MT_YAML_SCALAR, SET, 0);
+    if (node) node->plain = 1;
     if (node && !(node->text = strdup(""))) {
         mt_yaml_free(node);
         node = NULL;

@@ -90,8 +90,9 @@ static json_t *keys_json(const mt_schema *schema) {
     for (size_t i = 0; i < schema->n; i++) {
         const mt_key *key = &schema->keys[i];
         char *standard = mt_key_default(schema, key);
+        const char *range = key->type < MT_KEY_TEXT ? key->range : NULL;
         json_t *object = json_pack("{s:s, s:s, s:b, s:s*, s:s*, s:s*, s:s}", "key", key->path, "type",
-                                   types[key->type], "list", key->max_n > 0, "range", key->range, "default", standard,
+                                   types[key->type], "list", key->max_n > 0, "range", range, "default", standard,
                                    "unit", key->unit, "help", key->help);
         free(standard);
         if (key->items && object) json_object_set_new(object, "items", keys_json(key->items));
