@@ -192,10 +192,12 @@ mt_comparison *mt_comparison_create(mt_suite *suite, const char *const *thetas, 
     }
     c->suite = suite;
     make_plans(c);
-    c->entries = calloc((size_t)(2 * n_thetas + suite->n_contenders + 1), sizeof *c->entries);
-    int ok = c->entries != NULL || out_of_memory(err);
-    if (ok && add_entries(c, thetas, n_thetas, untrained, err) && add_tasks(c, err) &&
-        check_states(c, err) && allocate_outcomes(c, err))
+    size_t most = 2 * (size_t)n_thetas + (size_t)suite->n_contenders + 1;
+    c->entries = calloc(most, sizeof *c->entries);
+    if (c->entries == NULL)
+        out_of_memory(err);
+    else if (add_entries(c, thetas, n_thetas, untrained, err) && add_tasks(c, err) && check_states(c, err) &&
+             allocate_outcomes(c, err))
         return c;
     mt_comparison_free(c);
     return NULL;

@@ -202,7 +202,7 @@ static void choose_rates(mt_comparison *c, const phase *p) {
 
 /* Rank 0 knows the losses, every rank needs the choice. */
 static void share_choices(mt_comparison *c, mt_comm *comm) {
-    size_t n = (size_t)(c->n_tasks * c->n_entries), got;
+    size_t n = (size_t)c->n_tasks * (size_t)c->n_entries, got;
     int *choice = allocate_or_end(comm, n, sizeof *choice);
     if (comm->rank == 0) {
         for (size_t i = 0; i < n; i++) choice[i] = c->outcomes[i].chosen;
@@ -245,7 +245,8 @@ static void final_runs(mt_comparison *c, mt_comm *comm, mt_progress *progress) {
 }
 
 void mt_comparison_run(mt_comparison *c, mt_comm *comm) {
-    mt_progress progress, *shown = comm->rank == 0 ? &progress : NULL;
+    mt_progress progress = {0};
+    mt_progress *shown = comm->rank == 0 ? &progress : NULL;
     int64_t n = (int64_t)count_sweep_cells(c) + c->n_tasks * c->n_entries * c->suite->seeds;
     if (shown) mt_progress_start(shown, "inner training", 0, n);
     sweep(c, comm, shown);

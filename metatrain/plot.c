@@ -90,9 +90,9 @@ static void put_log_tics(FILE *f, double low, double high) {
     int n = wide ? 3 : 8;
     const char *separator = "";
     fputs("set ytics (", f);
-    for (double decade = pow(10, floor(log10(low))); decade <= high; decade *= 10) {
+    for (int decade = (int)floor(log10(low)); pow(10, decade) <= high; decade++) {
         for (int i = 0; i < n; i++) {
-            double tic = decade * digits[i];
+            double tic = pow(10, decade) * digits[i];
             if (tic < low || tic > high) continue;
             fprintf(f, "%s'%g' %.9g", separator, tic, tic);
             separator = ", ";

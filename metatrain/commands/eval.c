@@ -47,6 +47,7 @@ static const struct argp_option options[] = {
     {"no-untrained", 'n', 0, 0, "leave out the optimizers as they were before meta-training", 0},
     {0}};
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is argp's */
 static error_t parse(int key, char *arg, struct argp_state *state) {
     eval_options *o = state->input;
     switch (key) {
