@@ -5,13 +5,10 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "commands.h"
 #include "digest.h"
@@ -218,26 +215,8 @@ static int write_manifest(const char *folder, int64_t step, int n_shards, lopt_e
     return ok;
 }
 
-/* Gives the finished folder its name. A point of that step may be there already: a run that was
- * resumed from it and stopped at once saves it again. The two are exchanged, where the file system
- * can do that in one go; else the old one is moved aside first. */
-static int publish(const char *partial, const char *path, lopt_error *err) {
-    struct stat info;
-    char aside[PATH_BYTES + 16];
-    if (lstat(path, &info) != 0)
-        return mt_durable_rename(partial, path, err);
-    if (renameat2(AT_FDCWD, partial, AT_FDCWD, path, RENAME_EXCHANGE) == 0)
-        return mt_sync_folder_of(path, err);
-    snprintf(aside, sizeof aside, "%s.old.partial", partial);
-    mt_remove_tree(aside);
-    if (rename(path, aside) != 0)
-        return mt_error(err, LOPT_EIO, "%s: cannot be replaced: %s", path, strerror(errno));
-    int ok = mt_durable_rename(partial, path, err);
-    if (!ok)
-        rename(aside, path);
-    return ok;
-}
-
+/* A point of that step may be there already: a run that was resumed from it and stopped at once
+ * saves it again. */
 int mt_checkpoint_commit(const char *dir, int64_t step, int n_shards, const mt_item *items,
                          size_t n, int64_t keep, lopt_error *err) {
     char partial[PATH_BYTES], path[PATH_BYTES], run[PATH_BYTES + FILE_NAME];
@@ -247,15 +226,14 @@ int mt_checkpoint_commit(const char *dir, int64_t step, int n_shards, const mt_i
     point_path(dir, step, path);
     snprintf(run, sizeof run, "%s/run.h5", partial);
     if (!write_items(run, items, n, err) || !write_manifest(partial, step, n_shards, err) ||
-        !publish(partial, path, err))
+        !mt_durable_replace_folder(partial, path, err))
         return 0;
     remove_partials(dir);
     prune(dir, step, keep);
     return 1;
 }
 
-/* ---- finding and checking
- * ------------------------------------------------------------------------ */
+/* ---- finding and checking -------------------------------------------------------------------- */
 
 /* Compares file i of a point with its entry in the manifest. */
 static int check_file(const char *folder, const json_t *entry, int64_t i, lopt_error *err) {

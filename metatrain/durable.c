@@ -43,8 +43,7 @@ static int folder_length(const char *path) {
     return slash ? (int)(slash - path) + 1 : 0;
 }
 
-/* The same folder, ".NAME.partial". */
-static int partial_path(const char *path, char *partial, size_t partial_bytes, lopt_error *err) {
+int mt_partial_path(const char *path, char *partial, size_t partial_bytes, lopt_error *err) {
     int n = folder_length(path);
     int written = snprintf(partial, partial_bytes, "%.*s.%s.partial", n, path, path + n);
     if (path[n] == '\0')
@@ -100,7 +99,7 @@ static int write_partial(const char *partial, const char *path, const void *data
 int mt_durable_write(const char *path, const void *data, size_t n, lopt_error *err) {
     char partial[4096];
     struct stat info;
-    if (!partial_path(path, partial, sizeof partial, err))
+    if (!mt_partial_path(path, partial, sizeof partial, err))
         return 0;
     if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
         return mt_error(err, LOPT_EARG, "%s: is not a regular file, so it is not replaced", path);
@@ -109,6 +108,28 @@ int mt_durable_write(const char *path, const void *data, size_t n, lopt_error *e
         return 0;
     }
     return 1;
+}
+
+int mt_durable_replace_folder(const char *partial, const char *path, lopt_error *err) {
+    struct stat info;
+    char aside[4096];
+    if (lstat(path, &info) != 0)
+        return mt_durable_rename(partial, path, err);
+    if (renameat2(AT_FDCWD, partial, AT_FDCWD, path, RENAME_EXCHANGE) == 0) {
+        mt_remove_tree(partial);
+        return mt_sync_folder_of(path, err);
+    }
+    if (snprintf(aside, sizeof aside, "%s.old.partial", partial) >= (int)sizeof aside)
+        return mt_error(err, LOPT_EARG, "%.200s...: the path is too long", path);
+    mt_remove_tree(aside);
+    if (rename(path, aside) != 0)
+        return fail(err, path, "be replaced");
+    int ok = mt_durable_rename(partial, path, err);
+    if (ok)
+        mt_remove_tree(aside);
+    else
+        rename(aside, path);
+    return ok;
 }
 
 int mt_make_folders(const char *path, lopt_error *err) {

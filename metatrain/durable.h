@@ -16,6 +16,9 @@
 
 #include "lopt.h"
 
+/* Where `path` is built: the same folder, ".NAME.partial". */
+int mt_partial_path(const char *path, char *partial, size_t partial_bytes, lopt_error *err);
+
 int mt_durable_write(const char *path, const void *data, size_t n, lopt_error *err);
 
 /* Renames from to to (same folder; replaces a file) and syncs the folder. */
@@ -23,6 +26,10 @@ int mt_durable_rename(const char *from, const char *to, lopt_error *err);
 
 /* Makes the names in the folder that holds path durable. */
 int mt_sync_folder_of(const char *path, lopt_error *err);
+
+/* Gives a finished folder its name; a folder of that name is replaced and removed, in one go where
+ * the file system can exchange names (else it is moved aside first). */
+int mt_durable_replace_folder(const char *partial, const char *path, lopt_error *err);
 
 int mt_make_folders(const char *path, lopt_error *err); /* like mkdir -p */
 int mt_remove_tree(const char *path);                   /* 1 if path is gone; follows no links */

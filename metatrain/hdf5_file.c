@@ -448,8 +448,7 @@ int mt_hdf5_read(const mt_hdf5 *f, const char *name, mt_item_type type, size_t n
     return ok;
 }
 
-/* ---- texts and attributes
- * ------------------------------------------------------------------------- */
+/* ---- texts and attributes -------------------------------------------------------------------- */
 
 /* Reads a data set or an attribute into memory laid out as `memory`. */
 static int read_any(hid_t object, int is_attribute, hid_t memory, void *data) {

@@ -13,8 +13,7 @@
 
 enum { MAX_SETTINGS = 40, VALUE_BYTES = 256, MAX_TENSORS = 100000 };
 
-/* ---- what is known of recorded optimizers
- * --------------------------------------------------------- */
+/* ---- what is known of recorded optimizers ---------------------------------------------------- */
 
 /* A key of the recorded config and the setting it becomes. */
 typedef struct golden_key {
@@ -125,8 +124,7 @@ static double tolerance_of(const golden_kind *kind, int number) {
     return largest;
 }
 
-/* ---- the recorded config
- * -------------------------------------------------------------------------- */
+/* ---- the recorded config --------------------------------------------------------------------- */
 
 typedef struct settings {
     lopt_setting list[MAX_SETTINGS];
