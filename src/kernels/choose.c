@@ -6,14 +6,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels.h"
+#include "workspace.h"
 
 static _Atomic(const lopt__kernels *) chosen;
 
 /* Tables of this build that this machine runs, best first; NULL past the last. */
 static const lopt__kernels *usable(int i)
 {
-    return i == 0 ? &lopt__kernels_reference : NULL;
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && i-- == 0)
+        return &lopt__kernels_avx512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && i-- == 0)
+        return &lopt__kernels_avx2;
+#endif
+    if (i == 0)
+        return &lopt__kernels_portable;
+    return i == 1 ? &lopt__kernels_reference : NULL;
 }
 
 static const lopt__kernels *find(const char *name)
@@ -58,6 +68,5 @@ lopt_status lopt_kernels_use(const char *name, lopt_error *err)
 
 size_t lopt__kernel_scratch_floats(const lopt__view *view, int hidden)
 {
-    (void)view;
-    return 2 * (size_t)lopt__round_up(hidden);
+    return lopt__workspace_at(NULL, view, hidden).floats;
 }

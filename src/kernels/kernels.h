@@ -44,6 +44,9 @@ const lopt__kernels *lopt__kernels_current(void); /* the chosen table */
 /* Enough for any table, for one tensor and a network with layers of `hidden` units. */
 size_t lopt__kernel_scratch_floats(const lopt__view *view, int hidden);
 
-extern const lopt__kernels lopt__kernels_reference;
+extern const lopt__kernels lopt__kernels_reference, lopt__kernels_portable;
+#if defined(__x86_64__)
+extern const lopt__kernels lopt__kernels_avx2, lopt__kernels_avx512;
+#endif
 
 #endif

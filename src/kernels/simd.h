@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * simd.h - vectors of LOPT_VL floats (GNU vector extensions) and the few operations that C has no operator
+ * for. Included by vector.c, which is compiled once per instruction set. NaN passes through all of them. */
+#ifndef LOPT_SIMD_H
+#define LOPT_SIMD_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#define VL LOPT_VL
+#define INLINE static inline __attribute__((always_inline))
+
+typedef float vf __attribute__((vector_size(VL * 4), may_alias));
+typedef int32_t vi __attribute__((vector_size(VL * 4), may_alias));
+typedef float vf_unaligned __attribute__((vector_size(VL * 4), aligned(4), may_alias));
+
+INLINE vf splat(float x)
+{
+    return x - (vf){0};
+}
+
+INLINE vf load(const float *x) /* aligned to a vector */
+{
+    return *(const vf *)(const void *)x;
+}
+
+INLINE void store(float *x, vf value)
+{
+    *(vf *)(void *)x = value;
+}
+
+INLINE vf load_unaligned(const float *x)
+{
+    return *(const vf_unaligned *)(const void *)x;
+}
+
+INLINE void store_unaligned(float *x, vf value)
+{
+    *(vf_unaligned *)(void *)x = value;
+}
+
+INLINE vf masked(vf x, vi mask)
+{
+    return (vf)((vi)x & mask);
+}
+
+/* max(x, floor). x is the second operand of the instructions, which they return if either is NaN. */
+INLINE vf at_least(vf x, vf floor)
+{
+#if VL == 16 && defined(__AVX512F__)
+    return (vf)_mm512_max_ps((__m512)floor, (__m512)x);
+#elif VL == 8 && defined(__AVX__)
+    return (vf)_mm256_max_ps((__m256)floor, (__m256)x);
+#elif VL == 4 && defined(__SSE__)
+    return (vf)_mm_max_ps((__m128)floor, (__m128)x);
+#else
+    vi below = x < floor;
+    return (vf)(((vi)x & ~below) | ((vi)floor & below));
+#endif
+}
+
+INLINE vf at_most(vf x, vf ceiling)
+{
+#if VL == 16 && defined(__AVX512F__)
+    return (vf)_mm512_min_ps((__m512)ceiling, (__m512)x);
+#elif VL == 8 && defined(__AVX__)
+    return (vf)_mm256_min_ps((__m256)ceiling, (__m256)x);
+#elif VL == 4 && defined(__SSE__)
+    return (vf)_mm_min_ps((__m128)ceiling, (__m128)x);
+#else
+    vi above = x > ceiling;
+    return (vf)(((vi)x & ~above) | ((vi)ceiling & above));
+#endif
+}
+
+/* 1 / sqrt(x) for x > 0: the instruction's estimate and one Newton step, 2e-7 relative or better. */
+INLINE vf rsqrt(vf x)
+{
+#if VL == 16 && defined(__AVX512F__)
+    vf y = (vf)_mm512_rsqrt14_ps((__m512)x);
+#elif VL == 8 && defined(__AVX__)
+    vf y = (vf)_mm256_rsqrt_ps((__m256)x);
+#elif VL == 4 && defined(__SSE__)
+    vf y = (vf)_mm_rsqrt_ps((__m128)x);
+#else
+    vf root;
+    for (int i = 0; i < VL; i++)
+        root[i] = sqrtf(x[i]);
+    return 1.0f / root;
+#endif
+#if defined(__SSE__)
+    return y * (1.5f - 0.5f * x * y * y);
+#endif
+}
+
+/* exp(x): 2^n exp(r), |r| <= log(2) / 2, exp(r) by its series to degree 7 (3e-8 relative); 2^n in two
+ * factors, so that results overflow to inf and underflow to 0 as they should. */
+INLINE vf exponential(vf x)
+{
+    const float round = 12582912.0f; /* 1.5 2^23: adding it leaves the integer in the low bits */
+    x = at_most(at_least(x, splat(-110.0f)), splat(110.0f));
+    vf t = x * 1.44269504f + round;
+    vf n = t - round;
+    vf r = x - n * 0.693359375f + n * 2.12194440e-4f;
+    vf y = 1.98412698e-4f * r + 1.38888889e-3f;
+    y = y * r + 8.33333333e-3f;
+    y = y * r + 4.16666667e-2f;
+    y = y * r + 1.66666667e-1f;
+    y = y * r + 0.5f;
+    y = y * r + 1.0f;
+    y = y * r + 1.0f;
+    vi whole = (vi)t - 0x4b400000; /* the bits of `round` */
+    vi half = whole >> 1;
+    return y * (vf)((half + 127) << 23) * (vf)((whole - half + 127) << 23);
+}
+
+/* Sum of the lanes, always in the same order. */
+INLINE float lane_sum(vf x)
+{
+#if VL == 16 && defined(__AVX512F__)
+    return _mm512_reduce_add_ps((__m512)x);
+#else
+    float t[VL];
+    memcpy(t, &x, sizeof t);
+    for (int n = VL / 2; n > 0; n /= 2)
+        for (int i = 0; i < n; i++)
+            t[i] += t[i + n];
+    return t[0];
+#endif
+}
+
+#endif

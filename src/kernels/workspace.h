@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * workspace.h - scratch of the vectorised kernels for one tensor: where each array lies, and how much it is
+ * together. Independent of the instruction set, so that a state serves any kernel table. */
+#ifndef LOPT_WORKSPACE_H
+#define LOPT_WORKSPACE_H
+
+#include "kernels.h"
+
+#define LOPT__TILE 32 /* lanes that pass through the network together, at most */
+
+/* Features that differ for every parameter (g p m rms, normed m, rsqrt, factored g and m), and those of a
+ * lane or a row (the second moment and its rsqrt). */
+#define LOPT__N_ELEMENT 16
+#define LOPT__N_SIDE (2 * LOPT__K)
+
+typedef struct lopt__workspace {
+    int64_t chunk;       /* lanes whose lane_bias is kept at a time, a multiple of LOPT__TILE */
+    float *inverse_mean; /* [n_outer][K]: 1 / (mean of R + epsilon), from accumulate to apply */
+    double *lane_total;  /* [pitch] sums of g^2 over rows */
+    float *lane_sum;     /* [pitch] the same over a block of rows */
+    float *row_sum;      /* [row_pitch] sums of g^2 over lanes */
+    float *row_factor, *row_rsqrt;   /* [K][row_pitch] */
+    float *g_factor, *m_factor;      /* [K][chunk] */
+    float *lane_rsqrt;               /* [K][chunk] */
+    float *element, *lane, *row;     /* [N_ELEMENT], [N_SIDE], [N_SIDE] rows of first-layer weights */
+    float *bias, *row_bias;          /* [weight pitch] */
+    float *lane_bias;                /* [hidden rounded up to 8][chunk] */
+    float *activation[2];            /* [hidden rounded up to 8][LOPT__TILE] */
+    size_t floats;
+} lopt__workspace;
+
+static inline float *lopt__take(lopt__workspace *w, float *base, int64_t n)
+{
+    float *at = base ? base + w->floats : NULL;
+    w->floats += (size_t)lopt__round_up(n);
+    return at;
+}
+
+/* base NULL: only w.floats and w.chunk mean something. */
+static inline lopt__workspace lopt__workspace_at(float *base, const lopt__view *v, int hidden)
+{
+    int64_t units = (hidden + 7) / 8 * 8, weights = lopt__round_up(hidden);
+    int64_t chunk = 4096 / units / LOPT__TILE * LOPT__TILE; /* lane_bias: 16 kB, half of a small L1 */
+    lopt__workspace w = {.chunk = chunk < LOPT__TILE ? LOPT__TILE : chunk};
+    int64_t rows = v->factored ? v->row_pitch : 0, lanes = v->factored ? v->pitch : 0;
+    w.inverse_mean = lopt__take(&w, base, v->n_outer * LOPT__K);
+    w.lane_total = (double *)(void *)lopt__take(&w, base, 2 * lanes);
+    w.lane_sum = lopt__take(&w, base, lanes);
+    w.row_sum = lopt__take(&w, base, rows);
+    w.row_factor = lopt__take(&w, base, LOPT__K * rows);
+    w.row_rsqrt = lopt__take(&w, base, LOPT__K * rows);
+    w.g_factor = lopt__take(&w, base, LOPT__K * w.chunk);
+    w.m_factor = lopt__take(&w, base, LOPT__K * w.chunk);
+    w.lane_rsqrt = lopt__take(&w, base, LOPT__K * w.chunk);
+    w.element = lopt__take(&w, base, LOPT__N_ELEMENT * weights);
+    w.lane = lopt__take(&w, base, LOPT__N_SIDE * weights);
+    w.row = lopt__take(&w, base, LOPT__N_SIDE * weights);
+    w.bias = lopt__take(&w, base, weights);
+    w.row_bias = lopt__take(&w, base, weights);
+    w.lane_bias = lopt__take(&w, base, units * w.chunk);
+    w.activation[0] = lopt__take(&w, base, units * LOPT__TILE);
+    w.activation[1] = lopt__take(&w, base, units * LOPT__TILE);
+    return w;
+}
+
+#endif
