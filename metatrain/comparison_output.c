@@ -100,7 +100,7 @@ static void print_task(const mt_comparison *c, int task_index, int *order, FILE 
     if (table == NULL) return;
     sort_entries(c, task_index, order);
     for (int i = 0; i < c->n_entries; i++) add_row(table, c, task_index, order[i]);
-    fprintf(f, "%s%s: loss after %lld steps on %lld fresh seeds, mean±standard error\n\n",
+    fprintf(f, "%s%s\nloss after %lld steps on %lld fresh seeds, mean±standard error\n\n",
             task_index ? "\n" : "", t->name, (long long)c->plan.steps, (long long)c->suite->seeds);
     mt_text_table_print(table, f);
     mt_text_table_free(table);
