@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * test_tasks_double.c - gradients of every kind of task against signed finite differences.
+ *
+ * Compiled with real = double. For each tensor alone and for all together, along random directions u,
+ * (L(p + h u) - L(p - h u)) / 2h must be g.u, sign included. Every kind in tasks/registry.c is taken up
+ * by itself, each with every activation and every level of reparametrisation. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+typedef struct probe {
+    task *t;
+    real *tau, *params, *grads, *moved, *scratch;
+    void *work;
+    random_stream r;
+} probe;
+
+static void *aligned(size_t bytes) {
+    void *p = aligned_alloc(64, (bytes + 64) / 64 * 64);
+    cr_assert(p != NULL);
+    return p;
+}
+
+static probe start(const task_spec *spec) {
+    lopt_error err = {LOPT_OK, ""};
+    probe p = {.t = task_create(spec, &err)};
+    cr_assert(p.t != NULL, "%s", err.text);
+    size_t bytes = p.t->n_params * sizeof(real);
+    p.tau = aligned((p.t->n_tau + 1) * sizeof(real));
+    p.params = aligned(bytes), p.grads = aligned(bytes), p.moved = aligned(bytes), p.scratch = aligned(bytes);
+    p.work = aligned(p.t->work_bytes + 64);
+    random_open(&p.r, (random_address){3, RANDOM_TEST, 1, 0, 0});
+    task_sample(p.t, &p.r, p.tau);
+    task_initial_params(p.t, p.tau, &p.r, p.params);
+    for (size_t i = 0; i < p.t->n_params; i++) { /* away from zero biases */
+        p.params[i] += 0.1 * fabs(p.params[i]) + 0.02 * random_normal(&p.r);
+    }
+    task_draw_batch(p.t, p.tau, TASK_TRAIN, &p.r, p.work);
+    return p;
+}
+
+static void stop(probe *p) {
+    task_destroy(p->t);
+    free(p->tau), free(p->params), free(p->grads), free(p->moved), free(p->scratch), free(p->work);
+}
+
+/* tensor -1: all of them. */
+static void check_direction(probe *p, int tensor) {
+    size_t begin = 0, end = p->t->n_params;
+    if (tensor >= 0) {
+        for (int k = 0; k < tensor; k++) begin += (size_t)lopt_tensor_size(&p->t->tensors[k]);
+        end = begin + (size_t)lopt_tensor_size(&p->t->tensors[tensor]);
+    }
+    double slope = 0, norm = 0, size = 0, loss[2];
+    memset(p->scratch, 0, p->t->n_params * sizeof(real));
+    for (size_t i = begin; i < end; i++) {
+        p->scratch[i] = random_normal(&p->r) * (fabs(p->params[i]) + 1e-3);
+        slope += p->grads[i] * p->scratch[i];
+        norm += p->grads[i] * p->grads[i] * p->scratch[i] * p->scratch[i];
+        size += p->scratch[i] * p->scratch[i];
+    }
+    norm = sqrt(norm);
+    cr_assert(norm > 1e-12, "%s: the gradient of tensor %d is zero", p->t->name, tensor);
+    const double h = 1e-6;
+    for (int s = 0; s < 2; s++) {
+        for (size_t i = 0; i < p->t->n_params; i++) p->moved[i] = p->params[i] + (s ? -h : h) * p->scratch[i];
+        loss[s] = task_loss(p->t, p->tau, p->work, p->moved, NULL);
+    }
+    double measured = (loss[0] - loss[1]) / (2 * h);
+    double rounding = 4e-16 * (fabs(loss[0]) + fabs(loss[1])) / h;
+    cr_assert(fabs(measured - slope) < 1e-5 * norm + rounding, "%s, tensor %d: measured %.10g, gradient %.10g (norm %.3g)",
+              p->t->name, tensor, measured, slope, norm);
+}
+
+static void check_gradient(const task_spec *spec) {
+    probe p = start(spec);
+    real alone = task_loss(p.t, p.tau, p.work, p.params, NULL);
+    real loss = task_loss(p.t, p.tau, p.work, p.params, p.grads);
+    cr_assert(loss == alone, "%s: %.17g with gradient, %.17g without", p.t->name, loss, alone);
+    for (int k = 0; k < 3; k++) {
+        for (int tensor = -1; tensor < (int)p.t->n_tensors; tensor++) check_direction(&p, tensor);
+    }
+    stop(&p);
+}
+
+static void check_levels(task_spec *spec) {
+    for (int level = TASK_REPARAM_NONE; level <= TASK_REPARAM_PARAMETER; level++) {
+        spec->reparam = (task_reparam)level;
+        check_gradient(spec);
+    }
+}
+
+static task_spec spec_of(const char *kind) {
+    task_spec spec = task_spec_default();
+    snprintf(spec.task, sizeof spec.task, "%s", kind);
+    spec.batch_size = 12;
+    spec.n_hidden = 2;
+    spec.hidden[0] = 9;
+    spec.hidden[1] = 7;
+    spec.reparam_min = 0.1;
+    spec.reparam_max = 10;
+    return spec;
+}
+
+Test(gradients, every_kind_activation_and_level) {
+    task_spec images = spec_of("image_mlp");
+    task *kept = task_create(&images, NULL); /* images are read once */
+    int n_kinds = 0;
+    for (; task_kinds[n_kinds]; n_kinds++) {
+        task_spec spec = spec_of(task_kinds[n_kinds]->name);
+        for (int act = TASK_RELU; act <= TASK_GELU; act++) {
+            spec.activation = (task_activation)act;
+            check_levels(&spec);
+        }
+    }
+    task_destroy(kept);
+    cr_assert(n_kinds >= 7, "only %d kinds", n_kinds);
+}
+
+Test(gradients, other_depths) {
+    static const int depths[][4] = {{0}, {1, 5}, {4, 3, 8, 5}};
+    for (int i = 0; i < 3; i++) {
+        task_spec spec = spec_of("image_mlp");
+        spec.activation = TASK_TANH;
+        spec.n_hidden = depths[i][0];
+        for (int l = 0; l < spec.n_hidden; l++) spec.hidden[l] = l < 3 ? depths[i][l + 1] : 6;
+        check_gradient(&spec);
+    }
+}
+
+/* The centre of noisy_mean_quadratic is drawn with the batch: at a fixed batch the gradient is exact. */
+Test(gradients, quadratic_with_a_moving_centre) {
+    task_spec spec = spec_of("noisy_mean_quadratic");
+    spec.noise = 2;
+    check_levels(&spec);
+}
+
+/* noisy_quadratic adds noise * N(0,1) to the gradient, anew with each batch, and leaves the loss alone. */
+Test(gradients, gradient_noise_has_its_scale) {
+    enum { DRAWS = 2000 };
+    task_spec spec = spec_of("noisy_quadratic");
+    probe quiet = start(&spec);
+    real loss = task_loss(quiet.t, quiet.tau, quiet.work, quiet.params, quiet.grads);
+    spec.noise = 0.5;
+    probe p = start(&spec);
+    double sum = 0, squares = 0, n = (double)p.t->n_params * DRAWS;
+    for (int k = 0; k < DRAWS; k++) {
+        task_draw_batch(p.t, quiet.tau, TASK_TRAIN, &p.r, p.work);
+        cr_assert(task_loss(p.t, quiet.tau, p.work, quiet.params, p.grads) == loss, "noise in the loss");
+        for (size_t i = 0; i < p.t->n_params; i++) {
+            sum += p.grads[i] - quiet.grads[i];
+            squares += pow(p.grads[i] - quiet.grads[i], 2);
+        }
+    }
+    cr_assert(fabs(sum / n) < 5 * 0.5 / sqrt(n), "mean %g", sum / n);
+    cr_assert(fabs(squares / n - 0.25) < 5 * 0.25 * sqrt(2 / n), "variance %g, expected 0.25", squares / n);
+    stop(&p);
+    stop(&quiet);
+}
