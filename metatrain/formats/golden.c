@@ -237,8 +237,7 @@ static lopt_optimizer *create_optimizer(mt_golden *g, const golden_kind *kind, l
     return opt;
 }
 
-/* ---- theta --------------------------------------------------------------------------------------
- */
+/* ---- theta ----------------------------------------------------------------------------------- */
 
 static int read_block(const mt_golden *g, const lopt_block *b, const char *name, int transposed,
                       float *theta, lopt_error *err) {
@@ -290,8 +289,7 @@ static int read_theta(mt_golden *g, const golden_kind *kind, lopt_error *err) {
     return ok;
 }
 
-/* ---- the file -----------------------------------------------------------------------------------
- */
+/* ---- the file -------------------------------------------------------------------------------- */
 
 static int by_number(const void *a, const void *b) {
     return *(const int *)a - *(const int *)b;
@@ -352,8 +350,7 @@ void mt_golden_close(mt_golden *g) {
     free(g);
 }
 
-/* ---- parameter groups ---------------------------------------------------------------------------
- */
+/* ---- parameter groups ------------------------------------------------------------------------ */
 
 static int check_number(const mt_golden *g, const char *key, const json_t *value, lopt_error *err) {
     return json_number_value(value) >= 0 && json_is_number(value)
@@ -409,8 +406,7 @@ static int read_groups(const mt_golden *g, const char *place, mt_golden_case *c,
     return ok;
 }
 
-/* ---- cases --------------------------------------------------------------------------------------
- */
+/* ---- cases ----------------------------------------------------------------------------------- */
 
 static int read_shape(const mt_golden *g, const char *place, int i, lopt_tensor *t,
                       lopt_error *err) {

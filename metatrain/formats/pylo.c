@@ -35,12 +35,12 @@ static void print_offsets(FILE *f, const lopt_optimizer *opt, const char *family
     fputs(", ", f);
 }
 
-static void print_initial(FILE *f, const char *name, const char *family, const lopt_optimizer *opt,
-                          int n) {
-    float values[MT_FC_DECAYS];
-    for (int i = 0; i < n; i++)
-        values[i] = (float)lopt_get_number(opt, family, i);
-    print_list(f, name, values, n);
+/* A setting as a Python list; settings of one number have no brackets here. */
+static void print_initial(FILE *f, const char *name, const lopt_optimizer *opt,
+                          const char *family) {
+    char text[TEXT_BYTES];
+    lopt_get(opt, family, text, sizeof text);
+    fprintf(f, text[0] == '[' ? "%s=%s" : "%s=[%s]", name, text);
 }
 
 /* The class whose update has our form: ELO takes weight decay of p before the step, AdafacLO after.
@@ -55,11 +55,9 @@ static void print_adafaclo_arguments(FILE *f, const lopt_optimizer *opt, const m
     print_offsets(f, opt, "momentum_decays", MT_FC_DECAYS);
     print_offsets(f, opt, "rms_decays", 1);
     print_offsets(f, opt, "adafactor_decays", MT_FC_DECAYS);
-    print_initial(f, "initial_momentum_decays", "momentum_decays", opt, MT_FC_DECAYS);
-    fputs(", ", f);
-    print_initial(f, "initial_rms_decays", "rms_decays", opt, 1);
-    fputs(", ", f);
-    print_initial(f, "initial_adafactor_decays", "adafactor_decays", opt, MT_FC_DECAYS);
+    print_initial(f, "initial_momentum_decays", opt, "momentum_decays");
+    print_initial(f, ", initial_rms_decays", opt, "rms_decays");
+    print_initial(f, ", initial_adafactor_decays", opt, "adafactor_decays");
     if (fc->max_grad_norm > 0)
         fprintf(f, ", max_grad_norm=%.9g", fc->max_grad_norm);
     if (fc->weight_decay > 0)
