@@ -21,8 +21,7 @@
 #define MAX_STEP INT64_C(999999999999)
 enum { MAX_SHARDS = 65536, FILE_NAME = 40, STEP_DIGITS = 12 };
 
-/* ---- names --------------------------------------------------------------------------------------
- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static void folder_path(const char *dir, char *path) {
     snprintf(path, PATH_BYTES, "%s/checkpoints", dir);
@@ -57,8 +56,7 @@ static int check_place(const char *dir, int64_t step, lopt_error *err) {
     return 1;
 }
 
-/* ---- the points of a run ------------------------------------------------------------------------
- */
+/* ---- the points of a run --------------------------------------------------------------------- */
 
 static int64_t step_of(const char *name) {
     if (strncmp(name, "step-", 5) != 0 || strspn(name + 5, "0123456789") != STEP_DIGITS ||
@@ -142,8 +140,7 @@ static void prune(const char *dir, int64_t step, int64_t keep) {
     free(steps);
 }
 
-/* ---- saving -------------------------------------------------------------------------------------
- */
+/* ---- saving ---------------------------------------------------------------------------------- */
 
 int mt_checkpoint_begin(const char *dir, int64_t step, lopt_error *err) {
     char path[PATH_BYTES];
@@ -259,7 +256,7 @@ static int check_file(const char *folder, const json_t *entry, int64_t i, lopt_e
     return 1;
 }
 
-/* The manifest of a point, checked for form. NULL and a sentence. */
+/* The manifest of a point, checked for form; step -1: whatever it says. NULL and a sentence. */
 static json_t *read_manifest(const char *folder, int64_t step, lopt_error *err) {
     char path[PATH_BYTES + FILE_NAME];
     json_error_t where;
@@ -279,7 +276,7 @@ static json_t *read_manifest(const char *folder, int64_t step, lopt_error *err) 
     int ok = 1;
     if (!format || strcmp(format, FORMAT) != 0)
         ok = mt_error(err, LOPT_EARG, "%s: its \"format\" is not \"%s\"", path, FORMAT);
-    else if (!json_is_integer(found) || json_integer_value(found) != step)
+    else if (!json_is_integer(found) || (step >= 0 && json_integer_value(found) != step))
         ok = mt_error(err, LOPT_EARG, "%s: its \"step\" is not %lld", path, (long long)step);
     else if (json_array_size(files) < 1 || json_array_size(files) > MAX_SHARDS)
         ok = mt_error(err, LOPT_EARG, "%s: lists no \"files\", or more than %d", path, MAX_SHARDS);
@@ -289,9 +286,7 @@ static json_t *read_manifest(const char *folder, int64_t step, lopt_error *err) 
     return NULL;
 }
 
-static int verify_point(const char *dir, int64_t step, lopt_error *err) {
-    char folder[PATH_BYTES];
-    point_path(dir, step, folder);
+static int verify_folder(const char *folder, int64_t step, lopt_error *err) {
     json_t *manifest = read_manifest(folder, step, err);
     if (!manifest)
         return 0;
@@ -301,6 +296,18 @@ static int verify_point(const char *dir, int64_t step, lopt_error *err) {
         ok = check_file(folder, json_array_get(files, i), (int64_t)i, err);
     json_decref(manifest);
     return ok;
+}
+
+static int verify_point(const char *dir, int64_t step, lopt_error *err) {
+    char folder[PATH_BYTES];
+    point_path(dir, step, folder);
+    return verify_folder(folder, step, err);
+}
+
+int mt_checkpoint_verify(const char *folder, lopt_error *err) {
+    if (strlen(folder) > PATH_BYTES - 128)
+        return mt_error(err, LOPT_EARG, "%.200s...: the path is too long", folder);
+    return verify_folder(folder, -1, err);
 }
 
 static void report_damaged(int64_t step, const lopt_error *why,
@@ -330,8 +337,7 @@ int mt_checkpoint_find(const char *dir, int64_t *step, void (*warn)(const char *
     return ok;
 }
 
-/* ---- loading ------------------------------------------------------------------------------------
- */
+/* ---- loading --------------------------------------------------------------------------------- */
 
 static mt_hdf5 *open_file(const char *dir, int64_t step, int64_t i, lopt_error *err) {
     char folder[PATH_BYTES], path[PATH_BYTES + FILE_NAME + 1], name[FILE_NAME];

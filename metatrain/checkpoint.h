@@ -50,6 +50,8 @@ int mt_checkpoint_commit(const char *dir, int64_t step, int n_shards, const mt_i
  * warn. */
 int mt_checkpoint_find(const char *dir, int64_t *step, void (*warn)(const char *sentence),
                        lopt_error *err);
+/* Checks one point by its folder, whatever that is called. */
+int mt_checkpoint_verify(const char *folder, lopt_error *err);
 /* Sizes are known beforehand except for text: use mt_checkpoint_read_text for those. */
 int mt_checkpoint_read_run(const char *dir, int64_t step, const mt_item *items, size_t n,
                            lopt_error *err);
