@@ -54,9 +54,8 @@ static int wrong(lopt_error *err, const mt_yaml *node, const char *path, const c
 
 int mt_read_integer(const mt_yaml *node, const char *path, const char *range, long long *out, lopt_error *err) {
     int right = node->kind == MT_YAML_SCALAR && node->plain && is_integer(node->text);
-    errno = 0;
-    long long value = right ? strtoll(node->text, NULL, 10) : 0;
-    if (!right || errno || !in_range((double)value, range)) return wrong(err, node, path, "an integer", range);
+    long long value = right ? strtoll(node->text, NULL, 10) : 0; /* too large: the largest, out of range */
+    if (!right || !in_range((double)value, range)) return wrong(err, node, path, "an integer", range);
     *out = value;
     return 1;
 }

@@ -316,9 +316,8 @@ static mt_yaml *read_text(const char *text, size_t n_bytes, const char *source, 
         out_of_memory(&r);
         return NULL;
     }
-    size_t bom = n_bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
     yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&r.parser, (const unsigned char *)text + bom, n_bytes - bom);
+    yaml_parser_set_input_string(&r.parser, (const unsigned char *)text, n_bytes);
     mt_yaml *root = read_document(&r);
     yaml_parser_delete(&r.parser);
     return root;

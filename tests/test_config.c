@@ -383,8 +383,10 @@ Test(config, text_that_is_no_configuration) {
                          "values");
     refuse("seed: 1\nx: \x01\n", "t.yaml:2: found text that is not YAML (control characters are not allowed), expected "
                                  "keys and values");
-    refuse("a: [[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]\n",
+    refuse("seed: [[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]\n",
            "t.yaml:1: found values nested deeper than 16 levels, expected fewer");
+    refuse("seed: [[[[[[[[[[[[[[1]]]]]]]]]]]]]]\n",
+           "t.yaml:1: seed: found a list, expected an integer in [0, 18446744073709551615]");
     mt_config_free(parse_or_fail("\xef\xbb\xbfseed: 1\r\n"));
 }
 
@@ -553,11 +555,21 @@ Test(config, optimizer_errors_have_the_line_of_the_setting) {
 
 /* ---- the environment, the reference -------------------------------------------------------------- */
 
+/* A locale with a decimal comma: one that is installed, or one made here; 0 if neither can be had. */
+static int use_decimal_comma(void) {
+    static const char *const names[] = {"de_DE.UTF-8", "fr_FR.UTF-8", "pt_BR.UTF-8", "ru_RU.UTF-8"};
+    char dir[] = "/tmp/test_config_locale_XXXXXX", command[256];
+    for (size_t i = 0; i < COUNT(names); i++)
+        if (setlocale(LC_ALL, names[i])) return 1;
+    if (!mkdtemp(dir)) return 0;
+    snprintf(command, sizeof command, "localedef --no-archive -i de_DE -f UTF-8 %s/de_DE.UTF-8 >%s/log 2>&1", dir, dir);
+    int made = system(command) == 0 && setenv("LOCPATH", dir, 1) == 0 && setlocale(LC_ALL, "de_DE.UTF-8");
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    return system(command) == 0 && made;
+}
+
 Test(config, decimal_points_in_any_locale) {
-    static const char *const commas[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "pt_BR.UTF-8", "ru_RU.UTF-8"};
-    const char *found = NULL;
-    for (size_t i = 0; !found && i < COUNT(commas); i++) found = setlocale(LC_ALL, commas[i]);
-    if (!found) cr_skip_test("no locale with a decimal comma is installed");
+    if (!use_decimal_comma()) cr_skip_test("no locale with a decimal comma can be had");
     cr_assert(strtod("0,5", NULL) == 0.5, "the locale is in force");
     check_round_trip(everything);
     cr_assert(strtod("0,5", NULL) == 0.5, "the locale is back");
@@ -582,7 +594,8 @@ Test(config, reference_is_up_to_date) {
 
 Test(suggest, nearest_name) {
     static const struct { const char *word, *candidates[3], *best; } cases[] = {
-        {"trian", {"train", "list", "eval"}, "train"}, /* swapped */
+        {"trian", {"train", "list", "eval"}, "train"},
+        {"sohw", {"sxhx", "show", "eval"}, "show"}, /* two letters swapped are one slip */
         {"lst", {"train", "list", "eval"}, "list"},
         {"shw", {"train", "show", "eval"}, "show"},
         {"frobnicate", {"train", "list", "eval"}, NULL},
