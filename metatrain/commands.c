@@ -10,7 +10,7 @@ int mt_complain(const lopt_error *err) {
     return bad_input ? MT_BAD_INPUT : MT_FAILED;
 }
 
-int mt_error(lopt_error *err, lopt_status status, const char *format, ...) {
+int (mt_error)(lopt_error *err, lopt_status status, const char *format, ...) {
     if (!err) return 0;
     va_list args;
     va_start(args, format);
