@@ -76,7 +76,8 @@ mt_yaml *mt_yaml_empty(const char *source) { return node_create(MT_YAML_MAP, sou
 
 /* Takes the child over, also when it fails. */
 static int append(mt_yaml *parent, mt_yaml *child) {
-    mt_yaml **grown = child ? realloc(parent->child, (parent->n + 1) * sizeof *grown) : NULL;
+    int room = child && parent->n < MT_YAML_MAX_BYTES; /* a value takes a byte at least */
+    mt_yaml **grown = room ? realloc(parent->child, (parent->n + 1) * sizeof *grown) : NULL;
     if (!grown) {
         mt_yaml_free(child);
         return 0;
