@@ -57,18 +57,16 @@ size_t task_add_work(task *t, size_t bytes) {
 }
 
 static task *create_plain(const task_spec *spec, lopt_error *err) {
-    const task_kind *kind = NULL;
-    for (int i = 0; task_kinds[i]; i++) {
-        if (!strcmp(task_kinds[i]->name, spec->task)) kind = task_kinds[i];
-    }
+    const task_kind *const *kind = task_kinds; /* task_spec_resolve has found the name */
+    while (strcmp((*kind)->name, spec->task) != 0) kind++;
     task *t = calloc(1, sizeof *t);
     if (!t) {
         task_fail(err, LOPT_ENOMEM, "task %s: out of memory", spec->task);
         return NULL;
     }
-    t->kind = kind;
+    t->kind = *kind;
     t->loss_bound = INFINITY;
-    if (!kind->create(t, spec, err)) {
+    if (!t->kind->create(t, spec, err)) {
         task_destroy(t);
         return NULL;
     }

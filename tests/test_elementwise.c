@@ -85,7 +85,7 @@ static void check_cross_entropy(const task_elementwise *e, int rows, int classes
         double max = -INFINITY, sum = 0;
         for (int c = 0; c < classes; c++) max = fmax(max, (double)z[i * classes + c]);
         for (int c = 0; c < classes; c++) sum += exp((double)z[i * classes + c] - max);
-        right += (max + log(sum) - (double)z[i * classes + labels[i]]) / rows;
+        right += (max + log(fmax(sum, 1)) - (double)z[i * classes + labels[i]]) / rows;
         for (int c = 0; c < classes; c++) {
             double grad = (exp((double)z[i * classes + c] - max) / sum - (c == labels[i])) / rows;
             cr_assert(fabs((double)dz[i * classes + c] - grad) <= 4e-7 / rows, "%s dz %d,%d: %.9g, right: %.9g", e->name,

@@ -56,13 +56,12 @@ static void check_direction(probe *p, int tensor) {
         for (int k = 0; k < tensor; k++) begin += (size_t)lopt_tensor_size(&p->t->tensors[k]);
         end = begin + (size_t)lopt_tensor_size(&p->t->tensors[tensor]);
     }
-    double slope = 0, norm = 0, size = 0, loss[2];
+    double slope = 0, norm = 0, loss[2];
     memset(p->scratch, 0, p->t->n_params * sizeof(real));
     for (size_t i = begin; i < end; i++) {
         p->scratch[i] = random_normal(&p->r) * (fabs(p->params[i]) + 1e-3);
         slope += p->grads[i] * p->scratch[i];
         norm += p->grads[i] * p->grads[i] * p->scratch[i] * p->scratch[i];
-        size += p->scratch[i] * p->scratch[i];
     }
     norm = sqrt(norm);
     cr_assert(norm > 1e-12, "%s: the gradient of tensor %d is zero", p->t->name, tensor);

@@ -29,9 +29,10 @@ static const task_elementwise *const tables[] = {
 enum { N_TABLES = sizeof tables / sizeof *tables };
 
 const task_elementwise *task_elementwise_best(void) {
-    int i = 0;
-    while (!usable(tables[i])) i++;
-    return tables[i];
+    for (int i = 0; i < N_TABLES; i++) {
+        if (usable(tables[i])) return tables[i];
+    }
+    return &task_elementwise_portable;
 }
 
 const task_elementwise *task_elementwise_find(const char *name) {

@@ -48,7 +48,7 @@ task_gemm task_gemm_plan(task_gemm_kind kind, int rows, int cols, int depth) {
     if (openblas_set_num_threads) openblas_set_num_threads(1);
 #ifdef TASK_HAVE_LIBXSMM
     if ((double)rows * cols * depth <= LARGEST_SMALL_PRODUCT) {
-        int flags = LIBXSMM_GEMM_FLAG_BETA_0 | (kind == TASK_GEMM_TN ? LIBXSMM_GEMM_FLAG_TRANS_B : 0);
+        int flags = kind == TASK_GEMM_TN ? LIBXSMM_GEMM_FLAG_TRANS_B : LIBXSMM_GEMM_FLAG_NONE;
         int ld_second = kind == TASK_GEMM_TN ? rows : depth;
         const float one = 1, zero = 0;
         g.kernel = libxsmm_smmdispatch(cols, rows, depth, &cols, &ld_second, &cols, &one, &zero, &flags, NULL);
