@@ -117,7 +117,7 @@ static int print_json(const listing *l) {
 /* ---- the command --------------------------------------------------------------------------------- */
 
 typedef struct list_options {
-    const listing *what;
+    const char *what;
     int json;
 } list_options;
 
@@ -132,13 +132,14 @@ static const char doc[] =
 
 static const struct argp_option options[] = {{"json", 'j', 0, 0, "print JSON", 0}, {0}};
 
-static error_t unknown_listing(const char *name, struct argp_state *state) {
+static int unknown_listing(const char *name) {
     char text[64];
+    lopt_error err;
     mt_suggestion s = mt_suggestion_for(name);
     for (int i = 0; i < N_LISTINGS; i++) mt_suggest(&s, listings[i].name);
-    argp_error(state, "found \"%s\", expected one of optimizers, tasks, estimators, keys%s", name,
-               mt_suggestion_text(&s, text, sizeof text));
-    return EINVAL;
+    mt_error(&err, LOPT_EUNKNOWN, "list: found \"%.100s\", expected one of optimizers, tasks, estimators, keys%s", name,
+             mt_suggestion_text(&s, text, sizeof text));
+    return mt_complain(&err);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
@@ -146,10 +147,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     switch (key) {
     case 'j': o->json = 1; return 0;
     case ARGP_KEY_ARG:
-        if (o->what) return argp_error(state, "one WHAT expected, found \"%s\" after \"%s\"", arg, o->what->name), EINVAL;
-        for (int i = 0; i < N_LISTINGS; i++)
-            if (strcmp(listings[i].name, arg) == 0) o->what = &listings[i];
-        return o->what ? 0 : unknown_listing(arg, state);
+        if (o->what) return argp_error(state, "one WHAT expected, found \"%s\" after \"%s\"", arg, o->what), EINVAL;
+        o->what = arg;
+        return 0;
     case ARGP_KEY_END:
         if (!o->what) return argp_error(state, "WHAT is missing: optimizers, tasks, estimators or keys"), EINVAL;
         return 0;
@@ -162,8 +162,12 @@ int mt_command_list(int argc, char **argv) {
     list_options o = {0};
     int status = mt_parse_arguments(&parser, argc, argv, 0, &o);
     if (status >= 0) return status;
-    if (o.json) return print_json(o.what);
-    if (o.what->entry) print_entries(o.what);
+    const listing *what = NULL;
+    for (int i = 0; i < N_LISTINGS; i++)
+        if (strcmp(listings[i].name, o.what) == 0) what = &listings[i];
+    if (!what) return unknown_listing(o.what);
+    if (o.json) return print_json(what);
+    if (what->entry) print_entries(what);
     else mt_config_print_reference(stdout);
     return MT_DONE;
 }
