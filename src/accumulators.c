@@ -52,3 +52,21 @@ void lopt__decays_set(lopt__decays *out, const float beta[2 * LOPT__K + 1], cons
     out->rms = decay[LOPT__K];
     out->one_minus_rms = 1.0f - decay[LOPT__K];
 }
+
+void lopt__decays_raw(lopt__decays *out, const lopt_optimizer *opt, int momentum, int rms, int factored)
+{
+    lopt__decays_learned(out, opt, momentum, rms, factored, 0);
+}
+
+void lopt__decays_learned(lopt__decays *out, const lopt_optimizer *opt, int momentum, int rms, int factored,
+                          int clip_momentum)
+{
+    float beta[2 * LOPT__K + 1];
+    for (int k = 0; k < LOPT__K; k++) {
+        beta[k] = (float)opt->value[momentum][k];
+        beta[LOPT__K + 1 + k] = (float)opt->value[factored][k];
+    }
+    beta[LOPT__K] = lopt__number(opt, rms);
+    const lopt_block *offsets = lopt_block_find(opt, "momentum_decays");
+    lopt__decays_set(out, beta, offsets ? opt->theta + offsets->offset : NULL, clip_momentum);
+}

@@ -47,6 +47,13 @@ typedef struct lopt__decays {
 void lopt__decays_set(lopt__decays *out, const float beta[2 * LOPT__K + 1], const float *offset,
                       int clip_momentum);
 
+/* Decays as three settings of the optimizer give them (momentum, rms, factored: indices of hypers). */
+void lopt__decays_raw(lopt__decays *out, const lopt_optimizer *opt, int momentum, int rms, int factored);
+/* The same with the offsets that theta holds in blocks momentum_decays (3), rms_decays (1) and
+ * adafactor_decays (3), adjacent; raw without these blocks. */
+void lopt__decays_learned(lopt__decays *out, const lopt_optimizer *opt, int momentum, int rms, int factored,
+                          int clip_momentum);
+
 static inline float *lopt__momentum_row(const lopt__accumulators *a, const lopt__view *v, int64_t outer,
                                         int64_t row)
 {

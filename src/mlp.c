@@ -51,31 +51,54 @@ static const float *block_values(const lopt_optimizer *opt, char letter, int l)
     return opt->theta + lopt_block_find(opt, name)->offset;
 }
 
-void lopt__mlp_pack(lopt__mlp *mlp, const lopt_optimizer *opt, int in, int hidden, int hidden_layers,
-                    int out, float *memory)
+void lopt__mlp_place(lopt__mlp *mlp, int in, int hidden, int hidden_layers, int out, float *memory)
 {
+    mlp->activation = LOPT__RELU;
     mlp->n_layers = hidden_layers + 1;
+    memset(memory, 0, lopt__mlp_floats(in, hidden, hidden_layers, out) * sizeof(float));
     for (int l = 0; l < mlp->n_layers; l++) {
         lopt__layer s = layer_shape(l, in, hidden, hidden_layers, out);
-        const float *w = block_values(opt, 'w', l);
         s.weight = memory;
         s.bias = memory + weight_floats(&s);
         memory = s.bias + lopt__round_up(s.pitch);
-        memset(s.weight, 0, (size_t)(memory - s.weight) * sizeof(float));
-        for (int i = 0; i < s.in; i++)
-            memcpy(s.weight + i * s.pitch, w + i * s.out, (size_t)s.out * sizeof(float));
-        memcpy(s.bias, block_values(opt, 'b', l), (size_t)s.out * sizeof(float));
         mlp->layer[l] = s;
     }
 }
 
-static void layer_forward(const lopt__layer *s, int relu, const float *x, float *y)
+void lopt__mlp_pack(lopt__mlp *mlp, const lopt_optimizer *opt, int in, int hidden, int hidden_layers,
+                    int out, float *memory)
+{
+    lopt__mlp_pack_outputs(mlp, opt, in, hidden, hidden_layers, out, 0, out, memory);
+}
+
+void lopt__mlp_pack_outputs(lopt__mlp *mlp, const lopt_optimizer *opt, int in, int hidden, int hidden_layers,
+                            int stored, int first, int count, float *memory)
+{
+    lopt__mlp_place(mlp, in, hidden, hidden_layers, count, memory);
+    for (int l = 0; l < mlp->n_layers; l++) {
+        const lopt__layer *s = &mlp->layer[l];
+        int last = l == hidden_layers, columns = last ? stored : s->out, from = last ? first : 0;
+        const float *w = block_values(opt, 'w', l) + from, *b = block_values(opt, 'b', l) + from;
+        for (int i = 0; i < s->in; i++)
+            memcpy(s->weight + i * s->pitch, w + i * columns, (size_t)s->out * sizeof(float));
+        memcpy(s->bias, b, (size_t)s->out * sizeof(float));
+    }
+}
+
+static float activate(lopt__activation activation, float x)
+{
+    if (activation == LOPT__TANH)
+        return tanhf(x);
+    return x < 0 ? 0 : x; /* NaN stays NaN */
+}
+
+static void layer_forward(const lopt__layer *s, const float *x, float *y)
 {
     for (int j = 0; j < s->out; j++) {
         float sum = s->bias[j];
         for (int i = 0; i < s->in; i++)
             sum += x[i] * s->weight[i * s->pitch + j];
-        y[j] = relu && sum < 0 ? 0 : sum; /* NaN stays NaN */
+        y[j] = sum;
     }
 }
 
@@ -83,8 +106,11 @@ void lopt__mlp_forward(const lopt__mlp *mlp, const float *x, float *y, float *wo
 {
     int last = mlp->n_layers - 1;
     for (int l = 0; l <= last; l++) {
-        float *to = l == last ? y : work + (l % 2) * mlp->layer[l].pitch;
-        layer_forward(&mlp->layer[l], l != last, x, to);
+        const lopt__layer *s = &mlp->layer[l];
+        float *to = l == last ? y : work + (l % 2) * s->pitch;
+        layer_forward(s, x, to);
+        for (int j = 0; j < s->out && l < last; j++)
+            to[j] = activate(mlp->activation, to[j]);
         x = to;
     }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * mlp.h - the small network that is applied to every parameter: y = x W + b, ReLU between layers.
+ * mlp.h - the small network that is applied to every parameter: y = x W + b, ReLU (or tanh) between layers.
  *
  * theta holds W (in, out) and b of layer l as blocks "w<l>" and "b<l>". For the kernels they are copied
  * into rows of `pitch` floats (out rounded up to LOPT__UNIT, zero-filled; the output layer is not padded),
@@ -19,7 +19,10 @@ typedef struct lopt__layer {
     float *bias;   /* [pitch] */
 } lopt__layer;
 
+typedef enum lopt__activation { LOPT__RELU, LOPT__TANH } lopt__activation;
+
 typedef struct lopt__mlp {
+    lopt__activation activation;
     int n_layers; /* hidden layers and the output layer */
     lopt__layer layer[LOPT__MAX_HIDDEN_LAYERS + 1];
 } lopt__mlp;
@@ -27,9 +30,14 @@ typedef struct lopt__mlp {
 /* Adds blocks w0 b0 w1 b1 ... to theta; w ~ truncated normal of scale 1 / sqrt(in), b = 0. */
 void lopt__mlp_layout(lopt_optimizer *opt, int in, int hidden, int hidden_layers, int out);
 size_t lopt__mlp_floats(int in, int hidden, int hidden_layers, int out);
-/* Copies theta's blocks into memory[lopt__mlp_floats], 64-byte aligned. */
+/* A network of zeros in memory[lopt__mlp_floats], 64-byte aligned. */
+void lopt__mlp_place(lopt__mlp *mlp, int in, int hidden, int hidden_layers, int out, float *memory);
+/* The same with theta's blocks copied into it. */
 void lopt__mlp_pack(lopt__mlp *mlp, const lopt_optimizer *opt, int in, int hidden, int hidden_layers,
                     int out, float *memory);
+/* Of `stored` outputs in theta those from `first` on, `count` of them. */
+void lopt__mlp_pack_outputs(lopt__mlp *mlp, const lopt_optimizer *opt, int in, int hidden, int hidden_layers,
+                            int stored, int first, int count, float *memory);
 /* y[out] for one x[in]; work[2 * widest layer]. */
 void lopt__mlp_forward(const lopt__mlp *mlp, const float *x, float *y, float *work);
 

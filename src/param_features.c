@@ -5,9 +5,9 @@
 
 #include <math.h>
 
-void lopt__features(const lopt__point *x, float out[LOPT__N_NORMALISED])
+void lopt__features(const lopt__pipeline *pipeline, const lopt__point *x, float *out)
 {
-    float rsqrt = 1.0f / sqrtf(x->rms + LOPT__RMS_EPSILON);
+    float rsqrt = 1.0f / sqrtf(x->rms + pipeline->rms_epsilon);
     out[LOPT__F_GRAD] = x->g;
     out[LOPT__F_PARAM] = x->p;
     out[LOPT__F_RMS] = x->rms;
@@ -21,5 +21,9 @@ void lopt__features(const lopt__point *x, float out[LOPT__N_NORMALISED])
         out[LOPT__F_ROW_RSQRT + k] = 1.0f / sqrtf(x->R[k] + LOPT__SIDE_EPSILON);
         out[LOPT__F_COL_RSQRT + k] = 1.0f / sqrtf(x->C[k] + LOPT__SIDE_EPSILON);
         out[LOPT__F_FACTORED_MOMENTUM + k] = x->m[k] * x->m_factor[k];
+    }
+    if (pipeline->n_features == LOPT__N_EXTENDED) {
+        out[LOPT__F_CLIPPED_GRAD] = lopt__clip(x->g, LOPT__CLIPPED_GRAD);
+        out[LOPT__F_NORMED_GRAD] = x->g * rsqrt;
     }
 }

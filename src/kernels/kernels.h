@@ -3,8 +3,10 @@
  * kernels.h - the work that a learned optimizer does for every parameter, in three passes over a tensor.
  *
  *     kernels->accumulate(job)   gradient into the accumulators
- *     kernels->moments(job)      mean square of each feature over the tensor -> job->mean_square
+ *     kernels->moments(job)      mean square of each feature -> job->mean_square
  *     kernels->apply(job)        features, normalised -> network -> update of the parameters
+ *
+ * and what a controller (controller.h) needs: statistics of a tensor, products of small matrices.
  *
  * reference.c does it plainly, in the order of the formulas; vector.c, compiled once per instruction set,
  * does it fast. choose.c picks a table at first use. */
@@ -15,34 +17,56 @@
 #include "param_features.h"
 #include "mlp.h"
 
+#define LOPT__PARAMETER_SCALE_FLOOR 1e-9f
+
 /* One tensor in one step. Pointers into params, grads, updates are to the tensor's first element. */
 typedef struct lopt__job {
     const lopt__view *view;
     lopt__accumulators acc;
+    const lopt__pipeline *pipeline;
     const lopt__decays *decays;
-    const lopt__mlp *mlp;
-    const float *time; /* [LOPT__N_TIME] */
+    const lopt__mlp *mlp; /* two outputs, direction and magnitude, or one: direction */
+    const float *time;    /* [LOPT__N_TIME], or NULL: the network is not told */
     const float *grads;
     float *params;
-    float *updates;                         /* or NULL */
-    float learning_rate, weight_decay;      /* of this tensor */
-    int decay_uses_updated;                 /* weight decay acts on p after the step, else before */
+    float *updates;                    /* or NULL */
+    float *steps;                      /* NULL, or receives the steps while params stay as they are */
+    float learning_rate, weight_decay; /* of this tensor; not in `steps` */
+    int decay_uses_updated;            /* weight decay acts on p after the step, else before */
     float step_mult, exp_mult;
-    float mean_square[LOPT__N_NORMALISED];  /* written by moments, read by apply */
-    float *scratch;                         /* [lopt__kernel_scratch_floats], 64-byte aligned */
+    int64_t slice;       /* elements, neighbours in memory, that are normalised together */
+    double *mean_square; /* [size / slice][LOPT__N_EXTENDED], written by moments, read by apply */
+    float *scratch;      /* [lopt__kernel_scratch_floats], 64-byte aligned */
 } lopt__job;
+
+/* Of a tensor before this step, for VeLO's controller. Means are over all elements. */
+typedef struct lopt__statistics {
+    float mean_p2, mean_rms;
+    float variance_m[LOPT__K];   /* mean of (m_k - mean m_k)^2 */
+    float rms_around_m[LOPT__K]; /* mean of (rms - mean m_k)^2 */
+} lopt__statistics;
 
 typedef struct lopt__kernels {
     const char *name;
     void (*accumulate)(lopt__job *job);
     void (*moments)(lopt__job *job);
     void (*apply)(lopt__job *job);
+    void (*statistics)(const lopt__job *job, lopt__statistics *out);
+    /* c[m][n] += a[m][k] b[k][n]; rows lie lda, ldb, ldc floats apart. */
+    void (*multiply)(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
+                     int64_t ldb, float *c, int64_t ldc);
 } lopt__kernels;
 
 const lopt__kernels *lopt__kernels_current(void); /* the chosen table */
 
 /* Enough for any table, for one tensor and a network with layers of `hidden` units. */
 size_t lopt__kernel_scratch_floats(const lopt__view *view, int hidden);
+size_t lopt__kernel_scratch_most(const lopt_state *state, int hidden); /* for any tensor of a state */
+
+/* Points the job at a tensor, normalised as a whole. */
+void lopt__job_open(lopt__job *job, const lopt__tensor *t, const lopt__io *io);
+/* Root mean square of the tensor's parameters, after moments: sqrt(mean p^2 + 1e-9). */
+float lopt__parameter_scale(const lopt__job *job);
 
 extern const lopt__kernels lopt__kernels_reference, lopt__kernels_portable;
 #if defined(__x86_64__)

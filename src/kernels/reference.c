@@ -5,14 +5,22 @@
  * One parameter at a time, in the order of the formulas of accumulators.h, param_features.h, normalise.h, mlp.h;
  * strict IEEE float, means in double. Nothing is shared between parameters, so it is slow. */
 #include <math.h>
+#include <string.h>
 
 #include "kernels.h"
 #include "normalise.h"
 
+/* Where an element lies in the tensor. */
+static int64_t offset_of(const lopt__view *v, int64_t outer, int64_t row, int64_t lane)
+{
+    return lopt__view_outer(v, outer) + row * v->row_stride + lane * v->lane_stride;
+}
+
 static float grad_at(const lopt__job *job, int64_t outer, int64_t row, int64_t lane)
 {
     const lopt__view *v = job->view;
-    return job->grads[lopt__view_outer(v, outer) + row * v->row_stride + lane * v->lane_stride];
+    float g = job->grads[offset_of(v, outer, row, lane)];
+    return lopt__clip(g, job->pipeline->grad_limit);
 }
 
 static float decayed(float decay, float one_minus_decay, float old, float new)
@@ -107,7 +115,7 @@ static lopt__point point_at(const lopt__job *job, const float mean[LOPT__K], int
     const lopt__view *v = job->view;
     lopt__point x;
     x.g = grad_at(job, outer, row, lane);
-    x.p = job->params[lopt__view_outer(v, outer) + row * v->row_stride + lane * v->lane_stride];
+    x.p = job->params[offset_of(v, outer, row, lane)];
     x.rms = lopt__rms_row(&job->acc, v, outer, row)[lane];
     for (int k = 0; k < LOPT__K; k++) {
         float lane_side = job->acc.lane[(outer * LOPT__K + k) * v->pitch + lane];
@@ -121,7 +129,7 @@ static lopt__point point_at(const lopt__job *job, const float mean[LOPT__K], int
         } else {
             x.R[k] = x.C[k] = lane_side;
             x.g_factor[k] = safe_rsqrt(lane_side + LOPT__FACTOR_EPSILON);
-            x.m_factor[k] = rsqrt(lane_side + LOPT__UNFACTORED_MOMENTUM_EPSILON);
+            x.m_factor[k] = rsqrt(lane_side + job->pipeline->momentum_epsilon);
         }
     }
     return x;
@@ -130,40 +138,53 @@ static lopt__point point_at(const lopt__job *job, const float mean[LOPT__K], int
 static void moments(lopt__job *job)
 {
     const lopt__view *v = job->view;
-    double sum[LOPT__N_NORMALISED] = {0};
+    int64_t n_sums = v->size / job->slice * LOPT__N_EXTENDED;
+    memset(job->mean_square, 0, (size_t)n_sums * sizeof *job->mean_square);
     for (int64_t outer = 0; outer < v->n_outer; outer++) {
         float mean[LOPT__K];
         mean_R(job, outer, mean);
         for (int64_t row = 0; row < v->rows; row++)
             for (int64_t lane = 0; lane < v->lanes; lane++) {
                 lopt__point x = point_at(job, mean, outer, row, lane);
-                float feature[LOPT__N_NORMALISED];
-                lopt__features(&x, feature);
-                for (int i = 0; i < LOPT__N_NORMALISED; i++)
+                double *sum = job->mean_square + offset_of(v, outer, row, lane) / job->slice * LOPT__N_EXTENDED;
+                float feature[LOPT__N_EXTENDED];
+                lopt__features(job->pipeline, &x, feature);
+                for (int i = 0; i < job->pipeline->n_features; i++)
                     sum[i] += (double)feature[i] * feature[i];
             }
     }
-    for (int i = 0; i < LOPT__N_NORMALISED; i++)
-        job->mean_square[i] = (float)(sum[i] / (double)v->size);
+    for (int64_t i = 0; i < n_sums; i++)
+        job->mean_square[i] /= (double)job->slice;
+}
+
+/* What the network says of one parameter at `offset`. */
+static float network_step(const lopt__job *job, const lopt__point *x, int64_t offset)
+{
+    const double *mean_square = job->mean_square + offset / job->slice * LOPT__N_EXTENDED;
+    int n = job->pipeline->n_features;
+    float feature[LOPT__N_EXTENDED + LOPT__N_TIME], out[2] = {0};
+    lopt__features(job->pipeline, x, feature);
+    for (int i = 0; i < n; i++)
+        feature[i] *= lopt__normaliser(job->pipeline->normalise_epsilon, (float)mean_square[i]);
+    for (int i = 0; i < LOPT__N_TIME && job->time; i++)
+        feature[n + i] = job->time[i];
+    lopt__mlp_forward(job->mlp, feature, out, job->scratch);
+    return out[0] * expf(out[1] * job->exp_mult) * job->step_mult;
 }
 
 static void apply_point(lopt__job *job, const float mean[LOPT__K], int64_t outer, int64_t row,
                         int64_t lane)
 {
     lopt__point x = point_at(job, mean, outer, row, lane);
-    float feature[LOPT__N_FEATURES], out[2];
-    lopt__features(&x, feature);
-    for (int i = 0; i < LOPT__N_NORMALISED; i++)
-        feature[i] *= lopt__normaliser(job->mean_square[i]);
-    for (int i = 0; i < LOPT__N_TIME; i++)
-        feature[LOPT__N_NORMALISED + i] = job->time[i];
-    lopt__mlp_forward(job->mlp, feature, out, job->scratch);
-
-    float step = job->learning_rate * (out[0] * expf(out[1] * job->exp_mult) * job->step_mult);
+    int64_t i = offset_of(job->view, outer, row, lane);
+    float step = network_step(job, &x, i);
+    if (job->steps) {
+        job->steps[i] = step;
+        return;
+    }
+    step *= job->learning_rate;
     float decayed_p = job->decay_uses_updated ? x.p - step : x.p;
     float update = -step - job->learning_rate * job->weight_decay * decayed_p;
-    const lopt__view *v = job->view;
-    int64_t i = lopt__view_outer(v, outer) + row * v->row_stride + lane * v->lane_stride;
     job->params[i] = x.p + update;
     if (job->updates)
         job->updates[i] = update;
@@ -181,4 +202,67 @@ static void apply(lopt__job *job)
     }
 }
 
-const lopt__kernels lopt__kernels_reference = {"reference", accumulate, moments, apply};
+/* ---- for controllers ---------------------------------------------------------------------------- */
+
+/* Calls for every parameter of a tensor: adds what `add` makes of it to sums. */
+static void sum_over(const lopt__job *job, const double *mean,
+                     void (*add)(float p, const float m[LOPT__K], float rms, const double *mean, double *sum),
+                     double *sum)
+{
+    const lopt__view *v = job->view;
+    for (int64_t outer = 0; outer < v->n_outer; outer++)
+        for (int64_t row = 0; row < v->rows; row++) {
+            const float *momentum = lopt__momentum_row(&job->acc, v, outer, row);
+            const float *rms = lopt__rms_row(&job->acc, v, outer, row);
+            for (int64_t lane = 0; lane < v->lanes; lane++) {
+                float m[LOPT__K];
+                for (int k = 0; k < LOPT__K; k++)
+                    m[k] = momentum[k * v->pitch + lane];
+                add(job->params[offset_of(v, outer, row, lane)], m, rms[lane], mean, sum);
+            }
+        }
+}
+
+static void add_means(float p, const float m[LOPT__K], float rms, const double *mean, double *sum)
+{
+    (void)mean;
+    sum[0] += (double)p * p;
+    sum[1] += rms;
+    for (int k = 0; k < LOPT__K; k++)
+        sum[2 + k] += m[k];
+}
+
+static void add_deviations(float p, const float m[LOPT__K], float rms, const double *mean, double *sum)
+{
+    (void)p;
+    for (int k = 0; k < LOPT__K; k++) {
+        sum[k] += (m[k] - mean[k]) * (m[k] - mean[k]);
+        sum[LOPT__K + k] += (rms - mean[k]) * (rms - mean[k]);
+    }
+}
+
+static void statistics(const lopt__job *job, lopt__statistics *out)
+{
+    double n = (double)job->view->size, first[2 + LOPT__K] = {0}, second[2 * LOPT__K] = {0};
+    sum_over(job, NULL, add_means, first);
+    for (int i = 0; i < 2 + LOPT__K; i++)
+        first[i] /= n;
+    sum_over(job, first + 2, add_deviations, second);
+    out->mean_p2 = (float)first[0];
+    out->mean_rms = (float)first[1];
+    for (int k = 0; k < LOPT__K; k++) {
+        out->variance_m[k] = (float)(second[k] / n);
+        out->rms_around_m[k] = (float)(second[LOPT__K + k] / n);
+    }
+}
+
+static void multiply(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
+                     int64_t ldb, float *c, int64_t ldc)
+{
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t l = 0; l < k; l++)
+            for (int64_t j = 0; j < n; j++)
+                c[i * ldc + j] += a[i * lda + l] * b[l * ldb + j];
+}
+
+const lopt__kernels lopt__kernels_reference = {"reference", accumulate, moments, apply, statistics, multiply};

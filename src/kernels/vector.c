@@ -28,7 +28,11 @@
 #define UNIT_VECTORS (LOPT__UNIT / VL)
 #define BLOCK_VECTORS 256 /* additions into one vector before its sum goes to a double */
 
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
 #define UNROLL _Pragma("GCC unroll 8")
+#endif
 
 /* All ones in the first n lanes of a unit, n <= LOPT__UNIT; v counts vectors of the unit. */
 INLINE vi lane_mask(int64_t n, int v)
@@ -61,6 +65,11 @@ INLINE void put(float *to, int64_t stride, int64_t n, int width, const float *va
         to[i * stride] = values[i];
 }
 
+INLINE vf clip(vf x, vf limit)
+{
+    return at_most(at_least(x, -limit), limit);
+}
+
 INLINE int64_t element_offset(const lopt__view *v, int64_t outer, int64_t row, int64_t lane)
 {
     return lopt__view_outer(v, outer) + row * v->row_stride + lane * v->lane_stride;
@@ -76,11 +85,13 @@ static lopt__workspace workspace(const lopt__job *job)
 typedef struct rates {
     vf momentum[LOPT__K], one_minus_momentum[LOPT__K];
     vf rms, one_minus_rms;
+    vf grad_limit;
 } rates;
 
-static rates splat_rates(const lopt__decays *d)
+static rates splat_rates(const lopt__decays *d, float grad_limit)
 {
-    rates r = {.rms = splat(d->rms), .one_minus_rms = splat(d->one_minus_rms)};
+    rates r = {.rms = splat(d->rms), .one_minus_rms = splat(d->one_minus_rms),
+               .grad_limit = splat(grad_limit)};
     for (int k = 0; k < LOPT__K; k++) {
         r.momentum[k] = splat(d->momentum[k]);
         r.one_minus_momentum[k] = splat(d->one_minus_momentum[k]);
@@ -91,6 +102,7 @@ static rates splat_rates(const lopt__decays *d)
 /* Momenta and rms of a vector of parameters; returns g^2. */
 INLINE vf accumulate_vector(const rates *r, vf g, float *momentum, int64_t pitch, float *rms)
 {
+    g = clip(g, r->grad_limit);
     for (int k = 0; k < LOPT__K; k++)
         store(momentum + k * pitch,
               r->momentum[k] * load(momentum + k * pitch) + r->one_minus_momentum[k] * g);
@@ -212,7 +224,7 @@ static void accumulate_unfactored(const lopt__job *job, const rates *r)
 static void accumulate(lopt__job *job)
 {
     lopt__workspace w = workspace(job);
-    rates r = splat_rates(job->decays);
+    rates r = splat_rates(job->decays, job->pipeline->grad_limit);
     if (!job->view->factored) {
         accumulate_unfactored(job, &r);
         return;
@@ -254,7 +266,7 @@ static void prepare_lanes(const lopt__job *job, const lopt__workspace *w, int64_
             int64_t at = k * w->chunk + i;
             vf factor = rsqrt(at_least(x * scale + shift, splat(LOPT__RSQRT_FLOOR)));
             store(w->g_factor + at, factor);
-            store(w->m_factor + at, v->factored ? factor : rsqrt(x + LOPT__UNFACTORED_MOMENTUM_EPSILON));
+            store(w->m_factor + at, v->factored ? factor : rsqrt(x + job->pipeline->momentum_epsilon));
             store(w->lane_rsqrt + at, rsqrt(x + LOPT__SIDE_EPSILON));
         }
     }
@@ -303,27 +315,44 @@ static void add_side_moments(const float *side, int64_t side_pitch, const float 
 
 /* Sums of squares of the features that differ for every parameter, in the order of `element` weights. */
 typedef struct element_sums {
-    vf sum[LOPT__N_ELEMENT];
+    vf sum[LOPT__N_ELEMENT_EXTENDED];
     int n_vectors; /* added since the last flush */
-    double total[LOPT__N_ELEMENT];
+    double total[LOPT__N_ELEMENT_EXTENDED];
 } element_sums;
 
 static void flush(element_sums *s)
 {
-    for (int i = 0; i < LOPT__N_ELEMENT; i++) {
+    for (int i = 0; i < LOPT__N_ELEMENT_EXTENDED; i++) {
         s->total[i] += lane_sum(s->sum[i]);
         s->sum[i] = splat(0);
     }
     s->n_vectors = 0;
 }
 
-/* The element features of one vector of parameters. `row` holds the row's factors. Lanes outside `mask`
- * are 0, g and p there being 0 and everything but the rsqrt a multiple of them. */
-INLINE void element_features(vf g, vf p, const float *momentum, int64_t pitch, vf rms, const vf *row,
-                             const float *g_factor, const float *m_factor, int64_t chunk, vi mask,
-                             vf *out)
+/* What features need that is the same for a row. */
+typedef struct row_constants {
+    vf factor[LOPT__K];
+    vf grad_limit, rms_epsilon;
+} row_constants;
+
+static row_constants constants_of_row(const lopt__job *job, const lopt__workspace *w, int64_t row)
 {
-    vf inverse = masked(rsqrt(rms + LOPT__RMS_EPSILON), mask);
+    const lopt__view *v = job->view;
+    row_constants c = {.grad_limit = splat(job->pipeline->grad_limit),
+                       .rms_epsilon = splat(job->pipeline->rms_epsilon)};
+    for (int k = 0; k < LOPT__K; k++)
+        c.factor[k] = splat(v->factored ? w->row_factor[k * v->row_pitch + row] : 1.0f);
+    return c;
+}
+
+/* The n element features of one vector of parameters. Lanes outside `mask` are 0, g and p there being 0
+ * and everything but the rsqrt a multiple of them. */
+INLINE void element_features(int n, vf g, vf p, const float *momentum, int64_t pitch, vf rms,
+                             const row_constants *c, const float *g_factor, const float *m_factor,
+                             int64_t chunk, vi mask, vf *out)
+{
+    vf inverse = masked(rsqrt(rms + c->rms_epsilon), mask);
+    g = clip(g, c->grad_limit);
     out[0] = g;
     out[1] = p;
     out[5] = rms;
@@ -332,38 +361,43 @@ INLINE void element_features(vf g, vf p, const float *momentum, int64_t pitch, v
         vf m = load(momentum + k * pitch);
         out[2 + k] = m;
         out[6 + k] = m * inverse;
-        out[10 + k] = g * (row[k] * load(g_factor + k * chunk));
-        out[13 + k] = m * (row[k] * load(m_factor + k * chunk));
+        out[10 + k] = g * (c->factor[k] * load(g_factor + k * chunk));
+        out[13 + k] = m * (c->factor[k] * load(m_factor + k * chunk));
+    }
+    if (n == LOPT__N_ELEMENT_EXTENDED) {
+        out[16] = clip(g, splat(LOPT__CLIPPED_GRAD));
+        out[17] = g * inverse;
     }
 }
 
 /* One row, lanes lane0 .. lane0 + n. */
-static void element_moments(const lopt__job *job, const lopt__workspace *w, int64_t outer, int64_t row,
-                            int64_t lane0, int64_t n, element_sums *s)
+INLINE void element_moments(int n_element, const lopt__job *job, const lopt__workspace *w, int64_t outer,
+                            int64_t row, int64_t lane0, int64_t n, element_sums *s)
 {
     const lopt__view *v = job->view;
     int64_t offset = element_offset(v, outer, row, lane0), stride = v->lane_stride;
     const float *momentum = lopt__momentum_row(&job->acc, v, outer, row) + lane0;
     const float *rms = lopt__rms_row(&job->acc, v, outer, row) + lane0;
     float g_buffer[LOPT__UNIT], p_buffer[LOPT__UNIT];
-    vf row_factor[LOPT__K], sum[LOPT__N_ELEMENT];
-    for (int k = 0; k < LOPT__K; k++)
-        row_factor[k] = splat(v->factored ? w->row_factor[k * v->row_pitch + row] : 1.0f);
-    memcpy(sum, s->sum, sizeof sum);
+    row_constants constants = constants_of_row(job, w, row);
+    vf sum[LOPT__N_ELEMENT_EXTENDED];
+    for (int f = 0; f < n_element; f++)
+        sum[f] = s->sum[f];
     for (int64_t unit = 0; unit < n; unit += LOPT__UNIT) {
         const float *g = fetch(job->grads + offset + unit * stride, stride, n - unit, LOPT__UNIT, g_buffer);
         const float *p = fetch(job->params + offset + unit * stride, stride, n - unit, LOPT__UNIT, p_buffer);
         for (int i = 0; i < UNIT_VECTORS; i++) {
             int64_t lane = unit + i * VL;
-            vf x[LOPT__N_ELEMENT];
-            element_features(load_unaligned(g + i * VL), load_unaligned(p + i * VL), momentum + lane,
-                             v->pitch, load(rms + lane), row_factor, w->g_factor + lane,
+            vf x[LOPT__N_ELEMENT_EXTENDED];
+            element_features(n_element, load_unaligned(g + i * VL), load_unaligned(p + i * VL),
+                             momentum + lane, v->pitch, load(rms + lane), &constants, w->g_factor + lane,
                              w->m_factor + lane, w->chunk, lane_mask(n - unit, i), x);
-            for (int f = 0; f < LOPT__N_ELEMENT; f++)
+            for (int f = 0; f < n_element; f++)
                 sum[f] += x[f] * x[f];
         }
     }
-    memcpy(s->sum, sum, sizeof sum);
+    for (int f = 0; f < n_element; f++)
+        s->sum[f] = sum[f];
     s->n_vectors += (int)(n / VL);
     if (s->n_vectors >= BLOCK_VECTORS)
         flush(s);
@@ -383,34 +417,65 @@ static void moments_slice(const lopt__job *job, const lopt__workspace *w, int64_
         add_side_moments(job->acc.lane + outer * LOPT__K * v->pitch + lane0, v->pitch, w->lane_rsqrt,
                          w->chunk, n, (double)v->rows, total + lane_feature(v));
         for (int64_t row = 0; row < v->rows; row++)
-            element_moments(job, w, outer, row, lane0, n, s);
+            if (job->pipeline->n_features == LOPT__N_EXTENDED)
+                element_moments(LOPT__N_ELEMENT_EXTENDED, job, w, outer, row, lane0, n, s);
+            else
+                element_moments(LOPT__N_ELEMENT, job, w, outer, row, lane0, n, s);
     }
 }
 
-/* The element features are features 0-12 and 25-27. */
+/* The element features are features 0-12, 25-27 and 28-29. */
 INLINE int element_feature(int i)
 {
     return i < LOPT__F_ROW ? i : i - LOPT__F_ROW + LOPT__F_FACTORED_MOMENTUM;
 }
 
-static void moments(lopt__job *job)
+/* Mean squares from sums over `job->slice` parameters; total has the sides' sums already. */
+static void end_moments(const lopt__job *job, element_sums *s, double *total, double *mean_square)
 {
-    const lopt__view *v = job->view;
-    lopt__workspace w = workspace(job);
-    element_sums s = {0};
-    double total[LOPT__N_NORMALISED] = {0};
-    for (int64_t outer = 0; outer < v->n_outer; outer++)
-        moments_slice(job, &w, outer, &s, total);
-    flush(&s);
-    for (int i = 0; i < LOPT__N_ELEMENT; i++)
-        total[element_feature(i)] = s.total[i];
-    for (int k = 0; k < LOPT__K && !v->factored; k++) { /* R = C = V */
+    flush(s);
+    for (int i = 0; i < LOPT__N_ELEMENT_EXTENDED; i++) {
+        total[element_feature(i)] = s->total[i];
+        s->total[i] = 0;
+    }
+    for (int k = 0; k < LOPT__K && !job->view->factored; k++) { /* R = C = V */
         total[LOPT__F_COL + k] = total[LOPT__F_ROW + k];
         total[LOPT__F_COL_RSQRT + k] = total[LOPT__F_ROW_RSQRT + k];
     }
-    double per = 1 / (double)v->size;
-    for (int i = 0; i < LOPT__N_NORMALISED; i++)
-        job->mean_square[i] = (float)(total[i] * per);
+    for (int i = 0; i < LOPT__N_EXTENDED; i++)
+        mean_square[i] = total[i] / (double)job->slice;
+    memset(total, 0, LOPT__N_EXTENDED * sizeof *total);
+}
+
+/* Whether each outer slice is normalised by itself. */
+static int slices_are_outer(const lopt__job *job)
+{
+    return job->slice == job->view->rows * job->view->lanes &&
+           lopt__view_outer(job->view, job->view->n_outer - 1) / job->slice == job->view->n_outer - 1;
+}
+
+/* What is not worth a fast path: other slices, tanh. */
+static int is_rare(const lopt__job *job)
+{
+    return (job->slice != job->view->size && !slices_are_outer(job)) || job->mlp->activation != LOPT__RELU;
+}
+
+static void moments(lopt__job *job)
+{
+    const lopt__view *v = job->view;
+    if (is_rare(job)) {
+        lopt__kernels_reference.moments(job);
+        return;
+    }
+    lopt__workspace w = workspace(job);
+    element_sums s = {0};
+    double total[LOPT__N_EXTENDED] = {0};
+    for (int64_t outer = 0; outer < v->n_outer; outer++) {
+        moments_slice(job, &w, outer, &s, total);
+        if (job->slice != v->size || outer == v->n_outer - 1)
+            end_moments(job, &s, total,
+                        job->mean_square + lopt__view_outer(v, outer) / job->slice * LOPT__N_EXTENDED);
+    }
 }
 
 /* ---- apply: weights ------------------------------------------------------------------------------ */
@@ -424,17 +489,20 @@ static void fold_row(const lopt__layer *first, const float *scale, int feature, 
 }
 
 /* Normalisation into the first layer's weights, time into its bias. */
-static void fold_weights(const lopt__job *job, const lopt__workspace *w)
+static void fold_weights(const lopt__job *job, const lopt__workspace *w, const double *mean_square)
 {
     const lopt__view *v = job->view;
     const lopt__layer *first = &job->mlp->layer[0];
     int pitch = first->pitch;
     _Alignas(64) float scale[2 * LOPT__UNIT] = {0};
-    memcpy(scale, job->mean_square, sizeof job->mean_square);
+    int n_features = job->pipeline->n_features;
+    int n_element = n_features == LOPT__N_EXTENDED ? LOPT__N_ELEMENT_EXTENDED : LOPT__N_ELEMENT;
+    for (int i = 0; i < n_features; i++)
+        scale[i] = (float)mean_square[i];
     for (int i = 0; i < 2 * LOPT__UNIT; i += VL)
-        store(scale + i, rsqrt(load(scale + i) + LOPT__NORMALISE_EPSILON));
+        store(scale + i, rsqrt(load(scale + i) + job->pipeline->normalise_epsilon));
 
-    for (int i = 0; i < LOPT__N_ELEMENT; i++)
+    for (int i = 0; i < n_element; i++)
         fold_row(first, scale, element_feature(i), w->element + i * pitch);
     for (int i = 0; i < LOPT__N_SIDE; i++) {
         int k = i % LOPT__K + (i < LOPT__K ? 0 : SIDE_RSQRT);
@@ -445,8 +513,8 @@ static void fold_weights(const lopt__job *job, const lopt__workspace *w)
     }
     for (int j = 0; j < pitch; j += VL) {
         vf bias = load(first->bias + j);
-        for (int i = 0; i < LOPT__N_TIME; i++)
-            bias += job->time[i] * load(first->weight + (LOPT__N_NORMALISED + i) * pitch + j);
+        for (int i = 0; i < LOPT__N_TIME && job->time; i++)
+            bias += job->time[i] * load(first->weight + (n_features + i) * pitch + j);
         store(w->bias + j, bias);
     }
 }
@@ -536,38 +604,39 @@ INLINE void hidden_layer(int n_vectors, int units, int n_in, const float *in, co
                      lane_bias ? lane_bias + j * chunk : NULL, chunk, out + j * n_vectors * VL);
 }
 
-/* The two outputs; even and odd inputs are summed apart, for there are few sums to overlap. */
-INLINE void output_layer(int n_vectors, const lopt__layer *s, const float *in, vf out[2][N_VECTORS])
+/* One or two outputs; even and odd inputs are summed apart, for there are few sums to overlap. */
+INLINE void output_layer(int n_out, int n_vectors, const lopt__layer *s, const float *in,
+                         vf out[2][N_VECTORS])
 {
     vf odd[2][N_VECTORS];
-    UNROLL for (int j = 0; j < 2; j++)
+    UNROLL for (int j = 0; j < n_out; j++)
         UNROLL for (int i = 0; i < n_vectors; i++) {
             out[j][i] = splat(s->bias[j]);
             odd[j][i] = splat(0);
         }
     int k = 0;
     for (; k + 1 < s->in; k += 2) {
-        UNROLL for (int j = 0; j < 2; j++)
+        UNROLL for (int j = 0; j < n_out; j++)
             UNROLL for (int i = 0; i < n_vectors; i++) {
-                out[j][i] += s->weight[k * 2 + j] * load(in + (k * n_vectors + i) * VL);
-                odd[j][i] += s->weight[k * 2 + 2 + j] * load(in + ((k + 1) * n_vectors + i) * VL);
+                out[j][i] += s->weight[k * n_out + j] * load(in + (k * n_vectors + i) * VL);
+                odd[j][i] += s->weight[(k + 1) * n_out + j] * load(in + ((k + 1) * n_vectors + i) * VL);
             }
     }
-    UNROLL for (int j = 0; j < 2; j++)
+    UNROLL for (int j = 0; j < n_out; j++)
         UNROLL for (int i = 0; i < n_vectors; i++) {
             out[j][i] += odd[j][i];
             if (k < s->in)
-                out[j][i] += s->weight[k * 2 + j] * load(in + (k * n_vectors + i) * VL);
+                out[j][i] += s->weight[k * n_out + j] * load(in + (k * n_vectors + i) * VL);
         }
 }
 
-/* The network for one tile; in[N_ELEMENT][n_vectors * VL], lane_bias at the tile's first lane. */
-INLINE void network(int n_vectors, const lopt__mlp *mlp, const lopt__workspace *w, const float *in,
-                    const float *lane_bias, vf out[2][N_VECTORS])
+/* The network for one tile; in[n_element][n_vectors * VL], lane_bias at the tile's first lane. */
+INLINE void network(int n_element, int n_out, int n_vectors, const lopt__mlp *mlp, const lopt__workspace *w,
+                    const float *in, const float *lane_bias, vf out[2][N_VECTORS])
 {
     const lopt__layer *s = &mlp->layer[0];
     float *to = w->activation[0];
-    hidden_layer(n_vectors, s->out, LOPT__N_ELEMENT, in, w->element, s->pitch, w->row_bias, lane_bias,
+    hidden_layer(n_vectors, s->out, n_element, in, w->element, s->pitch, w->row_bias, lane_bias,
                  w->chunk, to);
     for (int l = 1; l < mlp->n_layers - 1; l++) {
         const float *from = to;
@@ -575,7 +644,7 @@ INLINE void network(int n_vectors, const lopt__mlp *mlp, const lopt__workspace *
         to = w->activation[l % 2];
         hidden_layer(n_vectors, s->out, s->in, from, s->weight, s->pitch, s->bias, NULL, 0, to);
     }
-    output_layer(n_vectors, &mlp->layer[mlp->n_layers - 1], to, out);
+    output_layer(n_out, n_vectors, &mlp->layer[mlp->n_layers - 1], to, out);
 }
 
 /* ---- apply: tiles --------------------------------------------------------------------------------- */
@@ -586,43 +655,57 @@ typedef struct strip {
     int64_t stride, pitch;
     const float *grads;
     float *params, *updates;
+    float *steps; /* instead of params, or NULL */
     const float *momentum, *rms;
-    vf row_factor[LOPT__K];
+    row_constants constants;
     vf exp_mult, rate, decay, use_updated;
 } strip;
 
-INLINE vf parameter_update(const strip *s, vf p, vf direction, vf magnitude)
+INLINE vf network_step(int n_out, const strip *s, vf out[2][N_VECTORS], int i)
 {
-    vf step = direction * exponential(magnitude * s->exp_mult) * s->rate;
+    if (n_out == 1)
+        return out[0][i] * s->rate;
+    return out[0][i] * exponential(out[1][i] * s->exp_mult) * s->rate;
+}
+
+INLINE vf parameter_update(const strip *s, vf p, vf step)
+{
     return -(step + s->decay * (p - s->use_updated * step));
 }
 
 /* n_vectors vectors of parameters from lane on. */
-INLINE void apply_tile(int n_vectors, const lopt__mlp *mlp, const lopt__workspace *w, const strip *s,
-                       int64_t lane)
+INLINE void apply_tile(int n_element, int n_out, int n_vectors, const lopt__mlp *mlp,
+                       const lopt__workspace *w, const strip *s, int64_t lane)
 {
     const int width = n_vectors * VL;
     int64_t left = s->n - lane, at = lane * s->stride;
     int whole = s->stride == 1 && left >= width;
-    _Alignas(64) float in[LOPT__N_ELEMENT * N_VECTORS * VL];
+    _Alignas(64) float in[LOPT__N_ELEMENT_EXTENDED * N_VECTORS * VL];
     float g_buffer[N_VECTORS * VL], p_buffer[N_VECTORS * VL];
     const float *g = fetch(s->grads + at, s->stride, left, width, g_buffer);
     const float *p = fetch(s->params + at, s->stride, left, width, p_buffer);
     UNROLL for (int i = 0; i < n_vectors; i++) {
-        vf x[LOPT__N_ELEMENT];
+        vf x[LOPT__N_ELEMENT_EXTENDED];
         int64_t l = lane + i * VL;
-        element_features(load_unaligned(g + i * VL), load_unaligned(p + i * VL), s->momentum + l, s->pitch,
-                         load(s->rms + l), s->row_factor, w->g_factor + l, w->m_factor + l, w->chunk,
-                         (vi){0} - 1, x);
-        for (int f = 0; f < LOPT__N_ELEMENT; f++)
+        element_features(n_element, load_unaligned(g + i * VL), load_unaligned(p + i * VL), s->momentum + l,
+                         s->pitch, load(s->rms + l), &s->constants, w->g_factor + l, w->m_factor + l,
+                         w->chunk, (vi){0} - 1, x);
+        for (int f = 0; f < n_element; f++)
             store(in + (f * n_vectors + i) * VL, x[f]);
     }
     vf out[2][N_VECTORS];
-    network(n_vectors, mlp, w, in, w->lane_bias + lane, out);
+    network(n_element, n_out, n_vectors, mlp, w, in, w->lane_bias + lane, out);
     float new_params[N_VECTORS * VL], updates[N_VECTORS * VL];
+    if (s->steps) {
+        UNROLL for (int i = 0; i < n_vectors; i++)
+            store_unaligned(whole ? s->steps + at + i * VL : updates + i * VL, network_step(n_out, s, out, i));
+        if (!whole)
+            put(s->steps + at, s->stride, left, width, updates);
+        return;
+    }
     UNROLL for (int i = 0; i < n_vectors; i++) {
         vf old = load_unaligned(p + i * VL);
-        vf update = parameter_update(s, old, out[0][i], out[1][i]);
+        vf update = parameter_update(s, old, network_step(n_out, s, out, i));
         store_unaligned(whole ? s->params + at + i * VL : new_params + i * VL, old + update);
         if (s->updates)
             store_unaligned(whole ? s->updates + at + i * VL : updates + i * VL, update);
@@ -634,14 +717,15 @@ INLINE void apply_tile(int n_vectors, const lopt__mlp *mlp, const lopt__workspac
     }
 }
 
-static void apply_strip(const lopt__mlp *mlp, const lopt__workspace *w, const strip *s)
+INLINE void apply_strip(int n_element, int n_out, const lopt__mlp *mlp, const lopt__workspace *w,
+                        const strip *s)
 {
     int64_t lane = 0, padded = lopt__round_up(s->n);
     for (; lane < s->n && lane + N_VECTORS * VL <= padded; lane += N_VECTORS * VL)
-        apply_tile(N_VECTORS, mlp, w, s, lane);
+        apply_tile(n_element, n_out, N_VECTORS, mlp, w, s, lane);
 #if N_VECTORS * VL > LOPT__UNIT
     if (lane < s->n)
-        apply_tile(1, mlp, w, s, lane);
+        apply_tile(n_element, n_out, 1, mlp, w, s, lane);
 #endif
 }
 
@@ -657,25 +741,36 @@ static void apply_row(const lopt__job *job, const lopt__workspace *w, int64_t ou
         .grads = job->grads + offset,
         .params = job->params + offset,
         .updates = job->updates ? job->updates + offset : NULL,
+        .steps = job->steps ? job->steps + offset : NULL,
         .momentum = lopt__momentum_row(&job->acc, v, outer, row) + lane0,
         .rms = lopt__rms_row(&job->acc, v, outer, row) + lane0,
         .exp_mult = splat(job->exp_mult),
-        .rate = splat(job->learning_rate * job->step_mult),
+        .constants = constants_of_row(job, w, row),
+        .rate = splat(job->steps ? job->step_mult : job->learning_rate * job->step_mult),
         .decay = splat(job->learning_rate * job->weight_decay),
         .use_updated = splat(job->decay_uses_updated ? 1.0f : 0.0f),
     };
-    for (int k = 0; k < LOPT__K; k++)
-        s.row_factor[k] = splat(v->factored ? w->row_factor[k * v->row_pitch + row] : 1.0f);
     fold_row_features(job, w, outer, row);
-    apply_strip(job->mlp, w, &s);
+    int n_out = job->mlp->layer[job->mlp->n_layers - 1].out;
+    if (job->pipeline->n_features == LOPT__N_NORMALISED)
+        apply_strip(LOPT__N_ELEMENT, 2, job->mlp, w, &s);
+    else if (n_out == 2)
+        apply_strip(LOPT__N_ELEMENT_EXTENDED, 2, job->mlp, w, &s);
+    else
+        apply_strip(LOPT__N_ELEMENT_EXTENDED, 1, job->mlp, w, &s);
 }
 
 static void apply(lopt__job *job)
 {
     const lopt__view *v = job->view;
+    if (is_rare(job)) {
+        lopt__kernels_reference.apply(job);
+        return;
+    }
     lopt__workspace w = workspace(job);
-    fold_weights(job, &w);
     for (int64_t outer = 0; outer < v->n_outer; outer++) {
+        if (outer == 0 || job->slice != v->size)
+            fold_weights(job, &w, job->mean_square + lopt__view_outer(v, outer) / job->slice * LOPT__N_EXTENDED);
         prepare_rows(job, &w, outer);
         for (int64_t lane0 = 0; lane0 < v->lanes; lane0 += w.chunk) {
             int64_t n = v->lanes - lane0 < w.chunk ? v->lanes - lane0 : w.chunk;
@@ -687,10 +782,12 @@ static void apply(lopt__job *job)
     }
 }
 
+#include "vector_controller.h"
+
 #if VL == 16
-const lopt__kernels lopt__kernels_avx512 = {"avx512", accumulate, moments, apply};
+const lopt__kernels lopt__kernels_avx512 = {"avx512", accumulate, moments, apply, statistics, multiply_matrices};
 #elif VL == 8
-const lopt__kernels lopt__kernels_avx2 = {"avx2", accumulate, moments, apply};
+const lopt__kernels lopt__kernels_avx2 = {"avx2", accumulate, moments, apply, statistics, multiply_matrices};
 #else
-const lopt__kernels lopt__kernels_portable = {"portable", accumulate, moments, apply};
+const lopt__kernels lopt__kernels_portable = {"portable", accumulate, moments, apply, statistics, multiply_matrices};
 #endif

@@ -9,9 +9,10 @@
 
 #define LOPT__TILE 32 /* lanes that pass through the network together, at most */
 
-/* Features that differ for every parameter (g p m rms, normed m, rsqrt, factored g and m), and those of a
- * lane or a row (the second moment and its rsqrt). */
+/* Features that differ for every parameter (g p m rms, normed m, rsqrt, factored g and m; extended: clipped
+ * and normed g), and those of a lane or a row (the second moment and its rsqrt). */
 #define LOPT__N_ELEMENT 16
+#define LOPT__N_ELEMENT_EXTENDED 18
 #define LOPT__N_SIDE (2 * LOPT__K)
 
 typedef struct lopt__workspace {
@@ -23,7 +24,7 @@ typedef struct lopt__workspace {
     float *row_factor, *row_rsqrt;   /* [K][row_pitch] */
     float *g_factor, *m_factor;      /* [K][chunk] */
     float *lane_rsqrt;               /* [K][chunk] */
-    float *element, *lane, *row;     /* [N_ELEMENT], [N_SIDE], [N_SIDE] rows of first-layer weights */
+    float *element, *lane, *row;     /* [N_ELEMENT_EXTENDED], [N_SIDE], [N_SIDE] rows of first-layer weights */
     float *bias, *row_bias;          /* [weight pitch] */
     float *lane_bias;                /* [hidden rounded up to 8][chunk] */
     float *activation[2];            /* [hidden rounded up to 8][LOPT__TILE] */
@@ -53,7 +54,7 @@ static inline lopt__workspace lopt__workspace_at(float *base, const lopt__view *
     w.g_factor = lopt__take(&w, base, LOPT__K * w.chunk);
     w.m_factor = lopt__take(&w, base, LOPT__K * w.chunk);
     w.lane_rsqrt = lopt__take(&w, base, LOPT__K * w.chunk);
-    w.element = lopt__take(&w, base, LOPT__N_ELEMENT * weights);
+    w.element = lopt__take(&w, base, LOPT__N_ELEMENT_EXTENDED * weights);
     w.lane = lopt__take(&w, base, LOPT__N_SIDE * weights);
     w.row = lopt__take(&w, base, LOPT__N_SIDE * weights);
     w.bias = lopt__take(&w, base, weights);

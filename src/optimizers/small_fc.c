@@ -24,6 +24,7 @@
  *     net_hidden_layers           hidden_layers - 1: PyLO counts hidden-to-hidden layers */
 #include "conditioning.h"
 #include "kernels/kernels.h"
+#include "normalise.h"
 
 enum {
     HIDDEN_SIZE,
@@ -110,6 +111,12 @@ static const lopt__preset presets[] = {
 
 #define N_OUTPUTS 2
 
+static const lopt__pipeline pipeline = {.n_features = LOPT__N_NORMALISED,
+                                        .grad_limit = INFINITY,
+                                        .rms_epsilon = 1e-6f,
+                                        .momentum_epsilon = 1e-6f,
+                                        .normalise_epsilon = LOPT__NORMALISE_EPSILON};
+
 typedef struct prepared {
     lopt__decays decays;
     lopt__mlp mlp;
@@ -189,12 +196,7 @@ static size_t grads_floats(const lopt_optimizer *opt, const lopt_state *state)
 
 static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state)
 {
-    size_t most = 0;
-    for (size_t i = 0; i < state->n_tensors; i++) {
-        size_t n = lopt__kernel_scratch_floats(&state->tensors[i].view, lopt__integer(opt, HIDDEN_SIZE));
-        most = n > most ? n : most;
-    }
-    return grads_floats(opt, state) + most;
+    return grads_floats(opt, state) + lopt__kernel_scratch_most(state, lopt__integer(opt, HIDDEN_SIZE));
 }
 
 /* ---- step --------------------------------------------------------------------------------------- */
@@ -212,7 +214,11 @@ static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *i
     float time[LOPT__N_TIME];
     lopt__time_tanh(state->header->step, time);
 
+    double mean_square[LOPT__N_EXTENDED];
+    lopt__io conditioned = {io->params, grads, io->loss, io->updates};
     lopt__job job = {
+        .pipeline = &pipeline,
+        .mean_square = mean_square,
         .decays = &ready->decays,
         .mlp = &ready->mlp,
         .time = time,
@@ -223,11 +229,7 @@ static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *i
     };
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt__tensor *t = &state->tensors[i];
-        job.view = &t->view;
-        job.acc = lopt__accumulators_at(t->data, &t->view);
-        job.params = io->params + t->offset;
-        job.grads = grads + t->offset;
-        job.updates = io->updates ? io->updates + t->offset : NULL;
+        lopt__job_open(&job, t, &conditioned);
         job.learning_rate = lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE));
         job.weight_decay = lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY));
         kernels->accumulate(&job);

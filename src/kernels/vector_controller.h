@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * vector_controller.h - the part of vector.c that serves controllers: statistics of a tensor and products
+ * of small matrices. Included by vector.c alone, which defines fetch, lane_mask and element_offset. */
+#ifndef LOPT_VECTOR_CONTROLLER_H
+#define LOPT_VECTOR_CONTROLLER_H
+
+/* ---- statistics ----------------------------------------------------------------------------------- */
+
+#define N_SUMS (2 * LOPT__K)
+
+/* Sums of vectors: as vectors for BLOCK_VECTORS additions, then in double. */
+typedef struct vector_sums {
+    vf sum[N_SUMS];
+    int n_vectors;
+    double total[N_SUMS];
+} vector_sums;
+
+static void flush_sums(vector_sums *s)
+{
+    for (int i = 0; i < N_SUMS; i++) {
+        s->total[i] += lane_sum(s->sum[i]);
+        s->sum[i] = splat(0);
+    }
+    s->n_vectors = 0;
+}
+
+INLINE void add_means(vector_sums *s, const float *momentum, int64_t pitch, vf rms, vf p)
+{
+    s->sum[0] += p * p;
+    s->sum[1] += rms;
+    for (int k = 0; k < LOPT__K; k++)
+        s->sum[2 + k] += load(momentum + k * pitch);
+}
+
+INLINE void add_deviations(vector_sums *s, const float *momentum, int64_t pitch, vf rms, const vf *mean,
+                           vi mask)
+{
+    for (int k = 0; k < LOPT__K; k++) {
+        vf m = masked(load(momentum + k * pitch) - mean[k], mask), r = masked(rms - mean[k], mask);
+        s->sum[k] += m * m;
+        s->sum[LOPT__K + k] += r * r;
+    }
+}
+
+/* mean NULL: sums of p^2, rms, m_k. Else: sums of (m_k - mean_k)^2, (rms - mean_k)^2. */
+static void sum_tensor(const lopt__job *job, const vf *mean, vector_sums *s)
+{
+    const lopt__view *v = job->view;
+    float buffer[LOPT__UNIT];
+    for (int64_t outer = 0; outer < v->n_outer; outer++)
+        for (int64_t row = 0; row < v->rows; row++) {
+            const float *momentum = lopt__momentum_row(&job->acc, v, outer, row);
+            const float *rms = lopt__rms_row(&job->acc, v, outer, row);
+            const float *params = job->params + element_offset(v, outer, row, 0);
+            for (int64_t unit = 0; unit < v->pitch; unit += LOPT__UNIT) {
+                int64_t left = v->lanes - unit;
+                const float *p = mean ? NULL
+                                      : fetch(params + unit * v->lane_stride, v->lane_stride, left,
+                                              LOPT__UNIT, buffer);
+                for (int64_t i = 0; i < UNIT_VECTORS; i++) {
+                    int64_t lane = unit + i * VL;
+                    if (mean)
+                        add_deviations(s, momentum + lane, v->pitch, load(rms + lane), mean,
+                                       lane_mask(left, (int)i));
+                    else
+                        add_means(s, momentum + lane, v->pitch, load(rms + lane), load_unaligned(p + i * VL));
+                }
+                s->n_vectors += UNIT_VECTORS;
+                if (s->n_vectors >= BLOCK_VECTORS)
+                    flush_sums(s);
+            }
+        }
+    flush_sums(s);
+}
+
+static void statistics(const lopt__job *job, lopt__statistics *out)
+{
+    double n = (double)job->view->size;
+    vector_sums means = {0}, deviations = {0};
+    vf mean[LOPT__K];
+    sum_tensor(job, NULL, &means);
+    for (int k = 0; k < LOPT__K; k++)
+        mean[k] = splat((float)(means.total[2 + k] / n));
+    sum_tensor(job, mean, &deviations);
+    out->mean_p2 = (float)(means.total[0] / n);
+    out->mean_rms = (float)(means.total[1] / n);
+    for (int k = 0; k < LOPT__K; k++) {
+        out->variance_m[k] = (float)(deviations.total[k] / n);
+        out->rms_around_m[k] = (float)(deviations.total[LOPT__K + k] / n);
+    }
+}
+
+/* ---- products ------------------------------------------------------------------------------------- */
+
+#define MAX_INNER 256 /* of k at a time: MAX_INNER x 2 vectors of b stay in L1 */
+#define MAX_COLUMNS (8 * VL)
+
+typedef struct product {
+    int64_t n, k;
+    const float *a, *b;
+    float *c;
+    int64_t lda, ldb, ldc;
+} product;
+
+/* c += a b for `rows` rows and `vectors` vectors of columns, whose sums stay in registers. */
+INLINE void multiply_tile(int rows, int vectors, const product *x, const float *b, int64_t ldb, float *c,
+                          int64_t ldc)
+{
+    vf sum[8][8];
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int i = 0; i < vectors; i++)
+            sum[r][i] = load_unaligned(c + r * ldc + i * VL);
+    for (int64_t l = 0; l < x->k; l++) {
+        vf row[8];
+        UNROLL for (int i = 0; i < vectors; i++)
+            row[i] = load_unaligned(b + l * ldb + i * VL);
+        UNROLL for (int r = 0; r < rows; r++)
+            UNROLL for (int i = 0; i < vectors; i++)
+                sum[r][i] += x->a[r * x->lda + l] * row[i];
+    }
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int i = 0; i < vectors; i++)
+            store_unaligned(c + r * ldc + i * VL, sum[r][i]);
+}
+
+/* The last `left` columns, fewer than a tile has: through copies padded with 0. */
+INLINE void multiply_edge(int rows, int vectors, const product *x, int64_t column, int64_t left)
+{
+    const int width = vectors * VL;
+    float b[MAX_INNER * MAX_COLUMNS], c[8 * MAX_COLUMNS];
+    for (int64_t l = 0; l < x->k; l++)
+        for (int64_t j = 0; j < width; j++)
+            b[l * width + j] = j < left ? x->b[l * x->ldb + column + j] : 0;
+    for (int r = 0; r < rows; r++)
+        for (int64_t j = 0; j < width; j++)
+            c[r * width + j] = j < left ? x->c[r * x->ldc + column + j] : 0;
+    multiply_tile(rows, vectors, x, b, width, c, width);
+    for (int r = 0; r < rows; r++)
+        for (int64_t j = 0; j < left; j++)
+            x->c[r * x->ldc + column + j] = c[r * width + j];
+}
+
+INLINE void multiply_rows(int rows, int vectors, const product *x)
+{
+    const int width = vectors * VL;
+    int64_t column = 0;
+    for (; column + width <= x->n; column += width)
+        multiply_tile(rows, vectors, x, x->b + column, x->ldb, x->c + column, x->ldc);
+    if (column < x->n)
+        multiply_edge(rows, vectors, x, column, x->n - column);
+}
+
+/* k is MAX_INNER at most. */
+static void multiply_block(int64_t m, product x)
+{
+    while (m > 0) {
+        int rows = m >= N_UNITS ? N_UNITS : m >= 2 ? 2 : 1;
+        if (rows == N_UNITS)
+            multiply_rows(N_UNITS, 2, &x);
+        else if (rows == 2)
+            multiply_rows(2, N_UNITS / 2, &x);
+        else
+            multiply_rows(1, N_UNITS, &x);
+        x.a += rows * x.lda;
+        x.c += rows * x.ldc;
+        m -= rows;
+    }
+}
+
+static void multiply_matrices(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
+                              int64_t ldb, float *c, int64_t ldc)
+{
+    for (int64_t l = 0; l < k; l += MAX_INNER) {
+        int64_t inner = k - l < MAX_INNER ? k - l : MAX_INNER;
+        multiply_block(m, (product){n, inner, a + l, b + l * ldb, c, lda, ldb, ldc});
+    }
+}
+
+#endif
