@@ -175,6 +175,9 @@ static const mt_key config_keys[] = {
      .standard = "constant", .help = "learning rate over the run"},
     {"outer.schedule.warmup", MT_KEY_INTEGER, IN_CONFIG(outer.schedule.warmup), .range = "[0, 1000000000]",
      .standard = "0", .unit = "outer steps", .help = "warmup_cosine: steps of linear rise"},
+    {"outer.schedule.decay", MT_KEY_INTEGER, IN_CONFIG(outer.schedule.decay), .range = ANY_COUNT,
+     .standard = "10000", .unit = "outer steps",
+     .help = "warmup_cosine: outer step at which the cosine ends, the rise included"},
     {"outer.schedule.end_fraction", MT_KEY_NUMBER, IN_CONFIG(outer.schedule.end_fraction), .range = "[0, 1]",
      .standard = "0", .help = "warmup_cosine: last learning rate as a fraction of the peak"},
     {"checkpoint.every", MT_KEY_INTEGER, IN_CONFIG(checkpoint.every), .range = ANY_COUNT, .standard = "100",
@@ -231,10 +234,10 @@ static int check_outer(const mt_config *cfg, const mt_yaml *root, lopt_error *er
                              "found %g, expected 0, as only outer.optimizer adamw decays theta",
                              cfg->outer.weight_decay);
     int rises = cfg->outer.schedule.name == MT_OUTER_WARMUP_COSINE;
-    if (rises && cfg->outer.schedule.warmup >= cfg->outer.steps)
+    if (rises && cfg->outer.schedule.warmup >= cfg->outer.schedule.decay)
         return mt_yaml_error(err, mt_yaml_nearest(root, warmup), warmup,
-                             "found %lld, expected fewer than %lld (outer.steps)",
-                             (long long)cfg->outer.schedule.warmup, (long long)cfg->outer.steps);
+                             "found %lld, expected fewer than %lld (outer.schedule.decay)",
+                             (long long)cfg->outer.schedule.warmup, (long long)cfg->outer.schedule.decay);
     return 1;
 }
 

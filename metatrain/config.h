@@ -71,7 +71,7 @@ typedef struct mt_config {
         mt_outer_optimizer optimizer;
         double learning_rate, beta1, beta2, epsilon, weight_decay;
         double gradient_clip; /* global norm; 0: none */
-        struct { mt_outer_schedule name; int64_t warmup; double end_fraction; } schedule;
+        struct { mt_outer_schedule name; int64_t warmup, decay; double end_fraction; } schedule;
     } outer;
     struct { int64_t every, keep; } checkpoint;
 } mt_config;

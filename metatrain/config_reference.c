@@ -147,7 +147,7 @@ void mt_config_print_reference(FILE *f) {
           "  window holds one reset at most, and `estimator.schedule.min` is at most `estimator.schedule.max`.\n"
           "- `estimator.noise_every` is a multiple of `estimator.window` (`gpes`).\n"
           "- `estimator.reduction` other than `mean` is for `es`; `outer.weight_decay` is for `adamw`.\n"
-          "- `outer.schedule.warmup` is less than `outer.steps` (`warmup_cosine`).\n"
+          "- `outer.schedule.warmup` is less than `outer.schedule.decay` (`warmup_cosine`).\n"
           "- A published task name fixes its sizes: another value for one of them is an error.\n\n"
           "## Evaluation suites: `metatrain eval --suite SUITE`\n\n", f);
     mt_suite_print_keys(f);

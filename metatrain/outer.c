@@ -21,13 +21,14 @@ void mt_outer_close(mt_outer *o) {
     *o = (mt_outer){0};
 }
 
-/* Constant, or linear warm-up followed by a cosine to end_fraction of the peak at the last step. */
+/* Constant, or linear warm-up, then a cosine that reaches end_fraction of the peak at step `decay` and stays
+ * there. A function of the step alone, so a longer run begins like a shorter one. */
 double mt_outer_learning_rate(const mt_config *cfg, int64_t update) {
     double peak = cfg->outer.learning_rate;
     if (cfg->outer.schedule.name == MT_OUTER_CONSTANT) return peak;
     double t = (double)update, warmup = (double)cfg->outer.schedule.warmup, end = cfg->outer.schedule.end_fraction;
     if (t < warmup) return peak * (t + 1) / (warmup + 1);
-    double span = fmax((double)cfg->outer.steps - warmup, 1), u = fmin((t - warmup) / span, 1);
+    double span = (double)cfg->outer.schedule.decay - warmup, u = fmin((t - warmup) / span, 1);
     return peak * (end + (1 - end) * 0.5 * (1 + cos(3.14159265358979323846 * u)));
 }
 

@@ -61,7 +61,7 @@ static const char everything[] =
     "  epsilon: 1e-4\n"
     "  weight_decay: 0.01\n"
     "  gradient_clip: 2\n"
-    "  schedule: {name: warmup_cosine, warmup: 10, end_fraction: 0.5}\n"
+    "  schedule: {name: warmup_cosine, warmup: 10, decay: 90, end_fraction: 0.5}\n"
     "checkpoint:\n"
     "  every: 11\n"
     "  keep: 2\n";
@@ -129,7 +129,7 @@ Test(config, every_key_lands_in_its_place) {
     cr_assert(c->outer.optimizer == MT_OUTER_ADAMW && c->outer.learning_rate == 0.1);
     cr_assert(c->outer.beta1 == 0.2 && c->outer.beta2 == 0.3 && c->outer.epsilon == 1e-4);
     cr_assert(c->outer.weight_decay == 0.01 && c->outer.gradient_clip == 2);
-    cr_assert(c->outer.schedule.name == MT_OUTER_WARMUP_COSINE && c->outer.schedule.warmup == 10);
+    cr_assert(c->outer.schedule.name == MT_OUTER_WARMUP_COSINE && c->outer.schedule.warmup == 10 && c->outer.schedule.decay == 90);
     cr_assert(c->outer.schedule.end_fraction == 0.5 && c->checkpoint.every == 11 && c->checkpoint.keep == 2);
     mt_config_free(c);
 }
@@ -360,8 +360,8 @@ Test(config, checks_across_keys) {
     mt_config_free(parse_or_fail("estimator: {name: es, reduction: last_fresh}\n"));
     refuse("outer:\n  weight_decay: 0.1\n",
            "t.yaml:2: outer.weight_decay: found 0.1, expected 0, as only outer.optimizer adamw decays theta");
-    refuse("outer:\n  steps: 10\n  schedule:\n    name: warmup_cosine\n    warmup: 10\n",
-           "t.yaml:5: outer.schedule.warmup: found 10, expected fewer than 10 (outer.steps)");
+    refuse("outer:\n  schedule:\n    decay: 10\n    name: warmup_cosine\n    warmup: 10\n",
+           "t.yaml:5: outer.schedule.warmup: found 10, expected fewer than 10 (outer.schedule.decay)");
     refuse("tasks:\n- augment:\n    reparam:\n      range: [2, 1]\n",
            "t.yaml:4: tasks.0.augment.reparam.range: found [2, 1], expected the smaller number first");
 }
