@@ -49,7 +49,8 @@ typedef struct entry {
 /* The one variable of this folder: images are read once a process, however many tasks use them. */
 static entry *cache;
 
-/* ---- finding files ------------------------------------------------------------------------------ */
+/* ---- finding files ------------------------------------------------------------------------------
+ */
 
 static int find_file(const char *folder, int file, char path[PATH_BYTES]) {
     static const char *const endings[] = {"", ".gz"};
@@ -68,7 +69,8 @@ static int holds_images(const char *folder) {
 /* Tries parent's sub-folders for set k, then parent itself. */
 static int find_under(const char *parent, size_t parent_length, int k, char folder[PATH_BYTES]) {
     for (int i = 0; i < 2; i++) {
-        snprintf(folder, PATH_BYTES, "%.*s/%s", (int)parent_length, parent, known_sets[k].folders[i]);
+        snprintf(folder, PATH_BYTES, "%.*s/%s", (int)parent_length, parent,
+                 known_sets[k].folders[i]);
         if (holds_images(folder)) return 1;
     }
     snprintf(folder, PATH_BYTES, "%.*s", (int)parent_length, parent);
@@ -84,16 +86,16 @@ static int find_known(int k, const char *data_path, char folder[PATH_BYTES], lop
     snprintf(folder, PATH_BYTES, SYSTEM_FOLDER "/%s", known_sets[k].folders[0]);
     if (holds_images(folder)) return 1;
     const char *package = known_sets[k].package;
-    return task_fail(err, LOPT_EIO,
-                     "data set %s: no file %s[.gz] in %.200s%s%s; %s%s%s", known_sets[k].name,
-                     file_names[TRAIN_IMAGES], data_path, *data_path ? " or " : "", folder,
-                     package ? "apt-get install " : "put its four files into a folder named in data.path",
-                     package ? package : "", package ? " or name its folder in data.path" : "");
+    return task_fail(
+        err, LOPT_EARG, "data set %s: no file %s[.gz] in %.200s%s%s; %s%s%s", known_sets[k].name,
+        file_names[TRAIN_IMAGES], data_path, *data_path ? " or " : "", folder,
+        package ? "apt-get install " : "put its four files into a folder named in data.path",
+        package ? package : "", package ? " or name its folder in data.path" : "");
 }
 
 /* *n_classes 0: as many as the labels say. */
-static int find_set(const char *name, const char *data_path, char folder[PATH_BYTES], int *n_classes,
-                    lopt_error *err) {
+static int find_set(const char *name, const char *data_path, char folder[PATH_BYTES],
+                    int *n_classes, lopt_error *err) {
     for (int k = 0; k < N_KNOWN; k++) {
         if (strcmp(name, known_sets[k].name) != 0) continue;
         *n_classes = known_sets[k].n_classes;
@@ -101,51 +103,56 @@ static int find_set(const char *name, const char *data_path, char folder[PATH_BY
     }
     *n_classes = 0;
     if (!strchr(name, '/')) {
-        return task_fail(err, LOPT_EUNKNOWN,
-                         "unknown data set \"%s\", allowed: fashion_mnist, mnist or a folder (with a '/') "
-                         "of MNIST-format files",
-                         name);
+        return task_fail(
+            err, LOPT_EUNKNOWN,
+            "unknown data set \"%s\", allowed: fashion_mnist, mnist or a folder (with a '/') "
+            "of MNIST-format files",
+            name);
     }
     snprintf(folder, PATH_BYTES, "%s", name);
     if (holds_images(folder)) return 1;
-    return task_fail(err, LOPT_EIO, "data set %s: no file %s[.gz] in that folder", name,
+    return task_fail(err, LOPT_EARG, "data set %s: no file %s[.gz] in that folder", name,
                      file_names[TRAIN_IMAGES]);
 }
 
-/* ---- reading ------------------------------------------------------------------------------------ */
+/* ---- reading ------------------------------------------------------------------------------------
+ */
 
 static int read_file(const char *folder, int file, task_idx *out, lopt_error *err) {
     char path[PATH_BYTES];
     if (!find_file(folder, file, path)) {
-        return task_fail(err, LOPT_EIO, "%s: no file %s[.gz] in that folder", folder, file_names[file]);
+        return task_fail(err, LOPT_EARG, "%s: no file %s[.gz] in that folder", folder,
+                         file_names[file]);
     }
     return task_idx_read(path, file == TRAIN_IMAGES || file == TEST_IMAGES ? 3 : 1, out, err);
 }
 
-static int check_labels(const char *folder, int file, const task_idx *images, const task_idx *labels,
-                        int n_classes, lopt_error *err) {
+static int check_labels(const char *folder, int file, const task_idx *images,
+                        const task_idx *labels, int n_classes, lopt_error *err) {
     if (labels->n != images->n) {
-        return task_fail(err, LOPT_EIO, "%s/%s: %zu labels for %zu images", folder, file_names[file],
-                         labels->n, images->n);
+        return task_fail(err, LOPT_EARG, "%s/%s: %zu labels for %zu images", folder,
+                         file_names[file], labels->n, images->n);
     }
     for (size_t i = 0; i < labels->n; i++) {
         if (labels->bytes[i] >= n_classes) {
-            return task_fail(err, LOPT_EIO, "%s/%s: label %zu is %d, allowed: 0 to %d", folder,
+            return task_fail(err, LOPT_EARG, "%s/%s: label %zu is %d, allowed: 0 to %d", folder,
                              file_names[file], i, labels->bytes[i], n_classes - 1);
         }
     }
     return 1;
 }
 
-static int check_files(const char *folder, const task_idx files[N_FILES], int n_classes, lopt_error *err) {
+static int check_files(const char *folder, const task_idx files[N_FILES], int n_classes,
+                       lopt_error *err) {
     const task_idx *train = &files[TRAIN_IMAGES], *test = &files[TEST_IMAGES];
     if (train->n < MIN_IMAGES) {
-        return task_fail(err, LOPT_EIO, "%s/%s: holds %zu images, needed: %d", folder,
+        return task_fail(err, LOPT_EARG, "%s/%s: holds %zu images, needed: %d", folder,
                          file_names[TRAIN_IMAGES], train->n, MIN_IMAGES);
     }
     if (test->rows != train->rows || test->cols != train->cols) {
-        return task_fail(err, LOPT_EIO, "%s/%s: images are %zu x %zu, those for training %zu x %zu", folder,
-                         file_names[TEST_IMAGES], test->rows, test->cols, train->rows, train->cols);
+        return task_fail(err, LOPT_EARG, "%s/%s: images are %zu x %zu, those for training %zu x %zu",
+                         folder, file_names[TEST_IMAGES], test->rows, test->cols, train->rows,
+                         train->cols);
     }
     return check_labels(folder, TRAIN_LABELS, train, &files[TRAIN_LABELS], n_classes, err) &&
            check_labels(folder, TEST_LABELS, test, &files[TEST_LABELS], n_classes, err);
@@ -159,7 +166,8 @@ static int largest_label(const task_idx *labels) {
     return largest;
 }
 
-/* ---- building ----------------------------------------------------------------------------------- */
+/* ---- building -----------------------------------------------------------------------------------
+ */
 
 static void set_splits(task_dataset *d, size_t n_train_file, size_t n_test_file) {
     size_t train = n_train_file / 10 * 8 + n_train_file % 10 * 8 / 10;
@@ -188,8 +196,9 @@ static void fill_rows(task_dataset *d, size_t begin, const task_idx *images, con
                       const uint32_t *order, const task_tap *rows, const task_tap *cols) {
     for (size_t i = 0; i < images->n; i++) {
         size_t source = order ? order[i] : i;
-        task_resize_image(images->bytes + source * images->rows * images->cols, (int)images->cols, rows,
-                          d->n_rows, cols, d->n_cols, d->images + (begin + i) * (size_t)d->n_pixels);
+        task_resize_image(images->bytes + source * images->rows * images->cols, (int)images->cols,
+                          rows, d->n_rows, cols, d->n_cols,
+                          d->images + (begin + i) * (size_t)d->n_pixels);
         d->labels[begin + i] = labels->bytes[source];
     }
 }
@@ -202,8 +211,9 @@ static int build(task_dataset *d, const task_idx files[N_FILES], int size, lopt_
     set_splits(d, train->n, test->n);
     size_t n = train->n + test->n;
     if (n * (size_t)d->n_pixels > MAX_BYTES / sizeof(real)) {
-        return task_fail(err, LOPT_EARG, "%zu images of %d x %d pixels take more than %zu GB; lower image_size",
-                         n, d->n_rows, d->n_cols, MAX_BYTES >> 30);
+        return task_fail(err, LOPT_EARG,
+                         "%zu images of %d x %d pixels take more than %zu GB; lower image_size", n,
+                         d->n_rows, d->n_cols, MAX_BYTES >> 30);
     }
     size_t image_bytes = (n * (size_t)d->n_pixels * sizeof(real) + 63) / 64 * 64;
     d->images = aligned_alloc(TASK_ALIGNMENT, image_bytes);
@@ -220,7 +230,9 @@ static int build(task_dataset *d, const task_idx files[N_FILES], int size, lopt_
     }
     free(order);
     free(taps);
-    return made ? 1 : task_fail(err, LOPT_ENOMEM, "out of memory for %zu images of %d pixels", n, d->n_pixels);
+    return made ? 1
+                : task_fail(err, LOPT_ENOMEM, "out of memory for %zu images of %d pixels", n,
+                            d->n_pixels);
 }
 
 static void destroy_entry(entry *e) {
@@ -243,7 +255,8 @@ static entry *load(const char *folder, int size, int n_classes, lopt_error *err)
     for (int i = 0; i < N_FILES && done; i++) done = read_file(folder, i, &files[i], err);
     if (done) {
         e->set.n_classes = n_classes ? n_classes : largest_label(&files[TRAIN_LABELS]) + 1;
-        done = check_files(folder, files, e->set.n_classes, err) && build(&e->set, files, size, err);
+        done =
+            check_files(folder, files, e->set.n_classes, err) && build(&e->set, files, size, err);
     }
     for (int i = 0; i < N_FILES; i++) task_idx_free(&files[i]);
     if (done) return e;
@@ -251,11 +264,13 @@ static entry *load(const char *folder, int size, int n_classes, lopt_error *err)
     return NULL;
 }
 
-const task_dataset *task_dataset_open(const char *name, const char *data_path, int size, lopt_error *err) {
+const task_dataset *task_dataset_open(const char *name, const char *data_path, int size,
+                                      lopt_error *err) {
     char folder[PATH_BYTES];
     int n_classes;
     if (size < 0 || size > MAX_SIZE) {
-        task_fail(err, LOPT_EARG, "data set %s: image_size is %d, allowed: 0 to %d", name, size, MAX_SIZE);
+        task_fail(err, LOPT_EARG, "data set %s: image_size is %d, allowed: 0 to %d", name, size,
+                  MAX_SIZE);
         return NULL;
     }
     if (!find_set(name, data_path, folder, &n_classes, err)) return NULL;
@@ -280,15 +295,17 @@ void task_dataset_close(const task_dataset *d) {
     destroy_entry(e);
 }
 
-/* ---- drawing ------------------------------------------------------------------------------------ */
+/* ---- drawing ------------------------------------------------------------------------------------
+ */
 
 /* Rows lie far apart: asking for all of them before the first copy hides the latency of memory. */
 static void prefetch_row(const real *row, size_t n_bytes) {
-    for (size_t at = 0; at < n_bytes && at < 1024; at += 64) __builtin_prefetch((const char *)row + at);
+    for (size_t at = 0; at < n_bytes && at < 1024; at += 64)
+        __builtin_prefetch((const char *)row + at);
 }
 
-void task_dataset_draw(const task_dataset *d, task_split split, random_stream *r, int batch, real *images,
-                       int32_t *labels) {
+void task_dataset_draw(const task_dataset *d, task_split split, random_stream *r, int batch,
+                       real *images, int32_t *labels) {
     size_t n_pixels = (size_t)d->n_pixels, row_bytes = n_pixels * sizeof(real);
     for (int i = 0; i < batch; i++) {
         size_t row = d->begin[split] + (size_t)random_below(r, d->count[split]);
