@@ -2,22 +2,20 @@
  *
  * checkpoint.h - restart points: DIR/checkpoints/step-000000000050/ (docs/file-formats.md).
  *
- *     run.h5               coordinator: theta, outer optimizer, counters, noise bookkeeping,
- * config, provenance particles-0000.h5    one shard a rank: every particle it holds with its inner
- * state manifest.json        names, sizes and XXH3-128 digests of the files above; written last
+ *     run.h5               coordinator: theta, outer optimizer, counters, noise bookkeeping, config, provenance
+ *     particles-0000.h5    one shard a rank: every particle it holds with its inner state
+ *     manifest.json        names, sizes and XXH3-128 digests of the files above; written last
  *
- * A point is complete or absent: files go to a folder with a temporary name (.step-...partial),
- * each is synced, the manifest is written and synced, then the folder is renamed and its parent
- * synced. A point whose manifest or digests do not verify is named in a warning and skipped. The
- * last `keep` are kept. A resume may run on another number of ranks: each rank asks for its
- * particles by number.
+ * A point is complete or absent: files go to a folder with a temporary name (.step-...partial), each is
+ * synced, the manifest is written and synced, then the folder is renamed and its parent synced. A point
+ * whose manifest or digests do not verify is named in a warning and skipped. The last `keep` are kept.
+ * A resume may run on another number of ranks: each rank asks for its particles by number.
  *
- * dir is the run's folder, DIR. run.h5 must hold the items "theta" (floats) and "config" (bytes:
- * the resolved YAML): `metatrain show` reads them, and lists the others.
+ * dir is the run's folder, DIR. run.h5 must hold the items "theta" (floats) and "config" (bytes: the resolved
+ * YAML): `metatrain show` reads them, and lists the others.
  *
  * Life of a save (coordinator c, every rank r):
- *     c: mt_checkpoint_begin(dir, step)  ->  r: mt_checkpoint_write_shard(...)  ->  c:
- * mt_checkpoint_commit(...)
+ *     c: mt_checkpoint_begin(dir, step)  ->  r: mt_checkpoint_write_shard(...)  ->  c: mt_checkpoint_commit(...)
  *
  * All functions return 1, or 0 with a sentence. */
 #ifndef MT_CHECKPOINT_H

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * durable.c - see durable.h. Order of calls: "a rename is durable once its folder is synced"
- * (fsync(2)). */
+ * durable.c - see durable.h. Order of calls: "a rename is durable once its folder is synced" (fsync(2)). */
 #include "durable.h"
 
 #include <errno.h>

@@ -2,13 +2,11 @@
  *
  * durable.h - files that are complete or absent, whenever the process or the machine stops.
  *
- *     mt_durable_write(path, data, n, &err);     DIR/.NAME.partial: write, sync; rename to NAME;
- * sync DIR
+ *     mt_durable_write(path, data, n, &err);     DIR/.NAME.partial: write, sync; rename to NAME; sync DIR
  *
- * A failure (disk full, quota, I/O error) removes the partial file, leaves what `path` held before,
- * and gives one sentence. Statuses: LOPT_EIO where the device failed, LOPT_EARG where the path
- * cannot be used (no such folder, no permission, not a regular file). All return 1, or 0 with a
- * sentence. */
+ * A failure (disk full, quota, I/O error) removes the partial file, leaves what `path` held before, and
+ * gives one sentence. Statuses: LOPT_EIO where the device failed, LOPT_EARG where the path cannot be used
+ * (no such folder, no permission, not a regular file). All return 1, or 0 with a sentence. */
 #ifndef MT_DURABLE_H
 #define MT_DURABLE_H
 

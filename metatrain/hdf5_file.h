@@ -13,15 +13,16 @@
  *     mt_hdf5_read(f, "theta/w0", MT_FLOATS, shape.n, data, &err);
  *     mt_hdf5_close(f);
  *
- * Files of ours are sealed: 512 bytes of text (an HDF5 user block, which other HDF5 programs skip)
- * hold the XXH3-128 digest of the rest, so any changed byte is noticed (mt_hdf5_check_seal). They
- * are reproducible: the same puts give the same bytes, no times are stored. Reading trusts no size:
- * a data set that claims more than the file can hold is refused. Files are never locked, so that
- * they can be read on any file system while a run goes on.
+ * Files of ours are sealed: 512 bytes of text (an HDF5 user block, which other HDF5 programs skip) hold the
+ * XXH3-128 digest of the rest, so any changed byte is noticed (mt_hdf5_check_seal). They are reproducible:
+ * the same puts give the same bytes, no times are stored.
+ * Reading trusts no size: a data set that claims more than the file can hold is refused. HDF5 1.10
+ * crashes on some damaged files: one that does not carry our seal is first read by a child process,
+ * whose end tells. Files are never locked, so that they can be read while a run goes on.
  *
- * Owner    what _create and _open return, _close frees (NULL is fine); texts returned are freed by
- * the caller. Errors   0 or NULL and a sentence that starts with the file's path: LOPT_EARG for
- * what the file is, LOPT_EIO and LOPT_ENOMEM for what the machine could not do. */
+ * Owner    what _create and _open return, _close frees (NULL is fine); texts returned are freed by the caller.
+ * Errors   0 or NULL and a sentence that starts with the file's path: LOPT_EARG for what the file is,
+ *          LOPT_EIO and LOPT_ENOMEM for what the machine could not do. */
 #ifndef MT_HDF5_FILE_H
 #define MT_HDF5_FILE_H
 
@@ -54,7 +55,7 @@ int mt_hdf5_put_attribute(mt_hdf5 *f, const char *name, const char *text,
 int mt_hdf5_save(mt_hdf5 *f, lopt_error *err); /* once, last; then close */
 
 mt_hdf5 *mt_hdf5_open(const char *path, lopt_error *err);
-int mt_hdf5_check_seal(const char *path, lopt_error *err);
+int mt_hdf5_check_seal(const mt_hdf5 *f, lopt_error *err);
 int mt_hdf5_has(const mt_hdf5 *f, const char *name); /* every group on the way there and itself */
 /* Name of link i of a group in order of names, i = 0, 1, ...; 0 past the last. Longer names than
  * MT_HDF5_NAME - 1 end the list. */

@@ -2,8 +2,8 @@
  *
  * theta_file.c - see theta_file.h and docs/file-formats.md.
  *
- *     /                      attributes format = "metatrain theta 1", optimizer = preset, digest of
- * theta /settings/NAME         every hyperparameter, as the text that lopt_create accepts
+ *     /                      attributes format = "metatrain theta 1", optimizer = preset, digest
+ *     /settings/NAME         every hyperparameter, as the text that lopt_create accepts
  *     /theta/BLOCK           float32, the block's shape
  *     /provenance/NAME       text */
 #include "theta_file.h"
@@ -50,8 +50,7 @@ static int check_finite(const char *path, const lopt_block *b, const float *thet
                     path, b->name, i, isnan(theta[b->offset + i]) ? "NaN" : "infinite");
 }
 
-/* ---- writing ------------------------------------------------------------------------------------
- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static int put_settings(mt_hdf5 *f, const lopt_optimizer *opt, lopt_error *err) {
     lopt_hyper_info hyper;
@@ -109,8 +108,7 @@ int mt_theta_write(const char *path, const lopt_optimizer *opt, const float *the
     return ok;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------
- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static int check_format(const mt_hdf5 *f, const char *path, lopt_error *err) {
     if (!mt_hdf5_has_attribute(f, "/", "format"))
@@ -242,7 +240,7 @@ mt_theta *mt_theta_read(const char *path, lopt_error *err) {
     ok = ok && read_theta(f, path, t->optimizer, err) &&
          read_texts(f, path, "provenance", MT_MAX_PROVENANCE, t->note_name, t->note_value,
                     &t->n_notes, err) &&
-         mt_hdf5_check_seal(path, err);
+         mt_hdf5_check_seal(f, err);
     mt_hdf5_close(f);
     if (ok)
         return t;

@@ -2,11 +2,10 @@
  *
  * theta_file.h - theta.h5, the small file that people pass around (docs/file-formats.md).
  *
- * Holds the optimizer's preset and settings, every block of theta by name, provenance (a flat list
- * of name = text) and a digest over all of it. Written beside, synced, renamed: a theta file is
- * complete or absent. Reading trusts nothing: names, shapes, sizes, totals, digest and finiteness
- * are checked, and the sentence names the file. HDF5 is called only here and in checkpoint.c
- * (through hdf5_file.h). */
+ * Holds the optimizer's preset and settings, every block of theta by name, provenance (a flat list of
+ * name = text) and a digest over all of it. Written beside, synced, renamed: a theta file is complete or
+ * absent. Reading trusts nothing: names, shapes, sizes, totals, digest and finiteness are checked, and the
+ * sentence names the file. HDF5 is called only here and in checkpoint.c (through hdf5_file.h). */
 #ifndef MT_THETA_FILE_H
 #define MT_THETA_FILE_H
 

@@ -17,8 +17,7 @@
 #include "table.h"
 #include "theta_file.h"
 
-/* ---- arguments ----------------------------------------------------------------------------------
- */
+/* ---- arguments ------------------------------------------------------------------------------- */
 
 typedef struct replay_options {
     const char *file;
@@ -67,8 +66,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
-/* ---- errors of updates --------------------------------------------------------------------------
- */
+/* ---- errors of updates ----------------------------------------------------------------------- */
 
 typedef enum replay_mode { RECORDED_PARAMS, OWN_PARAMS, N_MODES } replay_mode;
 
@@ -99,8 +97,7 @@ static double relative_error(const float *u, const float *ref, int64_t n) {
     return difference / scale;
 }
 
-/* ---- one case -----------------------------------------------------------------------------------
- */
+/* ---- one case -------------------------------------------------------------------------------- */
 
 static void compare_step(const mt_golden_case *c, int64_t t, const float *updates, int number,
                          worst *tensors) {
@@ -184,8 +181,7 @@ static int replay_case(const mt_golden *g, int i, double tolerance, worst *w, lo
     return ok;
 }
 
-/* ---- the command --------------------------------------------------------------------------------
- */
+/* ---- the command ----------------------------------------------------------------------------- */
 
 static void print_header(const mt_golden *g) {
     printf("%s: %s as %s, %zu theta, kernels %s\n", g->path, g->recorded,

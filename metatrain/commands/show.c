@@ -102,7 +102,7 @@ static int read_optimizer(const subject *s, const char *config, mt_theta *t, lop
 }
 
 static int read_run(subject *s, lopt_error *err) {
-    if (!mt_hdf5_check_seal(s->path, err) || !(s->run = mt_hdf5_open(s->path, err)))
+    if (!(s->run = mt_hdf5_open(s->path, err)) || !mt_hdf5_check_seal(s->run, err))
         return 0;
     char *config = mt_hdf5_read_text(s->run, "config", err);
     if (!config)

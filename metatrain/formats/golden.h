@@ -12,7 +12,9 @@
  *
  * A table in golden.c says which recorded optimizer is which preset here, what its keys are called,
  * where its theta lies, and how exactly it must be met. Files are those of PyLO (weights stored
- * (out, in)). Errors: NULL and a sentence that starts with the file's path. */
+ * (out, in)).
+ *
+ * Errors   NULL and a sentence that starts with the file's path. */
 #ifndef MT_GOLDEN_H
 #define MT_GOLDEN_H
 

@@ -4,10 +4,9 @@
  *
  *     mt_pylo_write("runs/first/pylo", theta, stdout, &err);
  *
- *     model.safetensors   network.{input,linear_<i>,output}.{weight,bias}, weights (out, in) as
- * torch has them config.json         input_size, hidden_size, hidden_layers (PyLO counts
- * hidden-to-hidden layers) README.md           what it is, how to load it, what the format cannot
- * hold, where it comes from
+ *     model.safetensors   network.{input,linear_<i>,output}.{weight,bias}, weights (out, in)
+ *     config.json         input_size, hidden_size, hidden_layers (PyLO counts hidden-to-hidden ones)
+ *     README.md           what it is, how to load it, what the format cannot hold, provenance
  *
  * The folder is built beside and renamed. One that is there already is replaced if it is empty or
  * holds these files and no others. Writes to `notes` what a user must pass to PyLO's optimizer,

@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records trajectories of hand-designed optimizers by running optax and torch.optim.
+
+    python tests/golden/record_hand_designed.py        writes tests/golden/hand/hand_designed.json
+
+tests/test_hand_designed.c replays them. Needs jax, optax and torch (any versions that have these rules;
+the file says which ones it was made with). Parameters and gradients are not stored: both sides compute
+them from the same integer hash, exactly. Stored are updates, as float32 bits in hexadecimal: up to KEPT
+elements of each tensor, evenly spread, at the steps of KEPT_STEPS.
+
+optax runs in float32 under jit, so its rounding is what an exact port must have. torch runs in float64
+(updates are differences of parameters there) and shows that the formula is right: tolerances of these
+runs cover float32. A run's tolerance is the largest difference over the largest update of that tensor
+and step. Where a rule is neither in optax nor in torch it is written out below, in jax.numpy.
+"""
+import json
+import os
+import platform
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import torch
+
+STEPS = 40
+KEPT = 8
+KEPT_STEPS = list(range(8)) + list(range(8, STEPS, 4)) + [STEPS - 1]
+
+# name: [shape, scale of gradients, scale of parameters]
+TENSOR_SETS = {
+    "small": [
+        [[], 1, 1],
+        [[7], 2**-12, 1],
+        [[5, 3], 1, 1],
+        [[3, 5], 2**10, 1],
+        [[4, 4], 2**-3, 2**-4],
+        [[2, 3, 3, 2], 1, 2],
+        [[3], 0, 1],
+        [[4], 1, 0],
+    ],
+    "matrices": [[[6, 20], 1, 1], [[20, 6], 2**-8, 1], [[9, 9], 2**8, 2**-4], [[33, 40], 1, 1]],
+    "large": [
+        [[128, 130], 1, 1],
+        [[130, 128], 2**-12, 1],
+        [[128, 128], 2**6, 2**-5],
+        [[2, 129, 128], 1, 1],
+        [[128, 2, 129], 1, 1],
+        [[129, 130, 2], 1, 1],
+        [[3, 2], 1, 2**-10],
+        [[5], 1, 1],
+    ],
+}
+
+
+def mix(x):
+    """Finaliser of MurmurHash3 on uint32."""
+    x = np.uint32(x) if np.isscalar(x) else x.astype(np.uint32)
+    with np.errstate(over="ignore"):
+        x = (x ^ (x >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+        x = (x ^ (x >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+    return x ^ (x >> np.uint32(16))
+
+
+def uniform(stream, n):
+    """n numbers in [-0.5, 0.5), exact in float32."""
+    with np.errstate(over="ignore"):
+        bits = mix(np.arange(n, dtype=np.uint32) + mix(stream))
+    return (bits >> np.uint32(8)).astype(np.float64) / 2**24 - 0.5
+
+
+def params_of(tensor_set):
+    return [
+        (uniform(k + 1, int(np.prod(shape))) * scale).reshape(shape)
+        for k, (shape, _, scale) in enumerate(TENSOR_SETS[tensor_set])
+    ]
+
+
+def grads_of(tensor_set, step):
+    return [
+        (uniform(1000 * (step + 1) + k + 1, int(np.prod(shape))) * scale * 2 ** (step % 3 - 1)).reshape(shape)
+        for k, (shape, scale, _) in enumerate(TENSOR_SETS[tensor_set])
+    ]
+
+
+def kept(update):
+    flat = np.asarray(update, np.float32).reshape(-1)
+    count = min(KEPT, flat.size)
+    picked = np.array([flat[k * flat.size // count] for k in range(count)])
+    return picked.astype(">f4").tobytes().hex()
+
+
+def run_optax(transformation, tensor_set, dtype=jnp.float32):
+    params = [jnp.asarray(p, dtype) for p in params_of(tensor_set)]
+    state = transformation.init(params)
+    update = jax.jit(transformation.update)
+    for step in range(STEPS):
+        grads = [jnp.asarray(g, dtype) for g in grads_of(tensor_set, step)]
+        updates, state = update(grads, state, params)
+        params = optax.apply_updates(params, updates)
+        if step in KEPT_STEPS:
+            yield [kept(u) for u in updates]
+
+
+def run_optax_float64(transformation, tensor_set):
+    with jax.enable_x64(True):
+        yield from run_optax(transformation, tensor_set, jnp.float64)
+
+
+def run_torch(make, tensor_set):
+    params = [torch.nn.Parameter(torch.tensor(p, dtype=torch.float64)) for p in params_of(tensor_set)]
+    optimizer = make(params)
+    for step in range(STEPS):
+        before = [p.detach().clone() for p in params]
+        for p, g in zip(params, grads_of(tensor_set, step)):
+            p.grad = torch.tensor(g, dtype=torch.float64)
+        optimizer.step()
+        if step in KEPT_STEPS:
+            yield [kept((p.detach() - b).numpy()) for p, b in zip(params, before)]
+
+
+def torch_muon(**arguments):
+    """torch.optim.Muon iterates in bfloat16 for speed: here it stays in float64."""
+
+    def make(params):
+        return torch.optim.Muon(params, **arguments)
+
+    torch.Tensor.bfloat16 = lambda x: x
+    return make
+
+
+def nadamw(learning_rate, b1=0.9, b2=0.999, eps=1e-8, adamw_decay=0.0, l2_decay=0.0, nesterov=True):
+    """NAdamW of learned_optimization (Metz et al. 2020), written out; learning_rate: function of count."""
+
+    def init(params):
+        zeros = [jnp.zeros_like(p) for p in params]
+        return jnp.zeros([], jnp.int32), zeros, zeros
+
+    def update(grads, state, params):
+        count, m, v = state
+        t = (count + 1).astype(jnp.float32)
+        alpha = learning_rate(count) * jnp.sqrt(1 - jnp.float32(b2) ** t) / (1 - jnp.float32(b1) ** t)
+        grads = [g - l2_decay * p for g, p in zip(grads, params)]
+        m = [b1 * a + (1 - b1) * g for a, g in zip(m, grads)]
+        v = [b2 * a + (1 - b2) * g * g for a, g in zip(v, grads)]
+        mean = [b1 * a + (1 - b1) * g for a, g in zip(m, grads)] if nesterov else m
+        updates = [
+            -(alpha * a / (jnp.sqrt(b) + eps) + alpha * adamw_decay * p)
+            for a, b, p in zip(mean, v, params)
+        ]
+        return updates, (count + 1, m, v)
+
+    return optax.GradientTransformation(init, update)
+
+
+def optlist_cosine(rate, constant_fraction, warmup_fraction, min_mult, total):
+    """Cosine schedule of learned_optimization, written out: the warm-up lasts max(warm-up, constant)."""
+
+    def schedule(count):
+        step = jnp.minimum(count.astype(jnp.float32), total)
+        constant, low = total * constant_fraction, min_mult * rate
+        x = (jnp.maximum(step, constant) - constant) / (total - constant)
+        decayed = (rate - low) * (0.5 * jnp.cos(jnp.pi * x) + 0.5) + low
+        if warmup_fraction == 0:
+            return decayed
+        warmup = total * max(warmup_fraction, constant_fraction)
+        return jnp.where(step < warmup, rate * step / warmup, decayed)
+
+    return schedule
+
+
+def constant(rate):
+    return lambda count: rate
+
+
+def scalars_as_vectors(inner):
+    """optax.sm3 takes no scalars; learned_optimization gives it vectors of one element, written out here."""
+
+    def widen(leaves):
+        return [jnp.atleast_1d(x) for x in leaves]
+
+    def update(grads, state, params):
+        updates, state = inner.update(widen(grads), state, widen(params))
+        return [u.reshape(g.shape) for u, g in zip(updates, grads)], state
+
+    return optax.GradientTransformation(lambda params: inner.init(widen(params)), update)
+
+
+def optax_runs():
+    """(name, preset, settings, transformation, tensor set, tolerance)"""
+    o = optax
+    cosine = o.warmup_cosine_decay_schedule(0.0, 0.01, 6, STEPS, 0.001)
+    linear = o.join_schedules([o.linear_schedule(0, 0.01, 8), o.linear_schedule(0.01, 0.002, STEPS - 8)], [8])
+    yield "sgd", "sgd", {}, o.sgd(0.01), "small", 1e-6
+    yield "sgdm", "sgdm", {}, o.sgd(0.01, 0.9), "small", 1e-6
+    yield "sgd-nesterov", "sgdm", {"nesterov": "true"}, o.sgd(0.01, 0.9, nesterov=True), "small", 1e-6
+    yield "adam", "adam", {}, o.adam(0.01, eps_root=1e-8), "small", 2e-6
+    yield "adamw", "adamw", {"weight_decay": "0.1"}, o.adamw(0.001, weight_decay=0.1), "small", 2e-6
+    yield ("adamw-nesterov", "adamw", {"nesterov": "true", "weight_decay": "0.1"},
+           o.nadamw(0.001, weight_decay=0.1), "small", 2e-6)
+    yield ("adamw-cosine", "adamw", {"learning_rate": "0.01", "schedule": "cosine", "warmup_fraction": "0.15",
+                                     "min_learning_rate_mult": "0.1"}, o.adamw(cosine), "small", 1e-5)
+    yield ("adamw-linear", "adamw", {"learning_rate": "0.01", "schedule": "linear", "warmup_steps": "8",
+                                     "min_learning_rate_mult": "0.2"}, o.adamw(linear), "small", 1e-5)
+    yield ("sgdm-exponential", "sgdm", {"schedule": "exponential", "decay_per_step": "0.05"},
+           o.sgd(o.exponential_decay(0.01, 1, 0.95), 0.9), "small", 1e-5)
+    yield "rmsprop", "rmsprop", {}, o.rmsprop(0.01), "small", 2e-6
+    yield ("rmsprop-momentum", "rmsprop", {"momentum": "0.9", "schedule": "exponential", "decay_per_step": "0.05"},
+           o.rmsprop(o.exponential_decay(0.01, 1, 0.95), momentum=0.9), "small", 2e-5)
+    yield ("rmsprop-nesterov", "rmsprop", {"momentum": "0.9", "nesterov": "true", "epsilon_in_root": "false"},
+           o.rmsprop(0.01, eps_in_sqrt=False, momentum=0.9, nesterov=True), "small", 2e-6)
+    yield "adagrad", "adagrad", {}, o.adagrad(0.01), "small", 2e-6
+    yield ("adagrad-from-zero", "adagrad", {"initial_accumulator": "0"},
+           o.adagrad(0.01, initial_accumulator_value=0.0), "small", 2e-6)
+    yield "adabelief", "adabelief", {}, o.adabelief(0.01), "small", 5e-6
+    yield "yogi", "yogi", {}, o.yogi(0.01), "small", 5e-6
+    yield "radam", "radam", {}, o.radam(0.001), "small", 5e-6
+    yield "lamb", "lamb", {"weight_decay": "0.1"}, o.lamb(0.001, weight_decay=0.1), "small", 5e-6
+    yield "lars", "lars", {"weight_decay": "0.1"}, o.lars(0.1, 0.1), "small", 5e-6
+    yield ("lars-nesterov", "lars", {"epsilon": "0.1", "nesterov": "true"},
+           o.lars(0.1, eps=0.1, nesterov=True), "small", 1e-5)
+    yield "fromage", "fromage", {}, o.fromage(0.01), "small", 5e-6
+    yield "lion", "lion", {"weight_decay": "0.1"}, o.lion(1e-4, weight_decay=0.1), "small", 1e-6
+    yield "sm3", "sm3", {}, scalars_as_vectors(o.sm3(0.1)), "small", 5e-6
+    yield ("sm3-decay", "sm3", {"b2": "0.9"},
+           scalars_as_vectors(o.chain(o.scale_by_sm3(0.9, 0.9), o.scale(-0.1))), "small", 5e-6)
+    yield "adafactor", "adafactor", {}, o.adafactor(0.01), "large", 1e-5
+    yield ("adafactor-momentum", "adafactor", {"momentum": "0.9", "weight_decay": "0.001", "decay_offset": "-3"},
+           o.adafactor(0.01, momentum=0.9, weight_decay_rate=0.001, decay_offset=-3), "large", 1e-5)
+    yield ("adafactor-unclipped", "adafactor", {"clipping_threshold": "0", "multiply_by_parameter_scale": "false",
+                                                "min_dim_size_to_factor": "2"},
+           o.adafactor(0.01, 2, clipping_threshold=None, multiply_by_parameter_scale=False), "small", 1e-5)
+    muon = {"learning_rate": "0.02", "scale": "cols_over_rows", "bias_correction": "true", "weight_decay": "0.1",
+            "epsilon": "1e-8"}
+    yield "muon", "muon", muon, o.contrib.muon(0.02, weight_decay=0.1), "matrices", 2e-5
+    yield ("muon-and-adam", "muon", {"nesterov": "false", "scale": "cols_over_rows", "bias_correction": "true",
+                                     "adam_rate_mult": "0.5", "adam_beta2": "0.999", "adam_epsilon": "1e-8", "epsilon": "1e-8"},
+           o.contrib.muon(0.02, nesterov=False, adam_learning_rate=0.01), "small", 1e-4)
+    yield ("muon-rms", "muon", {"nesterov": "false", "scale": "match_rms_adamw", "epsilon": "1e-8"},
+           o.contrib.muon(0.02, nesterov=False, consistent_rms=0.2), "matrices", 2e-5)
+
+
+def written_out_runs():
+    yield ("nadamw", "nadamw", {"weight_decay": "0.1", "l2_weight_decay": "0.01"},
+           nadamw(constant(1e-4), adamw_decay=0.1, l2_decay=0.01), "small", 5e-6)
+    yield "nadamw-adam", "nadamw", {"nesterov": "false"}, nadamw(constant(1e-4), nesterov=False), "small", 5e-6
+    row = optlist_cosine(1.1948335721e-3, 0.74730404622, 0, 0, STEPS)
+    yield ("optlist", "optlist", {},
+           nadamw(row, 0.93600434526, 0.99894974062, 5.8758144e-6, 0.010141964334, 0, False), "small", 2e-5)
+    quirk = optlist_cosine(0.01, 0.5, 0.01, 0.1, STEPS)
+    yield ("nadamw-warmup", "nadamw", {"learning_rate": "0.01", "schedule": "cosine", "warmup_rule": "optlist",
+                                       "constant_fraction": "0.5", "warmup_fraction": "0.01",
+                                       "min_learning_rate_mult": "0.1"}, nadamw(quirk), "small", 2e-5)
+
+
+def optax_float64_runs():
+    """With a schedule optax takes 1 - k of Fromage in float32 and loses its digits: here it has more."""
+    yield ("fromage-exponential", "fromage", {"schedule": "exponential", "decay_per_step": "0.05"},
+           optax.fromage(optax.exponential_decay(0.01, 1, 0.95)), "small", 1e-5)
+
+
+def torch_runs():
+    t = torch.optim
+    yield ("torch-sgd", "sgd", {"momentum": "0.9", "nesterov": "true", "weight_decay": "0.1",
+                                "weight_decay_form": "gradient"},
+           lambda p: t.SGD(p, 0.01, momentum=0.9, nesterov=True, weight_decay=0.1), "small", 1e-5)
+    yield ("torch-adam", "adam", {"epsilon_root": "0", "weight_decay": "0.1", "weight_decay_form": "gradient"},
+           lambda p: t.Adam(p, 0.01, weight_decay=0.1), "small", 5e-5)
+    yield ("torch-adamw", "adamw", {"weight_decay": "0.1"},
+           lambda p: t.AdamW(p, 0.001, weight_decay=0.1), "small", 5e-5)
+    yield ("torch-rmsprop", "rmsprop", {"decay": "0.99", "momentum": "0.9", "epsilon_in_root": "false"},
+           lambda p: t.RMSprop(p, 0.01, momentum=0.9), "small", 5e-5)
+    yield ("torch-adagrad", "adagrad", {"initial_accumulator": "0", "epsilon": "1e-10", "epsilon_in_root": "false"},
+           lambda p: t.Adagrad(p, 0.01), "small", 1e-5)
+    yield ("torch-radam", "radam", {"beta2": "0.95"},
+           lambda p: t.RAdam(p, 0.001, betas=(0.9, 0.95)), "small", 1e-3)
+    yield ("torch-adafactor", "adafactor", {"min_dim_size_to_factor": "2", "relative_step": "true"},
+           lambda p: t.Adafactor(p, 0.01), "matrices", 1e-5)
+    yield ("torch-muon", "muon", {"weight_decay": "0.1", "learning_rate": "0.001", "epsilon": "0"},
+           torch_muon(weight_decay=0.1), "matrices", 2e-5)
+    yield ("torch-muon-rms", "muon", {"scale": "match_rms_adamw", "learning_rate": "0.001", "epsilon": "0"},
+           torch_muon(weight_decay=0.0, adjust_lr_fn="match_rms_adamw"), "matrices", 2e-5)
+
+
+def record():
+    runs = []
+    for source, recipes, run in [("optax", optax_runs(), run_optax),
+                                 ("optax, float64", optax_float64_runs(), run_optax_float64),
+                                 ("written out", written_out_runs(), run_optax),
+                                 ("torch.optim, float64", torch_runs(), run_torch)]:
+        for name, preset, settings, recipe, tensor_set, tolerance in recipes:
+            runs.append({"name": name, "source": source, "optimizer": preset, "settings": settings,
+                         "tensors": tensor_set, "tolerance": tolerance, "updates": list(run(recipe, tensor_set))})
+    return {
+        "recorded_by": "tests/golden/record_hand_designed.py",
+        "versions": {"python": platform.python_version(), "jax": jax.__version__, "optax": optax.__version__,
+                     "torch": torch.__version__, "numpy": np.__version__},
+        "steps": STEPS, "kept_steps": KEPT_STEPS, "kept": KEPT,
+        "tensors": {name: [{"shape": shape, "gradient_scale": g, "parameter_scale": p} for shape, g, p in tensors]
+                    for name, tensors in TENSOR_SETS.items()},
+        "runs": runs,
+    }
+
+
+if __name__ == "__main__":
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hand", "hand_designed.json")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    recorded = record()
+    with open(path, "w") as file:
+        head = {key: value for key, value in recorded.items() if key != "runs"}
+        file.write(json.dumps(head)[:-1] + ', "runs": [\n')
+        file.write(",\n".join(json.dumps(run) for run in recorded["runs"]))
+        file.write("\n]}\n")
+    print(path, os.path.getsize(path), "bytes")
