@@ -39,15 +39,16 @@ config() { # NAME: a configuration from stdin
 # ---- good things, then bad ones made of them -------------------------------------------------------
 
 launch=()
-"$METATRAIN" train configs/quickstart.yaml --out "$run" "${short[@]}" >/dev/null 2>&1
+"$METATRAIN" train configs/quickstart.yaml --out "$run" "${short[@]}" >"$SCRATCH/train.log" 2>&1 ||
+    { cat "$SCRATCH/train.log" >&2; exit 1; }
 "$METATRAIN" train configs/quickstart.yaml --out "$SCRATCH/other" "${short[@]}" --set optimizer.hidden_size=8 >/dev/null 2>&1
 theta=$run/theta.h5
 
 config unknown-key.yaml <<<$'seed: 1\nestimator:\n  windwo: 5'
 config wrong-type.yaml <<<$'seed: 1\nparticles: many'
 config negative-size.yaml <<<$'tasks:\n  - task: image_mlp\n    batch_size: -3'
-config no-data.yaml <<<$'tasks:\n  - dataset: '"$SCRATCH"'/nowhere/'
-config truncated-data.yaml <<<$'tasks:\n  - dataset: '"$SCRATCH"'/images/'
+config no-data.yaml <<<$'tasks:\n  - dataset: '"$SCRATCH"'/nowhere'
+config truncated-data.yaml <<<$'tasks:\n  - dataset: '"$SCRATCH"'/images'
 config unknown-optimizer.yaml <<<$'optimizer:\n  name: smal-fc'
 config truncated-theta.yaml <<<$'optimizer:\n  name: small-fc\n  hidden_size: 4\n  init: '"$SCRATCH"'/truncated.h5'
 config other-theta.yaml <<<$'optimizer:\n  name: small-fc\n  hidden_size: 4\n  init: '"$SCRATCH"'/other/theta.h5'
@@ -75,7 +76,7 @@ perl -e '
 touch "$SCRATCH"/std{out,err}
 before=$(fingerprint)
 
-# ---- ten kinds, alone and under mpirun --------------------------------------------------------------
+# ---- ten kinds ----------------------------------------------------------------------------------------
 
 train() { # WHAT PATTERN CONFIG [ARGUMENT...]
     local what=$1 pattern=$2 file=$3
@@ -83,19 +84,22 @@ train() { # WHAT PATTERN CONFIG [ARGUMENT...]
     refused "$what" "$pattern" train "$file" --out "$run" "$@"
 }
 
-for launch in "" "mpirun -q -n 2"; do
-    read -ra launch <<<"$launch"
-    train "unknown key" 'unknown-key\.yaml:3: .*windwo.*window' "$SCRATCH/unknown-key.yaml"
-    train "wrong type" 'wrong-type\.yaml:2: .*particles.*many' "$SCRATCH/wrong-type.yaml"
-    train "negative size" 'negative-size\.yaml:3: .*batch_size.*-3' "$SCRATCH/negative-size.yaml"
-    train "missing data" 'nowhere' "$SCRATCH/no-data.yaml"
-    train "truncated gzip" 'images/train-images-idx3-ubyte\.gz' "$SCRATCH/truncated-data.yaml"
-    train "truncated HDF5" 'truncated\.h5' "$SCRATCH/truncated-theta.yaml"
-    train "theta of another optimizer" 'other/theta\.h5' "$SCRATCH/other-theta.yaml"
-    train "NaN in theta" 'nan\.h5: .*NaN' "$SCRATCH/nan-theta.yaml"
-    train "unknown optimizer" 'unknown-optimizer\.yaml:2: .*smal-fc.*small-fc' "$SCRATCH/unknown-optimizer.yaml"
-    refused "unwritable output" 'a-file/out' train configs/quickstart.yaml "${short[@]}" --out "$SCRATCH/a-file/out"
-done
+train "unknown key" 'unknown-key\.yaml:3: .*windwo.*window' "$SCRATCH/unknown-key.yaml"
+train "wrong type" 'wrong-type\.yaml:2: .*particles.*many' "$SCRATCH/wrong-type.yaml"
+train "negative size" 'negative-size\.yaml:3: .*batch_size.*-3' "$SCRATCH/negative-size.yaml"
+train "missing data" 'nowhere.*train-images' "$SCRATCH/no-data.yaml"
+train "truncated gzip" 'images/train-images-idx3-ubyte\.gz: truncated' "$SCRATCH/truncated-data.yaml"
+train "truncated HDF5" 'truncated\.h5: .*truncated' "$SCRATCH/truncated-theta.yaml"
+train "theta of another optimizer" 'other/theta\.h5' "$SCRATCH/other-theta.yaml"
+train "NaN in theta" 'nan\.h5: .*NaN' "$SCRATCH/nan-theta.yaml"
+refused "unwritable output" 'a-file' train configs/quickstart.yaml "${short[@]}" --out "$SCRATCH/a-file/out"
+train "unknown optimizer" 'unknown-optimizer\.yaml:2: .*smal-fc.*small-fc' "$SCRATCH/unknown-optimizer.yaml"
+
+# Two ranks give one sentence too, also when every rank finds the mistake.
+launch=(mpirun -q -n 2)
+train "unknown key, 2 ranks" 'unknown-key\.yaml:3: ' "$SCRATCH/unknown-key.yaml"
+train "truncated gzip, 2 ranks" 'train-images-idx3-ubyte\.gz: truncated' "$SCRATCH/truncated-data.yaml"
+train "NaN in theta, 2 ranks" 'nan\.h5: .*NaN' "$SCRATCH/nan-theta.yaml"
 launch=()
 
 # ---- the same things given to other commands, and other slips -----------------------------------------
@@ -113,10 +117,8 @@ for bad in truncated nan a-file nothing; do
     refused "replay $bad" "$bad" replay "$file"
 done
 refused "replay a theta file" 'theta\.h5' replay "$theta"
-refused "export to an unknown format" 'onnx' export "$theta" --to onnx --out "$SCRATCH/onnx"
 refused "export to an unwritable place" 'a-file' export "$theta" --to c-header --out "$SCRATCH/a-file/theta.h"
 refused "eval to an unwritable place" 'a-file' eval "$theta" --out "$SCRATCH/a-file/eval"
 refused "unknown suite" 'nothing\.yaml' eval "$theta" --suite "$SCRATCH/nothing.yaml"
-refused "list an unknown thing" 'optimizer' list opimizers
 
 [ "$failures" -eq 0 ]

@@ -36,6 +36,7 @@ for command in $commands; do
     gives 0 '^Examples:' "$command" --help
     gives 2 'no-such-option' "$command" --no-such-option
 done
+gives 2 'optimizers' list opimizers
 gives 0 '^small-fc ' list optimizers
 gives 0 '^elo ' list optimizers
 gives 0 '^adam ' list optimizers
@@ -98,6 +99,7 @@ gives 0 '' export "$run/theta.h5" --to pylo --out "$SCRATCH/pylo"
 for file in model.safetensors config.json README.md; do
     [ -s "$SCRATCH/pylo/$file" ] || fail "export --to pylo leaves no $file"
 done
+gives 2 'onnx' export "$run/theta.h5" --to onnx --out "$SCRATCH/onnx"
 gives 0 '' export "$run/theta.h5" --to c-header --out "$SCRATCH/theta.h"
 echo '#include "theta.h"' >"$SCRATCH/header.c"
 "$CC" -std=c11 -Wall -Wextra -Werror -Wno-unused-function -c "$SCRATCH/header.c" -o "$SCRATCH/header.o" ||

@@ -18,9 +18,13 @@ digest() { # NAME
     "$METATRAIN" show "$SCRATCH/$1/theta.h5" | sed -n 's/^digest: //p'
 }
 
-# The last outer step in the history; 0 while there is none.
+# Outer steps in the history so far.
 steps_done() { # NAME
-    grep -c . "$SCRATCH/$1/metrics.jsonl" 2>/dev/null || true
+    if [ -e "$SCRATCH/$1/metrics.jsonl" ]; then
+        wc -l <"$SCRATCH/$1/metrics.jsonl"
+    else
+        echo 0
+    fi
 }
 
 # Kills every process of the program that works in folder NAME, found by program and arguments.
