@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * config.c - every key of a configuration and of an evaluation suite, and the checks across keys. */
+ * config.c - every key of a configuration and of an evaluation suite, and the checks across
+ * keys. */
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,25 +14,26 @@
 #define ANY_COUNT "[1, 1000000000]"
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-/* ---- tasks, of configurations and suites alike --------------------------------------------------- */
+/* ---- tasks, of configurations and suites alike ----------------------------------------------- */
 
 #define IN_TASK(field) offsetof(mt_task_config, field), sizeof(((mt_task_config *)0)->field)
 
-_Static_assert(offsetof(task_spec, reparam_max) == offsetof(task_spec, reparam_min) + sizeof(double),
+_Static_assert(offsetof(task_spec, reparam_max) ==
+                   offsetof(task_spec, reparam_min) + sizeof(double),
                "augment.reparam.range is read as a list of two");
 _Static_assert(sizeof(mt_estimator) == sizeof(int) && sizeof(task_activation) == sizeof(int),
                "choices are read as int");
 
 static const mt_key task_keys[] = {
     {"task", MT_KEY_TEXT, IN_TASK(spec.task), .range = "filled",
-     .help = "kind or published name (`metatrain list tasks`); a published name fixes the keys below that "
-             "belong to it"},
+     .help = "kind or published name (`metatrain list tasks`); a published name fixes the keys "
+             "below that belong to it"},
     {"weight", MT_KEY_NUMBER, IN_TASK(weight), .range = "(0, 1000000]", .standard = "1",
      .help = "how often a trajectory takes this task, relative to the others"},
     {"dataset", MT_KEY_TEXT, IN_TASK(spec.dataset), .range = "filled",
      .help = "`fashion_mnist`, `mnist`, or a folder of files in MNIST's format (images)"},
-    {"batch_size", MT_KEY_INTEGER, IN_TASK(spec.batch_size), .range = "[1, 65536]", .unit = "examples",
-     .help = "examples in a minibatch (images)"},
+    {"batch_size", MT_KEY_INTEGER, IN_TASK(spec.batch_size), .range = "[1, 65536]",
+     .unit = "examples", .help = "examples in a minibatch (images)"},
     {"image_size", MT_KEY_INTEGER, IN_TASK(spec.image_size), .range = "[0, 1024]", .unit = "pixels",
      .help = "images are resized to this many pixels a side; 0: left as they are"},
     {"hidden", MT_KEY_INTEGER, offsetof(mt_task_config, spec.hidden), sizeof(int), TASK_MAX_HIDDEN,
@@ -43,11 +45,13 @@ static const mt_key task_keys[] = {
      .help = "size of a quadratic"},
     {"noise", MT_KEY_NUMBER, IN_TASK(spec.noise), .range = "[0, 1000000]",
      .help = "noise of a noisy quadratic (standard deviation)"},
-    {"augment.reparam.level", MT_KEY_CHOICE, IN_TASK(spec.reparam), .range = "none|global|tensor|parameter",
-     .help = "rescale the parameters seen by the optimizer: w = scale · stored, with one scale for all, per "
-             "tensor or per parameter, drawn anew for every trajectory"},
-    {"augment.reparam.range", MT_KEY_NUMBER, offsetof(mt_task_config, spec.reparam_min), sizeof(double), 2,
-     MT_NOWHERE, "(0, 1000000000]", .help = "bounds of the scales, which are drawn log-uniformly"},
+    {"augment.reparam.level", MT_KEY_CHOICE, IN_TASK(spec.reparam),
+     .range = "none|global|tensor|parameter",
+     .help = "rescale the parameters seen by the optimizer: w = scale · stored, with one scale "
+             "for all, per tensor or per parameter, drawn anew for every trajectory"},
+    {"augment.reparam.range", MT_KEY_NUMBER, offsetof(mt_task_config, spec.reparam_min),
+     sizeof(double), 2, MT_NOWHERE, "(0, 1000000000]",
+     .help = "bounds of the scales, which are drawn log-uniformly"},
 };
 
 static void begin_task(void *into) {
@@ -66,16 +70,16 @@ static int unknown_task(const mt_yaml *item, const char *path, const char *name,
 }
 
 /* A key that stands in the file may not differ from what a published name fixes. */
-static int agrees(const mt_key *key, const mt_task_config *said, const mt_task_config *fixed, const mt_yaml *item,
-                  const char *path, lopt_error *err) {
+static int agrees(const mt_key *key, const mt_task_config *said, const mt_task_config *fixed,
+                  const mt_yaml *item, const char *path, lopt_error *err) {
     const mt_yaml *node = mt_yaml_find(item, key->path);
     if (!node || strcmp(key->path, "task") == 0) return 1;
     char where[MT_KEY_PATH], *a = mt_key_text(key, said), *b = mt_key_text(key, fixed);
     int same = a && b && strcmp(a, b) == 0;
     mt_key_path(where, "%s%s", path, key->path);
     if (!same)
-        mt_yaml_error(err, node, where, "found %s, expected %s as the published task %s fixes it", a ? a : "",
-                      b ? b : "", said->spec.task);
+        mt_yaml_error(err, node, where, "found %s, expected %s as the published task %s fixes it",
+                      a ? a : "", b ? b : "", said->spec.task);
     free(a);
     free(b);
     return same;
@@ -84,77 +88,87 @@ static int agrees(const mt_key *key, const mt_task_config *said, const mt_task_c
 static int finish_task(void *into, const mt_yaml *item, const char *path, lopt_error *err) {
     mt_task_config *said = into, fixed = *said;
     char where[MT_KEY_PATH];
-    if (!task_spec_resolve(&fixed.spec, NULL)) return unknown_task(item, path, said->spec.task, err);
+    if (!task_spec_resolve(&fixed.spec, NULL))
+        return unknown_task(item, path, said->spec.task, err);
     for (size_t i = 0; i < COUNT(task_keys); i++)
         if (!agrees(&task_keys[i], said, &fixed, item, path, err)) return 0;
     if (fixed.spec.reparam_min > fixed.spec.reparam_max) {
         mt_key_path(where, "%saugment.reparam.range", path);
         return mt_yaml_error(err, mt_yaml_nearest(item, "augment.reparam.range"), where,
-                             "found [%g, %g], expected the smaller number first", fixed.spec.reparam_min,
-                             fixed.spec.reparam_max);
+                             "found [%g, %g], expected the smaller number first",
+                             fixed.spec.reparam_min, fixed.spec.reparam_max);
     }
     memcpy(fixed.spec.task, said->spec.task, sizeof fixed.spec.task); /* the name a person chose */
     *said = fixed;
     return 1;
 }
 
-static const mt_schema task_schema = {"tasks[].", COUNT(task_keys), sizeof(mt_task_config), task_keys, begin_task,
-                                      finish_task};
+static const mt_schema task_schema = {"tasks[].", COUNT(task_keys), sizeof(mt_task_config),
+                                      task_keys,  begin_task,       finish_task};
 
 static void share_data_path(mt_task_config *tasks, int n, const char *data_path) {
-    for (int i = 0; i < n; i++) memcpy(tasks[i].spec.data_path, data_path, sizeof tasks[i].spec.data_path);
+    for (int i = 0; i < n; i++)
+        memcpy(tasks[i].spec.data_path, data_path, sizeof tasks[i].spec.data_path);
 }
 
-/* ---- meta-training ------------------------------------------------------------------------------- */
+/* ---- meta-training --------------------------------------------------------------------------- */
 
 #define IN_CONFIG(field) offsetof(mt_config, field), sizeof(((mt_config *)0)->field)
 
 static const mt_key config_keys[] = {
     {"seed", MT_KEY_SEED, IN_CONFIG(seed), .standard = "1",
      .help = "every random number of the run follows from it"},
-    {"optimizer.name", MT_KEY_TEXT, IN_CONFIG(optimizer.name), .range = "filled", .standard = "small-fc",
+    {"optimizer.name", MT_KEY_TEXT, IN_CONFIG(optimizer.name), .range = "filled",
+     .standard = "small-fc",
      .help = "the learned optimizer to meta-train (`metatrain list optimizers`)"},
     {"optimizer.init", MT_KEY_TEXT, IN_CONFIG(init), .standard = "\"\"",
      .help = "theta file to start from; empty: a random theta"},
-    {"optimizer.freeze", MT_KEY_TEXT, offsetof(mt_config, freeze), sizeof(((mt_config *)0)->freeze[0]),
-     MT_MAX_FREEZE, offsetof(mt_config, n_freeze), "filled", .standard = "[]",
+    {"optimizer.freeze", MT_KEY_TEXT, offsetof(mt_config, freeze),
+     sizeof(((mt_config *)0)->freeze[0]), MT_MAX_FREEZE, offsetof(mt_config, n_freeze), "filled",
+     .standard = "[]",
      .help = "patterns (`w*`) of the blocks of theta that are neither perturbed nor updated"},
-    {"optimizer.*", MT_KEY_SETTINGS, offsetof(mt_config, optimizer), sizeof(mt_optimizer_config), 0, MT_NOWHERE,
-     .range = "", .help = "hyperparameters of that optimizer, listed at the end of this page"},
+    {"optimizer.*", MT_KEY_SETTINGS, offsetof(mt_config, optimizer), sizeof(mt_optimizer_config), 0,
+     MT_NOWHERE, .range = "",
+     .help = "hyperparameters of that optimizer, listed at the end of this page"},
     {"tasks", MT_KEY_ITEMS, offsetof(mt_config, tasks), sizeof(mt_task_config), MT_MAX_TASKS,
      offsetof(mt_config, n_tasks), "", &task_schema, "[{task: image_mlp}]",
      .help = "what inner training trains; each trajectory draws one"},
     {"data.path", MT_KEY_TEXT, IN_CONFIG(data_path), .standard = "\"\"",
      .help = "folders searched for data sets before the system's, separated by colons"},
     {"estimator.name", MT_KEY_CHOICE, IN_CONFIG(estimator.name), .range = "es|tes|pes|nres|gpes",
-     .standard = "pes", .help = "how losses become a gradient of theta (`metatrain list estimators`)"},
-    {"estimator.std", MT_KEY_NUMBER, IN_CONFIG(estimator.std), .range = "(0, 1000]", .standard = "0.01",
-     .help = "standard deviation of the perturbations of theta"},
-    {"estimator.window", MT_KEY_INTEGER, IN_CONFIG(estimator.window), .range = ANY_COUNT, .standard = "50",
-     .unit = "inner steps", .help = "inner steps of every particle in one outer step; for es it is the trajectory"},
+     .standard = "pes",
+     .help = "how losses become a gradient of theta (`metatrain list estimators`)"},
+    {"estimator.std", MT_KEY_NUMBER, IN_CONFIG(estimator.std), .range = "(0, 1000]",
+     .standard = "0.01", .help = "standard deviation of the perturbations of theta"},
+    {"estimator.window", MT_KEY_INTEGER, IN_CONFIG(estimator.window), .range = ANY_COUNT,
+     .standard = "50", .unit = "inner steps",
+     .help = "inner steps of every particle in one outer step; for es it is the trajectory"},
     {"estimator.noise_every", MT_KEY_INTEGER, IN_CONFIG(estimator.noise_every), .range = ANY_COUNT,
      .standard = "200", .unit = "inner steps",
-     .help = "gpes: inner steps from one draw of the perturbation to the next, a multiple of the window"},
-    {"estimator.reduction", MT_KEY_CHOICE, IN_CONFIG(estimator.reduction), .range = "mean|min|last|last_fresh",
-     .standard = "mean",
-     .help = "es: what a trajectory is judged by: the mean, smallest or last of its meta-losses, or the mean "
-             "over fresh batches at its end"},
+     .help = "gpes: inner steps from one draw of the perturbation to the next, a multiple of the "
+             "window"},
+    {"estimator.reduction", MT_KEY_CHOICE, IN_CONFIG(estimator.reduction),
+     .range = "mean|min|last|last_fresh", .standard = "mean",
+     .help = "es: what a trajectory is judged by: the mean, smallest or last of its meta-losses, "
+             "or the mean over fresh batches at its end"},
     {"estimator.reduction_batches", MT_KEY_INTEGER, IN_CONFIG(estimator.reduction_batches),
-     .range = "[1, 1000000]", .standard = "50", .unit = "batches", .help = "last_fresh: how many fresh batches"},
+     .range = "[1, 1000000]", .standard = "50", .unit = "batches",
+     .help = "last_fresh: how many fresh batches"},
     {"estimator.meta_loss", MT_KEY_CHOICE, IN_CONFIG(estimator.meta_loss),
      .range = "train|same_data|fresh_train|inner_valid|outer_valid", .standard = "train",
-     .help = "loss that judges an inner step: the training loss before the update, the loss after it on the "
-             "same batch, or after it on a fresh batch of a split"},
+     .help = "loss that judges an inner step: the training loss before the update, the loss "
+             "after it on the same batch, or after it on a fresh batch of a split"},
     {"estimator.schedule.name", MT_KEY_CHOICE, IN_CONFIG(estimator.schedule.name),
      .range = "constant|log_uniform", .standard = "log_uniform",
      .help = "lengths of trajectories: always `max`, or drawn log-uniformly from `min` to `max`"},
-    {"estimator.schedule.min", MT_KEY_INTEGER, IN_CONFIG(estimator.schedule.min), .range = ANY_COUNT,
-     .standard = "100", .unit = "inner steps", .help = "shortest trajectory"},
-    {"estimator.schedule.max", MT_KEY_INTEGER, IN_CONFIG(estimator.schedule.max), .range = ANY_COUNT,
-     .standard = "2000", .unit = "inner steps", .help = "longest trajectory"},
+    {"estimator.schedule.min", MT_KEY_INTEGER, IN_CONFIG(estimator.schedule.min),
+     .range = ANY_COUNT, .standard = "100", .unit = "inner steps", .help = "shortest trajectory"},
+    {"estimator.schedule.max", MT_KEY_INTEGER, IN_CONFIG(estimator.schedule.max),
+     .range = ANY_COUNT, .standard = "2000", .unit = "inner steps", .help = "longest trajectory"},
     {"particles", MT_KEY_INTEGER, IN_CONFIG(particles), .range = "[1, 1000000]", .standard = "16",
-     .unit = "antithetic pairs", .help = "pairs of inner trainings, under theta + noise and theta − noise, over "
-                                         "all ranks together"},
+     .unit = "antithetic pairs",
+     .help = "pairs of inner trainings, under theta + noise and theta − noise, over "
+             "all ranks together"},
     {"outer.steps", MT_KEY_INTEGER, IN_CONFIG(outer.steps), .range = ANY_COUNT, .standard = "1000",
      .unit = "outer steps", .help = "updates of theta"},
     {"outer.optimizer", MT_KEY_CHOICE, IN_CONFIG(outer.optimizer), .range = "adam|adamw|sgd",
@@ -165,25 +179,31 @@ static const mt_key config_keys[] = {
      .help = "adam, adamw: decay of the mean gradient; sgd: momentum"},
     {"outer.beta2", MT_KEY_NUMBER, IN_CONFIG(outer.beta2), .range = "[0, 1)", .standard = "0.999",
      .help = "adam, adamw: decay of the mean square"},
-    {"outer.epsilon", MT_KEY_NUMBER, IN_CONFIG(outer.epsilon), .range = "(0, 1]", .standard = "1e-8",
-     .help = "adam, adamw: added to the root of the mean square"},
-    {"outer.weight_decay", MT_KEY_NUMBER, IN_CONFIG(outer.weight_decay), .range = "[0, 1000]", .standard = "0",
+    {"outer.epsilon", MT_KEY_NUMBER, IN_CONFIG(outer.epsilon), .range = "(0, 1]",
+     .standard = "1e-8", .help = "adam, adamw: added to the root of the mean square"},
+    {"outer.weight_decay", MT_KEY_NUMBER, IN_CONFIG(outer.weight_decay), .range = "[0, 1000]",
+     .standard = "0",
      .help = "adamw: theta shrinks by learning rate times this, apart from the gradient"},
-    {"outer.gradient_clip", MT_KEY_NUMBER, IN_CONFIG(outer.gradient_clip), .range = "[0, 1000000000]",
-     .standard = "0", .help = "largest norm of the gradient of theta; 0: any"},
-    {"outer.schedule.name", MT_KEY_CHOICE, IN_CONFIG(outer.schedule.name), .range = "constant|warmup_cosine",
-     .standard = "constant", .help = "learning rate over the run"},
-    {"outer.schedule.warmup", MT_KEY_INTEGER, IN_CONFIG(outer.schedule.warmup), .range = "[0, 1000000000]",
-     .standard = "0", .unit = "outer steps", .help = "warmup_cosine: steps of linear rise"},
+    {"outer.gradient_clip", MT_KEY_NUMBER, IN_CONFIG(outer.gradient_clip),
+     .range = "[0, 1000000000]", .standard = "0",
+     .help = "largest norm of the gradient of theta; 0: any"},
+    {"outer.schedule.name", MT_KEY_CHOICE, IN_CONFIG(outer.schedule.name),
+     .range = "constant|warmup_cosine", .standard = "constant",
+     .help = "learning rate over the run"},
+    {"outer.schedule.warmup", MT_KEY_INTEGER, IN_CONFIG(outer.schedule.warmup),
+     .range = "[0, 1000000000]", .standard = "0", .unit = "outer steps",
+     .help = "warmup_cosine: steps of linear rise"},
     {"outer.schedule.decay", MT_KEY_INTEGER, IN_CONFIG(outer.schedule.decay), .range = ANY_COUNT,
      .standard = "10000", .unit = "outer steps",
      .help = "warmup_cosine: outer step at which the cosine ends, the rise included"},
-    {"outer.schedule.end_fraction", MT_KEY_NUMBER, IN_CONFIG(outer.schedule.end_fraction), .range = "[0, 1]",
-     .standard = "0", .help = "warmup_cosine: last learning rate as a fraction of the peak"},
-    {"checkpoint.every", MT_KEY_INTEGER, IN_CONFIG(checkpoint.every), .range = ANY_COUNT, .standard = "100",
-     .unit = "outer steps", .help = "outer steps from one restart point to the next"},
-    {"checkpoint.keep", MT_KEY_INTEGER, IN_CONFIG(checkpoint.keep), .range = "[1, 10000]", .standard = "3",
-     .help = "restart points kept"},
+    {"outer.schedule.end_fraction", MT_KEY_NUMBER, IN_CONFIG(outer.schedule.end_fraction),
+     .range = "[0, 1]", .standard = "0",
+     .help = "warmup_cosine: last learning rate as a fraction of the peak"},
+    {"checkpoint.every", MT_KEY_INTEGER, IN_CONFIG(checkpoint.every), .range = ANY_COUNT,
+     .standard = "100", .unit = "outer steps",
+     .help = "outer steps from one restart point to the next"},
+    {"checkpoint.keep", MT_KEY_INTEGER, IN_CONFIG(checkpoint.keep), .range = "[1, 10000]",
+     .standard = "3", .help = "restart points kept"},
 };
 
 static int check_optimizer(const mt_config *cfg, const mt_yaml *root, lopt_error *err) {
@@ -191,9 +211,10 @@ static int check_optimizer(const mt_config *cfg, const mt_yaml *root, lopt_error
     for (size_t i = 0; i < lopt_n_presets(); i++)
         if (strcmp(lopt_preset(i)->name, cfg->optimizer.name) == 0) preset = lopt_preset(i);
     if (preset && preset->learned) return 1;
-    return mt_yaml_error(err, mt_yaml_nearest(root, "optimizer.name"), "optimizer.name",
-                         "found %s, expected a learned optimizer, as this one has no theta to meta-train",
-                         cfg->optimizer.name);
+    return mt_yaml_error(
+        err, mt_yaml_nearest(root, "optimizer.name"), "optimizer.name",
+        "found %s, expected a learned optimizer, as this one has no theta to meta-train",
+        cfg->optimizer.name);
 }
 
 /* A window may hold one reset at most, so no trajectory is shorter than the window. */
@@ -203,13 +224,15 @@ static int check_lengths(const mt_config *cfg, const mt_yaml *root, lopt_error *
     int64_t min = cfg->estimator.schedule.min, max = cfg->estimator.schedule.max;
     if (!constant && min > max)
         return mt_yaml_error(err, mt_yaml_nearest(root, min_path), min_path,
-                             "found %lld, expected at most %lld (%s)", (long long)min, (long long)max, max_path);
+                             "found %lld, expected at most %lld (%s)", (long long)min,
+                             (long long)max, max_path);
     int64_t shortest = constant ? max : min;
     const char *path = constant ? max_path : min_path;
     if (cfg->estimator.name == MT_ES || shortest >= cfg->estimator.window) return 1;
-    return mt_yaml_error(err, mt_yaml_nearest(root, path), path,
-                         "found %lld, expected at least %lld (estimator.window), as a window may hold one reset",
-                         (long long)shortest, (long long)cfg->estimator.window);
+    return mt_yaml_error(
+        err, mt_yaml_nearest(root, path), path,
+        "found %lld, expected at least %lld (estimator.window), as a window may hold one reset",
+        (long long)shortest, (long long)cfg->estimator.window);
 }
 
 static int check_estimator(const mt_config *cfg, const mt_yaml *root, lopt_error *err) {
@@ -217,12 +240,15 @@ static int check_estimator(const mt_config *cfg, const mt_yaml *root, lopt_error
     long long window = cfg->estimator.window, noise_every = cfg->estimator.noise_every;
     if (cfg->estimator.name == MT_GPES && noise_every % window != 0)
         return mt_yaml_error(err, mt_yaml_nearest(root, every), every,
-                             "found %lld, expected a multiple of %lld (estimator.window)", noise_every, window);
+                             "found %lld, expected a multiple of %lld (estimator.window)",
+                             noise_every, window);
     if (cfg->estimator.name != MT_ES && cfg->estimator.reduction != MT_MEAN) {
         char word[32];
-        mt_key_choice(mt_schema_find(&mt_config_schema, reduction), (int)cfg->estimator.reduction, word, sizeof word);
+        mt_key_choice(mt_schema_find(&mt_config_schema, reduction), (int)cfg->estimator.reduction,
+                      word, sizeof word);
         return mt_yaml_error(err, mt_yaml_nearest(root, reduction), reduction,
-                             "found %s, expected mean, as only es reduces whole trajectories", word);
+                             "found %s, expected mean, as only es reduces whole trajectories",
+                             word);
     }
     return 1;
 }
@@ -237,7 +263,8 @@ static int check_outer(const mt_config *cfg, const mt_yaml *root, lopt_error *er
     if (rises && cfg->outer.schedule.warmup >= cfg->outer.schedule.decay)
         return mt_yaml_error(err, mt_yaml_nearest(root, warmup), warmup,
                              "found %lld, expected fewer than %lld (outer.schedule.decay)",
-                             (long long)cfg->outer.schedule.warmup, (long long)cfg->outer.schedule.decay);
+                             (long long)cfg->outer.schedule.warmup,
+                             (long long)cfg->outer.schedule.decay);
     return 1;
 }
 
@@ -245,24 +272,29 @@ static int finish_config(void *into, const mt_yaml *root, const char *path, lopt
     mt_config *cfg = into;
     (void)path;
     share_data_path(cfg->tasks, cfg->n_tasks, cfg->data_path);
-    return check_optimizer(cfg, root, err) && check_lengths(cfg, root, err) && check_estimator(cfg, root, err) &&
-           check_outer(cfg, root, err);
+    return check_optimizer(cfg, root, err) && check_lengths(cfg, root, err) &&
+           check_estimator(cfg, root, err) && check_outer(cfg, root, err);
 }
 
-const mt_schema mt_config_schema = {"", COUNT(config_keys), sizeof(mt_config), config_keys, NULL, finish_config};
+const mt_schema mt_config_schema = {"",   COUNT(config_keys), sizeof(mt_config), config_keys,
+                                    NULL, finish_config};
 
-/* ---- evaluation suites --------------------------------------------------------------------------- */
+/* ---- evaluation suites ----------------------------------------------------------------------- */
 
 #define IN_CONTENDER(field) offsetof(mt_contender, field), sizeof(((mt_contender *)0)->field)
 
 static const mt_key contender_keys[] = {
     {"name", MT_KEY_TEXT, IN_CONTENDER(optimizer.name),
-     .help = "optimizer (`metatrain list optimizers`); may be left out where a theta file names it"},
-    {"theta", MT_KEY_TEXT, IN_CONTENDER(theta), .help = "theta file of a learned optimizer; empty: a random theta"},
-    {"label", MT_KEY_TEXT, IN_CONTENDER(label), .help = "its name in tables and plots; empty: made from the rest"},
+     .help = "optimizer (`metatrain list optimizers`); may be left out where a theta file names "
+             "it"},
+    {"theta", MT_KEY_TEXT, IN_CONTENDER(theta),
+     .help = "theta file of a learned optimizer; empty: a random theta"},
+    {"label", MT_KEY_TEXT, IN_CONTENDER(label),
+     .help = "its name in tables and plots; empty: made from the rest"},
     {"*", MT_KEY_SETTINGS, offsetof(mt_contender, optimizer), sizeof(mt_optimizer_config), 0,
      offsetof(mt_contender, sweep), .range = "",
-     .help = "hyperparameters of that optimizer; `learning_rate: sweep` tries every rate of `sweep`"},
+     .help = "hyperparameters of that optimizer; `learning_rate: sweep` tries every rate of "
+             "`sweep`"},
 };
 
 static int finish_contender(void *into, const mt_yaml *item, const char *path, lopt_error *err) {
@@ -270,39 +302,44 @@ static int finish_contender(void *into, const mt_yaml *item, const char *path, l
     char where[MT_KEY_PATH];
     if (contender->optimizer.name[0] || contender->theta[0]) return 1;
     mt_key_path(where, "%.*s", (int)strlen(path) - 1, path);
-    return mt_yaml_error(err, item, where, "found no name, expected the name of an optimizer or a theta file");
+    return mt_yaml_error(err, item, where,
+                         "found no name, expected the name of an optimizer or a theta file");
 }
 
-static const mt_schema contender_schema = {"optimizers[].", COUNT(contender_keys), sizeof(mt_contender),
-                                           contender_keys, NULL, finish_contender};
+static const mt_schema contender_schema = {
+    "optimizers[].", COUNT(contender_keys), sizeof(mt_contender), contender_keys, NULL,
+    finish_contender};
 
 #define IN_SUITE(field) offsetof(mt_suite, field), sizeof(((mt_suite *)0)->field)
 
 static const mt_key suite_keys[] = {
     {"seed", MT_KEY_SEED, IN_SUITE(seed), .standard = "1",
      .help = "every random number of the evaluation follows from it"},
-    {"steps", MT_KEY_INTEGER, IN_SUITE(steps), .range = ANY_COUNT, .standard = "1000", .unit = "inner steps",
-     .help = "length of every training"},
+    {"steps", MT_KEY_INTEGER, IN_SUITE(steps), .range = ANY_COUNT, .standard = "1000",
+     .unit = "inner steps", .help = "length of every training"},
     {"seeds", MT_KEY_INTEGER, IN_SUITE(seeds), .range = "[1, 100000]", .standard = "5",
      .help = "trainings of each optimizer on each task: initial parameters and batches differ"},
-    {"every", MT_KEY_INTEGER, IN_SUITE(every), .range = ANY_COUNT, .standard = "10", .unit = "inner steps",
-     .help = "inner steps from one evaluation to the next"},
-    {"batches", MT_KEY_INTEGER, IN_SUITE(batches), .range = "[1, 100000]", .standard = "5", .unit = "batches",
-     .help = "batches of each split an evaluation averages over"},
-    {"last_batches", MT_KEY_INTEGER, IN_SUITE(last_batches), .range = "[1, 100000]", .standard = "20",
-     .unit = "batches", .help = "the same for the evaluation after the last step"},
-    {"sweep", MT_KEY_NUMBER, offsetof(mt_suite, sweep), sizeof(double), MT_MAX_SWEEP, offsetof(mt_suite, n_sweep),
-     "(0, 1000000]",
-     .standard = "[1e-7, 3e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1]",
+    {"every", MT_KEY_INTEGER, IN_SUITE(every), .range = ANY_COUNT, .standard = "10",
+     .unit = "inner steps", .help = "inner steps from one evaluation to the next"},
+    {"batches", MT_KEY_INTEGER, IN_SUITE(batches), .range = "[1, 100000]", .standard = "5",
+     .unit = "batches", .help = "batches of each split an evaluation averages over"},
+    {"last_batches", MT_KEY_INTEGER, IN_SUITE(last_batches), .range = "[1, 100000]",
+     .standard = "20", .unit = "batches",
+     .help = "the same for the evaluation after the last step"},
+    {"sweep", MT_KEY_NUMBER, offsetof(mt_suite, sweep), sizeof(double), MT_MAX_SWEEP,
+     offsetof(mt_suite, n_sweep), "(0, 1000000]",
+     .standard =
+         "[1e-7, 3e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1]",
      .help = "learning rates tried where an optimizer says `learning_rate: sweep`"},
     {"data.path", MT_KEY_TEXT, IN_SUITE(data_path), .standard = "\"\"",
      .help = "folders searched for data sets before the system's, separated by colons"},
     {"tasks", MT_KEY_ITEMS, offsetof(mt_suite, tasks), sizeof(mt_task_config), MT_MAX_TASKS,
      offsetof(mt_suite, n_tasks), "", &task_schema, "[{task: image_mlp}]",
      .help = "what is trained, with the keys of `tasks` above"},
-    {"optimizers", MT_KEY_ITEMS, offsetof(mt_suite, contenders), sizeof(mt_contender), MT_MAX_CONTENDERS,
-     offsetof(mt_suite, n_contenders), "", &contender_schema,
-     "[{name: adam, learning_rate: sweep}, {name: sgdm, learning_rate: sweep}]", .help = "what is compared"},
+    {"optimizers", MT_KEY_ITEMS, offsetof(mt_suite, contenders), sizeof(mt_contender),
+     MT_MAX_CONTENDERS, offsetof(mt_suite, n_contenders), "", &contender_schema,
+     "[{name: adam, learning_rate: sweep}, {name: sgdm, learning_rate: sweep}]",
+     .help = "what is compared"},
 };
 
 static int finish_suite(void *into, const mt_yaml *root, const char *path, lopt_error *err) {
@@ -311,36 +348,46 @@ static int finish_suite(void *into, const mt_yaml *root, const char *path, lopt_
     share_data_path(suite->tasks, suite->n_tasks, suite->data_path);
     for (int i = 0; i < suite->n_contenders; i++)
         if (suite->contenders[i].sweep && suite->n_sweep == 0)
-            return mt_yaml_error(err, mt_yaml_nearest(root, "sweep"), "sweep",
-                                 "found no learning rates, expected some, as optimizers.%d.learning_rate is sweep", i);
+            return mt_yaml_error(
+                err, mt_yaml_nearest(root, "sweep"), "sweep",
+                "found no learning rates, expected some, as optimizers.%d.learning_rate is sweep",
+                i);
     return 1;
 }
 
-const mt_schema mt_suite_schema = {"", COUNT(suite_keys), sizeof(mt_suite), suite_keys, NULL, finish_suite};
+const mt_schema mt_suite_schema = {"",   COUNT(suite_keys), sizeof(mt_suite), suite_keys,
+                                   NULL, finish_suite};
 
-/* ---- loading ------------------------------------------------------------------------------------- */
+/* ---- loading --------------------------------------------------------------------------------- */
 
 /* Numbers have a decimal point here whatever the environment says. */
-static locale_t enter_c_locale(void) { return uselocale(newlocale(LC_ALL_MASK, "C", (locale_t)0)); }
+static locale_t enter_c_locale(void) {
+    return uselocale(newlocale(LC_ALL_MASK, "C", (locale_t)0));
+}
 
-static void leave_c_locale(locale_t before) { freelocale(uselocale(before)); }
+static void leave_c_locale(locale_t before) {
+    freelocale(uselocale(before));
+}
 
 static int override_all(const mt_schema *schema, mt_yaml *root, const char *const *sets, int n_sets,
                         lopt_error *err) {
-    if (root->kind == MT_YAML_MAP && n_sets > 0 && !mt_schema_seed_lists(schema, root, err)) return 0;
+    if (root->kind == MT_YAML_MAP && n_sets > 0 && !mt_schema_seed_lists(schema, root, err))
+        return 0;
     for (int i = 0; i < n_sets; i++)
         if (!mt_yaml_override(root, sets[i], err)) return 0;
     return 1;
 }
 
 /* text NULL: defaults and sets alone. Returns a struct of the schema, or NULL and a sentence. */
-static void *parse(const mt_schema *schema, const char *text, const char *name, const char *const *sets, int n_sets,
-                   lopt_error *err) {
+static void *parse(const mt_schema *schema, const char *text, const char *name,
+                   const char *const *sets, int n_sets, lopt_error *err) {
     locale_t before = enter_c_locale();
     mt_yaml *root = text ? mt_yaml_read(text, strlen(text), name, err) : mt_yaml_empty("defaults");
     void *out = root ? malloc(schema->bytes) : NULL;
-    if (!out && (root || !text)) mt_error(err, LOPT_ENOMEM, "%.200s: out of memory", text ? name : "defaults");
-    if (out && (!override_all(schema, root, sets, n_sets, err) || !mt_schema_fill(schema, root, out, err))) {
+    if (!out && (root || !text))
+        mt_error(err, LOPT_ENOMEM, "%.200s: out of memory", text ? name : "defaults");
+    if (out && (!override_all(schema, root, sets, n_sets, err) ||
+                !mt_schema_fill(schema, root, out, err))) {
         free(out);
         out = NULL;
     }
@@ -349,11 +396,13 @@ static void *parse(const mt_schema *schema, const char *text, const char *name, 
     return out;
 }
 
-static void *load(const mt_schema *schema, const char *path, const char *const *sets, int n_sets, lopt_error *err) {
+static void *load(const mt_schema *schema, const char *path, const char *const *sets, int n_sets,
+                  lopt_error *err) {
     if (!path) return parse(schema, NULL, "", sets, n_sets, err);
     size_t n;
     char *text = mt_text_read(path, MT_YAML_MAX_BYTES, &n, err);
-    if (!text && err && err->status == LOPT_EIO) err->status = LOPT_EARG; /* a folder: the user's mistake */
+    if (!text && err && err->status == LOPT_EIO)
+        err->status = LOPT_EARG; /* a folder: the user's mistake */
     if (!text) return NULL;
     void *out = NULL;
     if (strlen(text) == n) out = parse(schema, text, path, sets, n_sets, err);
@@ -375,15 +424,20 @@ mt_config *mt_config_load(const char *path, const char *const *sets, int n_sets,
     return cfg;
 }
 
-mt_config *mt_config_parse(const char *text, const char *name, const char *const *sets, int n_sets, lopt_error *err) {
+mt_config *mt_config_parse(const char *text, const char *name, const char *const *sets, int n_sets,
+                           lopt_error *err) {
     mt_config *cfg = parse(&mt_config_schema, text, name, sets, n_sets, err);
     if (cfg) snprintf(cfg->file, sizeof cfg->file, "%s", name);
     return cfg;
 }
 
-char *mt_config_text(const mt_config *cfg) { return text_of(&mt_config_schema, cfg); }
+char *mt_config_text(const mt_config *cfg) {
+    return text_of(&mt_config_schema, cfg);
+}
 
-void mt_config_free(mt_config *cfg) { free(cfg); }
+void mt_config_free(mt_config *cfg) {
+    free(cfg);
+}
 
 mt_suite *mt_suite_load(const char *path, const char *const *sets, int n_sets, lopt_error *err) {
     mt_suite *suite = load(&mt_suite_schema, path, sets, n_sets, err);
@@ -391,6 +445,10 @@ mt_suite *mt_suite_load(const char *path, const char *const *sets, int n_sets, l
     return suite;
 }
 
-char *mt_suite_text(const mt_suite *suite) { return text_of(&mt_suite_schema, suite); }
+char *mt_suite_text(const mt_suite *suite) {
+    return text_of(&mt_suite_schema, suite);
+}
 
-void mt_suite_free(mt_suite *suite) { free(suite); }
+void mt_suite_free(mt_suite *suite) {
+    free(suite);
+}

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * config_reference.c - docs/configuration.md, written from the schemas and from what the inference core
- * declares of its hyperparameters. */
+ * config_reference.c - docs/configuration.md, written from the schemas and from what the
+ * inference core declares of its hyperparameters. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "config_keys.h"
 
-/* ---- keys --------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 /* "a|b|c" as "`a`, `b` or `c`": a bar would end the cell. */
 static void print_choices(const char *choices, FILE *f) {
@@ -20,15 +20,22 @@ static void print_choices(const char *choices, FILE *f) {
 
 static void print_type(const mt_key *key, FILE *f) {
     switch (key->type) {
-    case MT_KEY_INTEGER: fprintf(f, "%s in %s", key->max_n ? "integers" : "integer", key->range); break;
+    case MT_KEY_INTEGER:
+        fprintf(f, "%s in %s", key->max_n ? "integers" : "integer", key->range);
+        break;
     case MT_KEY_SEED: fputs("integer in [0, 18446744073709551615]", f); break;
-    case MT_KEY_NUMBER: fprintf(f, "%s in %s", key->max_n ? "numbers" : "number", key->range); break;
+    case MT_KEY_NUMBER:
+        fprintf(f, "%s in %s", key->max_n ? "numbers" : "number", key->range);
+        break;
     case MT_KEY_CHOICE: print_choices(key->range, f); break;
-    case MT_KEY_TEXT: fprintf(f, "%s, at most %zu bytes", key->max_n ? "texts" : "text", key->bytes - 1); break;
+    case MT_KEY_TEXT:
+        fprintf(f, "%s, at most %zu bytes", key->max_n ? "texts" : "text", key->bytes - 1);
+        break;
     case MT_KEY_ITEMS: fputs("mappings", f); break;
     case MT_KEY_SETTINGS: fputs("see below", f); break;
     }
-    if (key->max_n) fprintf(f, ", a list of %s%d", key->n_at == MT_NOWHERE ? "" : "at most ", key->max_n);
+    if (key->max_n)
+        fprintf(f, ", a list of %s%d", key->n_at == MT_NOWHERE ? "" : "at most ", key->max_n);
 }
 
 char *mt_key_default(const mt_schema *schema, const mt_key *key) {
@@ -52,15 +59,16 @@ void mt_schema_print(const mt_schema *schema, FILE *f) {
         const char *quote = standard && standard[0] ? "`" : "";
         fprintf(f, "| `%s%s` | ", schema->name, key->path);
         print_type(key, f);
-        fprintf(f, " | %s%s%s | %s | %s |\n", quote, standard ? standard : "", quote, key->unit ? key->unit : "",
-                key->help);
+        fprintf(f, " | %s%s%s | %s | %s |\n", quote, standard ? standard : "", quote,
+                key->unit ? key->unit : "", key->help);
         free(standard);
     }
 }
 
 static void print_items(const mt_schema *schema, const mt_schema *printed, FILE *f) {
     for (size_t i = 0; i < schema->n; i++) {
-        const mt_key *key = &schema->keys[i], *same = printed ? mt_schema_find(printed, key->path) : NULL;
+        const mt_key *key = &schema->keys[i],
+                     *same = printed ? mt_schema_find(printed, key->path) : NULL;
         if (!key->items || (same && same->items == key->items)) continue;
         fprintf(f, "\nEach of `%s`:\n\n", key->path);
         mt_schema_print(key->items, f);
@@ -77,7 +85,7 @@ void mt_suite_print_keys(FILE *f) {
     print_items(&mt_suite_schema, &mt_config_schema, f); /* tasks are those of a configuration */
 }
 
-/* ---- hyperparameters ---------------------------------------------------------------------------- */
+/* ---- hyperparameters ------------------------------------------------------------------------- */
 
 static void print_hyper(const lopt_hyper_info *h, FILE *f) {
     fprintf(f, "| `%s` | ", h->name);
@@ -87,7 +95,8 @@ static void print_hyper(const lopt_hyper_info *h, FILE *f) {
     if (h->count > 1) fprintf(f, ", a list of %d", h->count);
 }
 
-/* Presets of one kind share their hyperparameters: one table a kind, one column of defaults a preset. */
+/* Presets of one kind share their hyperparameters: one table a kind, one column of defaults a
+ * preset. */
 static void print_kind(size_t first, FILE *f) {
     const lopt_preset_info *preset;
     const char *kind = lopt_preset(first)->kind;
@@ -95,7 +104,8 @@ static void print_kind(size_t first, FILE *f) {
     size_t n = 0;
     fprintf(f, "\n### %s\n\n| setting | value |", kind);
     for (size_t i = first; n < 64 && (preset = lopt_preset(i)); i++) {
-        if (strcmp(preset->kind, kind) != 0 || !(opt[n] = lopt_create(preset->name, NULL, 0, NULL))) continue;
+        if (strcmp(preset->kind, kind) != 0 || !(opt[n] = lopt_create(preset->name, NULL, 0, NULL)))
+            continue;
         fprintf(f, " `%s` |", preset->name);
         n++;
     }
@@ -106,7 +116,8 @@ static void print_kind(size_t first, FILE *f) {
         char value[256];
         fputc('\n', f);
         print_hyper(&hyper, f);
-        for (size_t k = 0; k < n; k++) fprintf(f, " | `%s`", lopt_get(opt[k], hyper.name, value, sizeof value) ? value : "");
+        for (size_t k = 0; k < n; k++)
+            fprintf(f, " | `%s`", lopt_get(opt[k], hyper.name, value, sizeof value) ? value : "");
         fprintf(f, " | %s |", hyper.help);
     }
     fputc('\n', f);
@@ -121,35 +132,46 @@ static int kind_seen_before(size_t i) {
 
 static void print_optimizers(FILE *f) {
     fputs("\n## Hyperparameters of optimizers\n\n"
-          "They stand beside `name`, under `optimizer:` in a configuration and in each item of `optimizers:` in a\n"
-          "suite. A preset is a kind of optimizer with published values; each of them may be overridden.\n", f);
+          "They stand beside `name`, under `optimizer:` in a configuration and in each item\n"
+          "of `optimizers:` in a suite. A preset is a kind of optimizer with published\n"
+          "values; each of them may be overridden.\n",
+          f);
     for (size_t i = 0; lopt_preset(i); i++)
         if (!kind_seen_before(i)) print_kind(i, f);
 }
 
-/* ---- the page ----------------------------------------------------------------------------------- */
+/* ---- the page -------------------------------------------------------------------------------- */
 
 void mt_config_print_reference(FILE *f) {
     fputs("# Configuration reference\n\n"
-          "Written by `metatrain list keys > docs/configuration.md`; edit the tables in `metatrain/config.c`.\n\n"
-          "A configuration is a YAML file of at most 64 kB: mappings, lists and values, without anchors, tags or a\n"
-          "second document. Everything has a default, so a file holds only what differs. The order is: defaults,\n"
-          "the file, `--set`. `--set outer.steps=200` overrides one key; numbers index lists\n"
-          "(`--set tasks.0.batch_size=32`). Numbers are decimal. A key that is not listed here, a value of another\n"
-          "type or one out of range is an error that names file, line and key, and nothing is changed.\n"
-          "`[0, 1)` is the range from 0 to 1 that contains 0 and not 1.\n\n"
-          "The resolved configuration, with every key, is written to `DIR/config.yaml` and into every checkpoint.\n\n"
-          "## Meta-training: `metatrain train CONFIG`\n\n", f);
+          "Written by `metatrain list keys > docs/configuration.md` from the tables in\n"
+          "`metatrain/config.c`: change it there.\n\n"
+          "A configuration is a YAML file of at most 64 kB: mappings, lists and values,\n"
+          "without anchors, tags or a second document. Everything has a default, so a file\n"
+          "holds only what differs. The order is: defaults, the file, `--set`.\n"
+          "`--set outer.steps=200` overrides one key; numbers index lists:\n"
+          "`--set tasks.0.batch_size=32`. Numbers are decimal, and `[0, 1)` is the range\n"
+          "from 0 to 1 that contains 0 and not 1. A key that is not listed here, a value of\n"
+          "another type or one out of range is an error that names file, line and key, and\n"
+          "nothing is changed.\n\n"
+          "The resolved configuration, with every key, is written to `DIR/config.yaml` and\n"
+          "into every checkpoint.\n\n"
+          "## Meta-training: `metatrain train CONFIG`\n\n",
+          f);
     mt_config_print_keys(f);
     fputs("\nAcross keys:\n\n"
           "- `optimizer.name` is a learned optimizer: the others have no theta.\n"
-          "- No trajectory is shorter than `estimator.window` (except for `es`, where it is the window), so that a\n"
-          "  window holds one reset at most, and `estimator.schedule.min` is at most `estimator.schedule.max`.\n"
+          "- No trajectory is shorter than `estimator.window` (except for `es`, where it is\n"
+          "  the window), so that a window holds one reset at most, and\n"
+          "  `estimator.schedule.min` is at most `estimator.schedule.max`.\n"
           "- `estimator.noise_every` is a multiple of `estimator.window` (`gpes`).\n"
-          "- `estimator.reduction` other than `mean` is for `es`; `outer.weight_decay` is for `adamw`.\n"
-          "- `outer.schedule.warmup` is less than `outer.schedule.decay` (`warmup_cosine`).\n"
-          "- A published task name fixes its sizes: another value for one of them is an error.\n\n"
-          "## Evaluation suites: `metatrain eval --suite SUITE`\n\n", f);
+          "- `estimator.reduction` other than `mean` is for `es`.\n"
+          "- `outer.weight_decay` is for `adamw`.\n"
+          "- `outer.schedule.warmup` is less than `outer.steps` (`warmup_cosine`).\n"
+          "- A published task name fixes its sizes: another value for one of them is an\n"
+          "  error.\n\n"
+          "## Evaluation suites: `metatrain eval --suite SUITE`\n\n",
+          f);
     mt_suite_print_keys(f);
     print_optimizers(f);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * config_text.c - a struct that a schema describes as YAML, through libyaml's emitter, which knows what
- * must be quoted. What it writes loads to the same struct. */
+ * config_text.c - a struct that a schema describes as YAML, through libyaml's emitter, which
+ * knows what must be quoted. What it writes loads to the same struct. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +9,11 @@
 
 #include "config_keys.h"
 
-/* ---- values ------------------------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 void mt_number_text(double value, char text[32]) {
-    int whole = value > -1e7 && value < 1e7 && value == (double)(long)value; /* 100 rather than 1e+02 */
+    int whole =
+        value > -1e7 && value < 1e7 && value == (double)(long)value; /* 100 rather than 1e+02 */
     if (whole) {
         snprintf(text, 32, "%ld", (long)value);
         return;
@@ -27,9 +28,12 @@ void mt_number_text(double value, char text[32]) {
 static const char *value_text(const mt_key *key, const char *at, char text[64]) {
     switch (key->type) {
     case MT_KEY_INTEGER:
-        snprintf(text, 64, "%lld", key->bytes == sizeof(int) ? *(const int *)at : (long long)*(const int64_t *)at);
+        snprintf(text, 64, "%lld",
+                 key->bytes == sizeof(int) ? *(const int *)at : (long long)*(const int64_t *)at);
         return text;
-    case MT_KEY_SEED: snprintf(text, 64, "%llu", (unsigned long long)*(const uint64_t *)at); return text;
+    case MT_KEY_SEED:
+        snprintf(text, 64, "%llu", (unsigned long long)*(const uint64_t *)at);
+        return text;
     case MT_KEY_NUMBER: mt_number_text(*(const double *)at, text); return text;
     case MT_KEY_CHOICE: mt_key_choice(key, *(const int *)at, text, 64); return text;
     default: return at;
@@ -48,7 +52,8 @@ char *mt_key_text(const mt_key *key, const void *from) {
     int n = key->max_n ? list_length(key, from) : 1;
     if (key->max_n) fputc('[', f);
     for (int i = 0; i < n; i++)
-        fprintf(f, "%s%s", i ? ", " : "", value_text(key, (const char *)from + key->at + (size_t)i * key->bytes, text));
+        fprintf(f, "%s%s", i ? ", " : "",
+                value_text(key, (const char *)from + key->at + (size_t)i * key->bytes, text));
     if (key->max_n) fputc(']', f);
     int failed = fclose(f);
     if (failed) {
@@ -58,16 +63,19 @@ char *mt_key_text(const mt_key *key, const void *from) {
     return out;
 }
 
-/* ---- the emitter -------------------------------------------------------------------------------- */
+/* ---- the emitter ----------------------------------------------------------------------------- */
 
 typedef struct writer {
     yaml_emitter_t emitter;
     int ok;
 } writer;
 
-static int put(void *file, unsigned char *bytes, size_t n) { return fwrite(bytes, 1, n, file) == n; }
+static int put(void *file, unsigned char *bytes, size_t n) {
+    return fwrite(bytes, 1, n, file) == n;
+}
 
-/* made: whether the event could be initialised. The emitter owns it from here on, also when it fails. */
+/* made: whether the event could be initialised. The emitter owns it from here on, also when it
+ * fails. */
 static void emit(writer *w, int made, yaml_event_t *event) {
     if (!made) w->ok = 0;
     else if (w->ok) w->ok = yaml_emitter_emit(&w->emitter, event);
@@ -76,11 +84,15 @@ static void emit(writer *w, int made, yaml_event_t *event) {
 
 static void scalar(writer *w, const char *text, size_t n) {
     yaml_event_t e;
-    emit(w, yaml_scalar_event_initialize(&e, NULL, NULL, (const yaml_char_t *)text, (int)n, 1, 1,
-                                         YAML_ANY_SCALAR_STYLE), &e);
+    emit(w,
+         yaml_scalar_event_initialize(&e, NULL, NULL, (const yaml_char_t *)text, (int)n, 1, 1,
+                                      YAML_ANY_SCALAR_STYLE),
+         &e);
 }
 
-static void word(writer *w, const char *text) { scalar(w, text, strlen(text)); }
+static void word(writer *w, const char *text) {
+    scalar(w, text, strlen(text));
+}
 
 static void begin_map(writer *w) {
     yaml_event_t e;
@@ -102,7 +114,7 @@ static void end_list(writer *w) {
     emit(w, yaml_sequence_end_event_initialize(&e), &e);
 }
 
-/* ---- structs ------------------------------------------------------------------------------------ */
+/* ---- structs --------------------------------------------------------------------------------- */
 
 static void write_keys(writer *w, const mt_schema *schema, const char *from);
 

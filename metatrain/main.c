@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * main.c - the table of commands. Each has its own file in commands/ and returns the exit status. */
+ * main.c - the table of commands. Each has its own file in commands/ and returns the exit
+ * status. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,24 +18,33 @@ typedef struct command {
 } command;
 
 static const command commands[] = {
-    {"train", "metatrain train", mt_command_train, "meta-train a learned optimizer with evolution strategies"},
-    {"eval", "metatrain eval", mt_command_eval, "compare optimizers on tasks, with learning-rate sweeps"},
-    {"export", "metatrain export", mt_command_export, "write theta for other programs (PyLO, a C header)"},
+    {"train", "metatrain train", mt_command_train,
+     "meta-train a learned optimizer with evolution strategies"},
+    {"eval", "metatrain eval", mt_command_eval,
+     "compare optimizers on tasks, with learning-rate sweeps"},
+    {"export", "metatrain export", mt_command_export,
+     "write theta for other programs (PyLO, a C header)"},
     {"show", "metatrain show", mt_command_show, "say what a theta file or a restart point holds"},
-    {"list", "metatrain list", mt_command_list, "list optimizers, tasks, estimators, or keys of a configuration"},
-    {"replay", "metatrain replay", mt_command_replay, "check an optimizer against a recorded trajectory"},
+    {"list", "metatrain list", mt_command_list,
+     "list optimizers, tasks, estimators, or keys of a configuration"},
+    {"replay", "metatrain replay", mt_command_replay,
+     "check an optimizer against a recorded trajectory"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
 static void print_help(FILE *f) {
     fputs("Usage: metatrain COMMAND [ARGUMENT...]\n"
-          "Meta-train, evaluate and export learned optimizers.\n\n", f);
-    for (int i = 0; i < N_COMMANDS; i++) fprintf(f, "  %-8s %s\n", commands[i].name, commands[i].summary);
-    fputs("\nmetatrain COMMAND --help says more, with examples. metatrain --version prints the version.\n"
-          "Exit status: 0 done, 1 the work failed, 2 bad usage or input and nothing was changed,\n"
-          "75 stopped early with the state saved (go on with --resume).\n\n"
-          "Begin with\n"
-          "  metatrain train configs/quickstart.yaml --out runs/quickstart\n", f);
+          "Meta-train, evaluate and export learned optimizers.\n\n",
+          f);
+    for (int i = 0; i < N_COMMANDS; i++)
+        fprintf(f, "  %-8s %s\n", commands[i].name, commands[i].summary);
+    fputs(
+        "\nmetatrain COMMAND --help says more, with examples.\n"
+        "Exit status: 0 done, 1 the work failed, 2 bad usage or input and nothing was changed,\n"
+        "75 stopped early with the state saved (go on with --resume).\n\n"
+        "Begin with\n"
+        "  metatrain train configs/quickstart.yaml --out runs/quickstart\n",
+        f);
 }
 
 static int unknown_command(const char *name) {
@@ -52,7 +62,8 @@ static int run_command(int argc, char **argv) {
         print_help(stderr);
         return MT_BAD_INPUT;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-?") == 0 || strcmp(argv[1], "help") == 0) {
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-?") == 0 ||
+        strcmp(argv[1], "help") == 0) {
         print_help(stdout);
         return MT_DONE;
     }
@@ -72,7 +83,8 @@ static int run_command(int argc, char **argv) {
 static int close_output(int status) {
     int failed = fflush(stdout) != 0 || ferror(stdout);
     struct stat out;
-    if (!failed || (fstat(STDOUT_FILENO, &out) == 0 && (S_ISFIFO(out.st_mode) || S_ISSOCK(out.st_mode))))
+    if (!failed ||
+        (fstat(STDOUT_FILENO, &out) == 0 && (S_ISFIFO(out.st_mode) || S_ISSOCK(out.st_mode))))
         return status;
     fputs("metatrain: standard output cannot be written\n", stderr);
     return status == MT_DONE ? MT_FAILED : status;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * optimizer_config.c - hyperparameters of optimizers, checked against what the inference core declares. */
+ * optimizer_config.c - hyperparameters of optimizers, checked against what the inference core
+ * declares. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,8 +34,8 @@ static int find_hyper(const char *preset, const char *name, lopt_hyper_info *hyp
     return 0;
 }
 
-static int unknown_hyper(const mt_schema *schema, const char *inside, const mt_yaml *node, const char *path,
-                         const char *preset, lopt_error *err) {
+static int unknown_hyper(const mt_schema *schema, const char *inside, const mt_yaml *node,
+                         const char *path, const char *preset, lopt_error *err) {
     char text[MT_KEY_PATH], names[200] = "";
     lopt_hyper_info hyper;
     mt_suggestion s = mt_suggestion_for(node->key);
@@ -46,19 +47,23 @@ static int unknown_hyper(const mt_schema *schema, const char *inside, const mt_y
         size_t n = strlen(names);
         snprintf(names + n, sizeof names - n, "%s%s", i ? ", " : "", hyper.name);
     }
-    return mt_yaml_error(err, node, "", "found the unknown key %s%.60s, expected a setting of %s (%s%s)%s", path,
+    return mt_yaml_error(err, node, "",
+                         "found the unknown key %s%.60s, expected a setting of %s (%s%s)%s", path,
                          node->key, preset, names, strlen(names) + 1 == sizeof names ? "..." : "",
                          mt_suggestion_text(&s, text, sizeof text));
 }
 
-/* One element; what it means is checked here so that the message has its line, the text goes on as it is. */
-static int check_value(const lopt_hyper_info *hyper, const mt_yaml *node, const char *path, lopt_error *err) {
+/* One element; what it means is checked here so that the message has its line, the text goes on
+ * as it is. */
+static int check_value(const lopt_hyper_info *hyper, const mt_yaml *node, const char *path,
+                       lopt_error *err) {
     char range[64];
     long long integer;
     double number;
     int choice;
     snprintf(range, sizeof range, "[%.9g, %.9g]", hyper->min, hyper->max);
-    if (strcmp(hyper->type, "integer") == 0) return mt_read_integer(node, path, range, &integer, err);
+    if (strcmp(hyper->type, "integer") == 0)
+        return mt_read_integer(node, path, range, &integer, err);
     if (strcmp(hyper->type, "number") == 0) return mt_read_number(node, path, range, &number, err);
     const char *choices = strcmp(hyper->type, "boolean") == 0 ? "true|false" : hyper->choices;
     return mt_read_choice(node, path, choices, &choice, err);
@@ -68,18 +73,20 @@ static int too_long(const mt_yaml *node, const char *path, size_t max, lopt_erro
     return mt_yaml_error(err, node, path, "found more than %zu bytes, expected at most that", max);
 }
 
-static int list_text(const lopt_hyper_info *hyper, const mt_yaml *node, const char *path, char *text,
-                     size_t text_bytes, lopt_error *err) {
+static int list_text(const lopt_hyper_info *hyper, const mt_yaml *node, const char *path,
+                     char *text, size_t text_bytes, lopt_error *err) {
     char where[MT_KEY_PATH], found[MT_YAML_FOUND];
     if (node->kind != MT_YAML_LIST || node->n != (size_t)hyper->count)
         return mt_yaml_error(err, node, path, "found %s, expected a list of %d values",
-                             node->kind == MT_YAML_LIST ? "a list of another length" : mt_yaml_found(node, found),
+                             node->kind == MT_YAML_LIST ? "a list of another length"
+                                                        : mt_yaml_found(node, found),
                              hyper->count);
     size_t n = 0;
     for (size_t i = 0; i < node->n; i++) {
         mt_key_path(where, "%s.%zu", path, i);
         if (!check_value(hyper, node->child[i], where, err)) return 0;
-        n += (size_t)snprintf(text + n, text_bytes - n, "%s%s", i ? ", " : "[", node->child[i]->text);
+        n += (size_t)snprintf(text + n, text_bytes - n, "%s%s", i ? ", " : "[",
+                              node->child[i]->text);
         if (n + 2 > text_bytes) return too_long(node, path, text_bytes - 1, err);
     }
     memcpy(text + n, "]", 2);
@@ -89,7 +96,8 @@ static int list_text(const lopt_hyper_info *hyper, const mt_yaml *node, const ch
 static int add_setting(mt_optimizer_config *opt, const lopt_hyper_info *hyper, const mt_yaml *node,
                        const char *path, lopt_error *err) {
     if (opt->n_settings == MT_MAX_SETTINGS)
-        return mt_yaml_error(err, node, path, "found more than %d settings, expected fewer", MT_MAX_SETTINGS);
+        return mt_yaml_error(err, node, path, "found more than %d settings, expected fewer",
+                             MT_MAX_SETTINGS);
     char *name = opt->settings[opt->n_settings].name, *value = opt->settings[opt->n_settings].value;
     size_t value_bytes = sizeof opt->settings[0].value;
     if (strlen(hyper->name) >= sizeof opt->settings[0].name)
@@ -111,8 +119,8 @@ static int is_sweep(const mt_yaml *node) {
            strcmp(node->text, "sweep") == 0;
 }
 
-int mt_settings_fill(const mt_schema *schema, const char *inside, const mt_yaml *map, const char *path,
-                     mt_optimizer_config *opt, int *swept, lopt_error *err) {
+int mt_settings_fill(const mt_schema *schema, const char *inside, const mt_yaml *map,
+                     const char *path, mt_optimizer_config *opt, int *swept, lopt_error *err) {
     char within[MT_KEY_PATH], where[MT_KEY_PATH];
     lopt_hyper_info hyper;
     if (opt->name[0] && !preset_exists(opt->name)) return unknown_preset(map, path, opt->name, err);
@@ -122,7 +130,8 @@ int mt_settings_fill(const mt_schema *schema, const char *inside, const mt_yaml 
         if (mt_schema_find(schema, within)) continue;
         mt_key_path(where, "%s%s", path, node->key);
         if (!opt->name[0])
-            return mt_yaml_error(err, node, where, "found a setting, expected the optimizer's name beside it");
+            return mt_yaml_error(err, node, where,
+                                 "found a setting, expected the optimizer's name beside it");
         if (!find_hyper(opt->name, node->key, &hyper))
             return unknown_hyper(schema, inside, node, path, opt->name, err);
         if (swept && is_sweep(node)) *swept = 1;
@@ -131,9 +140,10 @@ int mt_settings_fill(const mt_schema *schema, const char *inside, const mt_yaml 
     return 1;
 }
 
-/* ---- making one --------------------------------------------------------------------------------- */
+/* ---- making one ------------------------------------------------------------------------------ */
 
-/* Line of the setting a sentence of the core speaks of, or 0. One name may lie in another: the longest counts. */
+/* Line of the setting a sentence of the core speaks of, or 0. One name may lie in another: the
+ * longest counts. */
 static int line_of_setting(const mt_optimizer_config *cfg, const char *sentence) {
     size_t longest = 0;
     int line = 0;
@@ -146,7 +156,8 @@ static int line_of_setting(const mt_optimizer_config *cfg, const char *sentence)
     return line;
 }
 
-lopt_optimizer *mt_optimizer_create(const mt_optimizer_config *cfg, const char *file, lopt_error *err) {
+lopt_optimizer *mt_optimizer_create(const mt_optimizer_config *cfg, const char *file,
+                                    lopt_error *err) {
     lopt_setting settings[MT_MAX_SETTINGS];
     lopt_error why;
     for (int i = 0; i < cfg->n_settings; i++)

@@ -12,7 +12,8 @@ static size_t min3(size_t a, size_t b, size_t c) {
     return ab < c ? ab : c;
 }
 
-/* Three rolling rows of the usual table: row i holds the distances of a[0..i) to every prefix of b. */
+/* Three rolling rows of the usual table: row i holds the distances of a[0..i) to every prefix of
+ * b. */
 static size_t distance(const char *a, const char *b) {
     size_t n = strlen(a), m = strlen(b), rows[3][MAX_WORD + 1];
     if (n > MAX_WORD || m > MAX_WORD) return SIZE_MAX / 2;
@@ -40,7 +41,8 @@ mt_suggestion mt_suggestion_for(const char *word) {
 
 void mt_suggest(mt_suggestion *s, const char *candidate) {
     size_t whole = distance(s->word, candidate), part = distance(leaf(s->word), leaf(candidate));
-    int whole_near = whole <= strlen(s->word) / 3 + 1, part_near = part <= strlen(leaf(s->word)) / 3;
+    int whole_near = whole <= strlen(s->word) / 3 + 1,
+        part_near = part <= strlen(leaf(s->word)) / 3;
     /* A slip in the whole name is nearer than the right leaf in another place. */
     size_t d = whole_near ? 2 * whole : part_near ? 2 * part + 3 : SIZE_MAX;
     if (d < s->distance) {

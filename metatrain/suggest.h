@@ -6,9 +6,9 @@
  *     for each candidate: mt_suggest(&s, candidate);
  *     if (s.best) ... one or few slips away (s.best is the candidate's own pointer)
  *
- * Nearness is the number of inserted, deleted, replaced or swapped letters (optimal string alignment);
- * more than a third of the word away is no suggestion. Names in other namespaces ("outer.steps" for
- * "steps") are near when the part after the last dot is. */
+ * Nearness is the number of inserted, deleted, replaced or swapped letters (optimal string
+ * alignment); more than a third of the word away is no suggestion. Names in other namespaces
+ * ("outer.steps" for "steps") are near when the part after the last dot is. */
 #ifndef MT_SUGGEST_H
 #define MT_SUGGEST_H
 

@@ -12,10 +12,10 @@
 
 #define SET "--set"
 
-/* ---- messages ----------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
-static int vcomplain(lopt_error *err, const char *source, int line, const char *path, const char *format,
-                     va_list args) {
+static int vcomplain(lopt_error *err, const char *source, int line, const char *path,
+                     const char *format, va_list args) {
     if (!err) return 0;
     size_t room = sizeof err->text;
     int n = line > 0 ? snprintf(err->text, room, "%.200s:%d: ", source, line)
@@ -55,7 +55,7 @@ const char *mt_yaml_found(const mt_yaml *node, char text[MT_YAML_FOUND]) {
     return text;
 }
 
-/* ---- the tree ----------------------------------------------------------------------------------- */
+/* ---- the tree -------------------------------------------------------------------------------- */
 
 void mt_yaml_free(mt_yaml *node) {
     if (!node) return;
@@ -72,7 +72,9 @@ static mt_yaml *node_create(mt_yaml_kind kind, const char *source, int line) {
     return node;
 }
 
-mt_yaml *mt_yaml_empty(const char *source) { return node_create(MT_YAML_MAP, source, 0); }
+mt_yaml *mt_yaml_empty(const char *source) {
+    return node_create(MT_YAML_MAP, source, 0);
+}
 
 /* Takes the child over, also when it fails. */
 static int append(mt_yaml *parent, mt_yaml *child) {
@@ -135,7 +137,7 @@ const mt_yaml *mt_yaml_nearest(const mt_yaml *root, const char *path) {
     return follow(root, path, &rest);
 }
 
-/* ---- reading ------------------------------------------------------------------------------------ */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 typedef struct reader {
     yaml_parser_t parser;
@@ -144,7 +146,9 @@ typedef struct reader {
     lopt_error *err;
 } reader;
 
-static int line_of(const reader *r, yaml_mark_t mark) { return r->lines ? (int)mark.line + 1 : 0; }
+static int line_of(const reader *r, yaml_mark_t mark) {
+    return r->lines ? (int)mark.line + 1 : 0;
+}
 
 static int out_of_memory(const reader *r) {
     return mt_error(r->err, LOPT_ENOMEM, "%.200s: out of memory", r->source);
@@ -158,7 +162,8 @@ static int parser_error(const reader *r) {
         line = 1;
         for (size_t i = 0; i < p->problem_offset && r->text[i]; i++) line += r->text[i] == '\n';
     }
-    return complain(r->err, r->source, line, "found text that is not YAML (%s), expected keys and values",
+    return complain(r->err, r->source, line,
+                    "found text that is not YAML (%s), expected keys and values",
                     p->problem ? p->problem : "unknown error");
 }
 
@@ -171,7 +176,8 @@ static int has_property(const yaml_event_t *e) {
     switch (e->type) {
     case YAML_ALIAS_EVENT: return 1;
     case YAML_SCALAR_EVENT: return e->data.scalar.anchor || e->data.scalar.tag;
-    case YAML_SEQUENCE_START_EVENT: return e->data.sequence_start.anchor || e->data.sequence_start.tag;
+    case YAML_SEQUENCE_START_EVENT:
+        return e->data.sequence_start.anchor || e->data.sequence_start.tag;
     case YAML_MAPPING_START_EVENT: return e->data.mapping_start.anchor || e->data.mapping_start.tag;
     default: return 0;
     }
@@ -217,7 +223,8 @@ static char *read_key(reader *r, const mt_yaml *map, int *line, int *end) {
         complain(r->err, r->source, *line, "found a key that is not a plain name, expected a name");
     }
     if (key && find_key(map, key, strlen(key))) {
-        complain(r->err, r->source, *line, "%.60s: found the key a second time, expected it once", key);
+        complain(r->err, r->source, *line, "%.60s: found the key a second time, expected it once",
+                 key);
         free(key);
         key = NULL;
     }
@@ -241,7 +248,8 @@ static int read_map(reader *r, mt_yaml *map, int depth) {
             return 0;
         }
         child->key = key;
-        /* A missing scalar and a block have their mark further down: the key's line is what a reader seeks. */
+        /* A missing scalar and a block have their mark further down: the key's line is what a
+         * reader seeks. */
         if (child->kind != MT_YAML_SCALAR || !child->text[0]) child->line = line;
         if (!append(map, child)) return out_of_memory(r);
     }
@@ -253,12 +261,13 @@ static mt_yaml *read_node(reader *r, const yaml_event_t *event, int depth) {
                         : event->type == YAML_MAPPING_START_EVENT ? MT_YAML_MAP
                                                                   : MT_YAML_SCALAR;
     if (has_property(event)) {
-        complain(r->err, r->source, line, "found an anchor, alias or tag (&, *, !), expected plain values");
+        complain(r->err, r->source, line,
+                 "found an anchor, alias or tag (&, *, !), expected plain values");
         return NULL;
     }
     if (depth > MT_YAML_MAX_DEPTH) {
-        complain(r->err, r->source, line, "found values nested deeper than %d levels, expected fewer",
-                 MT_YAML_MAX_DEPTH);
+        complain(r->err, r->source, line,
+                 "found values nested deeper than %d levels, expected fewer", MT_YAML_MAX_DEPTH);
         return NULL;
     }
     mt_yaml *node = node_create(kind, r->source, line);
@@ -266,7 +275,8 @@ static mt_yaml *read_node(reader *r, const yaml_event_t *event, int depth) {
     else if (kind == MT_YAML_LIST) ok = read_list(r, node, depth);
     else if (kind == MT_YAML_MAP) ok = read_map(r, node, depth);
     else ok = (node->text = scalar_text(r, event)) != NULL;
-    if (node && kind == MT_YAML_SCALAR) node->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+    if (node && kind == MT_YAML_SCALAR)
+        node->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
     if (ok) return node;
     mt_yaml_free(node);
     return NULL;
@@ -278,7 +288,8 @@ static int next_content(reader *r, yaml_event_t *event, int *ended) {
         *ended = 0;
         if (!next_event(r, event)) return 0;
         *ended = event->type == YAML_STREAM_END_EVENT;
-        int skip = event->type == YAML_STREAM_START_EVENT || event->type == YAML_DOCUMENT_START_EVENT ||
+        int skip = event->type == YAML_STREAM_START_EVENT ||
+                   event->type == YAML_DOCUMENT_START_EVENT ||
                    event->type == YAML_DOCUMENT_END_EVENT;
         if (!skip && !*ended) return 1;
         yaml_event_delete(event);
@@ -307,10 +318,12 @@ static mt_yaml *read_document(reader *r) {
     return NULL;
 }
 
-static mt_yaml *read_text(const char *text, size_t n_bytes, const char *source, int lines, lopt_error *err) {
+static mt_yaml *read_text(const char *text, size_t n_bytes, const char *source, int lines,
+                          lopt_error *err) {
     reader r = {.text = text, .source = source, .lines = lines, .err = err};
     if (n_bytes > MT_YAML_MAX_BYTES) {
-        complain(err, source, 0, "found more than %d bytes, expected at most that", MT_YAML_MAX_BYTES);
+        complain(err, source, 0, "found more than %d bytes, expected at most that",
+                 MT_YAML_MAX_BYTES);
         return NULL;
     }
     if (!yaml_parser_initialize(&r.parser)) {
@@ -328,7 +341,7 @@ mt_yaml *mt_yaml_read(const char *text, size_t n_bytes, const char *source, lopt
     return read_text(text, n_bytes, source, 1, err);
 }
 
-/* ---- overrides ---------------------------------------------------------------------------------- */
+/* ---- overrides ------------------------------------------------------------------------------- */
 
 static mt_yaml *read_value(const char *value, lopt_error *err) {
     if (value[0]) return read_text(value, strlen(value), SET, 0, err);
@@ -343,18 +356,22 @@ static mt_yaml *read_value(const char *value, lopt_error *err) {
 }
 
 /* The child of that name, made (as an empty mapping) where it may be. */
-static mt_yaml **child_or_new(mt_yaml *node, const char *name, size_t length, const char *path, lopt_error *err) {
+static mt_yaml **child_or_new(mt_yaml *node, const char *name, size_t length, const char *path,
+                              lopt_error *err) {
     char found[MT_YAML_FOUND];
-    if (node->kind == MT_YAML_MAP && node->n == 0 && index_of(name, length) >= 0) node->kind = MT_YAML_LIST;
+    if (node->kind == MT_YAML_MAP && node->n == 0 && index_of(name, length) >= 0)
+        node->kind = MT_YAML_LIST;
     mt_yaml **old = find_child(node, name, length);
     if (old) return old;
     if (node->kind == MT_YAML_SCALAR) {
-        mt_yaml_error(err, node, "", "found %s, expected a mapping or a list, because of " SET " %.80s",
+        mt_yaml_error(err, node, "",
+                      "found %s, expected a mapping or a list, because of " SET " %.80s",
                       mt_yaml_found(node, found), path);
         return NULL;
     }
     if (node->kind == MT_YAML_LIST && index_of(name, length) != (long)node->n) {
-        complain(err, SET, 0, "%.80s: found %.*s, expected an index from 0 to %zu (the last appends)", path,
+        complain(err, SET, 0,
+                 "%.80s: found %.*s, expected an index from 0 to %zu (the last appends)", path,
                  (int)(length < 40 ? length : 40), name, node->n);
         return NULL;
     }
@@ -374,7 +391,8 @@ static mt_yaml **make_path(mt_yaml *root, const char *path, lopt_error *err) {
     for (const char *name = path;; name++) {
         size_t length = strcspn(name, ".");
         if (length == 0 || ++depth >= MT_YAML_MAX_DEPTH) {
-            complain(err, SET, 0, "found the key %.60s, expected names joined by dots (outer.steps)", path);
+            complain(err, SET, 0,
+                     "found the key %.60s, expected names joined by dots (outer.steps)", path);
             return NULL;
         }
         slot = child_or_new(node, name, length, path, err);

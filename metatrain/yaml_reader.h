@@ -5,7 +5,7 @@
  *     mt_yaml *root = mt_yaml_read(text, n_bytes, "run.yaml", &err);
  *     mt_yaml_override(root, "outer.steps=200", &err);            as after --set
  *     const mt_yaml *node = mt_yaml_find(root, "tasks.0.hidden");
- *     mt_yaml_error(&err, node, "tasks.0.hidden", "found %s, expected a list", mt_yaml_found(node, text));
+ *     mt_yaml_error(&err, node, "tasks.0.hidden", "found %s", mt_yaml_found(node, text));
  *     mt_yaml_free(root);
  *
  * Mappings, lists and scalars of one document. Refused with a sentence: anchors, aliases and tags
@@ -43,8 +43,8 @@ mt_yaml *mt_yaml_read(const char *text, size_t n_bytes, const char *source, lopt
 mt_yaml *mt_yaml_empty(const char *source);
 void mt_yaml_free(mt_yaml *node);
 
-/* Applies "a.b.0.c=VALUE": VALUE is YAML, numbers index lists (one past the end appends), mappings on the
- * way are made as needed. 0 and a sentence on failure. */
+/* Applies "a.b.0.c=VALUE": VALUE is YAML, numbers index lists (one past the end appends),
+ * mappings on the way are made as needed. 0 and a sentence on failure. */
 int mt_yaml_override(mt_yaml *root, const char *assignment, lopt_error *err);
 
 /* The node at a dotted path, or NULL. */
@@ -52,7 +52,8 @@ mt_yaml *mt_yaml_find(const mt_yaml *root, const char *path);
 /* The node at a path, or the nearest that encloses it: for the line of a message. */
 const mt_yaml *mt_yaml_nearest(const mt_yaml *root, const char *path);
 
-/* What stands there, for messages: a shortened scalar, "a list", "a mapping", "nothing". Returns text. */
+/* What stands there, for messages: a shortened scalar, "a list", "a mapping", "nothing". Returns
+ * text. */
 #define MT_YAML_FOUND 64
 const char *mt_yaml_found(const mt_yaml *node, char text[MT_YAML_FOUND]);
 /* *err = "SOURCE:LINE: PATH: ..." without control characters (path "": left out); returns 0. */

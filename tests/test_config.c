@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * test_config.c - configurations and suites: every key's default, landing place, type and range; messages
- * with exact lines; overrides; text that loads back; broken files by the thousand. */
+ * test_config.c - configurations and suites: every key's default, landing place, type and
+ * range; messages with exact lines; overrides; text that loads back; broken files by the
+ * thousand. */
 #include <criterion/criterion.h>
 #include <locale.h>
 #include <math.h>
@@ -88,7 +89,8 @@ static void refuse(const char *text, const char *sentence) {
     lopt_error err;
     mt_config *cfg = parse(text, &err);
     cr_assert(!cfg, "accepted:\n%s", text);
-    cr_assert(strcmp(err.text, sentence) == 0, "\n  found    %s\n  expected %s", err.text, sentence);
+    cr_assert(strcmp(err.text, sentence) == 0, "\n  found    %s\n  expected %s", err.text,
+              sentence);
     cr_assert(err.status == LOPT_EARG);
 }
 
@@ -96,30 +98,37 @@ static void refuse_set(const char *set, const char *sentence) {
     lopt_error err;
     mt_config *cfg = with_set(set, &err);
     cr_assert(!cfg, "accepted: %s", set);
-    cr_assert(strcmp(err.text, sentence) == 0, "\n  found    %s\n  expected %s", err.text, sentence);
+    cr_assert(strcmp(err.text, sentence) == 0, "\n  found    %s\n  expected %s", err.text,
+              sentence);
 }
 
-/* ---- landing places ------------------------------------------------------------------------------ */
+/* ---- landing places -------------------------------------------------------------------------- */
 
 Test(config, every_key_lands_in_its_place) {
     mt_config *c = parse_or_fail(everything);
     cr_assert(strcmp(c->file, "t.yaml") == 0);
     cr_assert(c->seed == UINT64_MAX);
-    cr_assert(strcmp(c->optimizer.name, "small-fc-pylo") == 0 && strcmp(c->init, "some/theta.h5") == 0);
-    cr_assert(c->n_freeze == 2 && strcmp(c->freeze[0], "w0") == 0 && strcmp(c->freeze[1], "b*") == 0);
+    cr_assert(strcmp(c->optimizer.name, "small-fc-pylo") == 0 &&
+              strcmp(c->init, "some/theta.h5") == 0);
+    cr_assert(c->n_freeze == 2 && strcmp(c->freeze[0], "w0") == 0 &&
+              strcmp(c->freeze[1], "b*") == 0);
     cr_assert(c->optimizer.n_settings == 4);
     cr_assert(strcmp(c->optimizer.settings[0].name, "hidden_size") == 0);
-    cr_assert(strcmp(c->optimizer.settings[0].value, "8") == 0 && c->optimizer.settings[0].line == 6);
+    cr_assert(strcmp(c->optimizer.settings[0].value, "8") == 0 &&
+              c->optimizer.settings[0].line == 6);
     cr_assert(strcmp(c->optimizer.settings[1].value, "[0.5, 0.75, 0.875]") == 0);
     cr_assert(strcmp(c->optimizer.settings[2].value, "before") == 0);
     cr_assert(strcmp(c->optimizer.settings[3].value, "true") == 0);
     const task_spec *s = &c->tasks[0].spec;
     cr_assert(c->n_tasks == 2 && strcmp(s->task, "quadratic") == 0 && c->tasks[0].weight == 2.5);
-    cr_assert(strcmp(s->dataset, "/data/some where") == 0 && s->batch_size == 3 && s->image_size == 0);
+    cr_assert(strcmp(s->dataset, "/data/some where") == 0 && s->batch_size == 3 &&
+              s->image_size == 0);
     cr_assert(s->n_hidden == 3 && s->hidden[0] == 5 && s->hidden[1] == 6 && s->hidden[2] == 7);
     cr_assert(s->activation == TASK_GELU && s->dim == 12 && s->noise == 0.25);
-    cr_assert(s->reparam == TASK_REPARAM_TENSOR && s->reparam_min == 0.001 && s->reparam_max == 1000);
-    cr_assert(strcmp(s->data_path, "/a:/b") == 0 && strcmp(c->tasks[1].spec.data_path, "/a:/b") == 0);
+    cr_assert(s->reparam == TASK_REPARAM_TENSOR && s->reparam_min == 0.001 &&
+              s->reparam_max == 1000);
+    cr_assert(strcmp(s->data_path, "/a:/b") == 0 &&
+              strcmp(c->tasks[1].spec.data_path, "/a:/b") == 0);
     cr_assert(c->tasks[1].spec.n_hidden == 0 && c->tasks[1].weight == 1);
     cr_assert(c->estimator.name == MT_GPES && c->estimator.std == 0.5 && c->estimator.window == 20);
     cr_assert(c->estimator.noise_every == 40 && c->estimator.reduction == MT_MEAN);
@@ -129,8 +138,10 @@ Test(config, every_key_lands_in_its_place) {
     cr_assert(c->outer.optimizer == MT_OUTER_ADAMW && c->outer.learning_rate == 0.1);
     cr_assert(c->outer.beta1 == 0.2 && c->outer.beta2 == 0.3 && c->outer.epsilon == 1e-4);
     cr_assert(c->outer.weight_decay == 0.01 && c->outer.gradient_clip == 2);
-    cr_assert(c->outer.schedule.name == MT_OUTER_WARMUP_COSINE && c->outer.schedule.warmup == 10 && c->outer.schedule.decay == 90);
-    cr_assert(c->outer.schedule.end_fraction == 0.5 && c->checkpoint.every == 11 && c->checkpoint.keep == 2);
+    cr_assert(c->outer.schedule.name == MT_OUTER_WARMUP_COSINE && c->outer.schedule.warmup == 10 &&
+              c->outer.schedule.decay == 90);
+    cr_assert(c->outer.schedule.end_fraction == 0.5 && c->checkpoint.every == 11 &&
+              c->checkpoint.keep == 2);
     mt_config_free(c);
 }
 
@@ -139,17 +150,22 @@ Test(config, defaults) {
     cr_assert(c && c->seed == 1 && strcmp(c->optimizer.name, "small-fc") == 0 && !c->file[0]);
     cr_assert(!c->init[0] && c->n_freeze == 0 && c->optimizer.n_settings == 0 && !c->data_path[0]);
     task_spec standard = task_spec_default();
-    cr_assert(c->n_tasks == 1 && strcmp(c->tasks[0].spec.task, standard.task) == 0 && c->tasks[0].weight == 1);
-    cr_assert(c->tasks[0].spec.batch_size == standard.batch_size && c->tasks[0].spec.n_hidden == standard.n_hidden);
+    cr_assert(c->n_tasks == 1 && strcmp(c->tasks[0].spec.task, standard.task) == 0 &&
+              c->tasks[0].weight == 1);
+    cr_assert(c->tasks[0].spec.batch_size == standard.batch_size &&
+              c->tasks[0].spec.n_hidden == standard.n_hidden);
     cr_assert(c->estimator.name == MT_PES && c->estimator.std == 0.01 && c->estimator.window == 50);
     cr_assert(c->estimator.schedule.name == MT_LOG_UNIFORM && c->estimator.schedule.min == 100);
     cr_assert(c->estimator.schedule.max == 2000 && c->particles == 16 && c->outer.steps == 1000);
-    cr_assert(c->outer.optimizer == MT_OUTER_ADAM && c->outer.beta1 == 0.9 && c->outer.beta2 == 0.999);
-    cr_assert(c->outer.epsilon == 1e-8 && c->outer.gradient_clip == 0 && c->outer.weight_decay == 0);
+    cr_assert(c->outer.optimizer == MT_OUTER_ADAM && c->outer.beta1 == 0.9 &&
+              c->outer.beta2 == 0.999);
+    cr_assert(c->outer.epsilon == 1e-8 && c->outer.gradient_clip == 0 &&
+              c->outer.weight_decay == 0);
     cr_assert(c->checkpoint.every == 100 && c->checkpoint.keep == 3);
     mt_config_free(c);
     mt_suite *s = mt_suite_load(NULL, NULL, 0, NULL);
-    cr_assert(s && s->steps == 1000 && s->seeds == 5 && s->every == 10 && s->batches == 5 && s->last_batches == 20);
+    cr_assert(s && s->steps == 1000 && s->seeds == 5 && s->every == 10 && s->batches == 5 &&
+              s->last_batches == 20);
     cr_assert(s->n_sweep == 15 && s->n_tasks == 1 && s->n_contenders == 2);
     for (int i = 0; i < 15; i++) {
         double rate = (i % 2 ? 3 : 1) * pow(10, i / 2 - 7);
@@ -159,10 +175,12 @@ Test(config, defaults) {
     mt_suite_free(s);
 }
 
-/* ---- every key by its own row -------------------------------------------------------------------- */
+/* ---- every key by its own row ---------------------------------------------------------------- */
 
-/* Sets the key alone, in the schema's struct. Cross-key checks do not run, so only the row is judged. */
-static int fill_one(const mt_schema *schema, const mt_key *key, const char *value, lopt_error *err) {
+/* Sets the key alone, in the schema's struct. Cross-key checks do not run, so only the row is
+ * judged. */
+static int fill_one(const mt_schema *schema, const mt_key *key, const char *value,
+                    lopt_error *err) {
     char assignment[2304];
     mt_schema plain = *schema;
     plain.finish = NULL;
@@ -205,21 +223,26 @@ static void try_value(const mt_schema *schema, const mt_key *key, const char *va
 static void check_range(const mt_schema *schema, const mt_key *key) {
     char opening, closing, text[64];
     double min, max;
-    cr_assert(sscanf(key->range, "%c%lf, %lf%c", &opening, &min, &max, &closing) == 4, "%s: %s", key->path, key->range);
+    cr_assert(sscanf(key->range, "%c%lf, %lf%c", &opening, &min, &max, &closing) == 4, "%s: %s",
+              key->path, key->range);
     double step = key->type == MT_KEY_INTEGER ? 1 : 1e-3;
-    struct { double value; int good; } cases[] = {{min, opening == '['}, {max, closing == ']'}, {min - step, 0},
-                                                  {max + step, 0}, {min + step, min + step <= max}, {-1e9, 0}};
+    struct {
+        double value;
+        int good;
+    } cases[] = {{min, opening == '['}, {max, closing == ']'},           {min - step, 0},
+                 {max + step, 0},       {min + step, min + step <= max}, {-1e9, 0}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         snprintf(text, sizeof text, key->type == MT_KEY_INTEGER ? "%.0f" : "%.17g", cases[i].value);
         try_value(schema, key, text, cases[i].good);
     }
 }
 
-static const char *const not_numbers[] = {"x",    "0x10", "010",  "1_000", "nan",     ".nan", "inf", "-.inf", "1e99999",
-                                          "0.1x", "1,5",  "true", "~",     "1 2",     "--1",  "+1",  "1e",    "e5",
-                                          "'7'",  "\"7\"", "",    "{a: 1}", "- 1",    "."};
-static const char *const not_integers[] = {"3.5", "1e3", "9223372036854775808", "-9223372036854775809",
-                                           "99999999999999999999999999"};
+static const char *const not_numbers[] = {"x",   "0x10",  "010",     "1_000",  "nan", ".nan",
+                                          "inf", "-.inf", "1e99999", "0.1x",   "1,5", "true",
+                                          "~",   "1 2",   "--1",     "+1",     "1e",  "e5",
+                                          "'7'", "\"7\"", "",        "{a: 1}", "- 1", "."};
+static const char *const not_integers[] = {"3.5", "1e3", "9223372036854775808",
+                                           "-9223372036854775809", "99999999999999999999999999"};
 
 static void check_key(const mt_schema *schema, const mt_key *key) {
     char text[2048];
@@ -237,7 +260,8 @@ static void check_key(const mt_schema *schema, const mt_key *key) {
     }
     if (key->type == MT_KEY_CHOICE) {
         char word[64];
-        for (int i = 0; mt_key_choice(key, i, word, sizeof word), word[0]; i++) accept_value(schema, key, word);
+        for (int i = 0; mt_key_choice(key, i, word, sizeof word), word[0]; i++)
+            accept_value(schema, key, word);
         reject_value(schema, key, "nothing-of-the-kind");
         reject_value(schema, key, "[a]");
     }
@@ -268,48 +292,67 @@ Test(config, every_key_refuses_other_types_and_ranges) {
     check_schema(&mt_suite_schema);
 }
 
-/* ---- sentences ----------------------------------------------------------------------------------- */
+/* ---- sentences ------------------------------------------------------------------------------- */
 
 Test(config, unknown_keys) {
-    refuse("seed: 1\n\nouter:\n  # comment\n  lerning_rate: 3\n",
-           "t.yaml:5: found the unknown key outer.lerning_rate, expected a key of `metatrain list keys` (did you mean "
-           "outer.learning_rate?)");
-    refuse("steps: 3\n",
-           "t.yaml:1: found the unknown key steps, expected a key of `metatrain list keys` (did you mean outer.steps?)");
-    refuse("zzzzzzzz: 3\n", "t.yaml:1: found the unknown key zzzzzzzz, expected a key of `metatrain list keys`");
-    refuse("tasks:\n- task: quadratic\n- task: quadratic\n  bach_size: 3\n",
-           "t.yaml:4: found the unknown key tasks.1.bach_size, expected a key of `metatrain list keys` (did you mean "
-           "batch_size?)");
+    refuse(
+        "seed: 1\n\nouter:\n  # comment\n  lerning_rate: 3\n",
+        "t.yaml:5: found the unknown key outer.lerning_rate, expected a key of `metatrain list "
+        "keys` (did you mean outer.learning_rate?)");
+    refuse(
+        "steps: 3\n",
+        "t.yaml:1: found the unknown key steps, expected a key of `metatrain list keys` (did you "
+        "mean outer.steps?)");
+    refuse("zzzzzzzz: 3\n",
+           "t.yaml:1: found the unknown key zzzzzzzz, expected a key of `metatrain list keys`");
+    refuse(
+        "tasks:\n- task: quadratic\n- task: quadratic\n  bach_size: 3\n",
+        "t.yaml:4: found the unknown key tasks.1.bach_size, expected a key of `metatrain list "
+        "keys` (did you mean batch_size?)");
     refuse("? [a, b]\n: 1\n", "t.yaml:1: found a key that is not a plain name, expected a name");
-    refuse("\"a\\nb\": 1\n", "t.yaml:1: found the unknown key a?b, expected a key of `metatrain list keys`");
+    refuse("\"a\\nb\": 1\n",
+           "t.yaml:1: found the unknown key a?b, expected a key of `metatrain list keys`");
 }
 
 Test(config, wrong_values) {
-    refuse("outer:\n  steps: many\n", "t.yaml:2: outer.steps: found many, expected an integer in [1, 1000000000]");
-    refuse("particles: -16\n", "t.yaml:1: particles: found -16, expected an integer in [1, 1000000]");
-    refuse("particles: \"16\"\n", "t.yaml:1: particles: found \"16\", expected an integer in [1, 1000000]");
-    refuse("estimator:\n  std:\n    1e99\n", "t.yaml:3: estimator.std: found 1e99, expected a number in (0, 1000]");
-    refuse("estimator:\n  std:\n  window: 3\n", "t.yaml:2: estimator.std: found nothing, expected a number in (0, 1000]");
+    refuse("outer:\n  steps: many\n",
+           "t.yaml:2: outer.steps: found many, expected an integer in [1, 1000000000]");
+    refuse("particles: -16\n",
+           "t.yaml:1: particles: found -16, expected an integer in [1, 1000000]");
+    refuse("particles: \"16\"\n",
+           "t.yaml:1: particles: found \"16\", expected an integer in [1, 1000000]");
+    refuse("estimator:\n  std:\n    1e99\n",
+           "t.yaml:3: estimator.std: found 1e99, expected a number in (0, 1000]");
+    refuse("estimator:\n  std:\n  window: 3\n",
+           "t.yaml:2: estimator.std: found nothing, expected a number in (0, 1000]");
     refuse("outer: 3\n", "t.yaml:1: outer: found 3, expected a mapping");
-    refuse("outer:\n  schedule:\n  - 1\n", "t.yaml:2: outer.schedule: found a list, expected a mapping");
-    refuse("seed: {a: 1}\n", "t.yaml:1: seed: found a mapping, expected an integer in [0, 18446744073709551615]");
-    refuse("estimator:\n  name: ess\n", "t.yaml:2: estimator.name: found ess, expected one of es, tes, pes, nres, gpes");
+    refuse("outer:\n  schedule:\n  - 1\n",
+           "t.yaml:2: outer.schedule: found a list, expected a mapping");
+    refuse("seed: {a: 1}\n",
+           "t.yaml:1: seed: found a mapping, expected an integer in [0, 18446744073709551615]");
+    refuse("estimator:\n  name: ess\n",
+           "t.yaml:2: estimator.name: found ess, expected one of es, tes, pes, nres, gpes");
     refuse("tasks: []\n", "t.yaml:1: tasks: found 0 values, expected 1 to 32");
     refuse("tasks:\n- 3\n", "t.yaml:2: tasks.0: found 3, expected a mapping");
     refuse("tasks:\n- task: quadratic\n  hidden: [1, 2,\n    x]\n",
            "t.yaml:4: tasks.0.hidden.2: found x, expected an integer in [1, 65536]");
     refuse("tasks:\n- augment: {reparam: {range: [1]}}\n",
            "t.yaml:2: tasks.0.augment.reparam.range: found 1 values, expected 2");
-    refuse("tasks:\n- task: ''\n", "t.yaml:2: tasks.0.task: found an empty text, expected a text of 1 to 63 bytes");
-    refuse("data: {path: [a]}\n", "t.yaml:1: data.path: found a list, expected a text of at most 1023 bytes");
+    refuse("tasks:\n- task: ''\n",
+           "t.yaml:2: tasks.0.task: found an empty text, expected a text of 1 to 63 bytes");
+    refuse("data: {path: [a]}\n",
+           "t.yaml:1: data.path: found a list, expected a text of at most 1023 bytes");
 }
 
 Test(config, names_of_optimizers_and_tasks) {
-    refuse("optimizer:\n  name: smal-fc\n",
-           "t.yaml:2: optimizer.name: found smal-fc, expected a name of `metatrain list optimizers` (did you mean "
-           "small-fc?)");
-    refuse("optimizer: {name: adam}\n",
-           "t.yaml:1: optimizer.name: found adam, expected a learned optimizer, as this one has no theta to meta-train");
+    refuse(
+        "optimizer:\n  name: smal-fc\n",
+        "t.yaml:2: optimizer.name: found smal-fc, expected a name of `metatrain list optimizers` "
+        "(did you mean small-fc?)");
+    refuse(
+        "optimizer: {name: adam}\n",
+        "t.yaml:1: optimizer.name: found adam, expected a learned optimizer, as this one has no "
+        "theta to meta-train");
     refuse("optimizer:\n  hidden_size: 0\n",
            "t.yaml:2: optimizer.hidden_size: found 0, expected an integer in [1, 1024]");
     refuse("optimizer:\n  step_mult: fast\n",
@@ -318,52 +361,70 @@ Test(config, names_of_optimizers_and_tasks) {
            "t.yaml:2: optimizer.nan_to_num: found maybe, expected one of true, false");
     refuse("optimizer:\n  weight_decay_uses: never\n",
            "t.yaml:2: optimizer.weight_decay_uses: found never, expected one of before, after");
-    refuse("optimizer:\n  momentum_decays: [0.1, 0.2]\n",
-           "t.yaml:2: optimizer.momentum_decays: found a list of another length, expected a list of 3 values");
+    refuse(
+        "optimizer:\n  momentum_decays: [0.1, 0.2]\n",
+        "t.yaml:2: optimizer.momentum_decays: found a list of another length, expected a list of "
+        "3 values");
     refuse("optimizer:\n  momentum_decays:\n  - 0.1\n  - 0.2\n  - 1.5\n",
            "t.yaml:5: optimizer.momentum_decays.2: found 1.5, expected a number in [0, 1]");
-    refuse("tasks:\n- task: quadratik\n",
-           "t.yaml:2: tasks.0.task: found quadratik, expected a name of `metatrain list tasks` (did you mean "
-           "quadratic?)");
+    refuse(
+        "tasks:\n- task: quadratik\n",
+        "t.yaml:2: tasks.0.task: found quadratik, expected a name of `metatrain list tasks` (did "
+        "you mean quadratic?)");
     lopt_error err;
     cr_assert(!parse("optimizer:\n  init: x\n  hiden_size: 3\n", &err));
-    const char *begin = "t.yaml:3: found the unknown key optimizer.hiden_size, expected a setting of small-fc (hidden_size, ";
+    const char *begin =
+        "t.yaml:3: found the unknown key optimizer.hiden_size, expected a setting of small-fc "
+        "(hidden_size, ";
     cr_assert(strncmp(err.text, begin, strlen(begin)) == 0, "%s", err.text);
     cr_assert(strstr(err.text, "(did you mean hidden_size?)"), "%s", err.text);
 }
 
 Test(config, published_tasks_fix_their_sizes) {
     mt_config *c = parse_or_fail("tasks:\n- task: ImageMLP_FashionMnist16_Relu32\n");
-    cr_assert(strcmp(c->tasks[0].spec.task, "ImageMLP_FashionMnist16_Relu32") == 0, "the name stays");
+    cr_assert(strcmp(c->tasks[0].spec.task, "ImageMLP_FashionMnist16_Relu32") == 0,
+              "the name stays");
     cr_assert(c->tasks[0].spec.batch_size == 128 && c->tasks[0].spec.image_size == 16);
     mt_config_free(c);
     refuse("tasks:\n- task: ImageMLP_FashionMnist16_Relu32\n  hidden: [32]\n  batch_size: 64\n",
            "t.yaml:4: tasks.0.batch_size: found 64, expected 128 as the published task "
            "ImageMLP_FashionMnist16_Relu32 fixes it");
-    mt_config_free(parse_or_fail("tasks:\n- task: ImageMLP_FashionMnist16_Relu32\n  batch_size: 128\n"));
+    mt_config_free(
+        parse_or_fail("tasks:\n- task: ImageMLP_FashionMnist16_Relu32\n  batch_size: 128\n"));
 }
 
 Test(config, checks_across_keys) {
-    refuse("estimator:\n  schedule:\n    min: 300\n    max: 200\n",
-           "t.yaml:3: estimator.schedule.min: found 300, expected at most 200 (estimator.schedule.max)");
-    refuse("estimator:\n  window: 150\n  schedule: {max: 200}\n",
-           "t.yaml:3: estimator.schedule.min: found 100, expected at least 150 (estimator.window), as a window may "
-           "hold one reset");
-    refuse("estimator:\n  window: 150\n  schedule: {name: constant, max: 140}\n",
-           "t.yaml:3: estimator.schedule.max: found 140, expected at least 150 (estimator.window), as a window may "
-           "hold one reset");
+    refuse(
+        "estimator:\n  schedule:\n    min: 300\n    max: 200\n",
+        "t.yaml:3: estimator.schedule.min: found 300, expected at most 200 "
+        "(estimator.schedule.max)");
+    refuse(
+        "estimator:\n  window: 150\n  schedule: {max: 200}\n",
+        "t.yaml:3: estimator.schedule.min: found 100, expected at least 150 (estimator.window), "
+        "as a window may hold one reset");
+    refuse(
+        "estimator:\n  window: 150\n  schedule: {name: constant, max: 140}\n",
+        "t.yaml:3: estimator.schedule.max: found 140, expected at least 150 (estimator.window), "
+        "as a window may hold one reset");
     mt_config_free(parse_or_fail("estimator:\n  window: 150\n  name: es\n"));
-    refuse("estimator:\n  name: gpes\n  window: 30\n  noise_every: 70\n",
-           "t.yaml:4: estimator.noise_every: found 70, expected a multiple of 30 (estimator.window)");
-    refuse("estimator: {name: pes, reduction: last}\n",
-           "t.yaml:1: estimator.reduction: found last, expected mean, as only es reduces whole trajectories");
+    refuse(
+        "estimator:\n  name: gpes\n  window: 30\n  noise_every: 70\n",
+        "t.yaml:4: estimator.noise_every: found 70, expected a multiple of 30 (estimator.window)");
+    refuse(
+        "estimator: {name: pes, reduction: last}\n",
+        "t.yaml:1: estimator.reduction: found last, expected mean, as only es reduces whole "
+        "trajectories");
     mt_config_free(parse_or_fail("estimator: {name: es, reduction: last_fresh}\n"));
-    refuse("outer:\n  weight_decay: 0.1\n",
-           "t.yaml:2: outer.weight_decay: found 0.1, expected 0, as only outer.optimizer adamw decays theta");
-    refuse("outer:\n  schedule:\n    decay: 10\n    name: warmup_cosine\n    warmup: 10\n",
-           "t.yaml:5: outer.schedule.warmup: found 10, expected fewer than 10 (outer.schedule.decay)");
-    refuse("tasks:\n- augment:\n    reparam:\n      range: [2, 1]\n",
-           "t.yaml:4: tasks.0.augment.reparam.range: found [2, 1], expected the smaller number first");
+    refuse(
+        "outer:\n  weight_decay: 0.1\n",
+        "t.yaml:2: outer.weight_decay: found 0.1, expected 0, as only outer.optimizer adamw "
+        "decays theta");
+    refuse(
+        "outer:\n  schedule:\n    decay: 10\n    name: warmup_cosine\n    warmup: 10\n",
+        "t.yaml:5: outer.schedule.warmup: found 10, expected fewer than 10 (outer.schedule.decay)");
+    refuse(
+        "tasks:\n- augment:\n    reparam:\n      range: [2, 1]\n",
+        "t.yaml:4: tasks.0.augment.reparam.range: found [2, 1], expected the smaller number first");
 }
 
 Test(config, text_that_is_no_configuration) {
@@ -373,16 +434,23 @@ Test(config, text_that_is_no_configuration) {
     refuse("hello\n", "t.yaml:1: found hello, expected keys and values");
     refuse("seed: 1\n---\nseed: 2\n", "t.yaml:3: found a second YAML document, expected one");
     refuse("seed: 1\nseed: 2\n", "t.yaml:2: seed: found the key a second time, expected it once");
-    refuse("outer:\n  steps: 1\n\n  steps: 1\n", "t.yaml:4: steps: found the key a second time, expected it once");
+    refuse("outer:\n  steps: 1\n\n  steps: 1\n",
+           "t.yaml:4: steps: found the key a second time, expected it once");
     refuse("a: &x 1\n", "t.yaml:1: found an anchor, alias or tag (&, *, !), expected plain values");
-    refuse("a: &x [*x]\n", "t.yaml:1: found an anchor, alias or tag (&, *, !), expected plain values");
-    refuse("b: 1\na: *x\n", "t.yaml:2: found an anchor, alias or tag (&, *, !), expected plain values");
-    refuse("seed: !!int 3\n", "t.yaml:1: found an anchor, alias or tag (&, *, !), expected plain values");
+    refuse("a: &x [*x]\n",
+           "t.yaml:1: found an anchor, alias or tag (&, *, !), expected plain values");
+    refuse("b: 1\na: *x\n",
+           "t.yaml:2: found an anchor, alias or tag (&, *, !), expected plain values");
+    refuse("seed: !!int 3\n",
+           "t.yaml:1: found an anchor, alias or tag (&, *, !), expected plain values");
     refuse("seed: \"1\\0002\"\n", "t.yaml:1: found a zero byte, expected text");
-    refuse("seed: [1\n", "t.yaml:2: found text that is not YAML (did not find expected ',' or ']'), expected keys and "
-                         "values");
-    refuse("seed: 1\nx: \x01\n", "t.yaml:2: found text that is not YAML (control characters are not allowed), expected "
-                                 "keys and values");
+    refuse(
+        "seed: [1\n",
+        "t.yaml:2: found text that is not YAML (did not find expected ',' or ']'), expected keys "
+        "and values");
+    refuse("seed: 1\nx: \x01\n",
+           "t.yaml:2: found text that is not YAML (control characters are not allowed), expected "
+           "keys and values");
     refuse("seed: [[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]\n",
            "t.yaml:1: found values nested deeper than 16 levels, expected fewer");
     refuse("seed: [[[[[[[[[[[[[[1]]]]]]]]]]]]]]\n",
@@ -406,47 +474,67 @@ Test(config, sizes_and_files) {
     free(text);
     cr_assert(!mt_config_load("no/such.yaml", NULL, 0, &err) && err.status == LOPT_EARG);
     cr_assert(strstr(err.text, "no/such.yaml") && strstr(err.text, "No such file"), "%s", err.text);
-    cr_assert(!mt_config_load("configs", NULL, 0, &err) && err.status == LOPT_EARG, "a folder: %s", err.text);
+    cr_assert(!mt_config_load("configs", NULL, 0, &err) && err.status == LOPT_EARG, "a folder: %s",
+              err.text);
 }
 
-/* ---- overrides ----------------------------------------------------------------------------------- */
+/* ---- overrides ------------------------------------------------------------------------------- */
 
 Test(config, overrides_win_and_are_checked_alike) {
-    const char *sets[] = {"outer.steps=20", "outer.steps=30", "tasks.0.hidden=[16, 8]", "tasks.1.task=quadratic",
-                          "tasks.1.augment.reparam.level=global", "optimizer.hidden_size=16", "optimizer.init=",
+    const char *sets[] = {"outer.steps=20",
+                          "outer.steps=30",
+                          "tasks.0.hidden=[16, 8]",
+                          "tasks.1.task=quadratic",
+                          "tasks.1.augment.reparam.level=global",
+                          "optimizer.hidden_size=16",
+                          "optimizer.init=",
                           "data.path=/a=b"};
     lopt_error err;
-    mt_config *c = mt_config_parse("outer: {steps: 10, beta1: 0.5}\noptimizer: {init: x, hidden_size: 4}\n", "t.yaml",
-                                   sets, COUNT(sets), &err);
+    mt_config *c =
+        mt_config_parse("outer: {steps: 10, beta1: 0.5}\noptimizer: {init: x, hidden_size: 4}\n",
+                        "t.yaml", sets, COUNT(sets), &err);
     cr_assert(c, "%s", err.text);
     cr_assert(c->outer.steps == 30 && c->outer.beta1 == 0.5 && c->n_tasks == 2);
     cr_assert(c->tasks[0].spec.n_hidden == 2 && c->tasks[0].spec.hidden[1] == 8);
-    cr_assert(strcmp(c->tasks[0].spec.task, "image_mlp") == 0, "the default list is there to reach into");
+    cr_assert(strcmp(c->tasks[0].spec.task, "image_mlp") == 0,
+              "the default list is there to reach into");
     cr_assert(strcmp(c->tasks[1].spec.task, "quadratic") == 0);
     cr_assert(c->tasks[1].spec.reparam == TASK_REPARAM_GLOBAL);
     cr_assert(c->optimizer.n_settings == 1 && strcmp(c->optimizer.settings[0].value, "16") == 0);
     cr_assert(!c->init[0] && strcmp(c->data_path, "/a=b") == 0);
     mt_config_free(c);
-    refuse_set("outer.steps=many", "--set: outer.steps: found many, expected an integer in [1, 1000000000]");
-    refuse_set("outer.steps=", "--set: outer.steps: found nothing, expected an integer in [1, 1000000000]");
-    refuse_set("outer.step=3", "--set: found the unknown key outer.step, expected a key of `metatrain list keys` (did "
-                               "you mean outer.steps?)");
+    refuse_set("outer.steps=many",
+               "--set: outer.steps: found many, expected an integer in [1, 1000000000]");
+    refuse_set("outer.steps=",
+               "--set: outer.steps: found nothing, expected an integer in [1, 1000000000]");
+    refuse_set(
+        "outer.step=3",
+        "--set: found the unknown key outer.step, expected a key of `metatrain list keys` (did "
+        "you mean outer.steps?)");
     refuse_set("outer.steps", "--set: found outer.steps, expected KEY=VALUE");
-    refuse_set("outer..steps=1", "--set: found the key outer..steps, expected names joined by dots (outer.steps)");
+    refuse_set("outer..steps=1",
+               "--set: found the key outer..steps, expected names joined by dots (outer.steps)");
     refuse_set("=1", "--set: found the key , expected names joined by dots (outer.steps)");
-    refuse_set("tasks.7.dim=1", "--set: tasks.7.dim: found 7, expected an index from 0 to 1 (the last appends)");
-    refuse_set("tasks.x.dim=1", "--set: tasks.x.dim: found x, expected an index from 0 to 1 (the last appends)");
-    refuse_set("tasks.0.dim=[1", "--set: found text that is not YAML (did not find expected ',' or ']'), expected keys "
-                                 "and values");
-    refuse_set("a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q=1", "--set: found the key a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q, "
-                                                      "expected names joined by dots (outer.steps)");
+    refuse_set("tasks.7.dim=1",
+               "--set: tasks.7.dim: found 7, expected an index from 0 to 1 (the last appends)");
+    refuse_set("tasks.x.dim=1",
+               "--set: tasks.x.dim: found x, expected an index from 0 to 1 (the last appends)");
+    refuse_set(
+        "tasks.0.dim=[1",
+        "--set: found text that is not YAML (did not find expected ',' or ']'), expected keys "
+        "and values");
+    refuse_set("a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q=1",
+               "--set: found the key a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q, "
+               "expected names joined by dots (outer.steps)");
     const char *into_a_number = "seed.x=1";
     cr_assert(!mt_config_parse("seed: 3\n", "t.yaml", &into_a_number, 1, &err));
-    cr_assert(strcmp(err.text, "t.yaml:1: found 3, expected a mapping or a list, because of --set seed.x") == 0, "%s",
-              err.text);
+    cr_assert(strcmp(err.text,
+                     "t.yaml:1: found 3, expected a mapping or a list, because of --set seed.x") ==
+                  0,
+              "%s", err.text);
 }
 
-/* ---- text ---------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 static void check_round_trip(const char *text) {
     lopt_error err;
@@ -457,7 +545,8 @@ static void check_round_trip(const char *text) {
     cr_assert(b, "%s\n%s", err.text, first);
     char *second = mt_config_text(b);
     cr_assert(strcmp(first, second) == 0, "%s\n--- is not ---\n%s", first, second);
-    for (int i = 0; i < MT_MAX_SETTINGS; i++) a->optimizer.settings[i].line = b->optimizer.settings[i].line = 0;
+    for (int i = 0; i < MT_MAX_SETTINGS; i++)
+        a->optimizer.settings[i].line = b->optimizer.settings[i].line = 0;
     cr_assert(memcmp(a, b, sizeof *a) == 0, "not the same bytes:\n%s", first);
     free(first);
     free(second);
@@ -468,12 +557,15 @@ static void check_round_trip(const char *text) {
 Test(config, text_loads_to_the_same_bytes) {
     check_round_trip(everything);
     check_round_trip("seed: 0\n");
-    check_round_trip("outer: {learning_rate: 0.1234567890123456789, epsilon: 4.9e-324, beta1: 0.30000000000000004}\n"
-                     "optimizer: {step_mult: 0.1000000000000000055}\n");
+    check_round_trip(
+        "outer: {learning_rate: 0.1234567890123456789, epsilon: 4.9e-324,\n"
+        "  beta1: 0.30000000000000004}\n"
+        "optimizer: {step_mult: 0.1000000000000000055}\n");
     check_round_trip("optimizer: {init: \"odd: # 'name' \\\"\\t\\u00e9\\x7f\\ufeff &*!|>%@`\"}\n"
                      "data: {path: ' spaces '}\n");
     check_round_trip("optimizer: {init: \"true\"}\ndata: {path: \"a\\nb\\n\"}\n");
-    check_round_trip("tasks:\n- task: ImageMLP_FashionMnist8_Relu32\n- task: quadratic\n  hidden: []\n");
+    check_round_trip(
+        "tasks:\n- task: ImageMLP_FashionMnist8_Relu32\n- task: quadratic\n  hidden: []\n");
 }
 
 Test(config, shipped_files_load) {
@@ -497,13 +589,16 @@ Test(config, shipped_files_load) {
 }
 
 Test(config, suites) {
-    const char *sets[] = {"steps=7", "sweep=[0.5, 1]", "optimizers=[{theta: a.h5, label: mine}, {name: sgdm, "
-                          "learning_rate: sweep, momentum: 0.5}, {name: adam, learning_rate: 0.25}]"};
+    const char *sets[] = {
+        "steps=7", "sweep=[0.5, 1]",
+        "optimizers=[{theta: a.h5, label: mine}, {name: sgdm, "
+        "learning_rate: sweep, momentum: 0.5}, {name: adam, learning_rate: 0.25}]"};
     lopt_error err;
     mt_suite *s = mt_suite_load(NULL, sets, COUNT(sets), &err);
     cr_assert(s, "%s", err.text);
     cr_assert(s->steps == 7 && s->n_sweep == 2 && s->sweep[0] == 0.5 && s->n_contenders == 3);
-    cr_assert(strcmp(s->contenders[0].theta, "a.h5") == 0 && strcmp(s->contenders[0].label, "mine") == 0);
+    cr_assert(strcmp(s->contenders[0].theta, "a.h5") == 0 &&
+              strcmp(s->contenders[0].label, "mine") == 0);
     cr_assert(!s->contenders[0].sweep && s->contenders[1].sweep && !s->contenders[2].sweep);
     cr_assert(s->contenders[1].optimizer.n_settings == 1, "the swept rate is not a setting");
     cr_assert(strcmp(s->contenders[2].optimizer.settings[0].value, "0.25") == 0);
@@ -522,30 +617,38 @@ Test(config, suites) {
 }
 
 Test(config, suite_errors) {
-    static const struct { const char *set, *sentence; } cases[] = {
+    static const struct {
+        const char *set, *sentence;
+    } cases[] = {
         {"optimizers=[{label: x}]",
          "--set: optimizers.0: found no name, expected the name of an optimizer or a theta file"},
         {"optimizers=[{theta: x, step_mult: 3}]",
          "--set: optimizers.0.step_mult: found a setting, expected the optimizer's name beside it"},
         {"optimizers.0.learning_rate=swep",
          "--set: optimizers.0.learning_rate: found swep, expected a number in [0, 1000000]"},
-        {"optimizers.0.name=adm", "--set: optimizers.0.name: found adm, expected a name of `metatrain list optimizers` "
-                                  "(did you mean adam?)"},
-        {"sweep=[]", "--set: sweep: found no learning rates, expected some, as optimizers.0.learning_rate is sweep"},
-        {"stepps=3", "--set: found the unknown key stepps, expected a key of `metatrain list keys` (did you mean "
-                     "steps?)"},
+        {"optimizers.0.name=adm",
+         "--set: optimizers.0.name: found adm, expected a name of `metatrain list optimizers` "
+         "(did you mean adam?)"},
+        {"sweep=[]",
+         "--set: sweep: found no learning rates, expected some, as optimizers.0.learning_rate is "
+         "sweep"},
+        {"stepps=3",
+         "--set: found the unknown key stepps, expected a key of `metatrain list keys` (did you "
+         "mean steps?)"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         lopt_error err = {0};
         cr_assert(!mt_suite_load(NULL, &cases[i].set, 1, &err), "accepted: %s", cases[i].set);
-        cr_assert(strcmp(err.text, cases[i].sentence) == 0, "\n  found    %s\n  expected %s", err.text,
-                  cases[i].sentence);
+        cr_assert(strcmp(err.text, cases[i].sentence) == 0, "\n  found    %s\n  expected %s",
+                  err.text, cases[i].sentence);
     }
 }
 
 Test(config, optimizer_errors_have_the_line_of_the_setting) {
     lopt_error err;
-    mt_optimizer_config cfg = {.name = "small-fc", .n_settings = 1, .settings = {{"hidden_size", "0", 17}}};
+    mt_optimizer_config cfg = {.name = "small-fc",
+                               .n_settings = 1,
+                               .settings = {{"hidden_size", "0", 17}}};
     cr_assert(!mt_optimizer_create(&cfg, "t.yaml", &err));
     cr_assert(strncmp(err.text, "t.yaml:17: optimizer: ", 22) == 0, "%s", err.text);
     mt_optimizer_config unknown = {.name = "no-such"};
@@ -553,17 +656,20 @@ Test(config, optimizer_errors_have_the_line_of_the_setting) {
     cr_assert(strncmp(err.text, "t.yaml: optimizer: ", 19) == 0, "%s", err.text);
 }
 
-/* ---- the environment, the reference -------------------------------------------------------------- */
+/* ---- the environment, the reference ---------------------------------------------------------- */
 
-/* A locale with a decimal comma: one that is installed, or one made here; 0 if neither can be had. */
+/* A locale with a decimal comma: one that is installed, or one made here; 0 if neither can be
+ * had. */
 static int use_decimal_comma(void) {
     static const char *const names[] = {"de_DE.UTF-8", "fr_FR.UTF-8", "pt_BR.UTF-8", "ru_RU.UTF-8"};
     char dir[] = "/tmp/test_config_locale_XXXXXX", command[256];
     for (size_t i = 0; i < COUNT(names); i++)
         if (setlocale(LC_ALL, names[i])) return 1;
     if (!mkdtemp(dir)) return 0;
-    snprintf(command, sizeof command, "localedef --no-archive -i de_DE -f UTF-8 %s/de_DE.UTF-8 >%s/log 2>&1", dir, dir);
-    int made = system(command) == 0 && setenv("LOCPATH", dir, 1) == 0 && setlocale(LC_ALL, "de_DE.UTF-8");
+    snprintf(command, sizeof command,
+             "localedef --no-archive -i de_DE -f UTF-8 %s/de_DE.UTF-8 >%s/log 2>&1", dir, dir);
+    int made =
+        system(command) == 0 && setenv("LOCPATH", dir, 1) == 0 && setlocale(LC_ALL, "de_DE.UTF-8");
     snprintf(command, sizeof command, "rm -rf %s", dir);
     return system(command) == 0 && made;
 }
@@ -593,7 +699,9 @@ Test(config, reference_is_up_to_date) {
 }
 
 Test(suggest, nearest_name) {
-    static const struct { const char *word, *candidates[3], *best; } cases[] = {
+    static const struct {
+        const char *word, *candidates[3], *best;
+    } cases[] = {
         {"trian", {"train", "list", "eval"}, "train"},
         {"sohw", {"sxhx", "show", "eval"}, "show"}, /* two letters swapped are one slip */
         {"lst", {"train", "list", "eval"}, "list"},
@@ -610,13 +718,16 @@ Test(suggest, nearest_name) {
     }
 }
 
-/* ---- broken files -------------------------------------------------------------------------------- */
+/* ---- broken files ---------------------------------------------------------------------------- */
 
 /* One random change; text has room for n + 32 bytes. */
 static size_t mutate(random_stream *r, char *text, size_t n) {
-    static const char *const pieces[] = {"[", "]", "{", "}", ": ", "- ", "\n", "\t", "&a ", "*a", "!!int ", "\"", "'",
-                                         "|\n", ">", "#", "---\n", "...", "? ", "\\x", "1e999", "-1", "nan", "\xff",
-                                         "\x01", "%", "<<: ", ", ", "0x1", "\xef\xbb\xbf", "\r"};
+    static const char *const pieces[] = {"[",    "]",   "{",     "}",  ": ",     "- ",
+                                         "\n",   "\t",  "&a ",   "*a", "!!int ", "\"",
+                                         "'",    "|\n", ">",     "#",  "---\n",  "...",
+                                         "? ",   "\\x", "1e999", "-1", "nan",    "\xff",
+                                         "\x01", "%",   "<<: ",  ", ", "0x1",    "\xef\xbb\xbf",
+                                         "\r"};
     size_t at = (size_t)random_below(r, n), length;
     switch (random_below(r, 5)) {
     case 0: text[at] = (char)(1 + random_below(r, 255)); return n;
@@ -640,7 +751,8 @@ static size_t mutate(random_stream *r, char *text, size_t n) {
     }
 }
 
-/* Whatever happens to a file, it is refused with a sentence or gives a configuration that loads back. */
+/* Whatever happens to a file, it is refused with a sentence or gives a configuration that loads
+ * back. */
 Test(config, broken_files_never_crash) {
     random_stream r;
     random_seed(&r, 20, 1);
@@ -648,12 +760,14 @@ Test(config, broken_files_never_crash) {
         char text[sizeof everything + 5 * 32];
         size_t n = sizeof everything - 1;
         memcpy(text, everything, n);
-        for (uint64_t changes = 1 + random_below(&r, 4); changes > 0 && n > 0; changes--) n = mutate(&r, text, n);
+        for (uint64_t changes = 1 + random_below(&r, 4); changes > 0 && n > 0; changes--)
+            n = mutate(&r, text, n);
         text[n] = 0;
         lopt_error err;
         mt_config *c = parse(text, &err);
         if (!c) {
-            cr_assert(strncmp(err.text, "t.yaml", 6) == 0 && !strchr(err.text, '\n'), "%s", err.text);
+            cr_assert(strncmp(err.text, "t.yaml", 6) == 0 && !strchr(err.text, '\n'), "%s",
+                      err.text);
             cr_assert(strstr(err.text, "found") && strstr(err.text, "expected"), "%s", err.text);
             continue;
         }
@@ -663,8 +777,10 @@ Test(config, broken_files_never_crash) {
 }
 
 Test(config, broken_overrides_never_crash) {
-    static const char *const good[] = {"tasks.0.augment.reparam.range=[0.1, 1]", "optimizer.momentum_decays=[0,0,0]",
-                                       "estimator.schedule.name=constant", "optimizers.0.learning_rate=sweep"};
+    static const char *const good[] = {"tasks.0.augment.reparam.range=[0.1, 1]",
+                                       "optimizer.momentum_decays=[0,0,0]",
+                                       "estimator.schedule.name=constant",
+                                       "optimizers.0.learning_rate=sweep"};
     random_stream r;
     random_seed(&r, 20, 2);
     for (int round = 0; round < 2000; round++) {
@@ -672,7 +788,8 @@ Test(config, broken_overrides_never_crash) {
         const char *start = good[random_below(&r, COUNT(good))], *set = text;
         size_t n = strlen(start);
         memcpy(text, start, n);
-        for (uint64_t changes = 1 + random_below(&r, 3); changes > 0 && n > 0; changes--) n = mutate(&r, text, n);
+        for (uint64_t changes = 1 + random_below(&r, 3); changes > 0 && n > 0; changes--)
+            n = mutate(&r, text, n);
         text[n] = 0;
         lopt_error err = {0};
         mt_config *c = mt_config_load(NULL, &set, 1, &err);

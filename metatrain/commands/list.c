@@ -14,7 +14,7 @@
 #include "suggest.h"
 #include "task.h"
 
-/* ---- what there is ------------------------------------------------------------------------------- */
+/* ---- what there is --------------------------------------------------------------------------- */
 
 typedef struct entry {
     const char *name, *summary, *source; /* source: NULL if it has none */
@@ -54,7 +54,7 @@ static const listing listings[] = {
 };
 enum { N_LISTINGS = sizeof listings / sizeof listings[0] };
 
-/* ---- text ---------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 static void print_entries(const listing *l) {
     entry e;
@@ -68,13 +68,14 @@ static void print_entries(const listing *l) {
     }
 }
 
-/* ---- JSON ---------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 static json_t *entries_json(const listing *l) {
     json_t *array = json_array();
     entry e;
     for (size_t i = 0; l->entry(i, &e); i++) {
-        json_t *object = json_pack("{s:s, s:s, s:s*}", "name", e.name, "summary", e.summary, "source", e.source);
+        json_t *object =
+            json_pack("{s:s, s:s, s:s*}", "name", e.name, "summary", e.summary, "source", e.source);
         if (l->entry == optimizer_entry && object) {
             json_object_set_new(object, "kind", json_string(lopt_preset(i)->kind));
             json_object_set_new(object, "learned", json_boolean(lopt_preset(i)->learned));
@@ -85,15 +86,16 @@ static json_t *entries_json(const listing *l) {
 }
 
 static json_t *keys_json(const mt_schema *schema) {
-    static const char *const types[] = {"integer", "integer", "number", "choice", "text", "mappings", "settings"};
+    static const char *const types[] = {"integer", "integer",  "number",  "choice",
+                                        "text",    "mappings", "settings"};
     json_t *array = json_array();
     for (size_t i = 0; i < schema->n; i++) {
         const mt_key *key = &schema->keys[i];
         char *standard = mt_key_default(schema, key);
         const char *range = key->type < MT_KEY_TEXT ? key->range : NULL;
-        json_t *object = json_pack("{s:s, s:s, s:b, s:s*, s:s*, s:s*, s:s}", "key", key->path, "type",
-                                   types[key->type], "list", key->max_n > 0, "range", range, "default", standard,
-                                   "unit", key->unit, "help", key->help);
+        json_t *object = json_pack("{s:s, s:s, s:b, s:s*, s:s*, s:s*, s:s}", "key", key->path,
+                                   "type", types[key->type], "list", key->max_n > 0, "range", range,
+                                   "default", standard, "unit", key->unit, "help", key->help);
         free(standard);
         if (key->items && object) json_object_set_new(object, "items", keys_json(key->items));
         json_array_append_new(array, object);
@@ -114,7 +116,7 @@ static int print_json(const listing *l) {
     return mt_complain(&err);
 }
 
-/* ---- the command --------------------------------------------------------------------------------- */
+/* ---- the command ----------------------------------------------------------------------------- */
 
 typedef struct list_options {
     const char *what;
@@ -123,8 +125,8 @@ typedef struct list_options {
 
 static const char doc[] =
     "List what a configuration may name: WHAT is optimizers, tasks, estimators or keys.\v"
-    "One name a line, then what it is and where it comes from. `keys` prints the reference of every key of a "
-    "configuration and an evaluation suite as Markdown.\n\n"
+    "One name a line, then what it is and where it comes from. `keys` prints the reference of "
+    "every key of a configuration and an evaluation suite as Markdown.\n\n"
     "Examples:\n"
     "  metatrain list optimizers\n"
     "  metatrain list tasks | cut -d' ' -f1\n"
@@ -137,7 +139,8 @@ static int unknown_listing(const char *name) {
     lopt_error err;
     mt_suggestion s = mt_suggestion_for(name);
     for (int i = 0; i < N_LISTINGS; i++) mt_suggest(&s, listings[i].name);
-    mt_error(&err, LOPT_EUNKNOWN, "list: found \"%.100s\", expected one of optimizers, tasks, estimators, keys%s", name,
+    mt_error(&err, LOPT_EUNKNOWN,
+             "list: found \"%.100s\", expected one of optimizers, tasks, estimators, keys%s", name,
              mt_suggestion_text(&s, text, sizeof text));
     return mt_complain(&err);
 }
@@ -147,11 +150,15 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     switch (key) {
     case 'j': o->json = 1; return 0;
     case ARGP_KEY_ARG:
-        if (o->what) return argp_error(state, "one WHAT expected, found \"%s\" after \"%s\"", arg, o->what), EINVAL;
+        if (o->what)
+            return argp_error(state, "one WHAT expected, found \"%s\" after \"%s\"", arg, o->what),
+                   EINVAL;
         o->what = arg;
         return 0;
     case ARGP_KEY_END:
-        if (!o->what) return argp_error(state, "WHAT is missing: optimizers, tasks, estimators or keys"), EINVAL;
+        if (!o->what)
+            return argp_error(state, "WHAT is missing: optimizers, tasks, estimators or keys"),
+                   EINVAL;
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
