@@ -2,8 +2,8 @@
  *
  * double_names.h - names of this folder's functions when it is compiled with -DTASK_REAL_DOUBLE.
  *
- * The float and the double build link into one program, so that a test can compare them. Every symbol
- * that is not static has a line here; tests/test_double_names.sh names a missing one. */
+ * The float and the double build link into one program, so that a test can compare them. Every
+ * symbol that is not static has a line here; tests/test_double_names.sh names a missing one. */
 #ifndef TASK_DOUBLE_NAMES_H
 #define TASK_DOUBLE_NAMES_H
 

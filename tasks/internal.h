@@ -2,7 +2,8 @@
  *
  * internal.h - what the kinds of tasks share: declaring tensors and scratch, and errors.
  *
- * A kind's create() declares everything it needs and gets offsets back; it never computes an address:
+ * A kind's create() declares everything it needs and gets offsets back; it never computes an
+ * address:
  *
  *     d->weights = task_add_tensor(t, "w0", 2, (int64_t[]){in, out});   offset in params, in reals
  *     d->y = task_add_work(t, batch * out * sizeof(real));              offset in work, in bytes

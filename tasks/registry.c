@@ -2,8 +2,8 @@
  *
  * registry.c - every kind of task, and the published names that stand for a kind with fixed sizes.
  *
- * A new kind is one file in models/ or families/ and its name twice here. A published name becomes its kind in
- * task_spec_resolve, so what a caller sets after that overrides the published sizes. */
+ * A new kind is one file in models/ or families/ and its name twice here. A published name becomes
+ * its kind in task_spec_resolve, so what a caller sets after that overrides the published sizes. */
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,15 +37,15 @@ typedef struct published {
 } published;
 
 static const published names[] = {
-    {{"ImageMLP_FashionMnist8_Relu32", "Fashion-MNIST 8x8, one hidden layer of 32, batch 128"},
+    {{"ImageMLP_FashionMnist8_Relu32", "Fashion-MNIST 8x8, hidden 32, batch 128"},
      "image_mlp", "fashion_mnist", 128, 8, 1, {32}, 0, 0},
-    {{"ImageMLP_FashionMnist16_Relu32", "Fashion-MNIST 16x16, one hidden layer of 32, batch 128"},
+    {{"ImageMLP_FashionMnist16_Relu32", "Fashion-MNIST 16x16, hidden 32, batch 128"},
      "image_mlp", "fashion_mnist", 128, 16, 1, {32}, 0, 0},
-    {{"ImageMLP_FashionMnist32_Relu32", "Fashion-MNIST 32x32, one hidden layer of 32, batch 128"},
+    {{"ImageMLP_FashionMnist32_Relu32", "Fashion-MNIST 32x32, hidden 32, batch 128"},
      "image_mlp", "fashion_mnist", 128, 32, 1, {32}, 0, 0},
-    {{"ImageMLP_FashionMnist_Relu128x128", "Fashion-MNIST 28x28, two hidden layers of 128, batch 128"},
+    {{"ImageMLP_FashionMnist_Relu128x128", "Fashion-MNIST 28x28, hidden 128 and 128, batch 128"},
      "image_mlp", "fashion_mnist", 128, 28, 2, {128, 128}, 0, 0},
-    {{"ImageMLP_Mnist_128x128x128_Relu", "MNIST 28x28, three hidden layers of 128, batch 128"},
+    {{"ImageMLP_Mnist_128x128x128_Relu", "MNIST 28x28, hidden 128, 128 and 128, batch 128"},
      "image_mlp", "mnist", 128, 28, 3, {128, 128, 128}, 0, 0},
     {{"Quadratic", "sum of squares of 10 parameters"}, "quadratic", NULL, 0, 0, 0, {0}, 10, 0},
     {{"FixedDimQuadraticFamily", "squared distance to a sampled centre"},
@@ -56,13 +56,13 @@ static const published names[] = {
      "log_quadratic", NULL, 0, 0, 0, {0}, 10, 0},
     {{"SumQuadratic", "squared sum of two vectors of 10 parameters"},
      "sum_quadratic", NULL, 0, 0, 0, {0}, 10, 0},
-    {{"NoisyMeanQuadratic", "quadratic of 2 parameters whose centre is drawn anew at each evaluation"},
+    {{"NoisyMeanQuadratic", "quadratic of 2 parameters, centre redrawn at each evaluation"},
      "noisy_mean_quadratic", NULL, 0, 0, 0, {0}, 2, 1},
 };
 
 enum { N_NAMES = sizeof names / sizeof *names };
 
-/* A kind begins with the two fields of a task_info, so the table of kinds serves as a list of those. */
+/* A kind begins with the two fields of a task_info, so a kind can serve as one. */
 _Static_assert(offsetof(task_kind, name) == offsetof(task_info, name) &&
                    offsetof(task_kind, summary) == offsetof(task_info, summary),
                "task_kind starts like task_info");

@@ -23,7 +23,8 @@ int task_fail(lopt_error *err, lopt_status status, const char *format, ...) {
 int task_check_range(const char *name, const char *field, double value, double min, double max,
                      lopt_error *err) {
     if (value >= min && value <= max) return 1;
-    return task_fail(err, LOPT_EARG, "task %s: %s is %g, allowed: %g to %g", name, field, value, min, max);
+    return task_fail(err, LOPT_EARG, "task %s: %s is %g, allowed: %g to %g", name, field, value,
+                     min, max);
 }
 
 task_spec task_spec_default(void) {
@@ -95,7 +96,8 @@ void task_initial_params(const task *t, const real *tau, random_stream *r, real 
     t->kind->initial_params(t, tau, r, params);
 }
 
-void task_draw_batch(const task *t, const real *tau, task_split split, random_stream *r, void *work) {
+void task_draw_batch(const task *t, const real *tau, task_split split, random_stream *r,
+                     void *work) {
     t->kind->draw_batch(t, tau, split, r, work);
 }
 

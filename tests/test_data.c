@@ -17,8 +17,8 @@
 
 enum { SIDE = 4, N_TRAIN = 1003, N_TEST = 57 };
 
-static const char *const files[] = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
-                                    "t10k-labels-idx1-ubyte"};
+static const char *const files[] = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
+                                    "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
 
 typedef struct buffer {
     size_t n;
@@ -54,14 +54,17 @@ static void write_plain(const char *folder, const char *name, const buffer *b, s
     cr_assert(f && fwrite(b->bytes, 1, n, f) == n && fclose(f) == 0, "cannot write %s", path);
 }
 
-/* Writes NAME.gz, cut to cut bytes (0: whole) and with byte flip inverted (0: none); removes plain NAME. */
-static void write_gzip(const char *folder, const char *name, const buffer *b, size_t cut, size_t flip) {
+/* Writes NAME.gz, cut to cut bytes (0: whole) and with byte flip inverted (0: none); removes plain
+ * NAME. */
+static void write_gzip(const char *folder, const char *name, const buffer *b, size_t cut,
+                       size_t flip) {
     char path[1200];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     remove(path);
     snprintf(path, sizeof path, "%s/%s.gz", folder, name);
     gzFile g = gzopen(path, "wb");
-    cr_assert(g && gzwrite(g, b->bytes, (unsigned)b->n) == (int)b->n && gzclose(g) == Z_OK, "cannot write %s", path);
+    cr_assert(g && gzwrite(g, b->bytes, (unsigned)b->n) == (int)b->n && gzclose(g) == Z_OK,
+              "cannot write %s", path);
     if (!cut && !flip) return;
     static buffer packed;
     FILE *f = fopen(path, "rb");
@@ -89,7 +92,7 @@ static void remove_folder(const char *folder) {
     cr_assert(system(command) == 0);
 }
 
-/* ---- damaged files ------------------------------------------------------------------------------ */
+/* ---- damaged files --------------------------------------------------------------------------- */
 
 static void set_u32(buffer *b, size_t at, uint32_t x) {
     buffer word = {0};
@@ -103,8 +106,10 @@ static void expect(const char *folder, const char *name, const char *part, const
     cr_assert(d == NULL, "opened in spite of: %s", part);
     cr_assert(strstr(err.text, part) != NULL, "found \"%s\", expected \"%s\"", err.text, part);
     cr_assert(strstr(err.text, file) != NULL, "the message does not name %s: %s", file, err.text);
-    cr_assert(strchr(err.text, '\n') == NULL && err.status != LOPT_OK, "status %d: %s", (int)err.status, err.text);
-    cr_assert(task_dataset_open(name, folder, 0, NULL) == NULL, "opened without an error to write to");
+    cr_assert(strchr(err.text, '\n') == NULL && err.status != LOPT_OK, "status %d: %s",
+              (int)err.status, err.text);
+    cr_assert(task_dataset_open(name, folder, 0, NULL) == NULL,
+              "opened without an error to write to");
 }
 
 /* One word of file i is wrong. */
@@ -145,7 +150,8 @@ Test(data, damaged_plain_files) {
     remove_folder(folder);
 }
 
-/* A header that claims far more than any file of this size can hold is refused before memory is asked for. */
+/* A header that claims far more than any file of this size can hold is refused before memory is
+ * asked for. */
 Test(data, claims_are_not_trusted) {
     char folder[1024];
     new_folder(folder);
@@ -185,7 +191,8 @@ static void cannot_be_read(const char *folder, const char *name, size_t cut) {
     task_idx idx;
     lopt_error err = {LOPT_OK, ""};
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    cr_assert(!task_idx_read(path, 1, &idx, &err) && !idx.bytes, "%s is read when cut at %zu", name, cut);
+    cr_assert(!task_idx_read(path, 1, &idx, &err) && !idx.bytes, "%s is read when cut at %zu", name,
+              cut);
     cr_assert(strstr(err.text, path) != NULL, "%s", err.text);
 }
 
@@ -261,7 +268,7 @@ Test(data, missing_files) {
     remove_folder(folder);
 }
 
-/* ---- where it looks ----------------------------------------------------------------------------- */
+/* ---- where it looks -------------------------------------------------------------------------- */
 
 Test(data, search_path) {
     char folder[1024], sub[1100], path[2400];
@@ -270,7 +277,8 @@ Test(data, search_path) {
     snprintf(path, sizeof path, "/nowhere::%s:/also/nowhere", folder);
     lopt_error err = {LOPT_OK, ""};
     if (task_dataset_open("mnist", path, 0, &err) == NULL) { /* unless the machine has an mnist */
-        cr_assert(strstr(err.text, folder) && strstr(err.text, "/usr/share/datasets/mnist"), "%s", err.text);
+        cr_assert(strstr(err.text, folder) && strstr(err.text, "/usr/share/datasets/mnist"), "%s",
+                  err.text);
     }
     cr_assert(mkdir(sub, 0700) == 0);
     write_set(sub);
@@ -287,20 +295,22 @@ Test(data, shared_while_used) {
     char folder[1024];
     new_folder(folder);
     write_set(folder);
-    const task_dataset *a = task_dataset_open(folder, "", 0, NULL), *b = task_dataset_open(folder, "", 0, NULL);
+    const task_dataset *a = task_dataset_open(folder, "", 0, NULL),
+                       *b = task_dataset_open(folder, "", 0, NULL);
     const task_dataset *small = task_dataset_open(folder, "", 2, NULL);
     cr_assert(a && a == b, "one set is read twice");
     cr_assert(small && small != a && small->n_pixels == 4, "two sizes are one set");
     remove_folder(folder);
     task_dataset_close(a);
-    cr_assert(task_dataset_open(folder, "", 2, NULL) == NULL, "a set is found though its files are gone");
+    cr_assert(task_dataset_open(folder, "", 2, NULL) == NULL,
+              "a set is found though its files are gone");
     cr_assert(b->labels[0] < 10, "freed while in use");
     task_dataset_close(b);
     task_dataset_close(small);
     task_dataset_close(NULL);
 }
 
-/* ---- content ------------------------------------------------------------------------------------ */
+/* ---- content --------------------------------------------------------------------------------- */
 
 static int number_of(const task_dataset *d, size_t row) {
     const real *image = d->images + row * (size_t)d->n_pixels;
@@ -313,19 +323,23 @@ Test(data, splits_are_disjoint_and_complete) {
     write_set(folder);
     const task_dataset *d = task_dataset_open(folder, "", 0, NULL);
     cr_assert(d != NULL);
-    cr_assert(d->count[TASK_TRAIN] == 802 && d->count[TASK_INNER_VALID] == 100 && d->count[TASK_OUTER_VALID] == 101);
-    cr_assert(d->count[TASK_TEST] == N_TEST && d->begin[TASK_TEST] == N_TRAIN && d->n_classes == 10);
+    cr_assert(d->count[TASK_TRAIN] == 802 && d->count[TASK_INNER_VALID] == 100 &&
+              d->count[TASK_OUTER_VALID] == 101);
+    cr_assert(d->count[TASK_TEST] == N_TEST && d->begin[TASK_TEST] == N_TRAIN &&
+              d->n_classes == 10);
     char seen[N_TRAIN] = {0};
     int moved = 0;
     for (size_t i = 0; i < N_TRAIN; i++) {
         int number = number_of(d, i);
         cr_assert(number < N_TRAIN && !seen[number], "image %d is there twice", number);
-        cr_assert(d->labels[i] == number * 3 % 10, "image %d has the label %d of another", number, d->labels[i]);
+        cr_assert(d->labels[i] == number * 3 % 10, "image %d has the label %d of another", number,
+                  d->labels[i]);
         seen[number] = 1;
         moved += number != (int)i;
     }
     cr_assert(moved > N_TRAIN * 9 / 10, "the order of the file is kept");
-    for (size_t i = 0; i < N_TEST; i++) cr_assert(number_of(d, N_TRAIN + i) == (int)i, "test images are moved");
+    for (size_t i = 0; i < N_TEST; i++)
+        cr_assert(number_of(d, N_TRAIN + i) == (int)i, "test images are moved");
     task_dataset_close(d);
     remove_folder(folder);
 }
@@ -349,9 +363,11 @@ Test(data, draws_stay_in_their_split) {
             task_dataset_draw(d, (task_split)split, &r, BATCH, batch, batch_labels);
             for (int i = 0; i < BATCH; i++) {
                 const real *image = batch + i * SIDE * SIDE;
-                int number = (int)lround((double)image[0] * 255) * 256 + (int)lround((double)image[1] * 255);
+                int number =
+                    (int)lround((double)image[0] * 255) * 256 + (int)lround((double)image[1] * 255);
                 size_t row = split == TASK_TEST ? N_TRAIN + (size_t)number : (size_t)place[number];
-                cr_assert(batch_labels[i] == number * 3 % 10, "label %d with image %d", batch_labels[i], number);
+                cr_assert(batch_labels[i] == number * 3 % 10, "label %d with image %d",
+                          batch_labels[i], number);
                 counts[row]++;
             }
         }
@@ -362,7 +378,8 @@ Test(data, draws_stay_in_their_split) {
             if (inside) chi2 += pow(counts[row] - expected, 2) / expected;
         }
         double freedom = (double)d->count[split] - 1;
-        cr_assert(fabs(chi2 - freedom) < 5 * sqrt(2 * freedom), "split %d: chi2 %g for %g", split, chi2, freedom);
+        cr_assert(fabs(chi2 - freedom) < 5 * sqrt(2 * freedom), "split %d: chi2 %g for %g", split,
+                  chi2, freedom);
     }
     task_dataset_close(d);
     remove_folder(folder);
@@ -373,17 +390,20 @@ Test(data, fashion_mnist_of_debian) {
     const task_dataset *d = task_dataset_open("fashion_mnist", "", 0, &err);
     cr_assert(d != NULL, "%s", err.text);
     cr_assert(d->count[TASK_TRAIN] == 48000 && d->count[TASK_INNER_VALID] == 6000);
-    cr_assert(d->count[TASK_OUTER_VALID] == 6000 && d->count[TASK_TEST] == 10000 && d->n_pixels == 784);
+    cr_assert(d->count[TASK_OUTER_VALID] == 6000 && d->count[TASK_TEST] == 10000 &&
+              d->n_pixels == 784);
     int counts[10] = {0};
     double sum = 0;
     for (size_t i = 0; i < 60000; i++) counts[d->labels[i]]++;
     for (size_t i = 0; i < 60000u * 784; i++) sum += (double)d->images[i];
-    for (int c = 0; c < 10; c++) cr_assert(counts[c] == 6000, "class %d has %d images", c, counts[c]);
-    cr_assert(fabs(sum / (60000.0 * 784) - 0.2860) < 1e-4, "mean pixel %g", sum / (60000.0 * 784)); /* published */
+    for (int c = 0; c < 10; c++)
+        cr_assert(counts[c] == 6000, "class %d has %d images", c, counts[c]);
+    cr_assert(fabs(sum / (60000.0 * 784) - 0.2860) < 1e-4, "mean pixel %g",
+              sum / (60000.0 * 784)); /* published */
     task_dataset_close(d);
 }
 
-/* ---- resizing ----------------------------------------------------------------------------------- */
+/* ---- resizing -------------------------------------------------------------------------------- */
 
 static void resize(const unsigned char *image, int from, int to, real *out) {
     task_tap taps[64];
@@ -392,7 +412,8 @@ static void resize(const unsigned char *image, int from, int to, real *out) {
 }
 
 static void make_image(int side, unsigned char *image) {
-    for (int i = 0; i < side * side; i++) image[i] = (unsigned char)((i * i * 7 + i / side * 13) % 251);
+    for (int i = 0; i < side * side; i++)
+        image[i] = (unsigned char)((i * i * 7 + i / side * 13) % 251);
 }
 
 Test(resize, from_28_to_8_steps_by_3_and_a_half) {
@@ -405,7 +426,8 @@ Test(resize, from_28_to_8_steps_by_3_and_a_half) {
         for (int j = 0; j < 8; j++) {
             double v = i % 2 ? 0.75 : 0.25, h = j % 2 ? 0.75 : 0.25;
             const unsigned char *p = image + low[i] * 28 + low[j];
-            double right = ((1 - v) * ((1 - h) * p[0] + h * p[1]) + v * ((1 - h) * p[28] + h * p[29])) / 255;
+            double right =
+                ((1 - v) * ((1 - h) * p[0] + h * p[1]) + v * ((1 - h) * p[28] + h * p[29])) / 255;
             cr_assert(fabs((double)out[i * 8 + j] - right) < 1e-7, "[%d,%d]: %g, right: %g", i, j,
                       (double)out[i * 8 + j], right);
         }
@@ -432,8 +454,10 @@ Test(resize, clamps_at_borders_and_keeps_its_own_size) {
     resize(two, 2, 4, out); /* at -1/4, 1/4, 3/4, 5/4 */
     static const double top[] = {0, 25, 75, 100}, bottom[] = {200, 160, 80, 40};
     for (int j = 0; j < 4; j++) {
-        cr_assert(fabs((double)out[j] * 255 - top[j]) < 1e-4, "top %d: %g", j, (double)out[j] * 255);
-        cr_assert(fabs((double)out[4 + j] * 255 - (0.75 * top[j] + 0.25 * bottom[j])) < 1e-4, "second row %d", j);
+        cr_assert(fabs((double)out[j] * 255 - top[j]) < 1e-4, "top %d: %g", j,
+                  (double)out[j] * 255);
+        cr_assert(fabs((double)out[4 + j] * 255 - (0.75 * top[j] + 0.25 * bottom[j])) < 1e-4,
+                  "second row %d", j);
         cr_assert(fabs((double)out[12 + j] * 255 - bottom[j]) < 1e-4, "bottom %d", j);
     }
     make_image(28, image);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * test_elementwise.c - activations, softmax and their gradients, in every build that this machine can
- * run, against formulas in double. */
+ * test_elementwise.c - activations, softmax and their gradients, in every build that this machine
+ * can run, against formulas in double. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
@@ -18,7 +18,8 @@ static const char *const names[] = {"portable", "avx2", "avx512"};
 static double activation(int act, double x) {
     if (act == TASK_RELU) return x > 0 ? x : 0;
     if (act == TASK_TANH) return tanh(x);
-    if (act == TASK_GELU) return 0.5 * x * (1 + tanh(sqrt(2 / acos(-1)) * (x + 0.044715 * x * x * x)));
+    if (act == TASK_GELU)
+        return 0.5 * x * (1 + tanh(sqrt(2 / acos(-1)) * (x + 0.044715 * x * x * x)));
     return x;
 }
 
@@ -48,16 +49,19 @@ static void check_activation(const task_elementwise *e, int act, int rows, int c
     e->activate_grad(act, rows, cols, z, y, dz, bias_grad);
     double column[MAX_COLS] = {0};
     for (int i = 0; i < rows * cols; i++) {
-        double right = activation(act, (double)sum[i]), grad = (double)dy[i] * slope(act, (double)sum[i]);
-        cr_assert(fabs((double)y[i] - right) <= 5e-7 * (1 + fabs(right)), "%s activation %d of %g: %.9g, right: %.9g",
-                  e->name, act, (double)sum[i], (double)y[i], right);
-        cr_assert(fabs((double)dz[i] - grad) <= 2e-6 * (1 + fabs(grad)), "%s slope %d at %g: %.9g, right: %.9g",
-                  e->name, act, (double)sum[i], (double)dz[i], grad);
+        double right = activation(act, (double)sum[i]),
+               grad = (double)dy[i] * slope(act, (double)sum[i]);
+        cr_assert(fabs((double)y[i] - right) <= 5e-7 * (1 + fabs(right)),
+                  "%s activation %d of %g: %.9g, right: %.9g", e->name, act, (double)sum[i],
+                  (double)y[i], right);
+        cr_assert(fabs((double)dz[i] - grad) <= 2e-6 * (1 + fabs(grad)),
+                  "%s slope %d at %g: %.9g, right: %.9g", e->name, act, (double)sum[i],
+                  (double)dz[i], grad);
         column[i % cols] += (double)dz[i];
     }
     for (int j = 0; j < cols; j++) {
-        cr_assert(fabs((double)bias_grad[j] - column[j]) <= 1e-5 * rows, "%s bias %d: %.9g, right: %.9g", e->name, j,
-                  (double)bias_grad[j], column[j]);
+        cr_assert(fabs((double)bias_grad[j] - column[j]) <= 1e-5 * rows,
+                  "%s bias %d: %.9g, right: %.9g", e->name, j, (double)bias_grad[j], column[j]);
     }
 }
 
@@ -68,7 +72,8 @@ Test(elementwise, activations_and_slopes) {
         if (!e) continue;
         for (int act = TASK_LINEAR; act <= TASK_GELU; act++) {
             for (int s = 0; s < N_SIZES; s++) {
-                for (int i = 0; i < 3; i++) check_activation(e, act, sizes[s][0], sizes[s][1], scales[i]);
+                for (int i = 0; i < 3; i++)
+                    check_activation(e, act, sizes[s][0], sizes[s][1], scales[i]);
             }
         }
     }
@@ -88,12 +93,13 @@ static void check_cross_entropy(const task_elementwise *e, int rows, int classes
         right += (max + log(fmax(sum, 1)) - (double)z[i * classes + labels[i]]) / rows;
         for (int c = 0; c < classes; c++) {
             double grad = (exp((double)z[i * classes + c] - max) / sum - (c == labels[i])) / rows;
-            cr_assert(fabs((double)dz[i * classes + c] - grad) <= 4e-7 / rows, "%s dz %d,%d: %.9g, right: %.9g", e->name,
-                      i, c, (double)dz[i * classes + c], grad);
+            cr_assert(fabs((double)dz[i * classes + c] - grad) <= 4e-7 / rows,
+                      "%s dz %d,%d: %.9g, right: %.9g", e->name, i, c, (double)dz[i * classes + c],
+                      grad);
         }
     }
-    cr_assert(fabs(loss - right) <= 3e-7 * (1 + right), "%s %dx%d: loss %.9g, right: %.9g", e->name, rows, classes, loss,
-              right);
+    cr_assert(fabs(loss - right) <= 3e-7 * (1 + right), "%s %dx%d: loss %.9g, right: %.9g", e->name,
+              rows, classes, loss, right);
     cr_assert(alone == loss, "%s: the loss differs without its gradient", e->name);
 }
 
@@ -118,7 +124,8 @@ Test(elementwise, what_diverged_stays_visible) {
             int32_t labels[4] = {0, 1, 2, 3};
             z[21] = bad[b];
             float loss = e->cross_entropy(4, 10, z, labels, scratch, dz);
-            cr_assert(b == 2 || !isfinite(loss), "%s: loss %g with a logit of %g", e->name, (double)loss, (double)bad[b]);
+            cr_assert(b == 2 || !isfinite(loss), "%s: loss %g with a logit of %g", e->name,
+                      (double)loss, (double)bad[b]);
             for (int act = TASK_LINEAR; act <= TASK_TANH; act++) {
                 float v[3] = {y[0], y[1], y[2]};
                 e->activate(act, 1, 3, bias, v, v);

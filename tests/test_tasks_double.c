@@ -2,9 +2,9 @@
  *
  * test_tasks_double.c - gradients of every kind of task against signed finite differences.
  *
- * Compiled with real = double. For each tensor alone and for all together, along random directions u,
- * (L(p + h u) - L(p - h u)) / 2h must be g.u, sign included. Every kind in tasks/registry.c is taken up
- * by itself, each with every activation and every level of reparametrisation. */
+ * Compiled with real = double. For each tensor alone and for all together, along random directions
+ * u, (L(p + h u) - L(p - h u)) / 2h must be g.u, sign included. Every kind in tasks/registry.c is
+ * taken up by itself, each with every activation and every level of reparametrisation. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -32,7 +32,8 @@ static probe start(const task_spec *spec) {
     cr_assert(p.t != NULL, "%s", err.text);
     size_t bytes = p.t->n_params * sizeof(real);
     p.tau = aligned((p.t->n_tau + 1) * sizeof(real));
-    p.params = aligned(bytes), p.grads = aligned(bytes), p.moved = aligned(bytes), p.scratch = aligned(bytes);
+    p.params = aligned(bytes), p.grads = aligned(bytes), p.moved = aligned(bytes),
+    p.scratch = aligned(bytes);
     p.work = aligned(p.t->work_bytes + 64);
     random_open(&p.r, (random_address){3, RANDOM_TEST, 1, 0, 0});
     task_sample(p.t, &p.r, p.tau);
@@ -67,13 +68,15 @@ static void check_direction(probe *p, int tensor) {
     cr_assert(norm > 1e-12, "%s: the gradient of tensor %d is zero", p->t->name, tensor);
     const double h = 1e-6;
     for (int s = 0; s < 2; s++) {
-        for (size_t i = 0; i < p->t->n_params; i++) p->moved[i] = p->params[i] + (s ? -h : h) * p->scratch[i];
+        for (size_t i = 0; i < p->t->n_params; i++)
+            p->moved[i] = p->params[i] + (s ? -h : h) * p->scratch[i];
         loss[s] = task_loss(p->t, p->tau, p->work, p->moved, NULL);
     }
     double measured = (loss[0] - loss[1]) / (2 * h);
     double rounding = 4e-16 * (fabs(loss[0]) + fabs(loss[1])) / h;
-    cr_assert(fabs(measured - slope) < 1e-5 * norm + rounding, "%s, tensor %d: measured %.10g, gradient %.10g (norm %.3g)",
-              p->t->name, tensor, measured, slope, norm);
+    cr_assert(fabs(measured - slope) < 1e-5 * norm + rounding,
+              "%s, tensor %d: measured %.10g, gradient %.10g (norm %.3g)", p->t->name, tensor,
+              measured, slope, norm);
 }
 
 static void check_gradient(const task_spec *spec) {
@@ -132,14 +135,16 @@ Test(gradients, other_depths) {
     }
 }
 
-/* The centre of noisy_mean_quadratic is drawn with the batch: at a fixed batch the gradient is exact. */
+/* The centre of noisy_mean_quadratic is drawn with the batch: at a fixed batch the gradient is
+ * exact. */
 Test(gradients, quadratic_with_a_moving_centre) {
     task_spec spec = spec_of("noisy_mean_quadratic");
     spec.noise = 2;
     check_levels(&spec);
 }
 
-/* noisy_quadratic adds noise * N(0,1) to the gradient, anew with each batch, and leaves the loss alone. */
+/* noisy_quadratic adds noise * N(0,1) to the gradient, anew with each batch, and leaves the loss
+ * alone. */
 Test(gradients, gradient_noise_has_its_scale) {
     enum { DRAWS = 2000 };
     task_spec spec = spec_of("noisy_quadratic");
@@ -150,14 +155,16 @@ Test(gradients, gradient_noise_has_its_scale) {
     double sum = 0, squares = 0, n = (double)p.t->n_params * DRAWS;
     for (int k = 0; k < DRAWS; k++) {
         task_draw_batch(p.t, quiet.tau, TASK_TRAIN, &p.r, p.work);
-        cr_assert(task_loss(p.t, quiet.tau, p.work, quiet.params, p.grads) == loss, "noise in the loss");
+        cr_assert(task_loss(p.t, quiet.tau, p.work, quiet.params, p.grads) == loss,
+                  "noise in the loss");
         for (size_t i = 0; i < p.t->n_params; i++) {
             sum += p.grads[i] - quiet.grads[i];
             squares += pow(p.grads[i] - quiet.grads[i], 2);
         }
     }
     cr_assert(fabs(sum / n) < 5 * 0.5 / sqrt(n), "mean %g", sum / n);
-    cr_assert(fabs(squares / n - 0.25) < 5 * 0.25 * sqrt(2 / n), "variance %g, expected 0.25", squares / n);
+    cr_assert(fabs(squares / n - 0.25) < 5 * 0.25 * sqrt(2 / n), "variance %g, expected 0.25",
+              squares / n);
     stop(&p);
     stop(&quiet);
 }

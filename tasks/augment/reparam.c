@@ -75,7 +75,8 @@ static void initial_params(const task *t, const real *tau, random_stream *r, rea
     unscale(t, tau, params);
 }
 
-static void draw_batch(const task *t, const real *tau, task_split split, random_stream *r, void *work) {
+static void draw_batch(const task *t, const real *tau, task_split split, random_stream *r,
+                       void *work) {
     task_draw_batch(((const reparam *)t->self)->inner, tau, split, r, work);
 }
 
@@ -99,10 +100,11 @@ static real accuracy(const task *t, const real *tau, void *work, const real *par
     return task_accuracy(self->inner, tau, work, scaled);
 }
 
-#define REPARAM_KIND                                                                                 \
-    .name = "reparam", .summary = "another task in rescaled parameters",                             \
-    .source = "VeLO, Metz et al. 2022", .destroy = destroy, .sample = sample,                        \
-    .initial_params = initial_params, .draw_batch = draw_batch, .loss = loss, .normalise = normalise
+#define REPARAM_KIND                                                                               \
+    .name = "reparam", .summary = "another task in rescaled parameters",                           \
+    .source = "VeLO, Metz et al. 2022", .destroy = destroy, .sample = sample,                      \
+    .initial_params = initial_params, .draw_batch = draw_batch, .loss = loss,                      \
+    .normalise = normalise
 
 static const task_kind kind = {REPARAM_KIND, .accuracy = accuracy};
 static const task_kind kind_without_accuracy = {REPARAM_KIND};
@@ -112,9 +114,10 @@ static int check(const task_spec *spec, lopt_error *err) {
                           TASK_REPARAM_PARAMETER, err)) {
         return 0;
     }
-    return task_check_range(spec->task, "reparam range minimum", spec->reparam_min, 1e-10, 1e10, err) &&
-           task_check_range(spec->task, "reparam range maximum", spec->reparam_max, spec->reparam_min, 1e10,
-                            err);
+    return task_check_range(spec->task, "reparam range minimum", spec->reparam_min, 1e-10, 1e10,
+                            err) &&
+           task_check_range(spec->task, "reparam range maximum", spec->reparam_max,
+                            spec->reparam_min, 1e10, err);
 }
 
 static void fill(task *t, reparam *self, task *inner, const task_spec *spec) {
@@ -134,8 +137,8 @@ static void fill(task *t, reparam *self, task *inner, const task_spec *spec) {
     t->flops_per_step = inner->flops_per_step + 2.0 * (double)inner->n_params;
     self->scaled = task_add_work(t, inner->n_params * sizeof(real));
     size_t used = strlen(t->name);
-    snprintf(t->name + used, sizeof t->name - used, ", reparam %s %g..%g", level_names[spec->reparam],
-             spec->reparam_min, spec->reparam_max);
+    snprintf(t->name + used, sizeof t->name - used, ", reparam %s %g..%g",
+             level_names[spec->reparam], spec->reparam_min, spec->reparam_max);
 }
 
 task *task_reparam_wrap(task *inner, const task_spec *spec, lopt_error *err) {

@@ -49,8 +49,7 @@ typedef struct entry {
 /* The one variable of this folder: images are read once a process, however many tasks use them. */
 static entry *cache;
 
-/* ---- finding files ------------------------------------------------------------------------------
- */
+/* ---- finding files --------------------------------------------------------------------------- */
 
 static int find_file(const char *folder, int file, char path[PATH_BYTES]) {
     static const char *const endings[] = {"", ".gz"};
@@ -115,8 +114,7 @@ static int find_set(const char *name, const char *data_path, char folder[PATH_BY
                      file_names[TRAIN_IMAGES]);
 }
 
-/* ---- reading ------------------------------------------------------------------------------------
- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static int read_file(const char *folder, int file, task_idx *out, lopt_error *err) {
     char path[PATH_BYTES];
@@ -150,9 +148,9 @@ static int check_files(const char *folder, const task_idx files[N_FILES], int n_
                          file_names[TRAIN_IMAGES], train->n, MIN_IMAGES);
     }
     if (test->rows != train->rows || test->cols != train->cols) {
-        return task_fail(err, LOPT_EARG, "%s/%s: images are %zu x %zu, those for training %zu x %zu",
-                         folder, file_names[TEST_IMAGES], test->rows, test->cols, train->rows,
-                         train->cols);
+        return task_fail(err, LOPT_EARG,
+                         "%s/%s: images are %zu x %zu, those for training %zu x %zu", folder,
+                         file_names[TEST_IMAGES], test->rows, test->cols, train->rows, train->cols);
     }
     return check_labels(folder, TRAIN_LABELS, train, &files[TRAIN_LABELS], n_classes, err) &&
            check_labels(folder, TEST_LABELS, test, &files[TEST_LABELS], n_classes, err);
@@ -166,8 +164,7 @@ static int largest_label(const task_idx *labels) {
     return largest;
 }
 
-/* ---- building -----------------------------------------------------------------------------------
- */
+/* ---- building -------------------------------------------------------------------------------- */
 
 static void set_splits(task_dataset *d, size_t n_train_file, size_t n_test_file) {
     size_t train = n_train_file / 10 * 8 + n_train_file % 10 * 8 / 10;
@@ -295,8 +292,7 @@ void task_dataset_close(const task_dataset *d) {
     destroy_entry(e);
 }
 
-/* ---- drawing ------------------------------------------------------------------------------------
- */
+/* ---- drawing --------------------------------------------------------------------------------- */
 
 /* Rows lie far apart: asking for all of them before the first copy hides the latency of memory. */
 static void prefetch_row(const real *row, size_t n_bytes) {

@@ -6,16 +6,17 @@
  *     task_dataset_draw(d, TASK_TRAIN, &rng, batch, images, labels);
  *     task_dataset_close(d);
  *
- * Where     the folders of data_path (separated by ':'), then /usr/share/datasets. In each, a sub-folder
- *           named as the set (fashion-mnist or fashion_mnist) comes before the folder itself. A set name
- *           with a '/' is the folder. The first place with training images is used; the four files have
- *           their usual names (train-images-idx3-ubyte, ...), with or without .gz.
+ * Where     the folders of data_path (separated by ':'), then /usr/share/datasets. In each, a
+ *           sub-folder named as the set (fashion-mnist or fashion_mnist) comes before the folder
+ *           itself. A set name with a '/' is the folder. The first place with training images is
+ *           used; the four files have their usual names (train-images-idx3-ubyte, ...), with or
+ *           without .gz.
  * Splits    the training file, in the order of a fixed permutation (Fisher-Yates from the stream
  *           {0, RANDOM_SPLIT, 0, 0, 0}), is cut into train 0-80 %, inner_valid 80-90 %, outer_valid
  *           90-100 %; test is the test file. The permutation depends on the number of images only.
  * Pixels    0..1, size x size (size 0: as in the file), one row per image, stored in split order.
- * Shared    sets are kept by (folder, size) while anyone uses them: opening one twice costs nothing.
- *           Not thread-safe. */
+ * Shared    sets are kept by (folder, size) while anyone uses them, so opening one twice costs
+ *           nothing. Not thread-safe. */
 #ifndef TASK_DATASET_H
 #define TASK_DATASET_H
 
@@ -28,11 +29,12 @@ typedef struct task_dataset {
     unsigned char *labels;
 } task_dataset;
 
-const task_dataset *task_dataset_open(const char *name, const char *data_path, int size, lopt_error *err);
+const task_dataset *task_dataset_open(const char *name, const char *data_path, int size,
+                                      lopt_error *err);
 void task_dataset_close(const task_dataset *d); /* NULL is fine */
 
 /* A batch of independent draws with replacement: images[batch, n_pixels], labels[batch]. */
-void task_dataset_draw(const task_dataset *d, task_split split, random_stream *r, int batch, real *images,
-                       int32_t *labels);
+void task_dataset_draw(const task_dataset *d, task_split split, random_stream *r, int batch,
+                       real *images, int32_t *labels);
 
 #endif

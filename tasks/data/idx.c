@@ -89,11 +89,13 @@ static int read_items(reader *r, task_idx *out) {
     int got = gzread(r->file, &extra, 1), code;
     gzerror(r->file, &code);
     if (got > 0) {
-        return task_fail(r->err, LOPT_EARG, "%s: has more than the %zu bytes of data that it claims",
+        return task_fail(r->err, LOPT_EARG,
+                         "%s: has more than the %zu bytes of data that it claims",
                          r->path, n_bytes);
     }
     if (got < 0 || code != Z_OK) {
-        return task_fail(r->err, LOPT_EARG, "%s: damaged: the gzip stream does not end as it should",
+        return task_fail(r->err, LOPT_EARG,
+                         "%s: damaged: the gzip stream does not end as it should",
                          r->path);
     }
     return 1;
@@ -103,7 +105,9 @@ int task_idx_read(const char *path, int rank, task_idx *out, lopt_error *err) {
     *out = (task_idx){0};
     errno = 0;
     reader r = {path, gzopen(path, "rb"), err};
-    if (!r.file) return task_fail(err, LOPT_EARG, "%s: cannot be opened: %s", path, strerror(errno));
+    if (!r.file) {
+        return task_fail(err, LOPT_EARG, "%s: cannot be opened: %s", path, strerror(errno));
+    }
     int done = read_header(&r, rank, out) && read_items(&r, out);
     gzclose_r(r.file);
     if (!done) task_idx_free(out);

@@ -2,9 +2,9 @@
  *
  * resize.h - bilinear resizing with half-pixel centres and no anti-aliasing, then division by 255.
  *
- * Pixel j of n_dst lies at (j + 1/2) n_src / n_dst - 1/2 of the source, clamped at the borders, and is
- * interpolated linearly along each axis. 28 -> 8 therefore steps by 3.5, and 32 -> 8 averages the 2 x 2
- * pixels 4j+1, 4j+2. n_src = n_dst only divides. */
+ * Pixel j of n_dst lies at (j + 1/2) n_src / n_dst - 1/2 of the source, clamped at the borders, and
+ * is interpolated linearly along each axis. 28 -> 8 therefore steps by 3.5, and 32 -> 8 averages
+ * the 2 x 2 pixels 4j+1, 4j+2. n_src = n_dst only divides. */
 #ifndef TASK_RESIZE_H
 #define TASK_RESIZE_H
 

@@ -2,18 +2,19 @@
  *
  * quadratic.c - quadratics: tasks whose optimum and curvature are known in closed form.
  *
- *     kind                    loss                              parameters start at   tau
- *     quadratic               sum p^2                           N(0,1)                -
- *     quadratic_family        sum (c - p)^2                     N(0,1)                c ~ N(0,1)
- *     noisy_quadratic         sum (s (c - p))^2                 N(0,1)                s ~ U(0,25), c ~ N(0,1)
- *     log_quadratic           ln sum p^2                        N(0,1)                -
- *     sum_quadratic           sum (a + b)^2, tensors a and b    N(0,1)                -
- *     noisy_mean_quadratic    (p - n)' H (p - n)                10 N(0,1)             -
+ *     kind                  loss                             parameters at start  tau
+ *     quadratic             sum p^2                          N(0,1)               -
+ *     quadratic_family      sum (c - p)^2                    N(0,1)               c
+ *     noisy_quadratic       sum (s (c - p))^2                N(0,1)               c, s ~ U(0,25)
+ *     log_quadratic         ln sum p^2                       N(0,1)               -
+ *     sum_quadratic         sum (a + b)^2, tensors a and b   N(0,1)               -
+ *     noisy_mean_quadratic  (p - n)' H (p - n)               10 N(0,1)            -
  *
- * noisy_quadratic adds noise * N(0,1) to every component of the gradient and leaves the loss as it is.
- * noisy_mean_quadratic has H = A A' with one fixed Gaussian A, and draws n ~ N(0, noise^2) anew for each
- * evaluation. What is drawn anew is the "batch" of these tasks, so that twins share it; splits mean
- * nothing. Losses are not normalised. Source: the quadratics of learned_optimization (Metz et al. 2022). */
+ * c ~ N(0,1). noisy_quadratic adds noise * N(0,1) to every component of the gradient and leaves the
+ * loss as it is. noisy_mean_quadratic has H = A A' with one fixed Gaussian A, and draws n ~
+ * N(0, noise^2) anew for each evaluation. What is drawn anew is the "batch" of these tasks, so that
+ * twins share it; splits mean nothing. Losses are not normalised.
+ * Source: the quadratics of learned_optimization (Metz et al. 2022). */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,7 +61,8 @@ static void initial_normals(const task *t, const real *tau, random_stream *r, re
     normals(r, 1, t->n_params, params);
 }
 
-static void draw_nothing(const task *t, const real *tau, task_split split, random_stream *r, void *work) {
+static void draw_nothing(const task *t, const real *tau, task_split split, random_stream *r,
+                         void *work) {
     (void)t, (void)tau, (void)split, (void)r, (void)work;
 }
 
@@ -69,9 +71,10 @@ static real normalise_identity(const task *t, real loss) {
     return loss;
 }
 
-/* ---- quadratic and log_quadratic ---------------------------------------------------------------- */
+/* ---- quadratic and log_quadratic ------------------------------------------------------------- */
 
-static real loss_squares(const task *t, const real *tau, void *work, const real *params, real *grads) {
+static real loss_squares(const task *t, const real *tau, void *work, const real *params,
+                         real *grads) {
     (void)tau, (void)work;
     double sum = 0;
     for (size_t i = 0; i < t->n_params; i++) sum += (double)params[i] * params[i];
@@ -89,7 +92,7 @@ static real loss_log(const task *t, const real *tau, void *work, const real *par
     return (real)log((double)sum);
 }
 
-/* ---- sum_quadratic ------------------------------------------------------------------------------ */
+/* ---- sum_quadratic --------------------------------------------------------------------------- */
 
 static int create_sum(task *t, const task_spec *spec, lopt_error *err) {
     if (!create(t, spec, err)) return 0;
@@ -110,7 +113,7 @@ static real loss_sum(const task *t, const real *tau, void *work, const real *par
     return (real)sum;
 }
 
-/* ---- quadratic_family and noisy_quadratic ------------------------------------------------------- */
+/* ---- quadratic_family and noisy_quadratic ---------------------------------------------------- */
 
 static int create_centre(task *t, const task_spec *spec, lopt_error *err) {
     if (!create_vector(t, spec, err)) return 0;
@@ -122,7 +125,8 @@ static void sample_centre(const task *t, random_stream *r, real *tau) {
     normals(r, 1, t->n_params, tau);
 }
 
-static real loss_centre(const task *t, const real *tau, void *work, const real *params, real *grads) {
+static real loss_centre(const task *t, const real *tau, void *work, const real *params,
+                        real *grads) {
     (void)work;
     double sum = 0;
     for (size_t i = 0; i < t->n_params; i++) {
@@ -147,12 +151,14 @@ static void sample_noisy(const task *t, random_stream *r, real *tau) {
     for (size_t i = 0; i < t->n_params; i++) tau[t->n_params + i] = (real)(25 * random_uniform(r));
 }
 
-static void draw_noise(const task *t, const real *tau, task_split split, random_stream *r, void *work) {
+static void draw_noise(const task *t, const real *tau, task_split split, random_stream *r,
+                       void *work) {
     (void)tau, (void)split;
     normals(r, ((const quadratic *)t->self)->noise, t->n_params, work);
 }
 
-static real loss_noisy(const task *t, const real *tau, void *work, const real *params, real *grads) {
+static real loss_noisy(const task *t, const real *tau, void *work, const real *params,
+                       real *grads) {
     const real *s = tau + t->n_params, *noise = work;
     double sum = 0;
     for (size_t i = 0; i < t->n_params; i++) {
@@ -163,7 +169,7 @@ static real loss_noisy(const task *t, const real *tau, void *work, const real *p
     return (real)sum;
 }
 
-/* ---- noisy_mean_quadratic ----------------------------------------------------------------------- */
+/* ---- noisy_mean_quadratic -------------------------------------------------------------------- */
 
 /* H = A A' from one fixed stream: the same H for every task of a dimension. */
 static int fixed_curvature(quadratic *q) {
@@ -176,7 +182,8 @@ static int fixed_curvature(quadratic *q) {
         for (size_t i = 0; i < dim * dim; i++) a[i] = random_normal(&r);
         for (size_t i = 0; i < dim; i++) {
             for (size_t j = 0; j < dim; j++) {
-                for (size_t k = 0; k < dim; k++) q->curvature[i * dim + j] += a[i * dim + k] * a[j * dim + k];
+                double *h = &q->curvature[i * dim + j];
+                for (size_t k = 0; k < dim; k++) *h += a[i * dim + k] * a[j * dim + k];
             }
         }
     }
@@ -188,7 +195,9 @@ static int fixed_curvature(quadratic *q) {
 static int create_noisy_mean(task *t, const task_spec *spec, lopt_error *err) {
     if (!task_check_range(spec->task, "dim", spec->dim, 1, 512, err)) return 0;
     if (!create_vector(t, spec, err)) return 0;
-    if (!fixed_curvature(t->self)) return task_fail(err, LOPT_ENOMEM, "task %s: out of memory", spec->task);
+    if (!fixed_curvature(t->self)) {
+        return task_fail(err, LOPT_ENOMEM, "task %s: out of memory", spec->task);
+    }
     t->flops_per_step = 2.0 * spec->dim * spec->dim;
     task_add_work(t, t->n_params * sizeof(real));
     return 1;
@@ -199,7 +208,8 @@ static void initial_wide(const task *t, const real *tau, random_stream *r, real 
     normals(r, 10, t->n_params, params);
 }
 
-static real loss_noisy_mean(const task *t, const real *tau, void *work, const real *params, real *grads) {
+static real loss_noisy_mean(const task *t, const real *tau, void *work, const real *params,
+                            real *grads) {
     (void)tau;
     const quadratic *q = t->self;
     const real *mean = work;
@@ -207,7 +217,8 @@ static real loss_noisy_mean(const task *t, const real *tau, void *work, const re
     for (int i = 0; i < q->dim; i++) {
         double row = 0; /* (H (p - n))_i; H is symmetric */
         for (int j = 0; j < q->dim; j++) {
-            row += q->curvature[(size_t)i * (size_t)q->dim + (size_t)j] * ((double)params[j] - mean[j]);
+            row += q->curvature[(size_t)i * (size_t)q->dim + (size_t)j] *
+                   ((double)params[j] - mean[j]);
         }
         loss += ((double)params[i] - mean[i]) * row;
         if (grads) grads[i] = (real)(2 * row);
@@ -215,7 +226,7 @@ static real loss_noisy_mean(const task *t, const real *tau, void *work, const re
     return (real)loss;
 }
 
-/* ---- kinds -------------------------------------------------------------------------------------- */
+/* ---- kinds ----------------------------------------------------------------------------------- */
 
 #define SOURCE "learned_optimization, Metz et al. 2022"
 

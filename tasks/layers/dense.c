@@ -6,7 +6,8 @@
 #include <math.h>
 #include <stdio.h>
 
-void task_dense_plan(task_dense *d, task *t, int index, int batch, int in, int out, int activation) {
+void task_dense_plan(task_dense *d, task *t, int index, int batch, int in, int out,
+                     int activation) {
     *d = (task_dense){.batch = batch, .in = in, .out = out, .activation = activation};
     char name[16];
     snprintf(name, sizeof name, "w%d", index);
@@ -35,7 +36,8 @@ void task_dense_init(const task_dense *d, random_stream *r, real *params) {
     size_t n = (size_t)d->in * (size_t)d->out;
     float scale = 1 / sqrtf((float)d->in);
     for (size_t i = 0; i < n; i++) {
-        if (i % CHUNK == 0) random_truncated_normals(r, scale, n - i < CHUNK ? n - i : CHUNK, chunk);
+        size_t left = n - i;
+        if (i % CHUNK == 0) random_truncated_normals(r, scale, left < CHUNK ? left : CHUNK, chunk);
         params[d->weights + i] = chunk[i % CHUNK];
     }
     for (int j = 0; j < d->out; j++) params[d->bias + (size_t)j] = 0;
@@ -61,14 +63,14 @@ static void transpose(int rows, int cols, const real *restrict in, real *restric
 }
 
 /* dz = dy * activation'(z);  dW = x' dz,  db = sum of dz over the batch,  dx = dz W'. */
-void task_dense_backward(const task_dense *d, const real *params, const real *x, real *dx, void *work,
-                         real *grads) {
+void task_dense_backward(const task_dense *d, const real *params, const real *x, real *dx,
+                         void *work, real *grads) {
     real *dz = task_at(work, d->dy);
-    d->elementwise->activate_grad(d->activation, d->batch, d->out, task_at(work, d->z), task_at(work, d->y), dz,
-                                  grads + d->bias);
+    d->elementwise->activate_grad(d->activation, d->batch, d->out, task_at(work, d->z),
+                                  task_at(work, d->y), dz, grads + d->bias);
     task_gemm_run(&d->weight_grad, x, dz, grads + d->weights);
     if (!dx) return;
-    real *transposed = task_at(work, d->transposed); /* libxsmm has no kernel for dz W' as it stands */
+    real *transposed = task_at(work, d->transposed); /* libxsmm has no kernel for dz W' */
     transpose(d->in, d->out, params + d->weights, transposed);
     task_gemm_run(&d->input_grad, dz, transposed, dx);
 }

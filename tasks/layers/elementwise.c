@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * elementwise.c - see elementwise.h. Compiled once per instruction set with -DTASK_ISA=portable|avx2|avx512
- * and that set's flags. Plain loops that gcc and clang vectorise: no branch in them, no sum across lanes
- * (sums run over rows, one lane a column), exp by a polynomial instead of a call.
+ * elementwise.c - see elementwise.h. Compiled once per instruction set with
+ * -DTASK_ISA=portable|avx2|avx512 and that set's flags. Plain loops that gcc and clang vectorise:
+ * no branch in them, no sum across lanes (sums run over rows, one lane a column), exp by a
+ * polynomial instead of a call.
  *
  * With double as real, exp and tanh are libm's. */
 #include "layers/elementwise.h"
@@ -33,9 +34,9 @@ static inline real tanh_(real x) {
 
 #else
 
-/* 2^n e^r with n = round(x / ln 2), |r| <= ln 2 / 2; e^r by its Taylor polynomial to r^7 (error below
- * 1e-8 of it). Adding 1.5 * 2^23 rounds to an integer and leaves n in the low bits. Outside [-87, 88]
- * the ends' values, NaN for NaN. */
+/* 2^n e^r with n = round(x / ln 2), |r| <= ln 2 / 2; e^r by its Taylor polynomial to r^7 (error
+ * below 1e-8 of it). Adding 1.5 * 2^23 rounds to an integer and leaves n in the low bits. Outside
+ * [-87, 88] the ends' values, NaN for NaN. */
 static inline real exp_(real x) {
     const float shift = 12582912.0f;
     x = x < -87.0f ? -87.0f : x;
@@ -79,8 +80,8 @@ static inline real gelu_slope(real x) {
     return s + x * s * (1 - s) * GELU_SCALE * (1 + 3 * GELU_CUBIC * x * x);
 }
 
-static void activate(int activation, int rows, int cols, const real *restrict bias, real *restrict z,
-                     real *restrict y) {
+static void activate(int activation, int rows, int cols, const real *restrict bias,
+                     real *restrict z, real *restrict y) {
     for (int i = 0; i < rows; i++, y += cols) {
         if (activation == TASK_RELU) {
             for (int j = 0; j < cols; j++) {
@@ -113,8 +114,8 @@ static void add_rows(int rows, int cols, const real *restrict dy, real *restrict
     }
 }
 
-static void activate_grad(int activation, int rows, int cols, const real *restrict z, const real *restrict y,
-                          real *restrict dy, real *restrict bias_grad) {
+static void activate_grad(int activation, int rows, int cols, const real *restrict z,
+                          const real *restrict y, real *restrict dy, real *restrict bias_grad) {
     size_t n = (size_t)rows * (size_t)cols;
     if (activation == TASK_RELU) {
         for (size_t i = 0; i < n; i++) dy[i] = y[i] > 0 ? dy[i] : 0;
@@ -127,8 +128,8 @@ static void activate_grad(int activation, int rows, int cols, const real *restri
     add_rows(rows, cols, dy, bias_grad);
 }
 
-/* The sum of log(sums) as few logarithms of products: each factor lies in [1, classes], so 64 of them
- * stay far below the largest double. */
+/* The sum of log(sums) as few logarithms of products: each factor lies in [1, classes], so 64 of
+ * them stay far below the largest double. */
 static double sum_of_logs(int n, const real *sums) {
     double total = 0, product = 1;
     for (int i = 0; i < n; i++) {
@@ -142,11 +143,15 @@ static double sum_of_logs(int n, const real *sums) {
 }
 
 /* Works on the transpose, p[classes, rows], so that a lane is a row and no sum crosses lanes. */
-static real cross_entropy(int rows, int classes, const real *restrict z, const int32_t *restrict labels,
-                          real *restrict scratch, real *restrict dz) {
-    real *restrict p = scratch, *restrict max = p + (size_t)classes * (size_t)rows, *restrict sum = max + rows;
+static real cross_entropy(int rows, int classes, const real *restrict z,
+                          const int32_t *restrict labels, real *restrict scratch,
+                          real *restrict dz) {
+    real *restrict p = scratch;
+    real *restrict max = p + (size_t)classes * (size_t)rows;
+    real *restrict sum = max + rows;
     for (int i = 0; i < rows; i++) {
-        for (int c = 0; c < classes; c++) p[(size_t)c * (size_t)rows + (size_t)i] = z[i * classes + c];
+        for (int c = 0; c < classes; c++)
+            p[(size_t)c * (size_t)rows + (size_t)i] = z[i * classes + c];
     }
     for (int i = 0; i < rows; i++) max[i] = p[i];
     for (int c = 1; c < classes; c++) {
@@ -166,7 +171,8 @@ static real cross_entropy(int rows, int classes, const real *restrict z, const i
     if (dz) {
         for (int i = 0; i < rows; i++) sum[i] = 1 / (sum[i] * (real)rows);
         for (int i = 0; i < rows; i++) {
-            for (int c = 0; c < classes; c++) dz[i * classes + c] = p[(size_t)c * (size_t)rows + (size_t)i] * sum[i];
+            for (int c = 0; c < classes; c++)
+                dz[i * classes + c] = p[(size_t)c * (size_t)rows + (size_t)i] * sum[i];
             dz[i * classes + labels[i]] -= 1 / (real)rows;
         }
     }

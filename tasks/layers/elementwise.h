@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * elementwise.h - what happens between matrix products: bias, activation, softmax, and their gradients.
+ * elementwise.h - between matrix products: bias, activation, softmax, and their gradients.
  *
- * elementwise.c is compiled once per instruction set; each build gives one table of functions. A layer
- * asks for the best table when it is planned. All arrays are row-major and do not overlap. */
+ * elementwise.c is compiled once per instruction set; each build gives one table of functions. A
+ * layer asks for the best table when it is planned. Arrays are row-major and do not overlap. */
 #ifndef TASK_ELEMENTWISE_H
 #define TASK_ELEMENTWISE_H
 
@@ -14,16 +14,17 @@
 typedef struct task_elementwise {
     const char *name; /* "portable", "avx2", "avx512" */
 
-    /* y[rows, cols] <- activation(y + bias[cols]). For gelu the sum is read from z and left there too. */
+    /* y[rows, cols] <- activation(y + bias[cols]). For gelu, reads z and leaves the sum there. */
     void (*activate)(int activation, int rows, int cols, const real *bias, real *z, real *y);
 
-    /* dy <- dy * activation'(z), by y alone except for gelu; bias_grad[cols] <- sum over rows of that. */
-    void (*activate_grad)(int activation, int rows, int cols, const real *z, const real *y, real *dy,
-                          real *bias_grad);
+    /* dy <- dy * activation'(z), by y alone except for gelu; bias_grad[cols] <- its sum of rows. */
+    void (*activate_grad)(int activation, int rows, int cols, const real *z, const real *y,
+                          real *dy, real *bias_grad);
 
     /* Mean over rows of -log softmax(z)[label]; dz (may be NULL) <- its gradient.
      * scratch: (classes + 2) * rows. */
-    real (*cross_entropy)(int rows, int classes, const real *z, const int32_t *labels, real *scratch, real *dz);
+    real (*cross_entropy)(int rows, int classes, const real *z, const int32_t *labels,
+                          real *scratch, real *dz);
 } task_elementwise;
 
 const task_elementwise *task_elementwise_best(void);

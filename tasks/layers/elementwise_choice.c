@@ -5,7 +5,8 @@
 
 #include "layers/elementwise.h"
 
-extern const task_elementwise task_elementwise_portable, task_elementwise_avx2, task_elementwise_avx512;
+extern const task_elementwise task_elementwise_portable, task_elementwise_avx2,
+    task_elementwise_avx512;
 
 static int usable(const task_elementwise *table) {
 #ifdef TASK_HAVE_X86
@@ -13,7 +14,9 @@ static int usable(const task_elementwise *table) {
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
     }
-    if (table == &task_elementwise_avx2) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (table == &task_elementwise_avx2) {
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    }
 #endif
     return table == &task_elementwise_portable;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * gemm.c - see gemm.h. BLAS and libxsmm are column-major: a row-major matrix is its transpose there, so
- * C = A B is asked for as C' = B' A', with b as the first operand. */
+ * gemm.c - see gemm.h. BLAS and libxsmm are column-major: a row-major matrix is its transpose
+ * there, so C = A B is asked for as C' = B' A', with b as the first operand. */
 #include "layers/gemm.h"
 
 #ifndef TASK_REAL_DOUBLE
@@ -39,8 +39,8 @@ void task_gemm_run(const task_gemm *g, const real *a, const real *b, real *c) {
 /* Absent from a BLAS other than OpenBLAS. */
 extern void openblas_set_num_threads(int n) __attribute__((weak));
 
-/* Multiply-adds up to which libxsmm's unblocked kernels beat a blocked BLAS (measured on Zen 4: 115 to 105
- * GFLOP/s against 100 at a peak of 118; at 128 x 4096 x 1024, 30 against 90). */
+/* Multiply-adds up to which libxsmm's unblocked kernels beat a blocked BLAS (measured on Zen 4: 115
+ * to 105 GFLOP/s against 100 at a peak of 118; at 128 x 4096 x 1024, 30 against 90). */
 #define LARGEST_SMALL_PRODUCT (1 << 26)
 
 task_gemm task_gemm_plan(task_gemm_kind kind, int rows, int cols, int depth) {
@@ -51,7 +51,8 @@ task_gemm task_gemm_plan(task_gemm_kind kind, int rows, int cols, int depth) {
         int flags = kind == TASK_GEMM_TN ? LIBXSMM_GEMM_FLAG_TRANS_B : LIBXSMM_GEMM_FLAG_NONE;
         int ld_second = kind == TASK_GEMM_TN ? rows : depth;
         const float one = 1, zero = 0;
-        g.kernel = libxsmm_smmdispatch(cols, rows, depth, &cols, &ld_second, &cols, &one, &zero, &flags, NULL);
+        g.kernel = libxsmm_smmdispatch(cols, rows, depth, &cols, &ld_second, &cols, &one, &zero,
+                                       &flags, NULL);
     }
 #endif
     return g;
@@ -63,8 +64,9 @@ void task_gemm_run(const task_gemm *g, const real *a, const real *b, real *c) {
         return;
     }
     int transposed = g->kind == TASK_GEMM_TN;
-    cblas_sgemm(CblasRowMajor, transposed ? CblasTrans : CblasNoTrans, CblasNoTrans, g->rows, g->cols,
-                g->depth, 1, a, transposed ? g->rows : g->depth, b, g->cols, 0, c, g->cols);
+    cblas_sgemm(CblasRowMajor, transposed ? CblasTrans : CblasNoTrans, CblasNoTrans, g->rows,
+                g->cols, g->depth, 1, a, transposed ? g->rows : g->depth, b, g->cols, 0, c,
+                g->cols);
 }
 
 #endif

@@ -2,13 +2,13 @@
  *
  * gemm.h - products of small row-major matrices, C = A B or C = A' B, prepared once.
  *
- *     task_gemm g = task_gemm_plan(TASK_GEMM_NN, rows, cols, depth);   at creation: may compile a kernel
+ *     task_gemm g = task_gemm_plan(TASK_GEMM_NN, rows, cols, depth);   at creation
  *     task_gemm_run(&g, a, b, c);                                      no allocation, no dispatch
  *
  * Shapes   NN: a[rows, depth], TN: a[depth, rows]; b[depth, cols]; c[rows, cols], overwritten.
- * Kernels  libxsmm's, compiled at run time for the machine, where it has one and the product is small;
- *          else CBLAS on one thread. Both sum in a fixed order: same inputs, same bits, on one kind of CPU.
- *          With double as real (tests) three plain loops. */
+ * Kernels  libxsmm's, compiled at run time for the machine, where it has one and the product is
+ *          small; else CBLAS on one thread. Both sum in a fixed order: same inputs, same bits, on
+ *          one kind of CPU. With double as real (tests) three plain loops. */
 #ifndef TASK_GEMM_H
 #define TASK_GEMM_H
 

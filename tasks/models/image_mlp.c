@@ -2,10 +2,10 @@
  *
  * image_mlp.c - classification of images by a multi-layer perceptron.
  *
- *     image [batch, pixels] -> dense + activation, once per hidden width -> dense -> softmax cross-entropy
+ *     image [batch, pixels] -> (dense, activation) per hidden width -> dense -> cross-entropy
  *
- * The loss is normalised by clipping to [0, 1.5 ln classes], a bit above that of a guess; NaN maps to the
- * upper end. Initial weights: TN(1/sqrt(in)), biases 0. Source: the ImageMLP tasks of
+ * The loss is normalised by clipping to [0, 1.5 ln classes], a bit above that of a guess; NaN maps
+ * to the upper end. Initial weights: TN(1/sqrt(in)), biases 0. Source: the ImageMLP tasks of
  * learned_optimization (Metz et al. 2022). */
 #include <math.h>
 #include <stdio.h>
@@ -31,9 +31,11 @@ static const char *const activation_names[] = {"relu", "tanh", "gelu"};
 
 static int check(const task_spec *spec, lopt_error *err) {
     if (!task_check_range(spec->task, "batch_size", spec->batch_size, 1, MAX_BATCH, err)) return 0;
-    if (!task_check_range(spec->task, "number of hidden layers", spec->n_hidden, 0, TASK_MAX_HIDDEN, err)) return 0;
-    for (int l = 0; l < spec->n_hidden; l++) {
-        if (!task_check_range(spec->task, "hidden width", spec->hidden[l], 1, MAX_WIDTH, err)) return 0;
+    int n = spec->n_hidden;
+    const char *hidden = "number of hidden layers";
+    if (!task_check_range(spec->task, hidden, n, 0, TASK_MAX_HIDDEN, err)) return 0;
+    for (int l = 0; l < n; l++) {
+        if (!task_check_range(spec->task, "width", spec->hidden[l], 1, MAX_WIDTH, err)) return 0;
     }
     return task_check_range(spec->task, "activation", spec->activation, TASK_RELU, TASK_GELU, err);
 }
@@ -50,7 +52,8 @@ static void plan(task *t, image_mlp *m, const task_spec *spec) {
     for (int l = 0; l < m->n_layers; l++) {
         int last = l == spec->n_hidden;
         int out = last ? data->n_classes : spec->hidden[l];
-        task_dense_plan(&m->layers[l], t, l, m->batch, in, out, last ? TASK_LINEAR : (int)spec->activation);
+        task_dense_plan(&m->layers[l], t, l, m->batch, in, out,
+                        last ? TASK_LINEAR : (int)spec->activation);
         in = out;
     }
     m->softmax = task_add_work(t, ((size_t)data->n_classes + 2) * batch * sizeof(real));
@@ -58,14 +61,15 @@ static void plan(task *t, image_mlp *m, const task_spec *spec) {
 
 /* "image_mlp fashion_mnist 8x8 64-32-10 relu, batch 64" */
 static void set_name(task *t, const image_mlp *m, const task_spec *spec) {
-    int n = snprintf(t->name, sizeof t->name, "image_mlp %.40s %dx%d %d", spec->dataset, m->data->n_rows,
-                     m->data->n_cols, m->data->n_pixels);
+    int n = snprintf(t->name, sizeof t->name, "image_mlp %.40s %dx%d %d", spec->dataset,
+                     m->data->n_rows, m->data->n_cols, m->data->n_pixels);
     size_t room = sizeof t->name;
     for (int l = 0; l < m->n_layers && (size_t)n < room; l++) {
         n += snprintf(t->name + n, room - (size_t)n, "-%d", m->layers[l].out);
     }
     if ((size_t)n < room) {
-        snprintf(t->name + n, room - (size_t)n, " %s, batch %d", activation_names[spec->activation], m->batch);
+        snprintf(t->name + n, room - (size_t)n, " %s, batch %d", activation_names[spec->activation],
+                 m->batch);
     }
 }
 
@@ -94,7 +98,8 @@ static void initial_params(const task *t, const real *tau, random_stream *r, rea
     for (int l = 0; l < m->n_layers; l++) task_dense_init(&m->layers[l], r, params);
 }
 
-static void draw_batch(const task *t, const real *tau, task_split split, random_stream *r, void *work) {
+static void draw_batch(const task *t, const real *tau, task_split split, random_stream *r,
+                       void *work) {
     (void)tau;
     const image_mlp *m = t->self;
     int32_t *labels = (int32_t *)(void *)((char *)work + m->labels);
@@ -111,8 +116,8 @@ static const real *forward(const image_mlp *m, const real *params, void *work) {
 static void backward(const image_mlp *m, const real *params, void *work, real *grads) {
     for (int l = m->n_layers - 1; l > 0; l--) {
         const task_dense *below = &m->layers[l - 1];
-        task_dense_backward(&m->layers[l], params, task_dense_y(below, work), task_dense_dy(below, work), work,
-                            grads);
+        task_dense_backward(&m->layers[l], params, task_dense_y(below, work),
+                            task_dense_dy(below, work), work, grads);
     }
     task_dense_backward(&m->layers[0], params, task_at(work, m->images), NULL, work, grads);
 }
