@@ -109,12 +109,13 @@ apt_reason() { # LOG
 }
 
 build_preset() { # PRESET [CMAKE OPTION]...
-    local preset=$1 log=build/$1-configure.log
+    local preset=$1 log=build/$1-configure.log quiet=()
     shift
+    [ -t 1 ] || quiet=(-- --quiet) # one line a file is for a terminal, where it is overwritten
     mkdir -p build
     if ! cmake --preset "$preset" "$@" >"$log" 2>&1; then
         cat "$log" >&2
         die "configure failed"
     fi
-    cmake --build --preset "$preset" --parallel "$n_cores" || die "build failed"
+    cmake --build --preset "$preset" --parallel "$n_cores" "${quiet[@]}" || die "build failed"
 }
