@@ -5,12 +5,28 @@
 
 #include "optimizer.h"
 
-extern const lopt__kind lopt__sgd, lopt__adam, lopt__small_fc;
+extern const lopt__kind lopt__small_fc;
+extern const lopt__kind lopt__sgd, lopt__adam, lopt__nadamw, lopt__rmsprop, lopt__adafactor, lopt__adagrad,
+    lopt__lamb, lopt__lars, lopt__adabelief, lopt__yogi, lopt__radam, lopt__sm3, lopt__fromage, lopt__lion,
+    lopt__muon;
 
 static const lopt__kind *const kinds[] = {
     &lopt__small_fc,
     &lopt__sgd,
     &lopt__adam,
+    &lopt__nadamw,
+    &lopt__rmsprop,
+    &lopt__adafactor,
+    &lopt__adagrad,
+    &lopt__lamb,
+    &lopt__lars,
+    &lopt__adabelief,
+    &lopt__yogi,
+    &lopt__radam,
+    &lopt__sm3,
+    &lopt__fromage,
+    &lopt__lion,
+    &lopt__muon,
 };
 
 size_t lopt__n_kinds(void)

@@ -31,8 +31,8 @@ static void axis_strides(const lopt_tensor *t, int64_t stride[LOPT_MAX_RANK])
 
 void lopt__view_make(lopt__view *v, const lopt_tensor *t, lopt__tie tie)
 {
-    *v = (lopt__view){.size = lopt_tensor_size(t), .n_outer = 1, .outer_dim = {1, 1}, .rows = 1,
-                      .lane_stride = 1};
+    *v = (lopt__view){.rank = t->rank, .role = t->role, .size = lopt_tensor_size(t), .n_outer = 1,
+                      .outer_dim = {1, 1}, .rows = 1, .lane_stride = 1};
     v->lanes = v->size;
     if (t->rank >= 2) {
         int d0, d1, last = t->rank - 1;

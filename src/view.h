@@ -24,6 +24,8 @@ typedef enum lopt__tie {
 } lopt__tie;
 
 typedef struct lopt__view {
+    int32_t rank;   /* of the tensor, for kinds that treat matrices apart */
+    lopt_role role;
     int factored;
     int lanes_are_d0;
     int64_t size;

@@ -3,18 +3,20 @@
  * sgd.c - stochastic gradient descent, with heavy-ball momentum if asked (Polyak 1964; optax.sgd).
  *
  *     b <- g + momentum b
- *     p <- p - learning_rate (b + weight_decay p)
+ *     p <- p - learning_rate (b + weight_decay p)            Nesterov: g + momentum b in place of b
  *
- * State: b, where momentum is not 0. */
-#include "optimizer.h"
+ * State: b, where momentum is not 0. torch.optim.SGD (dampening 0) has weight decay of the form
+ * gradient. */
+#include "hand_designed.h"
 
-enum { LEARNING_RATE, MOMENTUM, WEIGHT_DECAY };
+enum { MOMENTUM = LOPT__N_COMMON, NESTEROV };
 
 static const lopt__hyper hypers[] = {
-    [LEARNING_RATE] = {"learning_rate", LOPT__NUMBER, 1, 0, 1e6, NULL, "0.01", "step size"},
-    [MOMENTUM] = {"momentum", LOPT__NUMBER, 1, 0, 1, NULL, "0", "share of the last step that is kept"},
-    [WEIGHT_DECAY] = {"weight_decay", LOPT__NUMBER, 1, 0, 1e6, NULL, "0",
-                      "decoupled weight decay, times the learning rate"},
+    LOPT__COMMON_HYPERS("0.01", "0"),
+    [MOMENTUM] = {"momentum", LOPT__NUMBER, 1, 0, 1, NULL, "0",
+                  "share of the last step that is kept"},
+    [NESTEROV] = {"nesterov", LOPT__BOOLEAN, 1, 0, 1, NULL, "false",
+                  "look ahead along the momentum"},
 };
 
 static const lopt__preset presets[] = {
@@ -28,30 +30,37 @@ static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view)
     return lopt__number(opt, MOMENTUM) != 0 ? (size_t)view->size : 0;
 }
 
-static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io)
+static void plain(const lopt__span *s, const void *constants)
 {
-    float rate = lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE));
-    float decay = lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY));
-    float momentum = lopt__number(opt, MOMENTUM);
-    float *restrict p = io->params + t->offset;
-    const float *restrict g = io->grads + t->offset;
-    float *updates = io->updates ? io->updates + t->offset : NULL;
-    float *b = momentum != 0 ? t->data : NULL;
-    for (int64_t i = 0; i < t->view.size; i++) {
-        float direction = g[i];
-        if (b)
-            b[i] = direction = g[i] + momentum * b[i];
-        float update = -rate * (direction + decay * p[i]);
-        p[i] += update;
-        if (updates)
-            updates[i] = update;
+    (void)constants;
+    const float *restrict p = s->p, *restrict g = s->g, rate = s->rate, decay = s->decay;
+    float *restrict update = s->update;
+    for (int64_t i = 0; i < s->n; i++)
+        update[i] = -rate * (g[i] + decay * p[i]);
+}
+
+typedef struct sgd_constants {
+    float momentum;
+    int nesterov;
+} sgd_constants;
+
+static void heavy_ball(const lopt__span *s, const void *constants)
+{
+    const sgd_constants *c = constants;
+    const float momentum = c->momentum, rate = s->rate, decay = s->decay;
+    const float *restrict p = s->p, *restrict g = s->g;
+    float *restrict b = lopt__array(s, 0), *restrict update = s->update;
+    for (int64_t i = 0; i < s->n; i++) {
+        b[i] = g[i] + momentum * b[i];
+        float direction = c->nesterov ? g[i] + momentum * b[i] : b[i];
+        update[i] = -rate * (direction + decay * p[i]);
     }
 }
 
 static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
 {
-    for (size_t i = 0; i < state->n_tensors; i++)
-        step_tensor(opt, &state->tensors[i], io);
+    sgd_constants c = {lopt__number(opt, MOMENTUM), lopt__integer(opt, NESTEROV)};
+    lopt__step_elementwise(opt, state, io, c.momentum != 0 ? heavy_ball : plain, &c);
 }
 
 const lopt__kind lopt__sgd = {

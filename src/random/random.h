@@ -35,7 +35,8 @@ typedef enum random_purpose {
     RANDOM_META_BATCH, /* batch of another split for the meta-loss: particle, trajectory, inner step */
     RANDOM_SPLIT,      /* permutation that splits a data set */
     RANDOM_EVAL,       /* evaluation: task, seed, ... */
-    RANDOM_TEST
+    RANDOM_TEST,
+    RANDOM_SEARCH      /* hyperparameters of a random search: row */
 } random_purpose;
 
 typedef struct random_address {

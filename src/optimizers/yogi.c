@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * yogi.c - Yogi (Zaheer et al. 2018; optax.yogi).
+ *
+ *     m <- beta1 m + (1 - beta1) g          v <- v - (1 - beta2) sign(v - g^2) g^2
+ *     p <- p - learning_rate (m^ / (sqrt(v^ + epsilon_root) + epsilon) + weight_decay p)
+ *
+ * Both moments start at initial_accumulator, and are divided by 1 - beta^T all the same. State: m,
+ * v. */
+#include "moments.h"
+
+enum { INITIAL_ACCUMULATOR = LOPT__N_MOMENT };
+
+static const lopt__hyper hypers[] = {
+    LOPT__COMMON_HYPERS("0.01", "0"),
+    LOPT__MOMENT_HYPERS("0.9", "0.999", "1e-3", "0"),
+    [INITIAL_ACCUMULATOR] = {"initial_accumulator", LOPT__NUMBER, 1, 0, 1e6, NULL, "1e-6",
+                             "both moments at the start"},
+};
+
+static const lopt__preset presets[] = {
+    {{"yogi", "yogi", "Adam whose mean square moves by steps of its own size",
+      "Zaheer et al., 2018", 0},
+     {{0}}},
+};
+
+static void reset(const lopt_optimizer *opt, lopt_state *state)
+{
+    lopt__fill_arrays(state, 2, lopt__number(opt, INITIAL_ACCUMULATOR));
+}
+
+static void rule(const lopt__span *s, const void *constants)
+{
+    const lopt__adam_constants *c = constants;
+    const lopt__moments k = c->moments;
+    const float epsilon = c->epsilon, epsilon_root = c->epsilon_root, rate = s->rate,
+                decay = s->decay;
+    const float *restrict p = s->p, *restrict g = s->g;
+    float *restrict m = lopt__array(s, 0), *restrict v = lopt__array(s, 1),
+                    *restrict update = s->update;
+    for (int64_t i = 0; i < s->n; i++) {
+        float square = g[i] * g[i];
+        m[i] = k.beta1 * m[i] + k.one_minus_beta1 * g[i];
+        v[i] -= k.one_minus_beta2 * lopt__sign(v[i] - square) * square;
+        float root = sqrtf(v[i] / k.correction2 + epsilon_root) + epsilon;
+        update[i] = -rate * (m[i] / k.correction1 / root + decay * p[i]);
+    }
+}
+
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
+{
+    lopt__adam_constants c = lopt__adam_constants_of(opt, state);
+    lopt__step_elementwise(opt, state, io, rule, &c);
+}
+
+const lopt__kind lopt__yogi = {
+    .name = "yogi",
+    .hypers = hypers,
+    .n_hypers = LOPT__COUNT(hypers),
+    .presets = presets,
+    .n_presets = LOPT__COUNT(presets),
+    .tensor_floats = lopt__two_arrays,
+    .reset = reset,
+    .step = step,
+};
