@@ -23,7 +23,8 @@ static void warn(const char *sentence) {
 
 /* Says so and forgets a failure of something that theta does not depend on. */
 static int harmless(int ok, const lopt_error *err) {
-    if (!ok) warn(err->text);
+    if (!ok)
+        warn(err->text);
     return ok;
 }
 
@@ -31,20 +32,26 @@ static double total_seconds(const mt_run *run) {
     return run->seconds_before + mt_seconds() - run->started;
 }
 
-/* ---- starting ----------------------------------------------------------------------------------- */
+/* ---- starting ------------------------------------------------------------------------------ */
 
-/* A SETUP message: step to resume from, folder, configuration, the strings each with its closing zero. */
+/* A SETUP message: step to resume from, folder, configuration, the strings each with its closing
+ * zero. */
 void mt_send_setup(mt_run *run, int64_t resume_step) {
-    if (run->comm.size == 1) return;
+    if (run->comm.size == 1)
+        return;
     char *text = mt_config_text(run->cfg);
-    if (!text) mt_comm_abort(&run->comm, MT_FAILED);
-    size_t dir = strlen(run->dir) + 1, config = strlen(text) + 1, bytes = sizeof resume_step + dir + config;
+    if (!text)
+        mt_comm_abort(&run->comm, MT_FAILED);
+    size_t dir = strlen(run->dir) + 1, config = strlen(text) + 1,
+           bytes = sizeof resume_step + dir + config;
     char *message = malloc(bytes);
-    if (!message) mt_comm_abort(&run->comm, MT_FAILED);
+    if (!message)
+        mt_comm_abort(&run->comm, MT_FAILED);
     memcpy(message, &resume_step, sizeof resume_step);
     memcpy(message + sizeof resume_step, run->dir, dir);
     memcpy(message + sizeof resume_step + dir, text, config);
-    for (int rank = 1; rank < run->comm.size; rank++) mt_comm_send(&run->comm, rank, MT_TAG_SETUP, message, bytes);
+    for (int rank = 1; rank < run->comm.size; rank++)
+        mt_comm_send(&run->comm, rank, MT_TAG_SETUP, message, bytes);
     free(message);
     free(text);
 }
@@ -58,8 +65,10 @@ int mt_receive_setup(mt_run *run, int64_t *resume_step, int *status, lopt_error 
         const char *dir = message + sizeof *resume_step;
         memcpy(resume_step, message, sizeof *resume_step);
         snprintf(run->dir, sizeof run->dir, "%s", dir);
-        run->cfg = mt_config_parse(dir + strlen(dir) + 1, "the coordinator's configuration", NULL, 0, err);
-    } else if (tag == MT_TAG_END && bytes == sizeof *status) memcpy(status, message, bytes);
+        run->cfg =
+            mt_config_parse(dir + strlen(dir) + 1, "the coordinator's configuration", NULL, 0, err);
+    } else if (tag == MT_TAG_END && bytes == sizeof *status)
+        memcpy(status, message, bytes);
     free(message);
     return begin;
 }
@@ -69,7 +78,8 @@ int mt_ranks_are_ready(mt_run *run, int ok_here, lopt_error *err) {
     for (int rank = 1; rank < run->comm.size; rank++) {
         size_t bytes;
         lopt_error *theirs = mt_comm_receive(&run->comm, rank, MT_TAG_READY, NULL, NULL, &bytes);
-        if (bytes == sizeof *theirs && theirs->status != LOPT_OK && ready) *err = *theirs;
+        if (bytes == sizeof *theirs && theirs->status != LOPT_OK && ready)
+            *err = *theirs;
         ready = ready && bytes == sizeof *theirs && theirs->status == LOPT_OK;
         free(theirs);
     }
@@ -77,10 +87,11 @@ int mt_ranks_are_ready(mt_run *run, int ok_here, lopt_error *err) {
 }
 
 void mt_dismiss(mt_run *run, int status) {
-    for (int rank = 1; rank < run->comm.size; rank++) mt_comm_send(&run->comm, rank, MT_TAG_END, &status, sizeof status);
+    for (int rank = 1; rank < run->comm.size; rank++)
+        mt_comm_send(&run->comm, rank, MT_TAG_END, &status, sizeof status);
 }
 
-/* ---- restart points ----------------------------------------------------------------------------- */
+/* ---- restart points ------------------------------------------------------------------------ */
 
 /* What run.h5 holds besides the configuration; `sums` is absent for estimators without them. */
 enum { RUN_ITEMS = 9 };
@@ -91,14 +102,16 @@ static size_t run_items(mt_run *run, double *seconds, mt_item items[RUN_ITEMS]) 
     items[used++] = (mt_item){"seconds", MT_DOUBLES, seconds, 1};
     items[used++] = (mt_item){"outer_m", MT_DOUBLES, run->outer.m, n};
     items[used++] = (mt_item){"outer_v", MT_DOUBLES, run->outer.v, n};
-    items[used++] = (mt_item){"noise_trajectory", MT_INTEGERS, run->estimator.trajectory, particles};
+    items[used++] =
+        (mt_item){"noise_trajectory", MT_INTEGERS, run->estimator.trajectory, particles};
     items[used++] = (mt_item){"noise_last", MT_INTEGERS, run->estimator.last_noise, particles};
-    if (run->estimator.sum) items[used++] = (mt_item){"noise_sum", MT_FLOATS, run->estimator.sum, particles * n};
+    if (run->estimator.sum)
+        items[used++] = (mt_item){"noise_sum", MT_FLOATS, run->estimator.sum, particles * n};
     return used;
 }
 
-/* Every rank writes its shard, then the coordinator closes the point. A point that fails is reported and
- * tried again when the next is due: the run is worth more than one point of it. */
+/* Every rank writes its shard, then the coordinator closes the point. A point that fails is
+ * reported and tried again when the next is due: the run is worth more than one point of it. */
 static int save(mt_run *run, lopt_error *err) {
     int64_t step = run->at.step;
     mt_item items[RUN_ITEMS];
@@ -107,17 +120,21 @@ static int save(mt_run *run, lopt_error *err) {
     char *text = mt_config_text(run->cfg);
     int ok = text && mt_checkpoint_begin(run->dir, step, err);
     if (ok) {
-        for (int rank = 1; rank < run->comm.size; rank++) mt_comm_send(&run->comm, rank, MT_TAG_SAVE, &step, sizeof step);
+        for (int rank = 1; rank < run->comm.size; rank++)
+            mt_comm_send(&run->comm, rank, MT_TAG_SAVE, &step, sizeof step);
         ok = mt_run_save_particles(run, step, err);
         for (int rank = 1; rank < run->comm.size; rank++) {
             size_t bytes;
-            lopt_error *theirs = mt_comm_receive(&run->comm, rank, MT_TAG_SAVED, NULL, NULL, &bytes);
-            if (ok && theirs->status != LOPT_OK) *err = *theirs;
+            lopt_error *theirs =
+                mt_comm_receive(&run->comm, rank, MT_TAG_SAVED, NULL, NULL, &bytes);
+            if (ok && theirs->status != LOPT_OK)
+                *err = *theirs;
             ok = ok && theirs->status == LOPT_OK;
             free(theirs);
         }
         items[n++] = (mt_item){"config", MT_BYTES, text, strlen(text)};
-        ok = ok && mt_checkpoint_commit(run->dir, step, run->comm.size, items, n, run->cfg->checkpoint.keep, err);
+        ok = ok && mt_checkpoint_commit(run->dir, step, run->comm.size, items, n,
+                                        run->cfg->checkpoint.keep, err);
     }
     free(text);
     return ok;
@@ -126,14 +143,18 @@ static int save(mt_run *run, lopt_error *err) {
 static int load(mt_run *run, int64_t step, lopt_error *err) {
     mt_item items[RUN_ITEMS];
     size_t n = run_items(run, &run->seconds_before, items);
-    if (!mt_checkpoint_read_run(run->dir, step, items, n, err) || !mt_run_load_particles(run, step, err)) return 0;
-    if (run->at.step != step) return mt_error(err, LOPT_EARG, "%s: the point of outer step %lld says it is of step %lld", run->dir, (long long)step, (long long)run->at.step);
+    if (!mt_checkpoint_read_run(run->dir, step, items, n, err) ||
+        !mt_run_load_particles(run, step, err))
+        return 0;
+    if (run->at.step != step)
+        return mt_error(err, LOPT_EARG, "%s: the point of outer step %lld says it is of step %lld",
+                        run->dir, (long long)step, (long long)run->at.step);
     run->outer.updates = run->at.updates;
     run->outer.skipped = run->at.skipped;
     return 1;
 }
 
-/* ---- what people see ---------------------------------------------------------------------------- */
+/* ---- what people see ----------------------------------------------------------------------- */
 
 static int write_theta(mt_run *run, lopt_error *err) {
     char path[MT_PATH + 16], seed[32], step[32], inner[32];
@@ -142,49 +163,69 @@ static int write_theta(mt_run *run, lopt_error *err) {
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)run->cfg->seed);
     snprintf(step, sizeof step, "%lld", (long long)run->at.step);
     snprintf(inner, sizeof inner, "%lld", (long long)run->at.inner_steps);
-    const mt_note notes[] = {{"program", lopt_version()},  {"seed", seed}, {"outer_step", step}, {"inner_steps", inner},
-                             {"tasks", run->unroller.task[0]->name}, {"config", config ? config : ""}};
-    int ok = mt_theta_write(path, run->optimizer, run->theta, notes, sizeof notes / sizeof *notes, err);
+    const mt_note notes[] = {{"program", lopt_version()},
+                             {"seed", seed},
+                             {"outer_step", step},
+                             {"inner_steps", inner},
+                             {"tasks", run->unroller.task[0]->name},
+                             {"config", config ? config : ""}};
+    int ok =
+        mt_theta_write(path, run->optimizer, run->theta, notes, sizeof notes / sizeof *notes, err);
     free(config);
     return ok;
 }
 
-static void record(mt_run *run, const mt_outer_summary *sum, const mt_outer_norms *norms, double seconds, mt_progress *progress) {
+static void record(mt_run *run, const mt_outer_summary *sum, const mt_outer_norms *norms,
+                   double seconds, mt_progress *progress) {
     lopt_error err;
     char rate[16], line[96];
     double busy = sum->seconds / (seconds * run->comm.size);
-    mt_metrics_row row = {.outer_step = run->at.step, .meta_loss = sum->meta_loss, .meta_loss_std = sum->meta_loss_std,
-                          .gradient_norm = norms->gradient, .update_norm = norms->update, .theta_norm = norms->theta,
-                          .learning_rate = norms->learning_rate, .non_finite = sum->non_finite, .resets = sum->finished,
-                          .inner_steps = run->at.inner_steps, .inner_steps_per_second = (double)sum->inner_steps / seconds,
-                          .idle_share = fmin(fmax(1 - busy, 0), 1), .seconds = total_seconds(run)};
+    mt_metrics_row row = {.outer_step = run->at.step,
+                          .meta_loss = sum->meta_loss,
+                          .meta_loss_std = sum->meta_loss_std,
+                          .gradient_norm = norms->gradient,
+                          .update_norm = norms->update,
+                          .theta_norm = norms->theta,
+                          .learning_rate = norms->learning_rate,
+                          .non_finite = sum->non_finite,
+                          .resets = sum->finished,
+                          .inner_steps = run->at.inner_steps,
+                          .inner_steps_per_second = (double)sum->inner_steps / seconds,
+                          .idle_share = fmin(fmax(1 - busy, 0), 1),
+                          .seconds = total_seconds(run)};
     if (run->metrics && !mt_metrics_write(run->metrics, &row, &err)) {
         warn(err.text);
         mt_metrics_close(run->metrics);
         run->metrics = NULL;
     }
     double here = mt_seconds() - run->started;
-    mt_format_count(here > 0 ? (double)(run->at.inner_steps) / total_seconds(run) : 0, rate, sizeof rate);
+    mt_format_count(here > 0 ? (double)(run->at.inner_steps) / total_seconds(run) : 0, rate,
+                    sizeof rate);
     snprintf(line, sizeof line, "meta-loss %.4f  %s inner steps/s", sum->meta_loss, rate);
     mt_progress_update(progress, run->at.step, line);
 }
 
-/* ---- one outer step ----------------------------------------------------------------------------- */
+/* ---- one outer step ------------------------------------------------------------------------ */
 
 static void send_window(mt_run *run, int64_t window) {
-    size_t theta_bytes = lopt_n_theta(run->optimizer) * sizeof(float), bytes = sizeof window + theta_bytes;
-    if (run->comm.size == 1) return;
+    size_t theta_bytes = lopt_n_theta(run->optimizer) * sizeof(float),
+           bytes = sizeof window + theta_bytes;
+    if (run->comm.size == 1)
+        return;
     char *message = malloc(bytes);
-    if (!message) mt_comm_abort(&run->comm, MT_FAILED);
+    if (!message)
+        mt_comm_abort(&run->comm, MT_FAILED);
     memcpy(message, &window, sizeof window);
     memcpy(message + sizeof window, run->theta, theta_bytes);
-    for (int rank = 1; rank < run->comm.size; rank++) mt_comm_send(&run->comm, rank, MT_TAG_WINDOW, message, bytes);
+    for (int rank = 1; rank < run->comm.size; rank++)
+        mt_comm_send(&run->comm, rank, MT_TAG_WINDOW, message, bytes);
     free(message);
 }
 
 static void take_reports(mt_run *run, const mt_report *reports, int64_t n) {
     for (int64_t i = 0; i < n; i++)
-        if (reports[i].particle >= 0 && reports[i].particle < run->cfg->particles) run->report[reports[i].particle] = reports[i];
+        if (reports[i].particle >= 0 && reports[i].particle < run->cfg->particles)
+            run->report[reports[i].particle] = reports[i];
 }
 
 static void gather_reports(mt_run *run) {
@@ -215,7 +256,7 @@ static void outer_step(mt_run *run, mt_progress *progress) {
     record(run, &summary, &norms, mt_seconds() - start, progress);
 }
 
-/* ---- the run ------------------------------------------------------------------------------------ */
+/* ---- the run ------------------------------------------------------------------------------- */
 
 /* Outer steps until the last one or a request to stop (returns its reason). */
 static const char *loop(mt_run *run, mt_progress *progress) {
@@ -224,8 +265,10 @@ static const char *loop(mt_run *run, mt_progress *progress) {
     lopt_error err;
     while (run->at.step < run->cfg->outer.steps && !(reason = mt_stop_reason())) {
         outer_step(run, progress);
-        int point = run->at.step % run->cfg->checkpoint.every == 0 && run->at.step < run->cfg->outer.steps;
-        if (point) harmless(save(run, &err), &err);
+        int point =
+            run->at.step % run->cfg->checkpoint.every == 0 && run->at.step < run->cfg->outer.steps;
+        if (point)
+            harmless(save(run, &err), &err);
         if (point || mt_seconds() > theta_due) {
             harmless(write_theta(run, &err), &err);
             theta_due = mt_seconds() + THETA_EVERY_SECONDS;
@@ -241,17 +284,22 @@ static void finish_plot(mt_run *run) {
     run->metrics = NULL;
     snprintf(history, sizeof history, "%s/metrics.jsonl", run->dir);
     snprintf(curve, sizeof curve, "%s/curve.svg", run->dir);
-    if (harmless(mt_plot_training(history, curve, &err), &err)) printf("curve:  %s\n", curve);
+    if (harmless(mt_plot_training(history, curve, &err), &err))
+        printf("curve:  %s\n", curve);
 }
 
 static void print_summary(mt_run *run, const char *reason) {
     char digest[33], seconds[32];
     mt_theta_digest(run->optimizer, run->theta, digest);
     mt_format_seconds(total_seconds(run), seconds, sizeof seconds);
-    printf("%s outer step %lld of %lld, %lld inner steps in %s\n", reason ? "stopped at" : "done:", (long long)run->at.step,
+    printf("%s outer step %lld of %lld, %lld inner steps in %s\n",
+           reason ? "stopped at" : "done:", (long long)run->at.step,
            (long long)run->cfg->outer.steps, (long long)run->at.inner_steps, seconds);
-    if (reason) printf("stopped by %s; state is saved: run again with --resume\n", reason);
-    if (run->at.non_finite) printf("%lld losses were not finite; theta never saw them\n", (long long)run->at.non_finite);
+    if (reason)
+        printf("stopped by %s; state is saved: run again with --resume\n", reason);
+    if (run->at.non_finite)
+        printf("%lld losses were not finite; theta never saw them\n",
+               (long long)run->at.non_finite);
     printf("theta:  %s/theta.h5\ndigest: %s\n", run->dir, digest);
 }
 
@@ -259,10 +307,13 @@ int mt_coordinate(mt_run *run, int64_t resume_step, lopt_error *err) {
     char path[MT_PATH + 16];
     mt_progress progress;
     run->started = mt_seconds();
-    if (resume_step >= 0 && !load(run, resume_step, err)) return mt_complain(err);
+    if (resume_step >= 0 && !load(run, resume_step, err))
+        return mt_complain(err);
     snprintf(path, sizeof path, "%s/metrics.jsonl", run->dir);
     run->metrics = mt_metrics_open(path, resume_step, err);
-    if (!run->metrics || !write_theta(run, err) || !mt_status_write(run->dir, &(mt_status){.state = MT_STATE_RUNNING, .outer_step = run->at.step}, err))
+    if (!run->metrics || !write_theta(run, err) ||
+        !mt_status_write(run->dir,
+                         &(mt_status){.state = MT_STATE_RUNNING, .outer_step = run->at.step}, err))
         return mt_complain(err);
     mt_progress_start(&progress, "outer step", run->at.step, run->cfg->outer.steps);
     const char *reason = loop(run, &progress);
@@ -273,6 +324,10 @@ int mt_coordinate(mt_run *run, int64_t resume_step, lopt_error *err) {
     print_summary(run, reason);
     finish_plot(run);
     lopt_error ignored;
-    harmless(mt_status_write(run->dir, &(mt_status){.state = state, .status = status, .outer_step = run->at.step}, &ignored), &ignored);
+    harmless(
+        mt_status_write(run->dir,
+                        &(mt_status){.state = state, .status = status, .outer_step = run->at.step},
+                        &ignored),
+        &ignored);
     return status;
 }

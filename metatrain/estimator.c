@@ -10,23 +10,24 @@
 #include "commands.h"
 
 static const mt_rule rules[] = {
-    [MT_ES] = {"es", "full evolution strategies: every window is a whole trajectory", "Salimans et al. 2017",
-               MT_EACH_WINDOW, MT_THIS_NOISE, MT_NEW_TRAJECTORY},
-    [MT_TES] = {"tes", "truncated ES: both twins continue the positive one (biased)", "Metz et al. 2019",
-                MT_EACH_WINDOW, MT_THIS_NOISE, MT_POSITIVE_STATE},
-    [MT_PES] = {"pes", "persistent ES: noise summed since the reset (unbiased)", "Vicol et al. 2021",
-                MT_EACH_WINDOW, MT_NOISE_SINCE_RESET, MT_OWN_STATE},
-    [MT_NRES] = {"nres", "noise-reuse ES: one perturbation a trajectory (unbiased, least variance)", "Li et al. 2023",
-                 MT_EACH_TRAJECTORY, MT_NOISE_SINCE_RESET, MT_OWN_STATE},
-    [MT_GPES] = {"gpes", "generalised PES: noise redrawn every noise_every inner steps", "Li et al. 2023",
-                 MT_EVERY_K_STEPS, MT_NOISE_SINCE_RESET, MT_OWN_STATE},
+    [MT_ES] = {"es", "full evolution strategies: every window is a whole trajectory",
+               "Salimans et al. 2017", MT_EACH_WINDOW, MT_THIS_NOISE, MT_NEW_TRAJECTORY},
+    [MT_TES] = {"tes", "truncated ES: both twins continue the positive one (biased)",
+                "Metz et al. 2019", MT_EACH_WINDOW, MT_THIS_NOISE, MT_POSITIVE_STATE},
+    [MT_PES] = {"pes", "persistent ES: noise summed since the reset (unbiased)",
+                "Vicol et al. 2021", MT_EACH_WINDOW, MT_NOISE_SINCE_RESET, MT_OWN_STATE},
+    [MT_NRES] = {"nres", "noise-reuse ES: one perturbation a trajectory (unbiased, least variance)",
+                 "Li et al. 2023", MT_EACH_TRAJECTORY, MT_NOISE_SINCE_RESET, MT_OWN_STATE},
+    [MT_GPES] = {"gpes", "generalised PES: noise redrawn every noise_every inner steps",
+                 "Li et al. 2023", MT_EVERY_K_STEPS, MT_NOISE_SINCE_RESET, MT_OWN_STATE},
 };
 
 const mt_rule *mt_estimator_rule(mt_estimator name) {
     return (size_t)name < sizeof rules / sizeof *rules ? &rules[name] : NULL;
 }
 
-int mt_estimator_open(mt_gradient_estimator *e, const mt_rule *rule, mt_noise noise, int64_t particles, lopt_error *err) {
+int mt_estimator_open(mt_gradient_estimator *e, const mt_rule *rule, mt_noise noise,
+                      int64_t particles, lopt_error *err) {
     size_t p = (size_t)particles;
     *e = (mt_gradient_estimator){.rule = rule, .noise = noise, .particles = particles};
     e->trajectory = malloc(p * sizeof *e->trajectory);
@@ -34,12 +35,16 @@ int mt_estimator_open(mt_gradient_estimator *e, const mt_rule *rule, mt_noise no
     e->delta = malloc((noise.n + 1) * sizeof *e->delta);
     e->gradient = calloc(noise.n + 1, sizeof *e->gradient);
     int sums = rule->multiplier == MT_NOISE_SINCE_RESET;
-    if (sums) e->sum = calloc(p * noise.n + 1, sizeof *e->sum);
+    if (sums)
+        e->sum = calloc(p * noise.n + 1, sizeof *e->sum);
     if (!e->trajectory || !e->last_noise || !e->delta || !e->gradient || (sums && !e->sum)) {
         mt_estimator_close(e);
-        return mt_error(err, LOPT_ENOMEM, "out of memory for the estimator of %lld particles of %zu numbers", (long long)particles, noise.n);
+        return mt_error(err, LOPT_ENOMEM,
+                        "out of memory for the estimator of %lld particles of %zu numbers",
+                        (long long)particles, noise.n);
     }
-    for (size_t i = 0; i < p; i++) e->trajectory[i] = e->last_noise[i] = -1;
+    for (size_t i = 0; i < p; i++)
+        e->trajectory[i] = e->last_noise[i] = -1;
     return 1;
 }
 
@@ -52,7 +57,8 @@ void mt_estimator_close(mt_gradient_estimator *e) {
     *e = (mt_gradient_estimator){0};
 }
 
-/* The vector that a segment's loss difference multiplies; brings the particle's sum up to the segment. */
+/* The vector that a segment's loss difference multiplies; brings the particle's sum up to the
+ * segment. */
 static const float *direction(mt_gradient_estimator *e, int64_t particle, const mt_segment *s) {
     size_t n = e->noise.n;
     if (e->rule->multiplier == MT_THIS_NOISE) {
@@ -61,10 +67,12 @@ static const float *direction(mt_gradient_estimator *e, int64_t particle, const 
     }
     float *sum = e->sum + (size_t)particle * n;
     int new_trajectory = s->trajectory != e->trajectory[particle];
-    if (new_trajectory) memset(sum, 0, n * sizeof *sum);
+    if (new_trajectory)
+        memset(sum, 0, n * sizeof *sum);
     if (new_trajectory || s->noise != e->last_noise[particle]) {
         mt_noise_draw(&e->noise, particle, s->noise, e->delta);
-        for (size_t i = 0; i < n; i++) sum[i] += e->delta[i];
+        for (size_t i = 0; i < n; i++)
+            sum[i] += e->delta[i];
     }
     e->trajectory[particle] = s->trajectory;
     e->last_noise[particle] = s->noise;
@@ -74,13 +82,16 @@ static const float *direction(mt_gradient_estimator *e, int64_t particle, const 
 static void add_particle(mt_gradient_estimator *e, const mt_report *r) {
     double scale = 2.0 * (double)e->noise.std * (double)e->noise.std * (double)e->particles;
     int64_t count = 0;
-    for (int k = 0; k < r->n_segments; k++) count += r->segment[k].count;
+    for (int k = 0; k < r->n_segments; k++)
+        count += r->segment[k].count;
     for (int k = 0; k < r->n_segments; k++) {
         const mt_segment *s = &r->segment[k];
         const float *v = direction(e, r->particle, s);
-        if (r->dropped || s->count == 0) continue;
+        if (r->dropped || s->count == 0)
+            continue;
         double weight = (s->sum[0] - s->sum[1]) / ((double)count * scale);
-        for (size_t i = 0; i < e->noise.n; i++) e->gradient[i] += weight * (double)v[i];
+        for (size_t i = 0; i < e->noise.n; i++)
+            e->gradient[i] += weight * (double)v[i];
     }
 }
 
@@ -102,7 +113,8 @@ void mt_estimate(mt_gradient_estimator *e, const mt_report *report, mt_outer_sum
         const mt_report *r = &report[p];
         add_particle(e, r);
         double loss = particle_loss(r);
-        if (!isnan(loss)) sum += loss, squares += loss * loss, counted++;
+        if (!isnan(loss))
+            sum += loss, squares += loss * loss, counted++;
         summary->non_finite += r->non_finite;
         summary->dropped += r->dropped;
         summary->finished += r->finished;
@@ -110,5 +122,6 @@ void mt_estimate(mt_gradient_estimator *e, const mt_report *report, mt_outer_sum
         summary->seconds += r->seconds;
     }
     summary->meta_loss = sum / counted;
-    summary->meta_loss_std = sqrt(fmax(squares / counted - summary->meta_loss * summary->meta_loss, 0));
+    summary->meta_loss_std =
+        sqrt(fmax(squares / counted - summary->meta_loss * summary->meta_loss, 0));
 }

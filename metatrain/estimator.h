@@ -5,22 +5,22 @@
  * The estimators of the field differ in three choices (spec A.2-A.7):
  *
  *     name   noise is redrawn     loss difference times      twins start a window from
- *     es     each window          this noise                 a new trajectory (the window is all of it)
- *     tes    each window          this noise                 the state of the positive twin   (biased)
- *     pes    each window          noise summed since reset   their own states
- *     nres   each trajectory      noise summed since reset   their own states
- *     gpes   every K inner steps  noise summed since reset   their own states
+ *     es     each window          this noise                 a new trajectory (the window is all of
+ * it) tes    each window          this noise                 the state of the positive twin
+ * (biased) pes    each window          noise summed since reset   their own states nres   each
+ * trajectory      noise summed since reset   their own states gpes   every K inner steps  noise
+ * summed since reset   their own states
  *
- * (For nres the sum has one term.) With D the difference of the twins' summed meta-losses in a segment, n
- * the meta-losses of the particle's window, and delta = std * eps already scaled:
+ * (For nres the sum has one term.) With D the difference of the twins' summed meta-losses in a
+ * segment, n the meta-losses of the particle's window, and delta = std * eps already scaled:
  *
  *     gradient = 1/N  sum over particles, segments of  D/n * (delta or its sum) / (2 std^2)
  *
- * Sources: ES (Salimans et al. 2017), PES (Vicol et al. 2021), NRES and GPES (Li et al. 2023). This is the
- * clean form: the loss of a trajectory's last step belongs to the noise that produced it.
+ * Sources: ES (Salimans et al. 2017), PES (Vicol et al. 2021), NRES and GPES (Li et al. 2023). This
+ * is the clean form: the loss of a trajectory's last step belongs to the noise that produced it.
  *
- * The sums since reset are kept here, one vector a particle, and follow from the reports alone. Particles
- * are added in order, so the bits do not depend on who ran what. */
+ * The sums since reset are kept here, one vector a particle, and follow from the reports alone.
+ * Particles are added in order, so the bits do not depend on who ran what. */
 #ifndef MT_ESTIMATOR_H
 #define MT_ESTIMATOR_H
 
@@ -45,19 +45,21 @@ typedef struct mt_gradient_estimator {
     const mt_rule *rule;
     mt_noise noise;
     int64_t particles;
-    float *sum;           /* [particles][n]: noise since reset; NULL unless the rule needs it */
-    int64_t *trajectory;  /* [particles]: whose noise is in sum; -1 before the first report */
-    int64_t *last_noise;  /* [particles]: last draw added to sum */
-    float *delta;         /* [n] scratch */
-    double *gradient;     /* [n] result */
+    float *sum;          /* [particles][n]: noise since reset; NULL unless the rule needs it */
+    int64_t *trajectory; /* [particles]: whose noise is in sum; -1 before the first report */
+    int64_t *last_noise; /* [particles]: last draw added to sum */
+    float *delta;        /* [n] scratch */
+    double *gradient;    /* [n] result */
 } mt_gradient_estimator;
 
-int mt_estimator_open(mt_gradient_estimator *e, const mt_rule *rule, mt_noise noise, int64_t particles, lopt_error *err);
+int mt_estimator_open(mt_gradient_estimator *e, const mt_rule *rule, mt_noise noise,
+                      int64_t particles, lopt_error *err);
 void mt_estimator_close(mt_gradient_estimator *e);
 
 /* What the particles of one outer step gave, for people. */
 typedef struct mt_outer_summary {
-    double meta_loss, meta_loss_std; /* mean over particles and twins; standard deviation over particles */
+    double meta_loss,
+        meta_loss_std; /* mean over particles and twins; standard deviation over particles */
     int64_t non_finite, dropped, finished, inner_steps;
     double seconds; /* of all windows together */
 } mt_outer_summary;

@@ -2,8 +2,9 @@
  *
  * noise.h - the perturbation delta of theta, a function of (seed, particle, draw).
  *
- * delta = std * eps with eps standard normal (spec A.1.1); zero where theta is frozen. Twins run under
- * theta+delta and theta-delta. Any rank can regenerate any draw, so noise is never stored or sent. */
+ * delta = std * eps with eps standard normal (spec A.1.1); zero where theta is frozen. Twins run
+ * under theta+delta and theta-delta. Any rank can regenerate any draw, so noise is never stored or
+ * sent. */
 #ifndef MT_NOISE_H
 #define MT_NOISE_H
 

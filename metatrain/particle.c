@@ -13,12 +13,15 @@ static size_t rounded(size_t bytes) {
     return (bytes + 63) / 64 * 64;
 }
 
-int mt_particle_open(mt_particle *p, int64_t number, const mt_particle_sizes *sizes, lopt_error *err) {
-    size_t tau = rounded(sizes->n_tau * sizeof(float)), params = rounded(sizes->n_params * sizeof(float));
+int mt_particle_open(mt_particle *p, int64_t number, const mt_particle_sizes *sizes,
+                     lopt_error *err) {
+    size_t tau = rounded(sizes->n_tau * sizeof(float)),
+           params = rounded(sizes->n_params * sizeof(float));
     size_t state = rounded(sizes->state_bytes), total = tau + 2 * params + 2 * state;
     *p = (mt_particle){.at = {.number = number, .trajectory = -1, .noise = -1}};
     p->memory = aligned_alloc(64, total + 64);
-    if (!p->memory) return mt_error(err, LOPT_ENOMEM, "out of memory for a particle of %zu bytes", total);
+    if (!p->memory)
+        return mt_error(err, LOPT_ENOMEM, "out of memory for a particle of %zu bytes", total);
     memset(p->memory, 0, total + 64);
     char *next = p->memory;
     p->tau = (float *)next, next += tau;
@@ -34,7 +37,8 @@ void mt_particle_close(mt_particle *p) {
     *p = (mt_particle){0};
 }
 
-void mt_particle_items(mt_particle *p, const mt_particle_sizes *sizes, mt_item items[MT_PARTICLE_ITEMS],
+void mt_particle_items(mt_particle *p, const mt_particle_sizes *sizes,
+                       mt_item items[MT_PARTICLE_ITEMS],
                        char names[MT_PARTICLE_ITEMS][MT_PARTICLE_NAME]) {
     const mt_item all[MT_PARTICLE_ITEMS] = {
         {"counters", MT_INTEGERS, &p->at, sizeof p->at / sizeof(int64_t)},
@@ -45,7 +49,8 @@ void mt_particle_items(mt_particle *p, const mt_particle_sizes *sizes, mt_item i
         {"state_minus", MT_BYTES, p->state[1], sizes->state_bytes},
     };
     for (int i = 0; i < MT_PARTICLE_ITEMS; i++) {
-        snprintf(names[i], MT_PARTICLE_NAME, "particle_%06lld/%s", (long long)p->at.number, all[i].name);
+        snprintf(names[i], MT_PARTICLE_NAME, "particle_%06lld/%s", (long long)p->at.number,
+                 all[i].name);
         items[i] = all[i];
         items[i].name = names[i];
     }

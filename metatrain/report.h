@@ -2,9 +2,10 @@
  *
  * report.h - what a rank says of one window of one particle: scalars only, whatever theta's size.
  *
- * A window is cut into segments where the trajectory or the noise changes inside it; within a segment all
- * inner steps belong to one trajectory and ran under one perturbation. Full ES has one segment whose sums
- * are the reduced losses of the twins. The noise itself is never sent: noise.h regenerates it. */
+ * A window is cut into segments where the trajectory or the noise changes inside it; within a
+ * segment all inner steps belong to one trajectory and ran under one perturbation. Full ES has one
+ * segment whose sums are the reduced losses of the twins. The noise itself is never sent: noise.h
+ * regenerates it. */
 #ifndef MT_REPORT_H
 #define MT_REPORT_H
 

@@ -21,12 +21,21 @@
 #include "outer.h"
 #include "unroll.h"
 
-/* coordinator -> workers: SETUP, WINDOW, SAVE, END; workers -> coordinator: READY, REPORTS, SAVED. */
-typedef enum mt_tag { MT_TAG_SETUP = 1, MT_TAG_READY, MT_TAG_WINDOW, MT_TAG_REPORTS, MT_TAG_SAVE, MT_TAG_SAVED, MT_TAG_END } mt_tag;
+/* coordinator -> workers: SETUP, WINDOW, SAVE, END; workers -> coordinator: READY, REPORTS, SAVED.
+ */
+typedef enum mt_tag {
+    MT_TAG_SETUP = 1,
+    MT_TAG_READY,
+    MT_TAG_WINDOW,
+    MT_TAG_REPORTS,
+    MT_TAG_SAVE,
+    MT_TAG_SAVED,
+    MT_TAG_END
+} mt_tag;
 
 typedef struct mt_run_counters { /* all 64-bit integers: saved as one array */
-    int64_t step;        /* outer steps done */
-    int64_t inner_steps; /* of all particles and twins, since step 0 */
+    int64_t step;                /* outer steps done */
+    int64_t inner_steps;         /* of all particles and twins, since step 0 */
     int64_t non_finite, dropped;
     int64_t updates, skipped; /* of the outer optimizer */
 } mt_run_counters;
@@ -41,16 +50,16 @@ typedef struct mt_run {
     float *theta, *trained;    /* [n_theta]; trained: 1, or 0 where frozen */
     mt_unroller unroller;
     int64_t n_here;
-    mt_particle *particle;     /* [n_here]: particles rank, rank + size, ... */
-    mt_report *report_here;    /* [n_here] */
+    mt_particle *particle;  /* [n_here]: particles rank, rank + size, ... */
+    mt_report *report_here; /* [n_here] */
 
     /* coordinator */
     mt_gradient_estimator estimator;
     mt_outer outer;
-    mt_report *report;         /* [particles], in particle order */
+    mt_report *report; /* [particles], in particle order */
     mt_run_counters at;
-    double seconds_before;     /* wall time of earlier runs */
-    double started;            /* mt_seconds() when this one began */
+    double seconds_before; /* wall time of earlier runs */
+    double started;        /* mt_seconds() when this one began */
     mt_metrics *metrics;
 } mt_run;
 
@@ -72,10 +81,11 @@ int mt_coordinate(mt_run *run, int64_t resume_step, lopt_error *err);
 /* Tells every worker to end with this status. */
 void mt_dismiss(mt_run *run, int status);
 
-/* What the coordinator sends first, and what a rank answers. A worker gets run->cfg (NULL and a sentence if
- * it cannot be used here), or 0: told to end with *status. */
+/* What the coordinator sends first, and what a rank answers. A worker gets run->cfg (NULL and a
+ * sentence if it cannot be used here), or 0: told to end with *status. */
 void mt_send_setup(mt_run *run, int64_t resume_step);
 int mt_receive_setup(mt_run *run, int64_t *resume_step, int *status, lopt_error *err);
-int mt_ranks_are_ready(mt_run *run, int ok_here, lopt_error *err);        /* coordinator: 0 if any is not */
+int mt_ranks_are_ready(mt_run *run, int ok_here,
+                       lopt_error *err); /* coordinator: 0 if any is not */
 
 #endif

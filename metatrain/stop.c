@@ -12,7 +12,8 @@ static volatile sig_atomic_t received;
 static double deadline;
 
 static void on_signal(int signal_number) {
-    if (signal_number == SIGINT && received == SIGINT) signal(SIGINT, SIG_DFL), raise(SIGINT);
+    if (signal_number == SIGINT && received == SIGINT)
+        signal(SIGINT, SIG_DFL), raise(SIGINT);
     received = signal_number;
 }
 
@@ -26,8 +27,11 @@ void mt_stop_watch(double time_limit_seconds) {
 }
 
 const char *mt_stop_reason(void) {
-    if (received == SIGTERM) return "SIGTERM";
-    if (received == SIGINT) return "SIGINT";
-    if (received == SIGUSR1) return "SIGUSR1";
+    if (received == SIGTERM)
+        return "SIGTERM";
+    if (received == SIGINT)
+        return "SIGINT";
+    if (received == SIGUSR1)
+        return "SIGUSR1";
     return deadline > 0 && mt_seconds() > deadline ? "the time limit" : NULL;
 }

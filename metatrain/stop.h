@@ -2,8 +2,8 @@
  *
  * stop.h - requests to save and leave: SIGTERM, SIGINT, SIGUSR1, and a time limit.
  *
- * Signals reach every rank; only the coordinator looks, between outer steps, and tells the others. A second
- * SIGINT ends the process at once, for a person who means it. */
+ * Signals reach every rank; only the coordinator looks, between outer steps, and tells the others.
+ * A second SIGINT ends the process at once, for a person who means it. */
 #ifndef MT_STOP_H
 #define MT_STOP_H
 

@@ -10,7 +10,7 @@
 
 #include "commands.h"
 
-/* ---- set-up ------------------------------------------------------------------------------------- */
+/* ---- set-up -------------------------------------------------------------------------------- */
 
 static size_t larger(size_t a, size_t b) {
     return a > b ? a : b;
@@ -23,11 +23,14 @@ static void *block(size_t bytes) {
 static int open_tasks(mt_unroller *u, lopt_error *err, size_t *work_bytes) {
     for (int i = 0; i < u->cfg->n_tasks; i++) {
         task *t = u->task[i] = task_create(&u->cfg->tasks[i].spec, err);
-        if (!t) return 0;
+        if (!t)
+            return 0;
         size_t state_bytes = 0;
         for (int twin = 0; twin < 2; twin++) {
-            u->state[i][twin] = lopt_state_create(u->optimizer[twin], t->tensors, t->n_tensors, err);
-            if (!u->state[i][twin]) return 0;
+            u->state[i][twin] =
+                lopt_state_create(u->optimizer[twin], t->tensors, t->n_tensors, err);
+            if (!u->state[i][twin])
+                return 0;
             lopt_state_data(u->state[i][twin], &state_bytes);
         }
         u->sizes.n_tau = larger(u->sizes.n_tau, t->n_tau);
@@ -38,8 +41,8 @@ static int open_tasks(mt_unroller *u, lopt_error *err, size_t *work_bytes) {
     return 1;
 }
 
-int mt_unroller_open(mt_unroller *u, const mt_config *cfg, const lopt_optimizer *optimizer, const float *trained,
-                     lopt_error *err) {
+int mt_unroller_open(mt_unroller *u, const mt_config *cfg, const lopt_optimizer *optimizer,
+                     const float *trained, lopt_error *err) {
     size_t n = lopt_n_theta(optimizer), work_bytes = 0;
     *u = (mt_unroller){.cfg = cfg,
                        .rule = mt_estimator_rule(cfg->estimator.name),
@@ -55,17 +58,20 @@ int mt_unroller_open(mt_unroller *u, const mt_config *cfg, const lopt_optimizer 
     }
     u->grads = block(u->sizes.n_params * sizeof(float));
     u->work = block(work_bytes);
-    if (ok && u->grads && u->work) return 1;
+    if (ok && u->grads && u->work)
+        return 1;
     mt_unroller_close(u);
     return mt_error(err, LOPT_ENOMEM, "out of memory for the unrolls of a theta of %zu numbers", n);
 }
 
 void mt_unroller_close(mt_unroller *u) {
     for (int i = 0; i < MT_MAX_TASKS; i++) {
-        for (int twin = 0; twin < 2; twin++) lopt_state_destroy(u->state[i][twin]);
+        for (int twin = 0; twin < 2; twin++)
+            lopt_state_destroy(u->state[i][twin]);
         task_destroy(u->task[i]);
     }
-    for (int twin = 0; twin < 2; twin++) lopt_destroy(u->optimizer[twin]);
+    for (int twin = 0; twin < 2; twin++)
+        lopt_destroy(u->optimizer[twin]);
     free(u->theta);
     free(u->delta);
     free(u->perturbed);
@@ -78,33 +84,39 @@ void mt_unroller_set_theta(mt_unroller *u, const float *theta) {
     memcpy(u->theta, theta, u->noise.n * sizeof *theta);
 }
 
-/* ---- addressed draws ---------------------------------------------------------------------------- */
+/* ---- addressed draws ----------------------------------------------------------------------- */
 
-static random_stream stream(const mt_unroller *u, random_purpose purpose, const mt_particle *p, int64_t step) {
+static random_stream stream(const mt_unroller *u, random_purpose purpose, const mt_particle *p,
+                            int64_t step) {
     random_stream r;
-    random_open(&r, (random_address){u->cfg->seed, purpose, (uint64_t)p->at.number, (uint64_t)p->at.trajectory, (uint64_t)step});
+    random_open(&r, (random_address){u->cfg->seed, purpose, (uint64_t)p->at.number,
+                                     (uint64_t)p->at.trajectory, (uint64_t)step});
     return r;
 }
 
 int64_t mt_trajectory_length(const mt_config *cfg, int64_t particle, int64_t trajectory) {
     double low = (double)cfg->estimator.schedule.min, high = (double)cfg->estimator.schedule.max;
-    if (cfg->estimator.schedule.name == MT_CONSTANT) return cfg->estimator.schedule.max;
+    if (cfg->estimator.schedule.name == MT_CONSTANT)
+        return cfg->estimator.schedule.max;
     random_stream r;
-    random_open(&r, (random_address){cfg->seed, RANDOM_LENGTH, (uint64_t)particle, (uint64_t)trajectory, 0});
+    random_open(&r, (random_address){cfg->seed, RANDOM_LENGTH, (uint64_t)particle,
+                                     (uint64_t)trajectory, 0});
     double length = floor(exp(log(low) + random_uniform(&r) * (log(high) - log(low))));
     return (int64_t)fmin(fmax(length, low), high);
 }
 
 static int64_t draw_task(const mt_config *cfg, random_stream *r) {
     double total = 0;
-    for (int i = 0; i < cfg->n_tasks; i++) total += cfg->tasks[i].weight;
+    for (int i = 0; i < cfg->n_tasks; i++)
+        total += cfg->tasks[i].weight;
     double at = random_uniform(r) * total;
     for (int i = 0; i < cfg->n_tasks; i++)
-        if ((at -= cfg->tasks[i].weight) < 0) return i;
+        if ((at -= cfg->tasks[i].weight) < 0)
+            return i;
     return cfg->n_tasks - 1;
 }
 
-/* ---- one particle ------------------------------------------------------------------------------- */
+/* ---- one particle -------------------------------------------------------------------------- */
 
 /* Puts both optimizers at theta +- the particle's current noise. */
 static void perturb(mt_unroller *u, const mt_particle *p) {
@@ -112,7 +124,8 @@ static void perturb(mt_unroller *u, const mt_particle *p) {
     mt_noise_draw(&u->noise, p->at.number, p->at.noise, u->delta);
     for (int twin = 0; twin < 2; twin++) {
         float sign = twin ? -1.f : 1.f;
-        for (size_t i = 0; i < n; i++) u->perturbed[i] = u->theta[i] + sign * u->delta[i];
+        for (size_t i = 0; i < n; i++)
+            u->perturbed[i] = u->theta[i] + sign * u->delta[i];
         lopt_set_theta(u->optimizer[twin], u->perturbed);
     }
 }
@@ -122,15 +135,17 @@ static void redraw(mt_unroller *u, mt_particle *p) {
     perturb(u, p);
 }
 
-/* Full ES gives all particles of an outer step the same length; the others draw one for each trajectory.
- * The first trajectory of a particle ends early by a uniform offset, so that particles leave lock-step. */
+/* Full ES gives all particles of an outer step the same length; the others draw one for each
+ * trajectory. The first trajectory of a particle ends early by a uniform offset, so that particles
+ * leave lock-step. */
 static void draw_length(const mt_unroller *u, mt_particle *p, int64_t *planned) {
     if (u->rule->start == MT_NEW_TRAJECTORY) {
         p->at.length = *planned = mt_trajectory_length(u->cfg, -1, p->at.trajectory);
         return;
     }
     p->at.length = *planned = mt_trajectory_length(u->cfg, p->at.number, p->at.trajectory);
-    if (p->at.trajectory > 0) return;
+    if (p->at.trajectory > 0)
+        return;
     random_stream r = stream(u, RANDOM_OFFSET, p, 0);
     p->at.length -= (int64_t)random_below(&r, (uint64_t)*planned);
 }
@@ -141,7 +156,8 @@ static void start_trajectory(mt_unroller *u, mt_particle *p) {
     p->at.trajectory++;
     p->at.inner_step = 0;
     draw_length(u, p, &planned);
-    if (u->rule->redraw != MT_EACH_WINDOW) redraw(u, p);
+    if (u->rule->redraw != MT_EACH_WINDOW)
+        redraw(u, p);
     random_stream r = stream(u, RANDOM_TASK, p, 0);
     p->at.task = draw_task(u->cfg, &r);
     const task *t = u->task[p->at.task];
@@ -149,12 +165,15 @@ static void start_trajectory(mt_unroller *u, mt_particle *p) {
     r = stream(u, RANDOM_INIT, p, 0);
     task_initial_params(t, p->tau, &r, p->params[0]);
     memcpy(p->params[1], p->params[0], t->n_params * sizeof(float));
-    for (int twin = 0; twin < 2; twin++) lopt_state_reset(u->optimizer[twin], u->state[p->at.task][twin], planned);
+    for (int twin = 0; twin < 2; twin++)
+        lopt_state_reset(u->optimizer[twin], u->state[p->at.task][twin], planned);
 }
 
-/* The optimizers' states live in the unroller while a window runs and in the particle between windows. */
+/* The optimizers' states live in the unroller while a window runs and in the particle between
+ * windows. */
 static void exchange_states(mt_unroller *u, mt_particle *p, int save) {
-    if (p->at.trajectory < 0) return;
+    if (p->at.trajectory < 0)
+        return;
     for (int twin = 0; twin < 2; twin++) {
         size_t bytes;
         void *data = lopt_state_data(u->state[p->at.task][twin], &bytes);
@@ -164,15 +183,16 @@ static void exchange_states(mt_unroller *u, mt_particle *p, int save) {
 
 /* Truncated ES: the negative twin continues from where the positive one is. */
 static void copy_positive_twin(mt_unroller *u, mt_particle *p) {
-    if (p->at.trajectory < 0) return;
+    if (p->at.trajectory < 0)
+        return;
     size_t bytes;
     void *positive = lopt_state_data(u->state[p->at.task][0], &bytes);
     memcpy(lopt_state_data(u->state[p->at.task][1], &bytes), positive, bytes);
     memcpy(p->params[1], p->params[0], u->task[p->at.task]->n_params * sizeof(float));
 }
 
-float mt_inner_step(const task *t, const float *tau, void *work, const lopt_optimizer *opt, lopt_state *state,
-                    float *params, float *grads) {
+float mt_inner_step(const task *t, const float *tau, void *work, const lopt_optimizer *opt,
+                    lopt_state *state, float *params, float *grads) {
     float loss = task_loss(t, tau, work, params, grads);
     lopt_step(opt, state, params, grads, loss, NULL);
     return loss;
@@ -180,23 +200,28 @@ float mt_inner_step(const task *t, const float *tau, void *work, const lopt_opti
 
 /* Both twins make one inner step on the same batch; loss[2]: their raw meta-losses (spec B.3). */
 static void step_twins(mt_unroller *u, mt_particle *p, float loss[2]) {
-    static const task_split fresh_split[] = {[MT_LOSS_FRESH_TRAIN] = TASK_TRAIN, [MT_LOSS_INNER_VALID] = TASK_INNER_VALID, [MT_LOSS_OUTER_VALID] = TASK_OUTER_VALID};
+    static const task_split fresh_split[] = {[MT_LOSS_FRESH_TRAIN] = TASK_TRAIN,
+                                             [MT_LOSS_INNER_VALID] = TASK_INNER_VALID,
+                                             [MT_LOSS_OUTER_VALID] = TASK_OUTER_VALID};
     const task *t = u->task[p->at.task];
     mt_meta_loss kind = u->cfg->estimator.meta_loss;
     random_stream r = stream(u, RANDOM_BATCH, p, p->at.inner_step);
     task_draw_batch(t, p->tau, TASK_TRAIN, &r, u->work);
     for (int twin = 0; twin < 2; twin++)
-        loss[twin] = mt_inner_step(t, p->tau, u->work, u->optimizer[twin], u->state[p->at.task][twin], p->params[twin], u->grads);
+        loss[twin] = mt_inner_step(t, p->tau, u->work, u->optimizer[twin],
+                                   u->state[p->at.task][twin], p->params[twin], u->grads);
     p->at.inner_step++;
-    if (kind == MT_LOSS_TRAIN) return;
+    if (kind == MT_LOSS_TRAIN)
+        return;
     if (kind != MT_LOSS_SAME_DATA) {
         r = stream(u, RANDOM_META_BATCH, p, p->at.inner_step);
         task_draw_batch(t, p->tau, fresh_split[kind], &r, u->work);
     }
-    for (int twin = 0; twin < 2; twin++) loss[twin] = task_loss(t, p->tau, u->work, p->params[twin], NULL);
+    for (int twin = 0; twin < 2; twin++)
+        loss[twin] = task_loss(t, p->tau, u->work, p->params[twin], NULL);
 }
 
-/* ---- one window --------------------------------------------------------------------------------- */
+/* ---- one window ---------------------------------------------------------------------------- */
 
 static mt_segment *open_segment(const mt_particle *p, mt_report *report) {
     mt_segment *s = &report->segment[report->n_segments++];
@@ -204,28 +229,31 @@ static mt_segment *open_segment(const mt_particle *p, mt_report *report) {
     return s;
 }
 
-/* Starts a trajectory or draws noise where it is time; 1 if a segment begins with the coming step. */
+/* Starts a trajectory or draws noise where it is time; 1 if a segment begins with the coming step.
+ */
 static int turn(mt_unroller *u, mt_particle *p) {
     if (p->at.inner_step >= p->at.length) {
         start_trajectory(u, p);
         return 1;
     }
-    if (u->rule->redraw == MT_EVERY_K_STEPS && p->at.inner_step > 0 && p->at.inner_step % u->cfg->estimator.noise_every == 0) {
+    if (u->rule->redraw == MT_EVERY_K_STEPS && p->at.inner_step > 0 &&
+        p->at.inner_step % u->cfg->estimator.noise_every == 0) {
         redraw(u, p);
         return 1;
     }
     return 0;
 }
 
-/* Normalises the twins' meta-losses in place. A loss that is non-finite even then drops the window and ends
- * the trajectory; returns 0. */
+/* Normalises the twins' meta-losses in place. A loss that is non-finite even then drops the window
+ * and ends the trajectory; returns 0. */
 static int bound_losses(const mt_unroller *u, mt_particle *p, float loss[2], mt_report *report) {
     report->inner_steps += 2;
     for (int twin = 0; twin < 2; twin++) {
         report->non_finite += !isfinite(loss[twin]);
         loss[twin] = task_normalise(u->task[p->at.task], loss[twin]);
     }
-    if (isfinite(loss[0]) && isfinite(loss[1])) return 1;
+    if (isfinite(loss[0]) && isfinite(loss[1]))
+        return 1;
     report->dropped = 1;
     p->at.length = p->at.inner_step;
     return 0;
@@ -234,14 +262,20 @@ static int bound_losses(const mt_unroller *u, mt_particle *p, float loss[2], mt_
 static void run_truncated_window(mt_unroller *u, mt_particle *p, mt_report *report) {
     float loss[2];
     mt_segment *s = NULL;
-    if (u->rule->redraw == MT_EACH_WINDOW) redraw(u, p);
-    else if (p->at.noise >= 0) perturb(u, p);
-    if (u->rule->start == MT_POSITIVE_STATE) copy_positive_twin(u, p);
+    if (u->rule->redraw == MT_EACH_WINDOW)
+        redraw(u, p);
+    else if (p->at.noise >= 0)
+        perturb(u, p);
+    if (u->rule->start == MT_POSITIVE_STATE)
+        copy_positive_twin(u, p);
     for (int64_t k = 0; k < u->cfg->estimator.window; k++) {
-        if (turn(u, p) || !s) s = open_segment(p, report);
+        if (turn(u, p) || !s)
+            s = open_segment(p, report);
         step_twins(u, p, loss);
-        if (!bound_losses(u, p, loss, report)) break;
-        for (int twin = 0; twin < 2; twin++) s->sum[twin] += (double)loss[twin];
+        if (!bound_losses(u, p, loss, report))
+            break;
+        for (int twin = 0; twin < 2; twin++)
+            s->sum[twin] += (double)loss[twin];
         s->count++;
         report->finished += p->at.inner_step >= p->at.length;
     }
@@ -256,7 +290,9 @@ static int fresh_losses(mt_unroller *u, mt_particle *p, double sum[2]) {
         random_stream r = stream(u, RANDOM_META_BATCH, p, b);
         task_draw_batch(t, p->tau, TASK_TRAIN, &r, u->work);
         for (int twin = 0; twin < 2; twin++)
-            sum[twin] += (double)task_normalise(t, task_loss(t, p->tau, u->work, p->params[twin], NULL)) / (double)batches;
+            sum[twin] +=
+                (double)task_normalise(t, task_loss(t, p->tau, u->work, p->params[twin], NULL)) /
+                (double)batches;
     }
     return isfinite(sum[0]) && isfinite(sum[1]);
 }
@@ -272,16 +308,20 @@ static void run_whole_trajectory(mt_unroller *u, mt_particle *p, mt_report *repo
     double length = (double)p->at.length;
     while (p->at.inner_step < p->at.length) {
         step_twins(u, p, loss);
-        if (!bound_losses(u, p, loss, report)) return;
+        if (!bound_losses(u, p, loss, report))
+            return;
         for (int twin = 0; twin < 2; twin++) {
             last[twin] = (double)loss[twin];
             mean[twin] += last[twin] / length;
             least[twin] = fmin(least[twin], last[twin]);
         }
     }
-    if (reduction == MT_LAST_FRESH && !fresh_losses(u, p, last)) report->dropped = 1;
+    if (reduction == MT_LAST_FRESH && !fresh_losses(u, p, last))
+        report->dropped = 1;
     for (int twin = 0; twin < 2; twin++)
-        s->sum[twin] = reduction == MT_MEAN ? mean[twin] : reduction == MT_MIN ? least[twin] : last[twin];
+        s->sum[twin] = reduction == MT_MEAN  ? mean[twin]
+                       : reduction == MT_MIN ? least[twin]
+                                             : last[twin];
     s->count = 1;
     report->finished = 1;
 }
@@ -296,8 +336,10 @@ void mt_unroll_window(mt_unroller *u, mt_particle *p, int64_t window, mt_report 
     double start = seconds_of_this_thread();
     *report = (mt_report){.particle = p->at.number, .window = window};
     exchange_states(u, p, 0);
-    if (u->rule->start == MT_NEW_TRAJECTORY) run_whole_trajectory(u, p, report);
-    else run_truncated_window(u, p, report);
+    if (u->rule->start == MT_NEW_TRAJECTORY)
+        run_whole_trajectory(u, p, report);
+    else
+        run_truncated_window(u, p, report);
     exchange_states(u, p, 1);
     report->seconds = seconds_of_this_thread() - start;
 }

@@ -24,10 +24,13 @@ static void shut(mt_outer *o, mt_config *cfg) {
     mt_config_free(cfg);
 }
 
-#define SETS(...) (const char *const[]){__VA_ARGS__}, (int)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
+#define SETS(...)                                                                                  \
+    (const char *const[]){__VA_ARGS__},                                                            \
+        (int)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
 #define NEAR(a, b) (fabs((double)(a) - (double)(b)) < 1e-6)
 
-/* The first step of Adam has length learning_rate in every direction, whatever the gradient's size. */
+/* The first step of Adam has length learning_rate in every direction, whatever the gradient's size.
+ */
 Test(outer, adam) {
     mt_outer o;
     mt_outer_norms norms;
@@ -35,7 +38,8 @@ Test(outer, adam) {
     float theta[N] = {1, 2, 3};
     mt_outer_update(&o, (double[N]){3, -4, 0}, theta, &norms);
     cr_assert(NEAR(theta[0], 0.9) && NEAR(theta[1], 2.1) && theta[2] == 3);
-    cr_assert(NEAR(norms.gradient, 5) && NEAR(norms.update, 0.1 * sqrt(2)) && norms.learning_rate == 0.1);
+    cr_assert(NEAR(norms.gradient, 5) && NEAR(norms.update, 0.1 * sqrt(2)) &&
+              norms.learning_rate == 0.1);
     mt_outer_update(&o, (double[N]){1, 0, 0}, theta, &norms);
     double m = (0.9 * 0.3 + 0.1) / (1 - 0.81), v = (0.999 * 0.009 + 0.001) / (1 - 0.999 * 0.999);
     cr_assert(NEAR(theta[0], 0.9 - 0.1 * m / sqrt(v)), "%g", (double)theta[0]);
@@ -45,7 +49,9 @@ Test(outer, adam) {
 Test(outer, adamw_decays_theta_by_itself) {
     mt_outer o;
     mt_outer_norms norms;
-    mt_config *cfg = open(&o, but_second, SETS("outer.learning_rate=0.1", "outer.optimizer=adamw", "outer.weight_decay=0.5"));
+    mt_config *cfg =
+        open(&o, but_second,
+             SETS("outer.learning_rate=0.1", "outer.optimizer=adamw", "outer.weight_decay=0.5"));
     float theta[N] = {1, 2, 3};
     mt_outer_update(&o, (double[N]){0, 0, 0}, theta, &norms);
     cr_assert(NEAR(theta[0], 0.95) && theta[1] == 2 && NEAR(theta[2], 2.85));
@@ -55,7 +61,8 @@ Test(outer, adamw_decays_theta_by_itself) {
 Test(outer, sgd_with_momentum) {
     mt_outer o;
     mt_outer_norms norms;
-    mt_config *cfg = open(&o, all, SETS("outer.learning_rate=0.1", "outer.optimizer=sgd", "outer.beta1=0.5"));
+    mt_config *cfg =
+        open(&o, all, SETS("outer.learning_rate=0.1", "outer.optimizer=sgd", "outer.beta1=0.5"));
     float theta[N] = {0, 0, 0};
     mt_outer_update(&o, (double[N]){1, 0, 0}, theta, &norms);
     mt_outer_update(&o, (double[N]){1, 0, 0}, theta, &norms);
@@ -66,10 +73,12 @@ Test(outer, sgd_with_momentum) {
 Test(outer, clipping_keeps_the_direction) {
     mt_outer o;
     mt_outer_norms norms;
-    mt_config *cfg = open(&o, all, SETS("outer.learning_rate=1", "outer.optimizer=sgd", "outer.gradient_clip=1"));
+    mt_config *cfg = open(
+        &o, all, SETS("outer.learning_rate=1", "outer.optimizer=sgd", "outer.gradient_clip=1"));
     float theta[N] = {0, 0, 0};
     mt_outer_update(&o, (double[N]){3, -4, 0}, theta, &norms);
-    cr_assert(NEAR(theta[0], -0.6) && NEAR(theta[1], 0.8) && NEAR(norms.gradient, 5) && NEAR(norms.update, 1));
+    cr_assert(NEAR(theta[0], -0.6) && NEAR(theta[1], 0.8) && NEAR(norms.gradient, 5) &&
+              NEAR(norms.update, 1));
     shut(&o, cfg);
 }
 
@@ -89,9 +98,14 @@ Test(outer, frozen_and_non_finite_change_nothing) {
 
 Test(outer, warmup_then_cosine) {
     mt_outer o;
-    mt_config *cfg = open(&o, all, SETS("outer.learning_rate=1", "outer.schedule.name=warmup_cosine", "outer.schedule.warmup=9",
-                                        "outer.schedule.decay=109", "outer.schedule.end_fraction=0.2", "outer.steps=50"));
-    cr_assert(NEAR(mt_outer_learning_rate(cfg, 0), 0.1) && NEAR(mt_outer_learning_rate(cfg, 8), 0.9) && NEAR(mt_outer_learning_rate(cfg, 9), 1));
-    cr_assert(NEAR(mt_outer_learning_rate(cfg, 59), 0.6) && NEAR(mt_outer_learning_rate(cfg, 109), 0.2) && NEAR(mt_outer_learning_rate(cfg, 1000), 0.2));
+    mt_config *cfg = open(&o, all,
+                          SETS("outer.learning_rate=1", "outer.schedule.name=warmup_cosine",
+                               "outer.schedule.warmup=9", "outer.schedule.decay=109",
+                               "outer.schedule.end_fraction=0.2", "outer.steps=50"));
+    cr_assert(NEAR(mt_outer_learning_rate(cfg, 0), 0.1) &&
+              NEAR(mt_outer_learning_rate(cfg, 8), 0.9) && NEAR(mt_outer_learning_rate(cfg, 9), 1));
+    cr_assert(NEAR(mt_outer_learning_rate(cfg, 59), 0.6) &&
+              NEAR(mt_outer_learning_rate(cfg, 109), 0.2) &&
+              NEAR(mt_outer_learning_rate(cfg, 1000), 0.2));
     shut(&o, cfg);
 }

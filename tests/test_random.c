@@ -26,16 +26,20 @@ Test(random, published_vectors) {
 
 Test(random, an_address_is_a_function) {
     random_stream x = at(7, RANDOM_NOISE, 1, 2, 3), y = at(7, RANDOM_NOISE, 1, 2, 3);
-    for (int i = 0; i < 100; i++) cr_assert(random_u64(&x) == random_u64(&y));
+    for (int i = 0; i < 100; i++)
+        cr_assert(random_u64(&x) == random_u64(&y));
 }
 
 Test(random, every_part_of_an_address_counts) {
-    random_stream r[] = {at(7, RANDOM_NOISE, 1, 2, 3), at(8, RANDOM_NOISE, 1, 2, 3), at(7, RANDOM_TASK, 1, 2, 3),
-                         at(7, RANDOM_NOISE, 2, 1, 3), at(7, RANDOM_NOISE, 1, 3, 2), at(7, RANDOM_NOISE, 1, 2, 4)};
+    random_stream r[] = {at(7, RANDOM_NOISE, 1, 2, 3), at(8, RANDOM_NOISE, 1, 2, 3),
+                         at(7, RANDOM_TASK, 1, 2, 3),  at(7, RANDOM_NOISE, 2, 1, 3),
+                         at(7, RANDOM_NOISE, 1, 3, 2), at(7, RANDOM_NOISE, 1, 2, 4)};
     uint64_t first[6];
-    for (int i = 0; i < 6; i++) first[i] = random_u64(&r[i]);
     for (int i = 0; i < 6; i++)
-        for (int j = 0; j < i; j++) cr_assert(first[i] != first[j], "addresses %d and %d collide", i, j);
+        first[i] = random_u64(&r[i]);
+    for (int i = 0; i < 6; i++)
+        for (int j = 0; j < i; j++)
+            cr_assert(first[i] != first[j], "addresses %d and %d collide", i, j);
 }
 
 /* Neighbouring addresses must not be correlated: the mean of products of their uniforms is that of
@@ -44,7 +48,8 @@ Test(random, neighbouring_addresses_are_uncorrelated) {
     const int n = 20000;
     double sum = 0;
     for (int i = 0; i < n; i++) {
-        random_stream x = at(1, RANDOM_NOISE, 5, (uint64_t)i, 0), y = at(1, RANDOM_NOISE, 5, (uint64_t)i + 1, 0);
+        random_stream x = at(1, RANDOM_NOISE, 5, (uint64_t)i, 0),
+                      y = at(1, RANDOM_NOISE, 5, (uint64_t)i + 1, 0);
         sum += (random_uniform(&x) - 0.5) * (random_uniform(&y) - 0.5);
     }
     double z = sum / n / (1.0 / 12) * sqrt(n);
@@ -53,7 +58,8 @@ Test(random, neighbouring_addresses_are_uncorrelated) {
 
 Test(random, advance_skips) {
     random_stream x = at(3, RANDOM_TEST, 0, 0, 0), y = x;
-    for (int i = 0; i < 1000; i++) random_u64(&x);
+    for (int i = 0; i < 1000; i++)
+        random_u64(&x);
     random_advance(&y, 1000);
     cr_assert(random_u64(&x) == random_u64(&y));
 }
@@ -64,7 +70,8 @@ Test(random, a_slice_of_normals_is_addressable) {
     random_normals(&x, 101, whole);
     random_advance(&y, 40);
     random_normals(&y, 50, part);
-    for (int i = 0; i < 50; i++) cr_assert(part[i] == whole[40 + i], "number %d", 40 + i);
+    for (int i = 0; i < 50; i++)
+        cr_assert(part[i] == whole[40 + i], "number %d", 40 + i);
 }
 
 Test(random, normals_have_their_moments) {
@@ -80,7 +87,8 @@ Test(random, normals_have_their_moments) {
     cr_assert(fabs(m1 / N) < 5 / sqrt(N), "mean %g", m1 / N);
     cr_assert(fabs(m2 / N - 1) < 5 * sqrt(2.0 / N), "variance %g", m2 / N);
     cr_assert(fabs(m4 / N - 3) < 5 * sqrt(96.0 / N), "fourth moment %g", m4 / N);
-    cr_assert(fabs(beyond3 / N - 0.0026998) < 5 * sqrt(0.0027 / N), "share beyond 3: %g", beyond3 / N);
+    cr_assert(fabs(beyond3 / N - 0.0026998) < 5 * sqrt(0.0027 / N), "share beyond 3: %g",
+              beyond3 / N);
 }
 
 /* Standard deviation of a standard normal truncated to [-2, 2]: 0.87962566. */
@@ -92,7 +100,8 @@ Test(random, truncated_normals_have_their_law) {
     double m2 = 0, most = 0;
     for (int i = 0; i < N; i++) {
         m2 += (double)x[i] * x[i];
-        if (fabs(x[i]) > most) most = fabs(x[i]);
+        if (fabs(x[i]) > most)
+            most = fabs(x[i]);
     }
     cr_assert(most <= 1.0 && most > 0.99, "largest %g", most);
     cr_assert(fabs(sqrt(m2 / N) - 0.5 * 0.87962566) < 0.003, "deviation %g", sqrt(m2 / N));
@@ -101,6 +110,8 @@ Test(random, truncated_normals_have_their_law) {
 Test(random, below_is_uniform_and_in_range) {
     int count[7] = {0};
     random_stream r = at(13, RANDOM_TEST, 4, 0, 0);
-    for (int i = 0; i < 70000; i++) count[random_below(&r, 7)]++;
-    for (int i = 0; i < 7; i++) cr_assert(abs(count[i] - 10000) < 500, "%d came %d times", i, count[i]);
+    for (int i = 0; i < 70000; i++)
+        count[random_below(&r, 7)]++;
+    for (int i = 0; i < 7; i++)
+        cr_assert(abs(count[i] - 10000) < 500, "%d came %d times", i, count[i]);
 }
