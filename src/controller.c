@@ -4,17 +4,13 @@
 #include "controller.h"
 
 #include <math.h>
-#include <string.h>
 
 void lopt__controller_layout(lopt_optimizer *opt, int n_inputs, int size, int n_controls)
 {
-    int64_t one_row[] = {1, size};
-    lopt__add_block(opt, "lstm_init_state/hidden", 2, one_row, LOPT__INIT_ZERO, 0);
-    lopt__add_block(opt, "lstm_init_state/cell", 2, one_row, LOPT__INIT_ZERO, 0);
+    lopt__lstm_layout(opt, size, size);
     lopt__dense_layout(opt, "rnn_params/linear", n_inputs, size);
     lopt__dense_layout(opt, "rnn_params/linear_1", n_inputs, size);
     lopt__dense_layout(opt, "rnn_params/linear_2", n_inputs, size);
-    lopt__dense_layout(opt, "rnn_params/rnn/linear", 2 * size, 4 * size);
     if (n_controls)
         lopt__dense_layout(opt, "rnn_params/rnn_to_controls", size, n_controls);
     lopt__dense_layout(opt, "rnn_params/step_size", size, 1);
@@ -23,11 +19,9 @@ void lopt__controller_layout(lopt_optimizer *opt, int n_inputs, int size, int n_
 lopt__controller lopt__controller_at(const lopt_optimizer *opt)
 {
     lopt__controller c = {
-        .initial_hidden = opt->theta + lopt_block_find(opt, "lstm_init_state/hidden")->offset,
-        .initial_cell = opt->theta + lopt_block_find(opt, "lstm_init_state/cell")->offset,
         .pooled = lopt__dense_at(opt, "rnn_params/linear_1"),
         .own = lopt__dense_at(opt, "rnn_params/linear_2"),
-        .gates = lopt__dense_at(opt, "rnn_params/rnn/linear"),
+        .lstm = lopt__lstm_at(opt),
         .step_size = lopt__dense_at(opt, "rnn_params/step_size"),
     };
     if (lopt_block_find(opt, "rnn_params/rnn_to_controls/w"))
@@ -42,14 +36,6 @@ lopt__controller lopt__controller_at(const lopt_optimizer *opt)
 size_t lopt__controller_scratch(int size, int64_t rows)
 {
     return (size_t)rows * (size_t)(2 * size + 2 * size + 4 * size);
-}
-
-void lopt__controller_reset(const lopt__controller *c, int64_t rows, float *hidden, float *cell)
-{
-    for (int64_t r = 0; r < rows; r++) {
-        memcpy(hidden + r * c->size, c->initial_hidden, (size_t)c->size * sizeof(float));
-        memcpy(cell + r * c->size, c->initial_cell, (size_t)c->size * sizeof(float));
-    }
 }
 
 /* Largest of column j, at least 0 (the ReLU before it); NaN if one is. */
@@ -80,7 +66,7 @@ void lopt__controller_step(const lopt__controller *c, int64_t rows, const float 
 {
     float *pooled = out->scratch, *mixed = pooled + rows * c->size;
     mix(c, rows, x, pooled, mixed);
-    lopt__lstm_step(&c->gates, rows, mixed, hidden, cell, mixed + rows * c->size);
+    lopt__lstm_step(&c->lstm.gates, rows, mixed, hidden, cell, mixed + rows * c->size);
     if (c->n_controls)
         lopt__dense_forward(&c->controls, rows, hidden, out->controls);
     lopt__dense_forward(&c->step_size, rows, hidden, out->step_size);
@@ -99,4 +85,43 @@ void lopt__controller_run_inputs(const lopt__loss_buffer *losses, int64_t step, 
 {
     lopt__time_fraction(step, num_steps, x);
     lopt__loss_buffer_features(losses, x + LOPT__N_FRACTION);
+}
+
+/* ---- memory of a run ------------------------------------------------------------------------------ */
+
+size_t lopt__run_floats(int size, int64_t rows)
+{
+    return (size_t)(lopt__round_up(LOPT__LOSS_BUFFER_FLOATS) + 2 * rows * size);
+}
+
+lopt__run lopt__run_at(float *memory, int size, int64_t rows)
+{
+    float *hidden = memory + lopt__round_up(LOPT__LOSS_BUFFER_FLOATS);
+    return (lopt__run){(lopt__loss_buffer *)(void *)memory, hidden, hidden + rows * size};
+}
+
+/* ---- Celo's schedule ------------------------------------------------------------------------------ */
+
+size_t lopt__schedule_scratch(int size)
+{
+    return lopt__controller_scratch(size, 1);
+}
+
+void lopt__schedule_reset(const lopt__controller *c, float *memory, int64_t num_steps)
+{
+    lopt__run run = lopt__run_at(memory, c->size, 1);
+    lopt__loss_buffer_reset(run.losses, num_steps);
+    lopt__lstm_reset(&c->lstm, 1, run.hidden, run.cell);
+}
+
+float lopt__schedule_step(const lopt__controller *c, float *memory, int64_t step, int64_t num_steps,
+                          float loss, float *controls, float *scratch)
+{
+    lopt__run run = lopt__run_at(memory, c->size, 1);
+    float x[LOPT__N_RUN_INPUTS], step_size;
+    lopt__loss_buffer_update(run.losses, loss);
+    lopt__controller_run_inputs(run.losses, step, num_steps, x);
+    lopt__controller_step(c, 1, x, run.hidden, run.cell,
+                          &(lopt__controller_out){controls, &step_size, scratch});
+    return 0.1f * expf(step_size);
 }

@@ -151,6 +151,14 @@ static inline float lopt__tensor_decay(const lopt__tensor *t, float weight_decay
     return t->spec.weight_decay < 0 ? weight_decay : t->spec.weight_decay;
 }
 
+/* The next n floats of a block, 64-byte aligned, while its size is summed up; NULL without a base. */
+static inline float *lopt__carve(float *base, size_t *floats, size_t n)
+{
+    float *at = base ? base + *floats : NULL;
+    *floats += (size_t)lopt__round_up((int64_t)n);
+    return at;
+}
+
 #define LOPT__COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
 #endif

@@ -5,13 +5,17 @@
 
 #include "optimizer.h"
 
-extern const lopt__kind lopt__small_fc;
+extern const lopt__kind lopt__small_fc, lopt__velo, lopt__celo, lopt__celo_adam, lopt__celo2;
 extern const lopt__kind lopt__sgd, lopt__adam, lopt__nadamw, lopt__rmsprop, lopt__adafactor, lopt__adagrad,
     lopt__lamb, lopt__lars, lopt__adabelief, lopt__yogi, lopt__radam, lopt__sm3, lopt__fromage, lopt__lion,
     lopt__muon;
 
 static const lopt__kind *const kinds[] = {
     &lopt__small_fc,
+    &lopt__velo,
+    &lopt__celo,
+    &lopt__celo_adam,
+    &lopt__celo2,
     &lopt__sgd,
     &lopt__adam,
     &lopt__nadamw,

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * velo.c - VeLO (Metz et al. 2022, 2211.09760): HyperV2 of learned_optimization, VeLO of PyLO.
+ *
+ *     each tensor: 30 numbers about the run and the tensor -> controller -> controls c, step size s
+ *     weights of the tensor's network = bank_mult mean over k of c_k (network k of the bank)
+ *     each parameter: 30 features -> normalise -> network -> (o0, o1)
+ *     step = s o0 exp(o1 exp_mult) sqrt(mean p^2 + 1e-9) step_mult
+ *     p <- p - learning_rate (step + weight_decay p)
+ *
+ * The controller's inputs: controller.h's 18 about the run; log magnitude of the mean rms; one-hot number of
+ * axes longer than 1 (0 to 4); log magnitudes of the variance of each momentum, and of the mean of
+ * (rms - mean m_k)^2, a slip of the published code that its weights were trained with. Of the tensor before
+ * this step's gradient, with m and rms in units of the root mean square of p.
+ *
+ * Keys of PyLO's config -> settings here: lr -> learning_rate; net_lstm_hidden_size -> lstm_hidden_size;
+ * net_param_inits -> param_inits; net_mlp_hidden_size -> hidden_size; net_mlp_hidden_layers -> hidden_layers
+ * - 1; the others as in small_fc.c. Its decays take a detour through logarithms that changes nothing but the
+ * last bit. */
+#include <math.h>
+#include <string.h>
+
+#include "bank.h"
+#include "controller.h"
+#include "kernels/kernels.h"
+#include "log_magnitude.h"
+#include "normalise.h"
+#include "shared_hypers.h"
+
+enum {
+    LSTM_HIDDEN_SIZE,
+    PARAM_INITS,
+    HIDDEN_SIZE,
+    HIDDEN_LAYERS,
+    LEARNING_RATE,
+    STEP_MULT,
+    EXP_MULT,
+    BANK_MULT,
+    PARAM_SCALE_MULT,
+    WEIGHT_DECAY,
+    WEIGHT_DECAY_USES,
+    MOMENTUM_DECAYS,
+    RMS_DECAYS,
+    ADAFACTOR_DECAYS,
+    BUGGED_LOSS_FEATURES,
+    BUGGED_NEXT_LSTM_STATE,
+    NUM_STEPS,
+    TIE_RULE
+};
+
+static const lopt__hyper hypers[] = {
+    [LSTM_HIDDEN_SIZE] = LOPT__HYPER_LSTM_HIDDEN_SIZE("512"),
+    [PARAM_INITS] = LOPT__HYPER_PARAM_INITS("256"),
+    [HIDDEN_SIZE] = LOPT__HYPER_HIDDEN_SIZE("4"),
+    [HIDDEN_LAYERS] = LOPT__HYPER_HIDDEN_LAYERS("2"),
+    [LEARNING_RATE] = LOPT__HYPER_LEARNING_RATE("1"),
+    [STEP_MULT] = LOPT__HYPER_STEP_MULT("0.001"),
+    [EXP_MULT] = LOPT__HYPER_EXP_MULT("0.001"),
+    [BANK_MULT] = {"bank_mult", LOPT__NUMBER, 1, 0, 1e6, NULL, "100", "factor of the mixed weights"},
+    [PARAM_SCALE_MULT] = LOPT__HYPER_PARAM_SCALE_MULT("true"),
+    [WEIGHT_DECAY] = LOPT__HYPER_WEIGHT_DECAY("0"),
+    [WEIGHT_DECAY_USES] = LOPT__HYPER_WEIGHT_DECAY_USES("after"),
+    [MOMENTUM_DECAYS] = LOPT__HYPER_MOMENTUM_DECAYS("[0.9, 0.99, 0.999]"),
+    [RMS_DECAYS] = LOPT__HYPER_RMS_DECAYS("0.999"),
+    [ADAFACTOR_DECAYS] = LOPT__HYPER_ADAFACTOR_DECAYS("[0.9, 0.99, 0.999]"),
+    [BUGGED_LOSS_FEATURES] = {"bugged_loss_features", LOPT__BOOLEAN, 1, 0, 1, NULL, "false",
+                              "means of the loss as for 10 steps, whatever is planned (HyperV2's default)"},
+    [BUGGED_NEXT_LSTM_STATE] = {"bugged_next_lstm_state", LOPT__BOOLEAN, 1, 0, 1, NULL, "false",
+                                "the recurrent state stays at its initial value (the oldest weights)"},
+    [NUM_STEPS] = LOPT__HYPER_NUM_STEPS,
+    [TIE_RULE] = LOPT__HYPER_TIE_RULE("stable"),
+};
+
+static const lopt__preset presets[] = {
+    {{"velo", "velo", "a recurrent network over tensors sets a network per parameter",
+      "Metz et al., 2022 (2211.09760)", 1},
+     {{0}}},
+    {{"velo-s", "velo", "VeLO with a small recurrent network, as retrained beside Celo",
+      "Moudgil et al., 2025 (2501.12670)", 1},
+     {{"lstm_hidden_size", "64"}, {"param_inits", "32"}, {"bank_mult", "1"}}},
+    {{"velo-pylo", "velo", "VeLO as PyLO runs it", "PyLO VeLO, 2025", 1},
+     {{"learning_rate", "0.001"}, {"tie_rule", "pylo-velo"}}},
+};
+
+#define N_RANKS 5
+#define N_INPUTS (LOPT__N_RUN_INPUTS + 1 + N_RANKS + 2 * LOPT__K)
+#define MEAN_SQUARE_FLOOR 1e-9f
+#define BUGGED_STEPS 10
+
+static const lopt__pipeline pipeline = {.n_features = LOPT__N_EXTENDED,
+                                        .grad_limit = 1000,
+                                        .rms_epsilon = 1e-6f,
+                                        .momentum_epsilon = 0,
+                                        .normalise_epsilon = LOPT__NORMALISE_EPSILON};
+
+typedef struct prepared {
+    lopt__decays decays;
+    lopt__controller controller;
+    _Alignas(64) float bank[]; /* [param_inits][lopt__bank_floats] */
+} prepared;
+
+static lopt__bank_shape bank_shape(const lopt_optimizer *opt)
+{
+    return (lopt__bank_shape){.n = lopt__integer(opt, PARAM_INITS),
+                              .hidden = lopt__integer(opt, HIDDEN_SIZE),
+                              .hidden_layers = lopt__integer(opt, HIDDEN_LAYERS),
+                              .outputs = 2};
+}
+
+/* ---- theta -------------------------------------------------------------------------------------- */
+
+static void layout(lopt_optimizer *opt)
+{
+    lopt__bank_shape shape = bank_shape(opt);
+    lopt__bank_layout(opt, &shape);
+    lopt__controller_layout(opt, N_INPUTS, lopt__integer(opt, LSTM_HIDDEN_SIZE), shape.n);
+}
+
+static size_t prepared_bytes(const lopt_optimizer *opt)
+{
+    lopt__bank_shape shape = bank_shape(opt);
+    return sizeof(prepared) + sizeof(float) * (size_t)shape.n * lopt__bank_floats(&shape);
+}
+
+static void prepare(lopt_optimizer *opt)
+{
+    prepared *ready = opt->prepared;
+    lopt__bank_shape shape = bank_shape(opt);
+    lopt__decays_raw(&ready->decays, opt, MOMENTUM_DECAYS, RMS_DECAYS, ADAFACTOR_DECAYS);
+    ready->controller = lopt__controller_at(opt);
+    lopt__bank_pack(&shape, opt, ready->bank);
+}
+
+/* ---- state -------------------------------------------------------------------------------------- */
+
+static lopt__run run_at(const lopt_optimizer *opt, const lopt_state *state)
+{
+    return lopt__run_at(state->global, lopt__integer(opt, LSTM_HIDDEN_SIZE), (int64_t)state->n_tensors);
+}
+
+static size_t global_floats(const lopt_optimizer *opt, size_t n_tensors)
+{
+    return lopt__run_floats(lopt__integer(opt, LSTM_HIDDEN_SIZE), (int64_t)n_tensors);
+}
+
+static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view)
+{
+    (void)opt;
+    return lopt__accumulator_floats(view);
+}
+
+static lopt__tie tie(const lopt_optimizer *opt)
+{
+    return (lopt__tie)lopt__integer(opt, TIE_RULE);
+}
+
+static void reset(const lopt_optimizer *opt, lopt_state *state)
+{
+    const prepared *ready = opt->prepared;
+    lopt__run run = run_at(opt, state);
+    int bugged = lopt__integer(opt, BUGGED_LOSS_FEATURES);
+    lopt__loss_buffer_reset(run.losses, bugged ? BUGGED_STEPS : lopt__planned_steps(opt, state, NUM_STEPS));
+    lopt__lstm_reset(&ready->controller.lstm, (int64_t)state->n_tensors, run.hidden, run.cell);
+}
+
+/* ---- scratch ------------------------------------------------------------------------------------ */
+
+typedef struct scratch {
+    float *inputs, *controls, *step_size; /* a row for each tensor */
+    float *hidden, *cell;                 /* copies, if the state must stay */
+    float *controller;
+    float *mixed;   /* [tensors][lopt__bank_floats] */
+    float *network; /* of one tensor */
+    float *kernel;
+    size_t floats;
+} scratch;
+
+/* base NULL: only the size means something. */
+static scratch scratch_at(const lopt_optimizer *opt, const lopt_state *state, float *base)
+{
+    scratch s = {0};
+    size_t n = state->n_tensors;
+    int size = lopt__integer(opt, LSTM_HIDDEN_SIZE);
+    size_t kept = lopt__integer(opt, BUGGED_NEXT_LSTM_STATE) ? n * (size_t)size : 0;
+    lopt__bank_shape shape = bank_shape(opt);
+    s.inputs = lopt__carve(base, &s.floats, n * N_INPUTS);
+    s.controls = lopt__carve(base, &s.floats, n * (size_t)shape.n);
+    s.step_size = lopt__carve(base, &s.floats, n);
+    s.hidden = lopt__carve(base, &s.floats, kept);
+    s.cell = lopt__carve(base, &s.floats, kept);
+    s.controller = lopt__carve(base, &s.floats, lopt__controller_scratch(size, (int64_t)n));
+    s.mixed = lopt__carve(base, &s.floats, n * lopt__bank_floats(&shape));
+    s.network = lopt__carve(base, &s.floats, lopt__bank_mlp_floats(&shape));
+    s.kernel = lopt__carve(base, &s.floats, lopt__kernel_scratch_most(state, shape.hidden));
+    return s;
+}
+
+static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state)
+{
+    return scratch_at(opt, state, NULL).floats;
+}
+
+/* ---- step --------------------------------------------------------------------------------------- */
+
+static float log_magnitude(float x)
+{
+    return 0.5f * lopt__log_magnitude(10 * x);
+}
+
+/* The inputs that are about the tensor. */
+static void tensor_inputs(const lopt__tensor *t, const lopt__statistics *s, float *x)
+{
+    float floor = s->mean_p2 < MEAN_SQUARE_FLOOR ? MEAN_SQUARE_FLOOR : s->mean_p2;
+    float unit = 1.0f / sqrtf(floor);
+    int rank = 0;
+    for (int a = 0; a < t->spec.rank; a++)
+        rank += t->spec.dim[a] > 1;
+    *x++ = log_magnitude(unit * s->mean_rms);
+    for (int i = 0; i < N_RANKS; i++)
+        *x++ = i == rank;
+    for (int k = 0; k < LOPT__K; k++) {
+        x[k] = log_magnitude(unit * unit * s->variance_m[k]);
+        x[LOPT__K + k] = log_magnitude(unit * unit * s->rms_around_m[k]);
+    }
+}
+
+static void controller_inputs(const lopt_optimizer *opt, const lopt_state *state,
+                              const lopt__loss_buffer *losses, lopt__job *job, const lopt__io *io, float *x)
+{
+    float run[LOPT__N_RUN_INPUTS];
+    lopt__controller_run_inputs(losses, state->header->step, lopt__planned_steps(opt, state, NUM_STEPS), run);
+    for (size_t i = 0; i < state->n_tensors; i++, x += N_INPUTS) {
+        lopt__statistics s;
+        lopt__job_open(job, &state->tensors[i], io);
+        lopt__kernels_current()->statistics(job, &s);
+        memcpy(x, run, sizeof run);
+        tensor_inputs(&state->tensors[i], &s, x + LOPT__N_RUN_INPUTS);
+    }
+}
+
+static void run_controller(const lopt_optimizer *opt, const lopt_state *state, lopt__run run, const scratch *s)
+{
+    const prepared *ready = opt->prepared;
+    int64_t n = (int64_t)state->n_tensors;
+    if (lopt__integer(opt, BUGGED_NEXT_LSTM_STATE)) {
+        size_t bytes = (size_t)(n * ready->controller.size) * sizeof(float);
+        run.hidden = memcpy(s->hidden, run.hidden, bytes);
+        run.cell = memcpy(s->cell, run.cell, bytes);
+    }
+    lopt__controller_step(&ready->controller, n, s->inputs, run.hidden, run.cell,
+                          &(lopt__controller_out){s->controls, s->step_size, s->controller});
+}
+
+/* The networks of all tensors, packed: controls times the bank. */
+static void mix_networks(const lopt_optimizer *opt, int64_t n, const scratch *s)
+{
+    const prepared *ready = opt->prepared;
+    lopt__bank_shape shape = bank_shape(opt);
+    int64_t size = (int64_t)lopt__bank_floats(&shape);
+    memset(s->mixed, 0, (size_t)(n * size) * sizeof(float));
+    lopt__kernels_current()->multiply(n, size, shape.n, s->controls, shape.n, ready->bank, size, s->mixed,
+                                      size);
+}
+
+static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, lopt__job *job,
+                        const lopt__io *io, float step_size)
+{
+    const lopt__kernels *kernels = lopt__kernels_current();
+    lopt__job_open(job, t, io);
+    job->learning_rate = lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE));
+    job->weight_decay = lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY));
+    kernels->accumulate(job);
+    kernels->moments(job);
+    float scale = lopt__integer(opt, PARAM_SCALE_MULT) ? lopt__parameter_scale(job) : 1;
+    job->step_mult = step_size * scale * lopt__number(opt, STEP_MULT);
+    kernels->apply(job);
+}
+
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
+{
+    const prepared *ready = opt->prepared;
+    lopt__bank_shape shape = bank_shape(opt);
+    size_t network = lopt__bank_floats(&shape);
+    float mixed_mult = lopt__number(opt, BANK_MULT) / (float)shape.n;
+    lopt__run run = run_at(opt, state);
+    scratch s = scratch_at(opt, state, state->scratch);
+    lopt__mlp mlp;
+    double mean_square[LOPT__N_EXTENDED];
+    lopt__job job = {
+        .pipeline = &pipeline,
+        .decays = &ready->decays,
+        .mlp = &mlp,
+        .decay_uses_updated = lopt__integer(opt, WEIGHT_DECAY_USES) == LOPT__USES_AFTER,
+        .exp_mult = lopt__number(opt, EXP_MULT),
+        .mean_square = mean_square,
+        .scratch = s.kernel,
+    };
+    lopt__loss_buffer_update(run.losses, io->loss);
+    controller_inputs(opt, state, run.losses, &job, io, s.inputs);
+    run_controller(opt, state, run, &s);
+    mix_networks(opt, (int64_t)state->n_tensors, &s);
+    for (size_t i = 0; i < state->n_tensors; i++) {
+        lopt__bank_network(&shape, s.mixed + i * network, mixed_mult, LOPT__ALL_GROUPS, &mlp, s.network);
+        step_tensor(opt, &state->tensors[i], &job, io, s.step_size[i]);
+    }
+}
+
+const lopt__kind lopt__velo = {
+    .name = "velo",
+    .hypers = hypers,
+    .n_hypers = LOPT__COUNT(hypers),
+    .presets = presets,
+    .n_presets = LOPT__COUNT(presets),
+    .layout = layout,
+    .prepared_bytes = prepared_bytes,
+    .prepare = prepare,
+    .tie = tie,
+    .global_floats = global_floats,
+    .tensor_floats = tensor_floats,
+    .scratch_floats = scratch_floats,
+    .reset = reset,
+    .step = step,
+};
