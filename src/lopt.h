@@ -82,6 +82,19 @@ typedef struct lopt_tensor {
 lopt_tensor lopt_tensor_make(const char *name, int rank, const int64_t *dim);
 int64_t lopt_tensor_size(const lopt_tensor *t); /* number of elements, 1 for rank 0 */
 
+/* muLO (Therien et al. 2024, 2406.00153): the lr_scale of a weight by muP, with which a learned optimizer
+ * that was meta-trained on narrow networks (preset mulo, theta unchanged) trains wide ones. Of the weight
+ * between two hidden layers hidden_lr_mult base_fan_in / fan_in, of all other tensors 1:
+ *
+ *     multilayer perceptron   hidden: all weights but the first and the last
+ *     transformer             hidden: query, key, value and output projections (fan_in = d_model), both
+ *                             weights of the MLP; not embeddings, normalisation, the readout, biases
+ *
+ * base_fan_in 1 and hidden_lr_mult 1 are the multipliers of the published JAX code. The mup package and
+ * PyLO's MuLO count width from a base network: base_fan_in is the fan_in of the same weight there.
+ * fan_in and base_fan_in are 1 or more. */
+float lopt_mup_lr_scale(int hidden, int64_t fan_in, int64_t base_fan_in, float hidden_lr_mult);
+
 /* ---- what exists -------------------------------------------------------------------------------- */
 
 /* A preset is a kind of optimizer with published hyperparameters: "small-fc", "elo", "adam". */

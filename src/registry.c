@@ -6,6 +6,7 @@
 #include "optimizer.h"
 
 extern const lopt__kind lopt__small_fc, lopt__velo, lopt__celo, lopt__celo_adam, lopt__celo2;
+extern const lopt__kind lopt__adafac_nominal, lopt__learnable, lopt__mlp_lopt, lopt__nn_adam, lopt__rnn_mlp;
 extern const lopt__kind lopt__sgd, lopt__adam, lopt__nadamw, lopt__rmsprop, lopt__adafactor, lopt__adagrad,
     lopt__lamb, lopt__lars, lopt__adabelief, lopt__yogi, lopt__radam, lopt__sm3, lopt__fromage, lopt__lion,
     lopt__muon;
@@ -16,6 +17,11 @@ static const lopt__kind *const kinds[] = {
     &lopt__celo,
     &lopt__celo_adam,
     &lopt__celo2,
+    &lopt__adafac_nominal,
+    &lopt__mlp_lopt,
+    &lopt__nn_adam,
+    &lopt__rnn_mlp,
+    &lopt__learnable,
     &lopt__sgd,
     &lopt__adam,
     &lopt__nadamw,

@@ -26,6 +26,11 @@ int64_t lopt_tensor_size(const lopt_tensor *t)
     return n;
 }
 
+float lopt_mup_lr_scale(int hidden, int64_t fan_in, int64_t base_fan_in, float hidden_lr_mult)
+{
+    return hidden ? (float)(hidden_lr_mult * (double)base_fan_in / (double)fan_in) : 1;
+}
+
 static int check_tensor(const lopt_tensor *t, int64_t *total, lopt_error *err)
 {
     if (t->rank < 0 || t->rank > LOPT_MAX_RANK)

@@ -752,8 +752,11 @@ static void apply_row(const lopt__job *job, const lopt__workspace *w, int64_t ou
     };
     fold_row_features(job, w, outer, row);
     int n_out = job->mlp->layer[job->mlp->n_layers - 1].out;
-    if (job->pipeline->n_features == LOPT__N_NORMALISED)
+    int extended = job->pipeline->n_features == LOPT__N_EXTENDED;
+    if (!extended && n_out == 2)
         apply_strip(LOPT__N_ELEMENT, 2, job->mlp, w, &s);
+    else if (!extended)
+        apply_strip(LOPT__N_ELEMENT, 1, job->mlp, w, &s);
     else if (n_out == 2)
         apply_strip(LOPT__N_ELEMENT_EXTENDED, 2, job->mlp, w, &s);
     else

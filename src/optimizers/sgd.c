@@ -7,7 +7,7 @@
  *
  * State: b, where momentum is not 0. torch.optim.SGD (dampening 0) has weight decay of the form
  * gradient. */
-#include "hand_designed.h"
+#include "heavy_ball.h"
 
 enum { MOMENTUM = LOPT__N_COMMON, NESTEROV };
 
@@ -30,37 +30,11 @@ static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view)
     return lopt__number(opt, MOMENTUM) != 0 ? (size_t)view->size : 0;
 }
 
-static void plain(const lopt__span *s, const void *constants)
-{
-    (void)constants;
-    const float *restrict p = s->p, *restrict g = s->g, rate = s->rate, decay = s->decay;
-    float *restrict update = s->update;
-    for (int64_t i = 0; i < s->n; i++)
-        update[i] = -rate * (g[i] + decay * p[i]);
-}
-
-typedef struct sgd_constants {
-    float momentum;
-    int nesterov;
-} sgd_constants;
-
-static void heavy_ball(const lopt__span *s, const void *constants)
-{
-    const sgd_constants *c = constants;
-    const float momentum = c->momentum, rate = s->rate, decay = s->decay;
-    const float *restrict p = s->p, *restrict g = s->g;
-    float *restrict b = lopt__array(s, 0), *restrict update = s->update;
-    for (int64_t i = 0; i < s->n; i++) {
-        b[i] = g[i] + momentum * b[i];
-        float direction = c->nesterov ? g[i] + momentum * b[i] : b[i];
-        update[i] = -rate * (direction + decay * p[i]);
-    }
-}
-
 static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
 {
-    sgd_constants c = {lopt__number(opt, MOMENTUM), lopt__integer(opt, NESTEROV)};
-    lopt__step_elementwise(opt, state, io, c.momentum != 0 ? heavy_ball : plain, &c);
+    lopt__heavy_ball_constants c = {lopt__number(opt, MOMENTUM), lopt__integer(opt, NESTEROV)};
+    lopt__step_elementwise(opt, state, io,
+                           c.momentum != 0 ? lopt__heavy_ball_rule : lopt__descent_rule, &c);
 }
 
 const lopt__kind lopt__sgd = {

@@ -8,8 +8,9 @@
  *     p <- p - learning_rate (step + weight_decay p)
  *
  * learning_rate and weight_decay can be set for each tensor (lopt_tensor); weight decay uses p before or
- * after the step. theta: w0 b0 w1 b1 ... of the MLP; unless decays are raw, also offsets of the decays,
- * momentum_decays (3), rms_decays (1), adafactor_decays (3).
+ * after the step. With lr_scale of lopt_mup_lr_scale this is muLO (Therien et al. 2024, 2406.00153). theta:
+ * w0 b0 w1 b1 ... of the MLP; unless decays are raw, also offsets of the decays, momentum_decays (3),
+ * rms_decays (1), adafactor_decays (3).
  *
  * Keys of PyLO's config -> settings here:
  *     lr                          learning_rate (of a parameter group: lopt_tensor.lr_scale)
@@ -100,6 +101,9 @@ static const lopt__preset presets[] = {
       {"momentum_decay_offsets", "[0.15216392, 0.14245212, 0.06812963]"},
       {"rms_decay_offsets", "0.01079706"},
       {"adafactor_decay_offsets", "[0.18621896, -0.10864615, -0.06185547]"}}},
+    {{"mulo", "small_fc", "small-fc for networks of any width, with lopt_mup_lr_scale",
+      "Therien et al., 2024 (2406.00153)", 1},
+     {{"hidden_size", "32"}, {"step_mult", "0.01"}, {"nan_to_num", "true"}}},
     {{"elo", "small_fc", "small-fc with fixed decays and one learning rate", "PyLO ELO, 2025", 1},
      {{"hidden_size", "32"},
       {"learning_rate", "0.001"},
@@ -155,15 +159,8 @@ static size_t prepared_bytes(const lopt_optimizer *opt)
 static void prepare(lopt_optimizer *opt)
 {
     prepared *ready = opt->prepared;
-    float beta[2 * LOPT__K + 1];
-    for (int k = 0; k < LOPT__K; k++) {
-        beta[k] = (float)opt->value[MOMENTUM_DECAYS][k];
-        beta[LOPT__K + 1 + k] = (float)opt->value[ADAFACTOR_DECAYS][k];
-    }
-    beta[LOPT__K] = lopt__number(opt, RMS_DECAYS);
-    const lopt_block *offsets = lopt_block_find(opt, "momentum_decays"); /* the three blocks are adjacent */
-    lopt__decays_set(&ready->decays, beta, offsets ? opt->theta + offsets->offset : NULL,
-                     lopt__integer(opt, CLIP_MOMENTUM_DECAYS));
+    lopt__decays_learned(&ready->decays, opt, MOMENTUM_DECAYS, RMS_DECAYS, ADAFACTOR_DECAYS,
+                         lopt__integer(opt, CLIP_MOMENTUM_DECAYS));
     lopt__mlp_pack(&ready->mlp, opt, LOPT__N_FEATURES, lopt__integer(opt, HIDDEN_SIZE),
                    lopt__integer(opt, HIDDEN_LAYERS), N_OUTPUTS, ready->weights);
 }

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * learnable.c - LearnableSGD, LearnableSGDM and LearnableAdam of learned_optimization (Metz et al.
+ * 2022, 2203.11860): hand-designed rules whose constants are theta. The smallest learned
+ * optimizers.
+ *
+ *     sgd    log_lr                                      rate = exp(log_lr)
+ *     sgdm   log_lr, one_minus_momentum                  momentum = 1 - exp(one_minus_momentum)
+ *     adam   log_lr, one_minus_beta1, one_minus_beta2, log_epsilon
+ *
+ * The rules are heavy_ball.h's and moments.h's, with an epsilon_root of 1e-8. The learning rate of
+ * the settings (1, with its schedule) multiplies the learned one. Weight decay as in
+ * hand_designed.h. */
+#include "heavy_ball.h"
+#include "moments.h"
+
+enum {
+    RULE = LOPT__N_COMMON,
+    INITIAL_LEARNING_RATE,
+    INITIAL_MOMENTUM,
+    INITIAL_BETA1,
+    INITIAL_BETA2,
+    INITIAL_EPSILON
+};
+enum { RULE_SGD, RULE_SGDM, RULE_ADAM };
+
+#define EPSILON_ROOT 1e-8f
+#define MOST 0.99999994 /* the largest float below 1 */
+
+static const lopt__hyper hypers[] = {
+    LOPT__COMMON_HYPERS("1", "0"),
+    [RULE] = {"rule", LOPT__CHOICE, 1, 0, 0, "sgd|sgdm|adam", "sgd", "whose constants are learned"},
+    [INITIAL_LEARNING_RATE] = {"initial_learning_rate", LOPT__NUMBER, 1, 1e-30, 1e6, NULL, "0.01",
+                               "learning rate in a fresh theta"},
+    [INITIAL_MOMENTUM] = {"initial_momentum", LOPT__NUMBER, 1, 0, MOST, NULL, "0.9",
+                          "sgdm: momentum in a fresh theta"},
+    [INITIAL_BETA1] = {"initial_beta1", LOPT__NUMBER, 1, 0, MOST, NULL, "0.9",
+                       "adam: beta1 in a fresh theta"},
+    [INITIAL_BETA2] = {"initial_beta2", LOPT__NUMBER, 1, 0, MOST, NULL, "0.999",
+                       "adam: beta2 in a fresh theta"},
+    [INITIAL_EPSILON] = {"initial_epsilon", LOPT__NUMBER, 1, 1e-30, 1e6, NULL, "1e-8",
+                         "adam: epsilon in a fresh theta"},
+};
+
+#define SOURCE "Metz et al., 2022 (2203.11860)"
+
+static const lopt__preset presets[] = {
+    {{"learnable-sgd", "learnable", "gradient descent, its rate learned", SOURCE, 1}, {{0}}},
+    {{"learnable-sgdm", "learnable", "heavy-ball momentum, its rate and momentum learned", SOURCE,
+      1},
+     {{"rule", "sgdm"}}},
+    {{"learnable-adam", "learnable", "Adam, its four constants learned", SOURCE, 1},
+     {{"rule", "adam"}, {"initial_learning_rate", "0.001"}}},
+};
+
+/* Theta's numbers as the rules take them. */
+typedef struct prepared {
+    float rate, momentum, beta1, beta2, epsilon;
+} prepared;
+
+static void add_number(lopt_optimizer *opt, const char *name, double value)
+{
+    lopt__add_block(opt, name, 0, NULL, LOPT__INIT_VALUES, 0)->values[0] = (float)log(value);
+}
+
+static void layout(lopt_optimizer *opt)
+{
+    int rule = lopt__integer(opt, RULE);
+    add_number(opt, "log_lr", opt->value[INITIAL_LEARNING_RATE][0]);
+    if (rule == RULE_SGDM)
+        add_number(opt, "one_minus_momentum", 1 - opt->value[INITIAL_MOMENTUM][0]);
+    if (rule == RULE_ADAM) {
+        add_number(opt, "one_minus_beta1", 1 - opt->value[INITIAL_BETA1][0]);
+        add_number(opt, "one_minus_beta2", 1 - opt->value[INITIAL_BETA2][0]);
+        add_number(opt, "log_epsilon", opt->value[INITIAL_EPSILON][0]);
+    }
+}
+
+static size_t prepared_bytes(const lopt_optimizer *opt)
+{
+    (void)opt;
+    return sizeof(prepared);
+}
+
+/* exp of a number of theta; 1 where theta has none of that name. */
+static float exp_of(const lopt_optimizer *opt, const char *name)
+{
+    const lopt_block *b = lopt_block_find(opt, name);
+    return b ? expf(opt->theta[b->offset]) : 1;
+}
+
+static void prepare(lopt_optimizer *opt)
+{
+    *(prepared *)opt->prepared = (prepared){.rate = exp_of(opt, "log_lr"),
+                                            .momentum = 1.0f - exp_of(opt, "one_minus_momentum"),
+                                            .beta1 = 1.0f - exp_of(opt, "one_minus_beta1"),
+                                            .beta2 = 1.0f - exp_of(opt, "one_minus_beta2"),
+                                            .epsilon = exp_of(opt, "log_epsilon")};
+}
+
+/* Arrays of a tensor's size: none, b, or m and v. */
+static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view)
+{
+    return (size_t)lopt__integer(opt, RULE) * (size_t)view->size;
+}
+
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
+{
+    static lopt__rule *const rules[] = {lopt__descent_rule, lopt__heavy_ball_rule, lopt__adam_rule};
+    const prepared *c = opt->prepared;
+    int rule = lopt__integer(opt, RULE);
+    float rate = c->rate * lopt__rate(opt, state);
+    lopt__heavy_ball_constants ball = {.momentum = c->momentum};
+    /* 1 - beta in double rounds to what it is in float, beta being a float. */
+    lopt__adam_constants adam = {.moments =
+                                     lopt__moments_at(c->beta1, c->beta2, state->header->step),
+                                 .epsilon = c->epsilon,
+                                 .epsilon_root = EPSILON_ROOT};
+    const void *constants = rule == RULE_ADAM ? (const void *)&adam : &ball;
+    for (size_t i = 0; i < state->n_tensors; i++) {
+        const lopt__tensor *t = &state->tensors[i];
+        lopt__step_tensor(opt, t, io, lopt__tensor_rate(t, rate), rules[rule], constants);
+    }
+}
+
+const lopt__kind lopt__learnable = {
+    .name = "learnable",
+    .hypers = hypers,
+    .n_hypers = LOPT__COUNT(hypers),
+    .presets = presets,
+    .n_presets = LOPT__COUNT(presets),
+    .layout = layout,
+    .prepared_bytes = prepared_bytes,
+    .prepare = prepare,
+    .tensor_floats = tensor_floats,
+    .step = step,
+};

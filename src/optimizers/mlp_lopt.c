@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * mlp_lopt.c - MLPLOpt of learned_optimization, the first per-parameter network of the line (Metz
+ * et al. 2018, 1810.10180).
+ *
+ *     m_k <- decay_k m_k + (1 - decay_k) g                        six momenta
+ *     features: g, p, m_0 .. m_5, normalised over the tensor; time (time_features.h)
+ *     features -> MLP -> (o0, o1),  step = o0 exp(o1 exp_mult) step_mult
+ *     p <- p - learning_rate (step + weight_decay p)
+ *
+ * State of a tensor: m [6][size]. Gradients are taken as they come. */
+#include <math.h>
+
+#include "apply_steps.h"
+#include "element_network.h"
+#include "shared_hypers.h"
+#include "time_features.h"
+
+enum { HIDDEN_SIZE, HIDDEN_LAYERS, LEARNING_RATE, STEP_MULT, EXP_MULT, WEIGHT_DECAY, DECAYS };
+
+#define N_MOMENTA 6
+#define N_OWN (2 + N_MOMENTA)
+#define N_OUTPUTS 2
+#define NETWORK "mlp/~/linear"
+
+static const lopt__hyper hypers[] = {
+    [HIDDEN_SIZE] = LOPT__HYPER_HIDDEN_SIZE("32"),
+    [HIDDEN_LAYERS] = LOPT__HYPER_HIDDEN_LAYERS("2"),
+    [LEARNING_RATE] = LOPT__HYPER_LEARNING_RATE("1"),
+    [STEP_MULT] = LOPT__HYPER_STEP_MULT("0.001"),
+    [EXP_MULT] = LOPT__HYPER_EXP_MULT("0.001"),
+    [WEIGHT_DECAY] = LOPT__HYPER_WEIGHT_DECAY("0"),
+    [DECAYS] = {"decays", LOPT__NUMBER, N_MOMENTA, 0, 1, NULL,
+                "[0.1, 0.5, 0.9, 0.99, 0.999, 0.9999]", "decays of the momenta"},
+};
+
+static const lopt__preset presets[] = {
+    {{"mlp-lopt", "mlp_lopt", "per-parameter MLP on gradient, parameter and momenta",
+      "Metz et al., 2018 (1810.10180)", 1},
+     {{0}}},
+};
+
+static void layout(lopt_optimizer *opt)
+{
+    lopt__network_layout(opt, NETWORK, N_OWN + LOPT__N_TIME, lopt__integer(opt, HIDDEN_SIZE),
+                         lopt__integer(opt, HIDDEN_LAYERS), N_OUTPUTS);
+}
+
+static size_t prepared_bytes(const lopt_optimizer *opt)
+{
+    (void)opt;
+    return sizeof(lopt__network);
+}
+
+static void prepare(lopt_optimizer *opt)
+{
+    *(lopt__network *)opt->prepared =
+        lopt__network_at(opt, NETWORK, lopt__integer(opt, HIDDEN_LAYERS));
+}
+
+static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view)
+{
+    (void)opt;
+    return N_MOMENTA * (size_t)view->size;
+}
+
+/* The network's scratch, then its first bias with the time in it. */
+static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state)
+{
+    (void)state;
+    const lopt__network *net = opt->prepared;
+    return lopt__network_scratch(net) + (size_t)net->layer[0].out;
+}
+
+/* ---- step ------------------------------------------------------------------------------------ */
+
+static void accumulate(const lopt_optimizer *opt, const lopt__tensor *t, const float *restrict g)
+{
+    int64_t n = t->view.size;
+    for (int k = 0; k < N_MOMENTA; k++) {
+        const float decay = (float)opt->value[DECAYS][k];
+        float *restrict m = t->data + k * n;
+        for (int64_t i = 0; i < n; i++)
+            m[i] = decay * m[i] + (1.0f - decay) * g[i];
+    }
+}
+
+/* A tensor in this step, as the network's functions see it. */
+typedef struct source {
+    const lopt__tensor *tensor;
+    const lopt__io *io;
+    float rate, decay, step_mult, exp_mult;
+} source;
+
+static void features(const void *source_, int64_t at, int64_t n, float *x)
+{
+    const source *s = source_;
+    const lopt__tensor *t = s->tensor;
+    for (int64_t i = at; i < at + n; i++) {
+        *x++ = s->io->grads[t->offset + i];
+        *x++ = s->io->params[t->offset + i];
+        for (int k = 0; k < N_MOMENTA; k++)
+            *x++ = t->data[k * t->view.size + i];
+    }
+}
+
+static void outputs(void *source_, int64_t at, int64_t n, const float *y)
+{
+    const source *s = source_;
+    float step[LOPT__ROWS];
+    for (int64_t i = 0; i < n; i++)
+        step[i] = y[N_OUTPUTS * i] * expf(y[N_OUTPUTS * i + 1] * s->exp_mult) * s->step_mult;
+    lopt__apply_steps(s->io, s->tensor->offset + at, n, s->rate, s->decay, step);
+}
+
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
+{
+    const lopt__network *whole = opt->prepared;
+    float time[LOPT__N_TIME], *bias = state->scratch + lopt__network_scratch(whole);
+    lopt__time_tanh(state->header->step, time);
+    lopt__network net = lopt__network_sharing(whole, LOPT__N_TIME, time, bias);
+    for (size_t i = 0; i < state->n_tensors; i++) {
+        const lopt__tensor *t = &state->tensors[i];
+        source s = {.tensor = t,
+                    .io = io,
+                    .rate = lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE)),
+                    .decay = lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY)),
+                    .step_mult = lopt__number(opt, STEP_MULT),
+                    .exp_mult = lopt__number(opt, EXP_MULT)};
+        accumulate(opt, t, io->grads + t->offset);
+        lopt__network_run(&net, &(lopt__elements){t->view.size, &s, features, outputs},
+                          state->scratch);
+    }
+}
+
+const lopt__kind lopt__mlp_lopt = {
+    .name = "mlp_lopt",
+    .hypers = hypers,
+    .n_hypers = LOPT__COUNT(hypers),
+    .presets = presets,
+    .n_presets = LOPT__COUNT(presets),
+    .layout = layout,
+    .prepared_bytes = prepared_bytes,
+    .prepare = prepare,
+    .tensor_floats = tensor_floats,
+    .scratch_floats = scratch_floats,
+    .step = step,
+};
