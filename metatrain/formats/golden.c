@@ -28,16 +28,31 @@ typedef struct golden_decay {
     const char *name, *setting;
 } golden_decay;
 
+/* A switch of the recorded config and what a setting becomes by it; NULL: it stays. */
+typedef struct golden_switch {
+    const char *key, *setting, *if_true, *if_false;
+} golden_switch;
+
+/* Where a block of theta lies under /theta. Transposed: the last two axes are (out, in), and the
+ * block's inputs are those from `first` on of `total` (0: it has all of them). */
+typedef struct golden_place {
+    char key[MT_HDF5_NAME];
+    int transposed, first, total;
+} golden_place;
+
 typedef struct golden_kind {
     const char *recorded, *preset;
     const golden_key *keys;
+    const golden_switch *switches; /* or NULL */
     const golden_decay *decays;
-    lopt_setting raw; /* makes decays count as given */
-    /* Name under /theta of a block; *transposed if it is stored (out, in). 0: the file has no such
-     * block. */
-    int (*theta_key)(const lopt_optimizer *opt, const lopt_block *block, char *key,
-                     int *transposed);
+    lopt_setting raw; /* makes decays count as given; name NULL: they always do */
+    /* 0: the file has no such block. */
+    int (*place)(const lopt_optimizer *opt, const lopt_block *block, golden_place *place);
+    const char *scratch; /* names under /theta that are no part of it, each between spaces; or NULL */
     double tolerance[4]; /* of cases 0 to 3; later cases get the largest */
+    /* Another tolerance where a setting is above a limit. */
+    const char *loose_setting; /* or NULL */
+    double loose_above, loose_tolerance[4];
 } golden_kind;
 
 #define SAME_KEYS                                                                                  \
@@ -67,9 +82,58 @@ static const golden_decay three_decays[] = {{"derived/beta_m", "momentum_decays"
                                             {"derived/beta_fac", "adafactor_decays"},
                                             {0}};
 
+#define CELO2_KEYS                                                                                 \
+    {"optimizer", NULL, NULL, 0}, {"lr", "learning_rate", NULL, 0},                                \
+        {"exp_mult", "exp_mult", NULL, 0}, {"weight_decay", "weight_decay", NULL, 0},              \
+        {"adam_lr_mult", "adam_lr_mult", NULL, 0},                                                 \
+        {"adam_weight_decay", "adam_weight_decay", NULL, 0},                                       \
+        {"use_adamw_for_1d", NULL, NULL, 0}, {"orthogonalize", "orthogonalize", NULL, 0},          \
+        {"clip_grad", NULL, NULL, 0}, {"clip_norm", "clip_norm", "clip_grad", 0},                  \
+        {"initial_momentum_decays", "momentum_decays", NULL, 0},                                   \
+        {"initial_rms_decays", "rms_decays", NULL, 0},                                             \
+        {"initial_adafactor_decays", "adafactor_decays", NULL, 0},                                 \
+        {"rmsmult", "rms_mult", NULL, 0}, {"param_scale_mult", "param_scale_mult", NULL, 0},       \
+        {"ns_coeffs", "ns_coefficients", NULL, 0}, {"ns_iters", "ns_steps", NULL, 0},              \
+        {"ns_eps", "ns_epsilon", NULL, 0}, {"grad_clip_val", "grad_limit", NULL, 0},               \
+        {"net_ff_hidden_size", "hidden_size", NULL, 0},                                            \
+        {"net_ff_hidden_layers", "hidden_layers", NULL, 0}, {                                      \
+        "net_activation", "activation", NULL, 0                                                    \
+    }
+
+static const golden_key celo2_keys[] = {CELO2_KEYS,
+                                        {"adam_betas", "adam_betas", NULL, 0},
+                                        {"adam_eps", "adam_epsilon", NULL, 0},
+                                        {0}};
+
+static const golden_key elo_celo2_keys[] = {CELO2_KEYS, {0}};
+
+static const golden_switch celo2_switches[] = {
+    {"use_adamw_for_1d", "adam_for", "vectors", "embeddings"},
+    {"clip_grad", "clip_norm", NULL, "0"},
+    {0}};
+
+/* The first three are offsets of 0 that take the decays through logarithms and back: /derived. */
+static const golden_key velo_keys[] = {{"momentum_decays", NULL, NULL, 0},
+                                       {"rms_decays", NULL, NULL, 0},
+                                       {"adafactor_decays", NULL, NULL, 0},
+                                       {"optimizer", NULL, NULL, 0},
+                                       {"lr", "learning_rate", NULL, 0},
+                                       {"exp_mult", "exp_mult", NULL, 0},
+                                       {"step_mult", "step_mult", NULL, 0},
+                                       {"weight_decay", "weight_decay", NULL, 0},
+                                       {"num_steps", "num_steps", NULL, 0},
+                                       {"initial_momentum_decays", "momentum_decays", NULL, 0},
+                                       {"initial_rms_decays", "rms_decays", NULL, 0},
+                                       {"initial_adafactor_decays", "adafactor_decays", NULL, 0},
+                                       {"net_lstm_hidden_size", "lstm_hidden_size", NULL, 0},
+                                       {"net_param_inits", "param_inits", NULL, 0},
+                                       {"net_mlp_hidden_size", "hidden_size", NULL, 0},
+                                       {"net_mlp_hidden_layers", "hidden_layers", NULL, 1},
+                                       {"net_mix_layers", NULL, NULL, 0},
+                                       {0}};
+
 /* MetaMLP: input, linear_0, ..., output; w<l> and b<l> here. */
-static int metamlp_key(const lopt_optimizer *opt, const lopt_block *block, char *key,
-                       int *transposed) {
+static int metamlp_place(const lopt_optimizer *opt, const lopt_block *block, golden_place *place) {
     int layer, last = (int)lopt_get_number(opt, "hidden_layers", 0);
     char letter, rest, where[32] = "input";
     if (sscanf(block->name, "%c%d%c", &letter, &layer, &rest) != 2 ||
@@ -79,26 +143,117 @@ static int metamlp_key(const lopt_optimizer *opt, const lopt_block *block, char 
         snprintf(where, sizeof where, "output");
     else if (layer > 0)
         snprintf(where, sizeof where, "linear_%d", layer - 1);
-    *transposed = letter == 'w';
-    snprintf(key, MT_HDF5_NAME, "network.%s.%s", where, letter == 'w' ? "weight" : "bias");
+    place->transposed = letter == 'w';
+    snprintf(place->key, sizeof place->key, "network.%s.%s", where,
+             letter == 'w' ? "weight" : "bias");
     return 1;
 }
 
+/* CELO2MLP: w0.<group>, b0, dense_w.<l>, dense_b.<l>. */
+static int celo2_place(const lopt_optimizer *opt, const lopt_block *block, golden_place *place) {
+    int number;
+    (void)opt;
+    if (sscanf(block->name, "ff_mod_stack/w0__%d", &number) == 1)
+        snprintf(place->key, sizeof place->key, "w0.%d", number);
+    else if (strcmp(block->name, "ff_mod_stack/b0") == 0)
+        snprintf(place->key, sizeof place->key, "b0");
+    else if (sscanf(block->name, "ff_mod_stack/w%d", &number) == 1)
+        snprintf(place->key, sizeof place->key, "dense_w.%d", number - 1);
+    else if (sscanf(block->name, "ff_mod_stack/b%d", &number) == 1)
+        snprintf(place->key, sizeof place->key, "dense_b.%d", number - 1);
+    else
+        return 0;
+    return 1;
+}
+
+/* VeLOMLP: input_weights_ of all groups side by side, hidden_weights_.<l>, output_weights_. */
+static int velo_stack_place(const lopt_optimizer *opt, const char *name, golden_place *place) {
+    static const int width[] = {1, 1, 1, 3, 1, 3, 1, 3, 1, 3, 3, 3, 3, 3};
+    int number, last = (int)lopt_get_number(opt, "hidden_layers", 0);
+    const char *what = name[0] == 'w' ? "weights" : "bias";
+    place->transposed = name[0] == 'w';
+    if (sscanf(name, "w0__%d", &number) == 1 && number >= 0 && number < 14) {
+        for (int i = 0; i < number; i++)
+            place->first += width[i];
+        place->total = 30;
+        snprintf(place->key, sizeof place->key, "input_weights_");
+    } else if (sscanf(name + 1, "%d", &number) != 1)
+        return 0;
+    else if (number == 0 || number == last)
+        snprintf(place->key, sizeof place->key, "%s_%s_", number ? "output" : "input", what);
+    else
+        snprintf(place->key, sizeof place->key, "hidden_%s_.%d", what, number - 1);
+    return 1;
+}
+
+static int velo_place(const lopt_optimizer *opt, const lopt_block *block, golden_place *place) {
+    static const char *const layers[][2] = {
+        {"rnn_params/linear/", "mix_layer1"},
+        {"rnn_params/linear_1/", "mix_layer2"},
+        {"rnn_params/linear_2/", "final_mix_layer"},
+        {"rnn_params/rnn/linear/", "lstm.linear"},
+        {"rnn_params/rnn_to_controls/", "rnn_to_controls"},
+        {"rnn_params/step_size/", "step_size"},
+    };
+    if (strncmp(block->name, "ff_mod_stack/", 13) == 0)
+        return velo_stack_place(opt, block->name + 13, place);
+    if (strncmp(block->name, "lstm_init_state/", 16) == 0)
+        snprintf(place->key, sizeof place->key, "lstm_init_state.%d",
+                 strcmp(block->name + 16, "cell") == 0);
+    for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) {
+        size_t n = strlen(layers[i][0]);
+        if (strncmp(block->name, layers[i][0], n) != 0)
+            continue;
+        place->transposed = block->name[n] == 'w';
+        snprintf(place->key, sizeof place->key, "%s.%s", layers[i][1],
+                 place->transposed ? "weight" : "bias");
+    }
+    return place->key[0] != '\0';
+}
+
 static const golden_kind kinds[] = {
-    {"AdafacLO_naive",
-     "small-fc-pylo",
-     adafaclo_keys,
-     three_decays,
-     {"decay_form", "raw"},
-     metamlp_key,
-     {5e-6, 1e-5, 1e-5, 5e-5}},
-    {"ELO_naive",
-     "elo",
-     elo_keys,
-     three_decays,
-     {"decay_form", "raw"},
-     metamlp_key,
-     {5e-6, 1e-5, 5e-6, 2e-5}},
+    {.recorded = "AdafacLO_naive",
+     .preset = "small-fc-pylo",
+     .keys = adafaclo_keys,
+     .decays = three_decays,
+     .raw = {"decay_form", "raw"},
+     .place = metamlp_place,
+     .tolerance = {5e-6, 1e-5, 1e-5, 5e-5}},
+    {.recorded = "ELO_naive",
+     .preset = "elo",
+     .keys = elo_keys,
+     .decays = three_decays,
+     .raw = {"decay_form", "raw"},
+     .place = metamlp_place,
+     .tolerance = {5e-6, 1e-5, 5e-6, 2e-5}},
+    {.recorded = "CELO2_naive",
+     .preset = "celo2-pylo",
+     .keys = celo2_keys,
+     .switches = celo2_switches,
+     .decays = three_decays,
+     .place = celo2_place,
+     .tolerance = {5e-6, 1e-5, 1e-5, 2e-5},
+     .loose_setting = "orthogonalize",
+     .loose_tolerance = {5e-4, 5e-4, 2e-4, 2e-4}},
+    {.recorded = "ELO_CELO2_naive",
+     .preset = "elo-celo2",
+     .keys = elo_celo2_keys,
+     .switches = celo2_switches,
+     .decays = three_decays,
+     .place = celo2_place,
+     .tolerance = {5e-6, 5e-6, 1e-5, 5e-5},
+     .loose_setting = "orthogonalize",
+     .loose_tolerance = {5e-4, 2e-4, 5e-4, 5e-5}},
+    {.recorded = "VeLO_naive",
+     .preset = "velo-pylo",
+     .keys = velo_keys,
+     .decays = three_decays,
+     .place = velo_place,
+     .scratch = " input_weights input_bias hidden_weights.0 hidden_bias.0 output_weights output_bias ",
+     .tolerance = {1e-4, 5e-5, 5e-4, 2e-3},
+     .loose_setting = "lstm_hidden_size", /* many units: the losses' cancellation is magnified */
+     .loose_above = 64,
+     .loose_tolerance = {5e-3, 5e-3, 5e-2, 1e-2}},
 };
 
 static const golden_kind *find_kind(const char *path, const char *recorded, lopt_error *err) {
@@ -115,12 +270,15 @@ static const golden_kind *find_kind(const char *path, const char *recorded, lopt
     return NULL;
 }
 
-static double tolerance_of(const golden_kind *kind, int number) {
+static double tolerance_of(const golden_kind *kind, const lopt_optimizer *opt, int number) {
+    int loose = kind->loose_setting &&
+                lopt_get_number(opt, kind->loose_setting, 0) > kind->loose_above;
+    const double *tolerance = loose ? kind->loose_tolerance : kind->tolerance;
     if (number < 4)
-        return kind->tolerance[number];
+        return tolerance[number];
     double largest = 0;
     for (int i = 0; i < 4; i++)
-        largest = kind->tolerance[i] > largest ? kind->tolerance[i] : largest;
+        largest = tolerance[i] > largest ? tolerance[i] : largest;
     return largest;
 }
 
@@ -158,6 +316,17 @@ static int add_key(settings *s, const char *path, const golden_key *key, const j
     json_decref(counted);
     free(text);
     return ok;
+}
+
+static int read_switches(mt_golden *g, const golden_kind *kind, const json_t *config, settings *s,
+                         lopt_error *err) {
+    for (const golden_switch *w = kind->switches; w && w->key; w++) {
+        const json_t *value = json_object_get(config, w->key);
+        const char *text = json_is_true(value) ? w->if_true : w->if_false;
+        if (json_is_boolean(value) && text && !add_setting(s, g->path, w->setting, text, err))
+            return 0;
+    }
+    return 1;
 }
 
 static int read_keys(mt_golden *g, const golden_kind *kind, const json_t *config, settings *s,
@@ -205,7 +374,7 @@ static int read_decays(mt_golden *g, const golden_kind *kind, settings *s, lopt_
     for (const golden_decay *d = kind->decays; d->name; d++)
         if (!read_decay(g, d, s, err))
             return 0;
-    return add_setting(s, g->path, kind->raw.name, kind->raw.value, err);
+    return !kind->raw.name || add_setting(s, g->path, kind->raw.name, kind->raw.value, err);
 }
 
 static json_t *parse_json(const char *path, const char *what, const char *text, lopt_error *err) {
@@ -228,7 +397,8 @@ static lopt_optimizer *create_optimizer(mt_golden *g, const golden_kind *kind, l
     lopt_optimizer *opt = NULL;
     if (!json_is_object(config))
         mt_error(err, LOPT_EARG, "%s: its attribute config is not a JSON object", g->path);
-    else if (read_keys(g, kind, config, &s, err) && read_decays(g, kind, &s, err)) {
+    else if (read_switches(g, kind, config, &s, err) &&
+             read_keys(g, kind, config, &s, err) && read_decays(g, kind, &s, err)) {
         opt = lopt_create(kind->preset, s.list, s.n, &why);
         if (!opt)
             mt_error(err, why.status, "%s: %.440s", g->path, why.text);
@@ -239,50 +409,89 @@ static lopt_optimizer *create_optimizer(mt_golden *g, const golden_kind *kind, l
 
 /* ---- theta ----------------------------------------------------------------------------------- */
 
-static int read_block(const mt_golden *g, const lopt_block *b, const char *name, int transposed,
+/* What the file must hold at a block's place. */
+static mt_hdf5_shape stored_shape(const lopt_block *b, const golden_place *place) {
+    mt_hdf5_shape shape = {.rank = b->rank};
+    for (int i = 0; i < b->rank; i++)
+        shape.dim[i] = b->dim[i];
+    if (place->transposed) {
+        shape.dim[b->rank - 2] = b->dim[b->rank - 1];
+        shape.dim[b->rank - 1] = place->total ? place->total : b->dim[b->rank - 2];
+    }
+    shape.n = 1;
+    for (int i = 0; i < shape.rank; i++)
+        shape.n *= shape.dim[i];
+    return shape;
+}
+
+static void copy_block(const lopt_block *b, const golden_place *place, const float *stored,
+                       float *out) {
+    if (!place->transposed) {
+        memcpy(out, stored, b->size * sizeof *out);
+        return;
+    }
+    int64_t n_in = b->dim[b->rank - 2], n_out = b->dim[b->rank - 1];
+    int64_t total = place->total ? place->total : n_in;
+    for (int64_t k = 0; k < (int64_t)b->size / (n_in * n_out); k++, stored += n_out * total)
+        for (int64_t i = 0; i < n_in; i++)
+            for (int64_t o = 0; o < n_out; o++)
+                *out++ = stored[o * total + place->first + i];
+}
+
+static int read_block(const mt_golden *g, const lopt_block *b, const golden_place *place,
                       float *theta, lopt_error *err) {
-    mt_hdf5_shape shape, expected = {.rank = b->rank};
-    char found[200], wanted[120];
+    mt_hdf5_shape shape, expected = stored_shape(b, place);
+    char name[MT_HDF5_NAME + 8], found[200], wanted[120];
+    snprintf(name, sizeof name, "theta/%s", place->key);
     if (!mt_hdf5_shape_of(g->file, name, &shape, err))
         return 0;
-    for (int i = 0; i < b->rank; i++)
-        expected.dim[i] = b->dim[transposed ? b->rank - 1 - i : i];
-    if (shape.rank != b->rank ||
+    if (shape.rank != expected.rank ||
         memcmp(shape.dim, expected.dim, (size_t)b->rank * sizeof shape.dim[0]) != 0) {
         mt_shape_text(shape.rank, shape.dim, found, sizeof found);
         mt_shape_text(b->rank, expected.dim, wanted, sizeof wanted);
         return mt_error(err, LOPT_EARG, "%s: %s has shape %s, its config says %s", g->path, name,
                         found, wanted);
     }
-    float *values = malloc(b->size * sizeof *values);
-    int ok = values ? mt_hdf5_read(g->file, name, MT_FLOATS, b->size, values, err)
+    float *values = malloc((size_t)expected.n * sizeof *values);
+    int ok = values ? mt_hdf5_read(g->file, name, MT_FLOATS, (size_t)expected.n, values, err)
                     : mt_error(err, LOPT_ENOMEM, "%s: out of memory", g->path);
-    int64_t rows = b->rank == 2 ? b->dim[0] : 1, columns = (int64_t)b->size / rows;
-    for (int64_t i = 0; ok && i < (int64_t)b->size; i++)
-        theta[b->offset + (size_t)i] = values[transposed ? i % columns * rows + i / columns : i];
+    if (ok)
+        copy_block(b, place, values, theta + b->offset);
     free(values);
     return ok;
+}
+
+/* Entries under /theta that no block is at, and that are not scratch. */
+static int check_entries(const mt_golden *g, const golden_kind *kind, lopt_error *err) {
+    char key[MT_HDF5_NAME], spaced[MT_HDF5_NAME + 2];
+    for (int64_t i = 0; mt_hdf5_name(g->file, "theta", i, key); i++) {
+        int known = 0;
+        for (size_t k = 0; !known && k < lopt_n_blocks(g->optimizer); k++) {
+            golden_place place = {.key = ""};
+            known = kind->place(g->optimizer, lopt_block_at(g->optimizer, k), &place) &&
+                    strcmp(place.key, key) == 0;
+        }
+        snprintf(spaced, sizeof spaced, " %s ", key);
+        if (!known && !(kind->scratch && strstr(kind->scratch, spaced)))
+            return mt_error(err, LOPT_EARG, "%s: /theta/%s is no part of its optimizer's theta",
+                            g->path, key);
+    }
+    return 1;
 }
 
 /* Blocks that the file does not have keep the initial values that the config gave them. */
 static int read_theta(mt_golden *g, const golden_kind *kind, lopt_error *err) {
     float *theta = malloc(lopt_n_theta(g->optimizer) * sizeof *theta);
-    char key[MT_HDF5_NAME], name[MT_HDF5_NAME + 8];
-    int transposed = 0, ok = theta ? 1 : mt_error(err, LOPT_ENOMEM, "%s: out of memory", g->path);
-    int64_t n_read = 0;
+    int ok = theta ? 1 : mt_error(err, LOPT_ENOMEM, "%s: out of memory", g->path);
     if (ok)
         lopt_init_theta(g->optimizer, 0, theta);
     for (size_t i = 0; ok && i < lopt_n_blocks(g->optimizer); i++) {
         const lopt_block *b = lopt_block_at(g->optimizer, i);
-        if (!kind->theta_key(g->optimizer, b, key, &transposed))
-            continue;
-        snprintf(name, sizeof name, "theta/%s", key);
-        ok = read_block(g, b, name, transposed, theta, err);
-        n_read++;
+        golden_place place = {.key = ""};
+        if (kind->place(g->optimizer, b, &place))
+            ok = read_block(g, b, &place, theta, err);
     }
-    if (ok && mt_hdf5_name(g->file, "theta", n_read, key))
-        ok = mt_error(err, LOPT_EARG, "%s: /theta has more entries than the %lld of its optimizer",
-                      g->path, (long long)n_read);
+    ok = ok && check_entries(g, kind, err);
     if (ok)
         lopt_set_theta(g->optimizer, theta);
     free(theta);
@@ -325,7 +534,7 @@ static int open_golden(mt_golden *g, lopt_error *err) {
         return 0;
     g->recorded = kind->recorded;
     for (int i = 0; i < g->n_cases; i++)
-        g->tolerance[i] = tolerance_of(kind, g->number[i]);
+        g->tolerance[i] = tolerance_of(kind, g->optimizer, g->number[i]);
     return read_theta(g, kind, err);
 }
 
