@@ -218,27 +218,20 @@ typedef struct scratch {
     size_t floats;
 } scratch;
 
-static float *take(scratch *s, float *base, size_t n)
-{
-    float *at = base ? base + s->floats : NULL;
-    s->floats += (size_t)lopt__round_up((int64_t)n);
-    return at;
-}
-
 /* base NULL: only the size means something. */
 static scratch scratch_at(const lopt_optimizer *opt, const lopt_state *state, float *base)
 {
     const prepared *ready = opt->prepared;
     size_t n = state->n_tensors;
     scratch s = {0};
-    s.grads = take(&s, base, lopt__largest_tensor(opt, state));
-    s.inputs = take(&s, base, n * N_INPUTS);
-    s.messages = take(&s, base, n * N_MESSAGE);
-    s.to_inputs = take(&s, base, n * N_FROM_LSTM);
-    s.norm = take(&s, base, n);
-    s.lstm = take(&s, base, n * lopt__lstm_scratch(&ready->lstm.gates));
-    s.network = take(&s, base, lopt__network_scratch(&ready->network));
-    s.bias = take(&s, base, (size_t)ready->network.layer[0].out);
+    s.grads = lopt__carve(base, &s.floats, lopt__largest_tensor(opt, state));
+    s.inputs = lopt__carve(base, &s.floats, n * N_INPUTS);
+    s.messages = lopt__carve(base, &s.floats, n * N_MESSAGE);
+    s.to_inputs = lopt__carve(base, &s.floats, n * N_FROM_LSTM);
+    s.norm = lopt__carve(base, &s.floats, n);
+    s.lstm = lopt__carve(base, &s.floats, n * lopt__lstm_scratch(&ready->lstm.gates));
+    s.network = lopt__carve(base, &s.floats, lopt__network_scratch(&ready->network));
+    s.bias = lopt__carve(base, &s.floats, (size_t)ready->network.layer[0].out);
     return s;
 }
 
