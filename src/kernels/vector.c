@@ -11,7 +11,9 @@
  *   - time features are the same for every parameter, so they are folded into the bias;
  *   - features of a row are folded into the bias once per row, those of a lane once per lane, for a chunk
  *     of lanes at a time: 16 of the 39 features are left to multiply;
- *   - the network runs on tiles of N_VECTORS x VL parameters by N_UNITS units whose sums stay in registers.
+ *   - the network runs on tiles of N_VECTORS vectors by N_UNITS units whose sums stay in registers. The
+ *     vectors of a tile come from one row or several, so narrow tensors fill tiles too, and a tile is long
+ *     enough to hide the latency of one vector's chain of instructions behind the others'.
  *
  * Sums over a tensor are kept as vectors for some hundred additions, then added up in double, always in
  * the same order. */
@@ -19,11 +21,11 @@
 #include "simd.h"
 #include "workspace.h"
 
-#define N_VECTORS 2
+#define N_UNITS 4
 #if VL == 16 || !defined(__SSE__)
-#define N_UNITS 8 /* 32 registers */
+#define N_VECTORS 4 /* 16 sums, of 32 registers */
 #else
-#define N_UNITS 4 /* 16 registers */
+#define N_VECTORS 2 /* 8 sums, of 16 registers */
 #endif
 #define UNIT_VECTORS (LOPT__UNIT / VL)
 #define BLOCK_VECTORS 256 /* additions into one vector before its sum goes to a double */
@@ -31,8 +33,13 @@
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
-#define UNROLL _Pragma("GCC unroll 8")
+#define UNROLL _Pragma("GCC unroll 32")
 #endif
+
+INLINE vi all_lanes(void)
+{
+    return (vi){0} - 1;
+}
 
 /* All ones in the first n lanes of a unit, n <= LOPT__UNIT; v counts vectors of the unit. */
 INLINE vi lane_mask(int64_t n, int v)
@@ -45,24 +52,37 @@ INLINE vi lane_mask(int64_t n, int v)
     return mask;
 }
 
-/* `width` lanes of a row of which n > 0 are left: where they lie, or a copy in buffer, padded with 0. */
-INLINE const float *fetch(const float *from, int64_t stride, int64_t n, int width, float *buffer)
+static __attribute__((noinline)) const float *copy_lanes(const float *from, int64_t stride, int n,
+                                                         int width, float *buffer)
 {
-    if (stride == 1 && n >= width)
-        return from;
-    int valid = n < width ? (int)n : width;
-    for (int i = 0; i < valid; i++)
+    for (int i = 0; i < n; i++)
         buffer[i] = from[i * stride];
-    for (int i = valid; i < width; i++)
+    for (int i = n; i < width; i++)
         buffer[i] = 0;
     return buffer;
 }
 
-INLINE void put(float *to, int64_t stride, int64_t n, int width, const float *values)
+/* `width` lanes of a row of which n > 0 are left: where they lie, or a copy in buffer, padded with 0. */
+INLINE const float *fetch(const float *from, int64_t stride, int64_t n, int width, float *buffer)
 {
-    int valid = n < width ? (int)n : width;
-    for (int i = 0; i < valid; i++)
-        to[i * stride] = values[i];
+    if (__builtin_expect(stride == 1 && n >= width, 1))
+        return from;
+    return copy_lanes(from, stride, n < width ? (int)n : width, width, buffer);
+}
+
+static __attribute__((noinline)) void put_lanes(float *to, int64_t stride, int n, vf x)
+{
+    for (int i = 0; i < n; i++)
+        to[i * stride] = x[i];
+}
+
+/* Writes x to lanes of a row of which n > 0 are left. */
+INLINE void put(float *to, int64_t stride, int64_t n, vf x)
+{
+    if (__builtin_expect(stride == 1 && n >= VL, 1))
+        store_unaligned(to, x);
+    else
+        put_lanes(to, stride, n < VL ? (int)n : VL, x);
 }
 
 INLINE vf clip(vf x, vf limit)
@@ -123,29 +143,38 @@ static void decay_side(const lopt__decays *d, const float *square, float n, int6
     }
 }
 
+/* One unit of a row, g readable to its end; returns the sum of squares. */
+INLINE vf accumulate_unit(const rates *r, const float *g, float *momentum, int64_t pitch, float *rms,
+                          float *square_sum)
+{
+    vf sum = {0};
+    UNROLL for (int i = 0; i < UNIT_VECTORS; i++) {
+        vf square = accumulate_vector(r, load_unaligned(g + i * VL), momentum + i * VL, pitch, rms + i * VL);
+        store(square_sum + i * VL, load(square_sum + i * VL) + square);
+        sum += square;
+    }
+    return sum;
+}
+
 /* One row; square sums go to w->lane_sum, their total is returned. */
 static double accumulate_row(const lopt__job *job, const lopt__workspace *w, const rates *r,
-                             int64_t outer, int64_t row)
+                             const float *grads, int64_t outer, int64_t row)
 {
     const lopt__view *v = job->view;
-    const float *grads = job->grads + element_offset(v, outer, row, 0);
     float *momentum = lopt__momentum_row(&job->acc, v, outer, row);
     float *rms = lopt__rms_row(&job->acc, v, outer, row);
     float buffer[LOPT__UNIT];
     double total = 0;
-    for (int64_t block = 0; block < v->pitch; block += BLOCK_VECTORS * VL) {
-        int64_t end = block + BLOCK_VECTORS * VL < v->pitch ? block + BLOCK_VECTORS * VL : v->pitch;
+    for (int64_t block = 0; block < v->lanes; block += BLOCK_VECTORS * VL) {
+        int64_t end = block + BLOCK_VECTORS * VL < v->lanes ? block + BLOCK_VECTORS * VL : v->lanes;
+        int64_t whole = v->lane_stride == 1 ? end / LOPT__UNIT * LOPT__UNIT : block;
         vf sum = {0};
-        for (int64_t unit = block; unit < end; unit += LOPT__UNIT) {
+        for (int64_t unit = block; unit < whole; unit += LOPT__UNIT)
+            sum += accumulate_unit(r, grads + unit, momentum + unit, v->pitch, rms + unit, w->lane_sum + unit);
+        for (int64_t unit = whole; unit < end; unit += LOPT__UNIT) {
             const float *g = fetch(grads + unit * v->lane_stride, v->lane_stride, v->lanes - unit,
                                    LOPT__UNIT, buffer);
-            for (int i = 0; i < UNIT_VECTORS; i++) {
-                int64_t lane = unit + i * VL;
-                vf square = accumulate_vector(r, load_unaligned(g + i * VL), momentum + lane, v->pitch,
-                                              rms + lane);
-                store(w->lane_sum + lane, load(w->lane_sum + lane) + square);
-                sum += square;
-            }
+            sum += accumulate_unit(r, g, momentum + unit, v->pitch, rms + unit, w->lane_sum + unit);
         }
         total += lane_sum(sum);
     }
@@ -183,8 +212,9 @@ static void accumulate_slice(const lopt__job *job, const lopt__workspace *w, con
     float *row_side = job->acc.row + outer * LOPT__K * v->row_pitch;
     memset(w->lane_total, 0, (size_t)v->pitch * sizeof *w->lane_total);
     memset(w->lane_sum, 0, (size_t)v->pitch * sizeof *w->lane_sum);
-    for (int64_t row = 0; row < v->rows; row++) {
-        w->row_sum[row] = (float)accumulate_row(job, w, r, outer, row);
+    const float *grads = job->grads + element_offset(v, outer, 0, 0);
+    for (int64_t row = 0; row < v->rows; row++, grads += v->row_stride) {
+        w->row_sum[row] = (float)accumulate_row(job, w, r, grads, outer, row);
         if ((row + 1) % BLOCK_VECTORS == 0)
             end_block(w, v->pitch);
     }
@@ -316,7 +346,7 @@ static void add_side_moments(const float *side, int64_t side_pitch, const float 
 /* Sums of squares of the features that differ for every parameter, in the order of `element` weights. */
 typedef struct element_sums {
     vf sum[LOPT__N_ELEMENT_EXTENDED];
-    int n_vectors; /* added since the last flush */
+    int64_t n_vectors; /* added since the last flush */
     double total[LOPT__N_ELEMENT_EXTENDED];
 } element_sums;
 
@@ -329,40 +359,45 @@ static void flush(element_sums *s)
     s->n_vectors = 0;
 }
 
-/* What features need that is the same for a row. */
-typedef struct row_constants {
+/* Lanes of one row: where they lie, and what features need that is the same for all of them. */
+typedef struct strip {
+    int64_t at; /* offset in the tensor */
+    const float *momentum, *rms;
     vf factor[LOPT__K];
-    vf grad_limit, rms_epsilon;
-} row_constants;
+} strip;
 
-static row_constants constants_of_row(const lopt__job *job, const lopt__workspace *w, int64_t row)
+/* offset: of the slice's first parameter. */
+INLINE strip strip_at(const lopt__job *job, const lopt__workspace *w, int64_t outer, int64_t offset,
+                      int64_t row, int64_t lane)
 {
     const lopt__view *v = job->view;
-    row_constants c = {.grad_limit = splat(job->pipeline->grad_limit),
-                       .rms_epsilon = splat(job->pipeline->rms_epsilon)};
+    strip s = {.at = offset + row * v->row_stride + lane * v->lane_stride,
+               .momentum = lopt__momentum_row(&job->acc, v, outer, row) + lane,
+               .rms = lopt__rms_row(&job->acc, v, outer, row) + lane};
     for (int k = 0; k < LOPT__K; k++)
-        c.factor[k] = splat(v->factored ? w->row_factor[k * v->row_pitch + row] : 1.0f);
-    return c;
+        s.factor[k] = splat(v->factored ? w->row_factor[k * v->row_pitch + row] : 1.0f);
+    return s;
 }
 
-/* The n element features of one vector of parameters. Lanes outside `mask` are 0, g and p there being 0
- * and everything but the rsqrt a multiple of them. */
-INLINE void element_features(int n, vf g, vf p, const float *momentum, int64_t pitch, vf rms,
-                             const row_constants *c, const float *g_factor, const float *m_factor,
-                             int64_t chunk, vi mask, vf *out)
+/* The n element features of a vector of parameters, `lane` in the strip and `chunk_lane` in the chunk. Lanes
+ * outside `mask` are 0, g and p there being 0 and everything but the rsqrt a multiple of them. */
+INLINE void element_features(int n, const lopt__job *job, const lopt__workspace *w, const strip *s,
+                             int64_t lane, int64_t chunk_lane, vf g, vf p, vi mask, vf *out)
 {
-    vf inverse = masked(rsqrt(rms + c->rms_epsilon), mask);
-    g = clip(g, c->grad_limit);
+    int64_t pitch = job->view->pitch;
+    vf rms = load(s->rms + lane), inverse = masked(rsqrt(rms + job->pipeline->rms_epsilon), mask);
+    if (n == LOPT__N_ELEMENT_EXTENDED)
+        g = clip(g, splat(job->pipeline->grad_limit));
     out[0] = g;
     out[1] = p;
     out[5] = rms;
     out[9] = inverse;
     for (int k = 0; k < LOPT__K; k++) {
-        vf m = load(momentum + k * pitch);
+        vf m = load(s->momentum + k * pitch + lane);
         out[2 + k] = m;
         out[6 + k] = m * inverse;
-        out[10 + k] = g * (c->factor[k] * load(g_factor + k * chunk));
-        out[13 + k] = m * (c->factor[k] * load(m_factor + k * chunk));
+        out[10 + k] = g * (s->factor[k] * load(w->g_factor + k * w->chunk + chunk_lane));
+        out[13 + k] = m * (s->factor[k] * load(w->m_factor + k * w->chunk + chunk_lane));
     }
     if (n == LOPT__N_ELEMENT_EXTENDED) {
         out[16] = clip(g, splat(LOPT__CLIPPED_GRAD));
@@ -370,37 +405,63 @@ INLINE void element_features(int n, vf g, vf p, const float *momentum, int64_t p
     }
 }
 
-/* One row, lanes lane0 .. lane0 + n. */
-INLINE void element_moments(int n_element, const lopt__job *job, const lopt__workspace *w, int64_t outer,
-                            int64_t row, int64_t lane0, int64_t n, element_sums *s)
+/* Adds one unit of a strip; g and p are readable to its end. */
+INLINE void unit_moments(int n_element, const lopt__job *job, const lopt__workspace *w, const strip *s,
+                         int64_t unit, int64_t left, const float *g, const float *p, vf *sum)
 {
-    const lopt__view *v = job->view;
-    int64_t offset = element_offset(v, outer, row, lane0), stride = v->lane_stride;
-    const float *momentum = lopt__momentum_row(&job->acc, v, outer, row) + lane0;
-    const float *rms = lopt__rms_row(&job->acc, v, outer, row) + lane0;
+    UNROLL for (int i = 0; i < UNIT_VECTORS; i++) {
+        vf x[LOPT__N_ELEMENT_EXTENDED];
+        int64_t lane = unit + i * VL;
+        vi mask = all_lanes();
+        if (left < LOPT__UNIT)
+            mask = lane_mask(left, i);
+        element_features(n_element, job, w, s, lane, lane, load_unaligned(g + i * VL),
+                         load_unaligned(p + i * VL), mask, x);
+        UNROLL for (int f = 0; f < n_element; f++)
+            sum[f] += x[f] * x[f];
+    }
+}
+
+/* Lanes lane0 .. lane0 + n of rows row0 .. row1. */
+INLINE void element_moments(int n_element, const lopt__job *job, const lopt__workspace *w, int64_t outer,
+                            int64_t row0, int64_t row1, int64_t lane0, int64_t n, element_sums *total)
+{
+    int64_t stride = job->view->lane_stride, offset = element_offset(job->view, outer, 0, 0);
+    int64_t whole = stride == 1 ? n / LOPT__UNIT * LOPT__UNIT : 0;
     float g_buffer[LOPT__UNIT], p_buffer[LOPT__UNIT];
-    row_constants constants = constants_of_row(job, w, row);
     vf sum[LOPT__N_ELEMENT_EXTENDED];
-    for (int f = 0; f < n_element; f++)
-        sum[f] = s->sum[f];
-    for (int64_t unit = 0; unit < n; unit += LOPT__UNIT) {
-        const float *g = fetch(job->grads + offset + unit * stride, stride, n - unit, LOPT__UNIT, g_buffer);
-        const float *p = fetch(job->params + offset + unit * stride, stride, n - unit, LOPT__UNIT, p_buffer);
-        for (int i = 0; i < UNIT_VECTORS; i++) {
-            int64_t lane = unit + i * VL;
-            vf x[LOPT__N_ELEMENT_EXTENDED];
-            element_features(n_element, load_unaligned(g + i * VL), load_unaligned(p + i * VL),
-                             momentum + lane, v->pitch, load(rms + lane), &constants, w->g_factor + lane,
-                             w->m_factor + lane, w->chunk, lane_mask(n - unit, i), x);
-            for (int f = 0; f < n_element; f++)
-                sum[f] += x[f] * x[f];
+    UNROLL for (int f = 0; f < n_element; f++)
+        sum[f] = total->sum[f];
+    for (int64_t row = row0; row < row1; row++) {
+        strip s = strip_at(job, w, outer, offset, row, lane0);
+        const float *grads = job->grads + s.at, *params = job->params + s.at;
+        for (int64_t unit = 0; unit < whole; unit += LOPT__UNIT)
+            unit_moments(n_element, job, w, &s, unit, LOPT__UNIT, grads + unit, params + unit, sum);
+        for (int64_t unit = whole; unit < n; unit += LOPT__UNIT) {
+            const float *g = fetch(grads + unit * stride, stride, n - unit, LOPT__UNIT, g_buffer);
+            const float *p = fetch(params + unit * stride, stride, n - unit, LOPT__UNIT, p_buffer);
+            unit_moments(n_element, job, w, &s, unit, n - unit, g, p, sum);
         }
     }
-    for (int f = 0; f < n_element; f++)
-        s->sum[f] = sum[f];
-    s->n_vectors += (int)(n / VL);
-    if (s->n_vectors >= BLOCK_VECTORS)
-        flush(s);
+    UNROLL for (int f = 0; f < n_element; f++)
+        total->sum[f] = sum[f];
+}
+
+/* All rows of a chunk of lanes, in blocks that are small enough to sum in float. */
+static void chunk_moments(const lopt__job *job, const lopt__workspace *w, int64_t outer, int64_t lane0,
+                          int64_t n, element_sums *s)
+{
+    int64_t vectors = lopt__round_up(n) / VL, block = vectors < BLOCK_VECTORS ? BLOCK_VECTORS / vectors : 1;
+    for (int64_t row = 0; row < job->view->rows; row += block) {
+        int64_t end = row + block < job->view->rows ? row + block : job->view->rows;
+        if (job->pipeline->n_features == LOPT__N_EXTENDED)
+            element_moments(LOPT__N_ELEMENT_EXTENDED, job, w, outer, row, end, lane0, n, s);
+        else
+            element_moments(LOPT__N_ELEMENT, job, w, outer, row, end, lane0, n, s);
+        s->n_vectors += (end - row) * vectors;
+        if (s->n_vectors >= BLOCK_VECTORS / 2)
+            flush(s);
+    }
 }
 
 static void moments_slice(const lopt__job *job, const lopt__workspace *w, int64_t outer, element_sums *s,
@@ -416,11 +477,7 @@ static void moments_slice(const lopt__job *job, const lopt__workspace *w, int64_
         prepare_lanes(job, w, outer, lane0, lopt__round_up(n));
         add_side_moments(job->acc.lane + outer * LOPT__K * v->pitch + lane0, v->pitch, w->lane_rsqrt,
                          w->chunk, n, (double)v->rows, total + lane_feature(v));
-        for (int64_t row = 0; row < v->rows; row++)
-            if (job->pipeline->n_features == LOPT__N_EXTENDED)
-                element_moments(LOPT__N_ELEMENT_EXTENDED, job, w, outer, row, lane0, n, s);
-            else
-                element_moments(LOPT__N_ELEMENT, job, w, outer, row, lane0, n, s);
+        chunk_moments(job, w, outer, lane0, n, s);
     }
 }
 
@@ -454,10 +511,11 @@ static int slices_are_outer(const lopt__job *job)
            lopt__view_outer(job->view, job->view->n_outer - 1) / job->slice == job->view->n_outer - 1;
 }
 
-/* What is not worth a fast path: other slices, tanh. */
+/* What is not worth a fast path: other slices, tanh, clipping without the features that go with it. */
 static int is_rare(const lopt__job *job)
 {
-    return (job->slice != job->view->size && !slices_are_outer(job)) || job->mlp->activation != LOPT__RELU;
+    return (job->slice != job->view->size && !slices_are_outer(job)) || job->mlp->activation != LOPT__RELU ||
+           (job->pipeline->n_features != LOPT__N_EXTENDED && isfinite(job->pipeline->grad_limit));
 }
 
 static void moments(lopt__job *job)
@@ -520,12 +578,13 @@ static void fold_weights(const lopt__job *job, const lopt__workspace *w, const d
 }
 
 /* The bias of the first layer for one row. */
-static void fold_row_features(const lopt__job *job, const lopt__workspace *w, int64_t outer, int64_t row)
+static void fold_row_features(const lopt__job *job, const lopt__workspace *w, int64_t outer, int64_t row,
+                              float *bias)
 {
     const lopt__view *v = job->view;
     int pitch = job->mlp->layer[0].pitch;
     if (!v->factored) {
-        memcpy(w->row_bias, w->bias, (size_t)pitch * sizeof(float));
+        memcpy(bias, w->bias, (size_t)pitch * sizeof(float));
         return;
     }
     for (int j = 0; j < pitch; j += VL) {
@@ -536,7 +595,7 @@ static void fold_row_features(const lopt__job *job, const lopt__workspace *w, in
             sum += side * load(w->row + k * pitch + j);
             sum += side_rsqrt * load(w->row + (LOPT__K + k) * pitch + j);
         }
-        store(w->row_bias + j, sum);
+        store(bias + j, sum);
     }
 }
 
@@ -563,204 +622,219 @@ static void fold_lane_features(const lopt__job *job, const lopt__workspace *w, i
 
 /* ---- apply: network ------------------------------------------------------------------------------ */
 
-/* sum[j][i] += over k of weight[k][j] * in[k][i]: n_units x n_vectors sums in registers. */
-INLINE void multiply(int n_units, int n_vectors, int n_in, const float *in, const float *weight, int pitch,
+/* sum[j][i] += over k of weight[k][j] * in[k][i]: N_UNITS x n_vectors sums in registers. */
+INLINE void multiply(int n_vectors, int n_in, const float *in, const float *weight, int pitch,
                      vf sum[N_UNITS][N_VECTORS])
 {
     for (int k = 0; k < n_in; k++, weight += pitch, in += n_vectors * VL) {
-        UNROLL for (int j = 0; j < n_units; j++)
+        UNROLL for (int j = 0; j < N_UNITS; j++)
             UNROLL for (int i = 0; i < n_vectors; i++)
                 sum[j][i] += weight[j] * load(in + i * VL);
     }
 }
 
-/* n_units units of a hidden layer, from unit j on; lane_bias NULL but in the first layer. */
-INLINE void hidden_units(int n_units, int n_vectors, int n_in, const float *in, const float *weight,
-                         int pitch, const float *bias, const float *lane_bias, int64_t chunk, float *out)
+INLINE void rectify(int n_vectors, vf sum[N_UNITS][N_VECTORS], float *out)
 {
-    vf sum[N_UNITS][N_VECTORS];
-    UNROLL for (int j = 0; j < n_units; j++)
-        UNROLL for (int i = 0; i < n_vectors; i++) {
-            sum[j][i] = splat(bias[j]);
-            if (lane_bias)
-                sum[j][i] += load(lane_bias + j * chunk + i * VL);
-        }
-    multiply(n_units, n_vectors, n_in, in, weight, pitch, sum);
-    UNROLL for (int j = 0; j < n_units; j++)
+    UNROLL for (int j = 0; j < N_UNITS; j++)
         UNROLL for (int i = 0; i < n_vectors; i++)
             store(out + (j * n_vectors + i) * VL, at_least(sum[j][i], splat(0)));
 }
 
-/* A hidden layer of `units` units. Surplus units of the last block have weights 0 and are never read. */
-INLINE void hidden_layer(int n_vectors, int units, int n_in, const float *in, const float *weight,
-                         int pitch, const float *bias, const float *lane_bias, int64_t chunk, float *out)
+/* The first layer, for vectors i with row_bias[i] and lane_bias[i]. Surplus units of the last block have
+ * weights 0 and are never read. */
+INLINE void first_layer(int n_vectors, int n_in, const lopt__layer *s, const lopt__workspace *w,
+                        const float *in, const float *const row_bias[N_VECTORS],
+                        const float *const lane_bias[N_VECTORS], float *out)
 {
-    int j = 0;
-    for (; j + 4 < units || (N_UNITS == 4 && j < units); j += N_UNITS)
-        hidden_units(N_UNITS, n_vectors, n_in, in, weight + j, pitch, bias + j,
-                     lane_bias ? lane_bias + j * chunk : NULL, chunk, out + j * n_vectors * VL);
-    if (j < units)
-        hidden_units(4, n_vectors, n_in, in, weight + j, pitch, bias + j,
-                     lane_bias ? lane_bias + j * chunk : NULL, chunk, out + j * n_vectors * VL);
+    for (int j = 0; j < s->out; j += N_UNITS) {
+        vf sum[N_UNITS][N_VECTORS];
+        UNROLL for (int u = 0; u < N_UNITS; u++)
+            UNROLL for (int i = 0; i < n_vectors; i++)
+                sum[u][i] = row_bias[i][j + u] + load(lane_bias[i] + (j + u) * w->chunk);
+        multiply(n_vectors, n_in, in, w->element + j, s->pitch, sum);
+        rectify(n_vectors, sum, out + j * n_vectors * VL);
+    }
 }
 
-/* One or two outputs; even and odd inputs are summed apart, for there are few sums to overlap. */
-INLINE void output_layer(int n_out, int n_vectors, const lopt__layer *s, const float *in,
-                         vf out[2][N_VECTORS])
+INLINE void hidden_layer(int n_vectors, const lopt__layer *s, const float *in, float *out)
 {
-    vf odd[2][N_VECTORS];
+    for (int j = 0; j < s->out; j += N_UNITS) {
+        vf sum[N_UNITS][N_VECTORS];
+        UNROLL for (int u = 0; u < N_UNITS; u++)
+            UNROLL for (int i = 0; i < n_vectors; i++)
+                sum[u][i] = splat(s->bias[j + u]);
+        multiply(n_vectors, s->in, in, s->weight + j, s->pitch, sum);
+        rectify(n_vectors, sum, out + j * n_vectors * VL);
+    }
+}
+
+INLINE void output_layer(int n_vectors, int n_out, const lopt__layer *s, const float *in, vf out[2][N_VECTORS])
+{
     UNROLL for (int j = 0; j < n_out; j++)
-        UNROLL for (int i = 0; i < n_vectors; i++) {
+        UNROLL for (int i = 0; i < n_vectors; i++)
             out[j][i] = splat(s->bias[j]);
-            odd[j][i] = splat(0);
-        }
-    int k = 0;
-    for (; k + 1 < s->in; k += 2) {
+    for (int k = 0; k < s->in; k++) {
         UNROLL for (int j = 0; j < n_out; j++)
-            UNROLL for (int i = 0; i < n_vectors; i++) {
+            UNROLL for (int i = 0; i < n_vectors; i++)
                 out[j][i] += s->weight[k * n_out + j] * load(in + (k * n_vectors + i) * VL);
-                odd[j][i] += s->weight[(k + 1) * n_out + j] * load(in + ((k + 1) * n_vectors + i) * VL);
-            }
     }
-    UNROLL for (int j = 0; j < n_out; j++)
-        UNROLL for (int i = 0; i < n_vectors; i++) {
-            out[j][i] += odd[j][i];
-            if (k < s->in)
-                out[j][i] += s->weight[k * n_out + j] * load(in + (k * n_vectors + i) * VL);
-        }
-}
-
-/* The network for one tile; in[n_element][n_vectors * VL], lane_bias at the tile's first lane. */
-INLINE void network(int n_element, int n_out, int n_vectors, const lopt__mlp *mlp, const lopt__workspace *w,
-                    const float *in, const float *lane_bias, vf out[2][N_VECTORS])
-{
-    const lopt__layer *s = &mlp->layer[0];
-    float *to = w->activation[0];
-    hidden_layer(n_vectors, s->out, n_element, in, w->element, s->pitch, w->row_bias, lane_bias,
-                 w->chunk, to);
-    for (int l = 1; l < mlp->n_layers - 1; l++) {
-        const float *from = to;
-        s = &mlp->layer[l];
-        to = w->activation[l % 2];
-        hidden_layer(n_vectors, s->out, s->in, from, s->weight, s->pitch, s->bias, NULL, 0, to);
-    }
-    output_layer(n_out, n_vectors, &mlp->layer[mlp->n_layers - 1], to, out);
 }
 
 /* ---- apply: tiles --------------------------------------------------------------------------------- */
 
-/* What does not depend on the tile, for one row and chunk of lanes. */
-typedef struct strip {
-    int64_t n; /* lanes */
-    int64_t stride, pitch;
-    const float *grads;
-    float *params, *updates;
-    float *steps; /* instead of params, or NULL */
-    const float *momentum, *rms;
-    row_constants constants;
+/* One vector of parameters: a row, and lanes of it, counted from the chunk's first. */
+typedef struct slot {
+    int64_t row, lane;
+} slot;
+
+/* What the tiles of a chunk of lanes have in common. */
+typedef struct chunk {
+    const lopt__job *job;
+    const lopt__workspace *w;
+    int64_t outer, lane0, n; /* n lanes from lane0 on */
+    int64_t offset;          /* of the slice's first parameter */
     vf exp_mult, rate, decay, use_updated;
-} strip;
+} chunk;
 
-INLINE vf network_step(int n_out, const strip *s, vf out[2][N_VECTORS], int i)
+static chunk chunk_at(const lopt__job *job, const lopt__workspace *w, int64_t outer, int64_t lane0)
 {
-    if (n_out == 1)
-        return out[0][i] * s->rate;
-    return out[0][i] * exponential(out[1][i] * s->exp_mult) * s->rate;
-}
-
-INLINE vf parameter_update(const strip *s, vf p, vf step)
-{
-    return -(step + s->decay * (p - s->use_updated * step));
-}
-
-/* n_vectors vectors of parameters from lane on. */
-INLINE void apply_tile(int n_element, int n_out, int n_vectors, const lopt__mlp *mlp,
-                       const lopt__workspace *w, const strip *s, int64_t lane)
-{
-    const int width = n_vectors * VL;
-    int64_t left = s->n - lane, at = lane * s->stride;
-    int whole = s->stride == 1 && left >= width;
-    _Alignas(64) float in[LOPT__N_ELEMENT_EXTENDED * N_VECTORS * VL];
-    float g_buffer[N_VECTORS * VL], p_buffer[N_VECTORS * VL];
-    const float *g = fetch(s->grads + at, s->stride, left, width, g_buffer);
-    const float *p = fetch(s->params + at, s->stride, left, width, p_buffer);
-    UNROLL for (int i = 0; i < n_vectors; i++) {
-        vf x[LOPT__N_ELEMENT_EXTENDED];
-        int64_t l = lane + i * VL;
-        element_features(n_element, load_unaligned(g + i * VL), load_unaligned(p + i * VL), s->momentum + l,
-                         s->pitch, load(s->rms + l), &s->constants, w->g_factor + l, w->m_factor + l,
-                         w->chunk, (vi){0} - 1, x);
-        for (int f = 0; f < n_element; f++)
-            store(in + (f * n_vectors + i) * VL, x[f]);
-    }
-    vf out[2][N_VECTORS];
-    network(n_element, n_out, n_vectors, mlp, w, in, w->lane_bias + lane, out);
-    float new_params[N_VECTORS * VL], updates[N_VECTORS * VL];
-    if (s->steps) {
-        UNROLL for (int i = 0; i < n_vectors; i++)
-            store_unaligned(whole ? s->steps + at + i * VL : updates + i * VL, network_step(n_out, s, out, i));
-        if (!whole)
-            put(s->steps + at, s->stride, left, width, updates);
-        return;
-    }
-    UNROLL for (int i = 0; i < n_vectors; i++) {
-        vf old = load_unaligned(p + i * VL);
-        vf update = parameter_update(s, old, network_step(n_out, s, out, i));
-        store_unaligned(whole ? s->params + at + i * VL : new_params + i * VL, old + update);
-        if (s->updates)
-            store_unaligned(whole ? s->updates + at + i * VL : updates + i * VL, update);
-    }
-    if (!whole) {
-        put(s->params + at, s->stride, left, width, new_params);
-        if (s->updates)
-            put(s->updates + at, s->stride, left, width, updates);
-    }
-}
-
-INLINE void apply_strip(int n_element, int n_out, const lopt__mlp *mlp, const lopt__workspace *w,
-                        const strip *s)
-{
-    int64_t lane = 0, padded = lopt__round_up(s->n);
-    for (; lane < s->n && lane + N_VECTORS * VL <= padded; lane += N_VECTORS * VL)
-        apply_tile(n_element, n_out, N_VECTORS, mlp, w, s, lane);
-#if N_VECTORS * VL > LOPT__UNIT
-    if (lane < s->n)
-        apply_tile(n_element, n_out, 1, mlp, w, s, lane);
-#endif
-}
-
-static void apply_row(const lopt__job *job, const lopt__workspace *w, int64_t outer, int64_t row,
-                      int64_t lane0, int64_t n)
-{
-    const lopt__view *v = job->view;
-    int64_t offset = element_offset(v, outer, row, lane0);
-    strip s = {
-        .n = n,
-        .stride = v->lane_stride,
-        .pitch = v->pitch,
-        .grads = job->grads + offset,
-        .params = job->params + offset,
-        .updates = job->updates ? job->updates + offset : NULL,
-        .steps = job->steps ? job->steps + offset : NULL,
-        .momentum = lopt__momentum_row(&job->acc, v, outer, row) + lane0,
-        .rms = lopt__rms_row(&job->acc, v, outer, row) + lane0,
+    int64_t left = job->view->lanes - lane0;
+    return (chunk){
+        .job = job,
+        .w = w,
+        .outer = outer,
+        .lane0 = lane0,
+        .n = left < w->chunk ? left : w->chunk,
+        .offset = element_offset(job->view, outer, 0, 0),
         .exp_mult = splat(job->exp_mult),
-        .constants = constants_of_row(job, w, row),
         .rate = splat(job->steps ? job->step_mult : job->learning_rate * job->step_mult),
         .decay = splat(job->learning_rate * job->weight_decay),
         .use_updated = splat(job->decay_uses_updated ? 1.0f : 0.0f),
     };
-    fold_row_features(job, w, outer, row);
-    int n_out = job->mlp->layer[job->mlp->n_layers - 1].out;
+}
+
+/* Rows of a tile are consecutive, so N_VECTORS biases are enough. */
+INLINE float *row_bias_of(const chunk *c, int64_t row)
+{
+    return c->w->row_bias + row % N_VECTORS * c->job->mlp->layer[0].pitch;
+}
+
+/* Features of the tile's vectors into in[n_element][n_vectors * VL], parameters into p. */
+INLINE void gather(int n_vectors, int n_element, const chunk *c, const slot *slots, const strip *s, float *in, vf *p)
+{
+    const lopt__job *job = c->job;
+    float g_buffer[VL], p_buffer[VL];
+    UNROLL for (int i = 0; i < n_vectors; i++) {
+        int64_t stride = job->view->lane_stride, left = c->n - slots[i].lane;
+        vf x[LOPT__N_ELEMENT_EXTENDED];
+        vf g = load_unaligned(fetch(job->grads + s[i].at, stride, left, VL, g_buffer));
+        p[i] = load_unaligned(fetch(job->params + s[i].at, stride, left, VL, p_buffer));
+        element_features(n_element, job, c->w, &s[i], 0, slots[i].lane, g, p[i], all_lanes(), x);
+        UNROLL for (int f = 0; f < n_element; f++)
+            store(in + (f * n_vectors + i) * VL, x[f]);
+    }
+}
+
+/* The network; returns its step, times chunk->rate. */
+INLINE void network(int n_vectors, int n_element, int n_out, const chunk *c, const slot *slots,
+                    const float *in, vf *step)
+{
+    const lopt__mlp *mlp = c->job->mlp;
+    const float *row_bias[N_VECTORS], *lane_bias[N_VECTORS];
+    UNROLL for (int i = 0; i < n_vectors; i++) {
+        row_bias[i] = row_bias_of(c, slots[i].row);
+        lane_bias[i] = c->w->lane_bias + slots[i].lane;
+    }
+    float *to = c->w->activation[0];
+    first_layer(n_vectors, n_element, &mlp->layer[0], c->w, in, row_bias, lane_bias, to);
+    for (int l = 1; l < mlp->n_layers - 1; l++) {
+        const float *from = to;
+        to = c->w->activation[l % 2];
+        hidden_layer(n_vectors, &mlp->layer[l], from, to);
+    }
+    vf out[2][N_VECTORS];
+    output_layer(n_vectors, n_out, &mlp->layer[mlp->n_layers - 1], to, out);
+    UNROLL for (int i = 0; i < n_vectors; i++)
+        step[i] = n_out == 1 ? out[0][i] * c->rate
+                             : out[0][i] * exponential(out[1][i] * c->exp_mult) * c->rate;
+}
+
+INLINE void apply_tile(int n_vectors, int n_element, int n_out, const chunk *c, const slot *slots)
+{
+    const lopt__job *job = c->job;
+    _Alignas(64) float in[LOPT__N_ELEMENT_EXTENDED * N_VECTORS * VL];
+    strip s[N_VECTORS];
+    vf p[N_VECTORS], step[N_VECTORS];
+    UNROLL for (int i = 0; i < n_vectors; i++)
+        s[i] = strip_at(job, c->w, c->outer, c->offset, slots[i].row, c->lane0 + slots[i].lane);
+    gather(n_vectors, n_element, c, slots, s, in, p);
+    network(n_vectors, n_element, n_out, c, slots, in, step);
+    UNROLL for (int i = 0; i < n_vectors; i++) {
+        int64_t stride = job->view->lane_stride, left = c->n - slots[i].lane;
+        if (job->steps) {
+            put(job->steps + s[i].at, stride, left, step[i]);
+            continue;
+        }
+        vf update = -(step[i] + c->decay * (p[i] - c->use_updated * step[i]));
+        put(job->params + s[i].at, stride, left, p[i] + update);
+        if (job->updates)
+            put(job->updates + s[i].at, stride, left, update);
+    }
+}
+
+/* A tile of n_vectors slots: N_VECTORS, or 1 for what is left over. */
+typedef void tile_function(const chunk *c, const slot *slots);
+
+#define TILE_FUNCTION(name, n_vectors, n_element, n_out)                                             \
+    static void name(const chunk *c, const slot *slots)                                              \
+    {                                                                                                \
+        apply_tile(n_vectors, n_element, n_out, c, slots);                                           \
+    }
+
+TILE_FUNCTION(plain_tile, N_VECTORS, LOPT__N_ELEMENT, 2)
+TILE_FUNCTION(plain_vector, 1, LOPT__N_ELEMENT, 2)
+TILE_FUNCTION(plain_direction_tile, N_VECTORS, LOPT__N_ELEMENT, 1)
+TILE_FUNCTION(plain_direction_vector, 1, LOPT__N_ELEMENT, 1)
+TILE_FUNCTION(extended_tile, N_VECTORS, LOPT__N_ELEMENT_EXTENDED, 2)
+TILE_FUNCTION(extended_vector, 1, LOPT__N_ELEMENT_EXTENDED, 2)
+TILE_FUNCTION(extended_direction_tile, N_VECTORS, LOPT__N_ELEMENT_EXTENDED, 1)
+TILE_FUNCTION(extended_direction_vector, 1, LOPT__N_ELEMENT_EXTENDED, 1)
+
+/* All rows of a chunk. */
+INLINE void apply_chunk(tile_function *tile, tile_function *vector, const chunk *c)
+{
+    slot slots[N_VECTORS];
+    int filled = 0;
+    for (int64_t row = 0; row < c->job->view->rows; row++) {
+        fold_row_features(c->job, c->w, c->outer, row, row_bias_of(c, row));
+        for (int64_t lane = 0; lane < c->n; lane += VL) {
+            slots[filled++] = (slot){row, lane};
+            if (filled < N_VECTORS)
+                continue;
+            tile(c, slots);
+            filled = 0;
+        }
+    }
+    for (int i = 0; i < filled; i++)
+        vector(c, &slots[i]);
+}
+
+static void apply_slice(const lopt__job *job, const lopt__workspace *w, int64_t outer)
+{
     int extended = job->pipeline->n_features == LOPT__N_EXTENDED;
-    if (!extended && n_out == 2)
-        apply_strip(LOPT__N_ELEMENT, 2, job->mlp, w, &s);
-    else if (!extended)
-        apply_strip(LOPT__N_ELEMENT, 1, job->mlp, w, &s);
-    else if (n_out == 2)
-        apply_strip(LOPT__N_ELEMENT_EXTENDED, 2, job->mlp, w, &s);
-    else
-        apply_strip(LOPT__N_ELEMENT_EXTENDED, 1, job->mlp, w, &s);
+    int n_out = job->mlp->layer[job->mlp->n_layers - 1].out;
+    prepare_rows(job, w, outer);
+    for (int64_t lane0 = 0; lane0 < job->view->lanes; lane0 += w->chunk) {
+        chunk c = chunk_at(job, w, outer, lane0);
+        prepare_lanes(job, w, outer, lane0, lopt__round_up(c.n));
+        fold_lane_features(job, w, outer, lane0, lopt__round_up(c.n));
+        if (extended)
+            apply_chunk(n_out == 1 ? extended_direction_tile : extended_tile,
+                        n_out == 1 ? extended_direction_vector : extended_vector, &c);
+        else
+            apply_chunk(n_out == 1 ? plain_direction_tile : plain_tile,
+                        n_out == 1 ? plain_direction_vector : plain_vector, &c);
+    }
 }
 
 static void apply(lopt__job *job)
@@ -774,14 +848,7 @@ static void apply(lopt__job *job)
     for (int64_t outer = 0; outer < v->n_outer; outer++) {
         if (outer == 0 || job->slice != v->size)
             fold_weights(job, &w, job->mean_square + lopt__view_outer(v, outer) / job->slice * LOPT__N_EXTENDED);
-        prepare_rows(job, &w, outer);
-        for (int64_t lane0 = 0; lane0 < v->lanes; lane0 += w.chunk) {
-            int64_t n = v->lanes - lane0 < w.chunk ? v->lanes - lane0 : w.chunk;
-            prepare_lanes(job, &w, outer, lane0, lopt__round_up(n));
-            fold_lane_features(job, &w, outer, lane0, lopt__round_up(n));
-            for (int64_t row = 0; row < v->rows; row++)
-                apply_row(job, &w, outer, row, lane0, n);
-        }
+        apply_slice(job, &w, outer);
     }
 }
 

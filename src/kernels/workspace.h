@@ -7,7 +7,7 @@
 
 #include "kernels.h"
 
-#define LOPT__TILE 32 /* lanes that pass through the network together, at most */
+#define LOPT__TILE 64 /* parameters that pass through the network together, at most */
 
 /* Features that differ for every parameter (g p m rms, normed m, rsqrt, factored g and m; extended: clipped
  * and normed g), and those of a lane or a row (the second moment and its rsqrt). */
@@ -25,7 +25,7 @@ typedef struct lopt__workspace {
     float *g_factor, *m_factor;      /* [K][chunk] */
     float *lane_rsqrt;               /* [K][chunk] */
     float *element, *lane, *row;     /* [N_ELEMENT_EXTENDED], [N_SIDE], [N_SIDE] rows of first-layer weights */
-    float *bias, *row_bias;          /* [weight pitch] */
+    float *bias, *row_bias;          /* [weight pitch], [rows of a tile][weight pitch] */
     float *lane_bias;                /* [hidden rounded up to 8][chunk] */
     float *activation[2];            /* [hidden rounded up to 8][LOPT__TILE] */
     size_t floats;
@@ -42,7 +42,7 @@ static inline float *lopt__take(lopt__workspace *w, float *base, int64_t n)
 static inline lopt__workspace lopt__workspace_at(float *base, const lopt__view *v, int hidden)
 {
     int64_t units = (hidden + 7) / 8 * 8, weights = lopt__round_up(hidden);
-    int64_t chunk = 4096 / units / LOPT__TILE * LOPT__TILE; /* lane_bias: 16 kB, half of a small L1 */
+    int64_t chunk = 2048 / units / LOPT__TILE * LOPT__TILE; /* lane_bias: 8 kB, a quarter of a small L1 */
     lopt__workspace w = {.chunk = chunk < LOPT__TILE ? LOPT__TILE : chunk};
     int64_t rows = v->factored ? v->row_pitch : 0, lanes = v->factored ? v->pitch : 0;
     w.inverse_mean = lopt__take(&w, base, v->n_outer * LOPT__K);
@@ -58,7 +58,7 @@ static inline lopt__workspace lopt__workspace_at(float *base, const lopt__view *
     w.lane = lopt__take(&w, base, LOPT__N_SIDE * weights);
     w.row = lopt__take(&w, base, LOPT__N_SIDE * weights);
     w.bias = lopt__take(&w, base, weights);
-    w.row_bias = lopt__take(&w, base, weights);
+    w.row_bias = lopt__take(&w, base, LOPT__TILE / LOPT__UNIT * weights);
     w.lane_bias = lopt__take(&w, base, units * w.chunk);
     w.activation[0] = lopt__take(&w, base, units * LOPT__TILE);
     w.activation[1] = lopt__take(&w, base, units * LOPT__TILE);
