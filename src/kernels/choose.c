@@ -2,7 +2,6 @@
  *
  * choose.c - which kernel table is used: the best that this machine runs, or the one that the environment
  * variable LOPT_KERNELS or lopt_kernels_use names. */
-#include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,23 +79,4 @@ size_t lopt__kernel_scratch_most(const lopt_state *state, int hidden)
         most = n > most ? n : most;
     }
     return most;
-}
-
-void lopt__job_open(lopt__job *job, const lopt__tensor *t, const lopt__io *io)
-{
-    job->view = &t->view;
-    job->acc = lopt__accumulators_at(t->data, &t->view);
-    job->params = io->params + t->offset;
-    job->grads = io->grads + t->offset;
-    job->updates = io->updates ? io->updates + t->offset : NULL;
-    job->slice = t->view.size;
-}
-
-float lopt__parameter_scale(const lopt__job *job)
-{
-    int64_t n = job->view->size / job->slice;
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += job->mean_square[i * LOPT__N_EXTENDED + LOPT__F_PARAM];
-    return sqrtf((float)(sum / (double)n) + LOPT__PARAMETER_SCALE_FLOOR);
 }

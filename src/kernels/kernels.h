@@ -67,6 +67,8 @@ size_t lopt__kernel_scratch_most(const lopt_state *state, int hidden); /* for an
 void lopt__job_open(lopt__job *job, const lopt__tensor *t, const lopt__io *io);
 /* Root mean square of the tensor's parameters, after moments: sqrt(mean p^2 + 1e-9). */
 float lopt__parameter_scale(const lopt__job *job);
+/* Opens the job, and all passes; `scaled`: steps in units of the parameter scale. */
+void lopt__job_step(lopt__job *job, const lopt__tensor *t, const lopt__io *io, int scaled);
 
 extern const lopt__kernels lopt__kernels_reference, lopt__kernels_portable;
 #if defined(__x86_64__)

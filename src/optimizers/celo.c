@@ -194,20 +194,6 @@ static void mix_network(const lopt_optimizer *opt, const scratch *s, lopt__mlp *
     lopt__bank_network(&shape, packed, 1.0f / (float)shape.n, LOPT__ALL_GROUPS, mlp, s->network);
 }
 
-static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, lopt__job *job,
-                        const lopt__io *io, float schedule)
-{
-    const lopt__kernels *kernels = lopt__kernels_current();
-    lopt__job_open(job, t, io);
-    job->learning_rate = lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE));
-    job->weight_decay = lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY));
-    kernels->accumulate(job);
-    kernels->moments(job);
-    float scale = lopt__integer(opt, PARAM_SCALE_MULT) ? lopt__parameter_scale(job) : 1;
-    job->step_mult = schedule * scale * lopt__number(opt, STEP_MULT);
-    kernels->apply(job);
-}
-
 static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
 {
     const prepared *ready = opt->prepared;
@@ -232,8 +218,13 @@ static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *i
             schedule = rate;
     }
     mix_network(opt, &s, &mlp);
-    for (size_t i = 0; i < state->n_tensors; i++)
-        step_tensor(opt, &state->tensors[i], &job, io, schedule);
+    for (size_t i = 0; i < state->n_tensors; i++) {
+        const lopt__tensor *t = &state->tensors[i];
+        job.learning_rate = lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE));
+        job.weight_decay = lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY));
+        job.step_mult = schedule * lopt__number(opt, STEP_MULT);
+        lopt__job_step(&job, t, io, lopt__integer(opt, PARAM_SCALE_MULT));
+    }
 }
 
 const lopt__kind lopt__celo = {

@@ -25,6 +25,7 @@
 #include "kernels/kernels.h"
 #include "log_magnitude.h"
 #include "normalise.h"
+#include "optimizers/velo.h"
 #include "shared_hypers.h"
 
 enum {
@@ -84,6 +85,7 @@ static const lopt__preset presets[] = {
 
 #define N_RANKS 5
 #define N_INPUTS (LOPT__N_RUN_INPUTS + 1 + N_RANKS + 2 * LOPT__K)
+_Static_assert(N_INPUTS == LOPT__VELO_INPUTS, "velo.h");
 #define MEAN_SQUARE_FLOOR 1e-9f
 #define BUGGED_STEPS 10
 
@@ -225,14 +227,15 @@ static void tensor_inputs(const lopt__tensor *t, const lopt__statistics *s, floa
 }
 
 static void controller_inputs(const lopt_optimizer *opt, const lopt_state *state,
-                              const lopt__loss_buffer *losses, lopt__job *job, const lopt__io *io, float *x)
+                              const lopt__loss_buffer *losses, const lopt__io *io, float *x)
 {
+    lopt__job job = {0};
     float run[LOPT__N_RUN_INPUTS];
     lopt__controller_run_inputs(losses, state->header->step, lopt__planned_steps(opt, state, NUM_STEPS), run);
     for (size_t i = 0; i < state->n_tensors; i++, x += N_INPUTS) {
         lopt__statistics s;
-        lopt__job_open(job, &state->tensors[i], io);
-        lopt__kernels_current()->statistics(job, &s);
+        lopt__job_open(&job, &state->tensors[i], io);
+        lopt__kernels_current()->statistics(&job, &s);
         memcpy(x, run, sizeof run);
         tensor_inputs(&state->tensors[i], &s, x + LOPT__N_RUN_INPUTS);
     }
@@ -262,28 +265,21 @@ static void mix_networks(const lopt_optimizer *opt, int64_t n, const scratch *s)
                                       size);
 }
 
-static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, lopt__job *job,
-                        const lopt__io *io, float step_size)
+float *lopt__velo_look(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
 {
-    const lopt__kernels *kernels = lopt__kernels_current();
-    lopt__job_open(job, t, io);
-    job->learning_rate = lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE));
-    job->weight_decay = lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY));
-    kernels->accumulate(job);
-    kernels->moments(job);
-    float scale = lopt__integer(opt, PARAM_SCALE_MULT) ? lopt__parameter_scale(job) : 1;
-    job->step_mult = step_size * scale * lopt__number(opt, STEP_MULT);
-    kernels->apply(job);
+    lopt__run run = run_at(opt, state);
+    scratch s = scratch_at(opt, state, state->scratch);
+    lopt__loss_buffer_update(run.losses, io->loss);
+    controller_inputs(opt, state, run.losses, io, s.inputs);
+    return s.inputs;
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
+void lopt__velo_act(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
 {
     const prepared *ready = opt->prepared;
     lopt__bank_shape shape = bank_shape(opt);
-    size_t network = lopt__bank_floats(&shape);
-    float mixed_mult = lopt__number(opt, BANK_MULT) / (float)shape.n;
-    lopt__run run = run_at(opt, state);
     scratch s = scratch_at(opt, state, state->scratch);
+    float mixed_mult = lopt__number(opt, BANK_MULT) / (float)shape.n;
     lopt__mlp mlp;
     double mean_square[LOPT__N_EXTENDED];
     lopt__job job = {
@@ -295,14 +291,23 @@ static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *i
         .mean_square = mean_square,
         .scratch = s.kernel,
     };
-    lopt__loss_buffer_update(run.losses, io->loss);
-    controller_inputs(opt, state, run.losses, &job, io, s.inputs);
-    run_controller(opt, state, run, &s);
+    run_controller(opt, state, run_at(opt, state), &s);
     mix_networks(opt, (int64_t)state->n_tensors, &s);
     for (size_t i = 0; i < state->n_tensors; i++) {
-        lopt__bank_network(&shape, s.mixed + i * network, mixed_mult, LOPT__ALL_GROUPS, &mlp, s.network);
-        step_tensor(opt, &state->tensors[i], &job, io, s.step_size[i]);
+        const lopt__tensor *t = &state->tensors[i];
+        lopt__bank_network(&shape, s.mixed + i * lopt__bank_floats(&shape), mixed_mult, LOPT__ALL_GROUPS, &mlp,
+                           s.network);
+        job.learning_rate = lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE));
+        job.weight_decay = lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY));
+        job.step_mult = s.step_size[i] * lopt__number(opt, STEP_MULT);
+        lopt__job_step(&job, t, io, lopt__integer(opt, PARAM_SCALE_MULT));
     }
+}
+
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
+{
+    lopt__velo_look(opt, state, io);
+    lopt__velo_act(opt, state, io);
 }
 
 const lopt__kind lopt__velo = {

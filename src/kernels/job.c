@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * job.c - a tensor's way through the passes of kernels.h. */
+#include <math.h>
+
+#include "kernels.h"
+
+void lopt__job_open(lopt__job *job, const lopt__tensor *t, const lopt__io *io)
+{
+    job->view = &t->view;
+    job->acc = lopt__accumulators_at(t->data, &t->view);
+    job->params = io->params + t->offset;
+    job->grads = io->grads + t->offset;
+    job->updates = io->updates ? io->updates + t->offset : NULL;
+    job->slice = t->view.size;
+}
+
+float lopt__parameter_scale(const lopt__job *job)
+{
+    int64_t n = job->view->size / job->slice;
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += job->mean_square[i * LOPT__N_EXTENDED + LOPT__F_PARAM];
+    return sqrtf((float)(sum / (double)n) + LOPT__PARAMETER_SCALE_FLOOR);
+}
+
+void lopt__job_step(lopt__job *job, const lopt__tensor *t, const lopt__io *io, int scaled)
+{
+    const lopt__kernels *kernels = lopt__kernels_current();
+    float step_mult = job->step_mult;
+    lopt__job_open(job, t, io);
+    kernels->accumulate(job);
+    kernels->moments(job);
+    if (scaled)
+        job->step_mult *= lopt__parameter_scale(job);
+    kernels->apply(job);
+    job->step_mult = step_mult;
+}
