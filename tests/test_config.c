@@ -591,8 +591,8 @@ Test(config, shipped_files_load) {
 Test(config, suites) {
     const char *sets[] = {
         "steps=7", "sweep=[0.5, 1]",
-        "optimizers=[{theta: a.h5, label: mine}, {name: sgdm, "
-        "learning_rate: sweep, momentum: 0.5}, {name: adam, learning_rate: 0.25}]"};
+        ("optimizers=[{theta: a.h5, label: mine}, {name: sgdm, "
+         "learning_rate: sweep, momentum: 0.5}, {name: adam, learning_rate: 0.25}]")};
     lopt_error err;
     mt_suite *s = mt_suite_load(NULL, sets, COUNT(sets), &err);
     cr_assert(s, "%s", err.text);
