@@ -3,16 +3,18 @@
 
     python tests/golden/record_hand_designed.py        writes tests/golden/hand/hand_designed.json
 
-tests/test_hand_designed.c replays them. Needs jax, optax and torch (any versions that have these rules;
-the file says which ones it was made with). Parameters and gradients are not stored: both sides compute
-them from the same integer hash, exactly. Stored are updates, as float32 bits in hexadecimal: up to KEPT
-elements of each tensor, evenly spread, at the steps of KEPT_STEPS.
+tests/test_hand_designed.c replays them. Needs jax, optax and torch, in versions that have these
+rules; the file says which ones it was made with. Parameters and gradients are not stored: both
+sides compute them from the same integer hash, exactly. Stored are updates, as float32 bits in
+hexadecimal: up to KEPT elements of each tensor, evenly spread, at the steps of KEPT_STEPS.
 
-optax runs in float32 under jit, so its rounding is what an exact port must have. torch runs in float64
-(updates are differences of parameters there) and shows that the formula is right: tolerances of these
-runs cover float32. A run's tolerance is the largest difference over the largest update of that tensor
-and step. Where a rule is neither in optax nor in torch it is written out below, in jax.numpy.
+optax runs in float32 under jit, so its rounding is what an exact port must have. torch runs in
+float64 (updates are differences of parameters there) and shows that the formula is right:
+tolerances of these runs cover float32. A run's tolerance is the largest difference over the
+largest update of that tensor and step. Where a rule is neither in optax nor in torch it is
+written out below, in jax.numpy.
 """
+
 import json
 import os
 import platform
@@ -77,9 +79,10 @@ def params_of(tensor_set):
 
 
 def grads_of(tensor_set, step):
+    tensors = [(shape, scale * 2 ** (step % 3 - 1)) for shape, scale, _ in TENSOR_SETS[tensor_set]]
     return [
-        (uniform(1000 * (step + 1) + k + 1, int(np.prod(shape))) * scale * 2 ** (step % 3 - 1)).reshape(shape)
-        for k, (shape, scale, _) in enumerate(TENSOR_SETS[tensor_set])
+        (uniform(1000 * (step + 1) + k + 1, int(np.prod(shape))) * factor).reshape(shape)
+        for k, (shape, factor) in enumerate(tensors)
     ]
 
 
@@ -108,7 +111,9 @@ def run_optax_float64(transformation, tensor_set):
 
 
 def run_torch(make, tensor_set):
-    params = [torch.nn.Parameter(torch.tensor(p, dtype=torch.float64)) for p in params_of(tensor_set)]
+    params = [
+        torch.nn.Parameter(torch.tensor(p, dtype=torch.float64)) for p in params_of(tensor_set)
+    ]
     optimizer = make(params)
     for step in range(STEPS):
         before = [p.detach().clone() for p in params]
@@ -130,7 +135,7 @@ def torch_muon(**arguments):
 
 
 def nadamw(learning_rate, b1=0.9, b2=0.999, eps=1e-8, adamw_decay=0.0, l2_decay=0.0, nesterov=True):
-    """NAdamW of learned_optimization (Metz et al. 2020), written out; learning_rate: function of count."""
+    """NAdamW of learned_optimization (Metz et al. 2020), written out; learning_rate(count)."""
 
     def init(params):
         zeros = [jnp.zeros_like(p) for p in params]
@@ -139,7 +144,9 @@ def nadamw(learning_rate, b1=0.9, b2=0.999, eps=1e-8, adamw_decay=0.0, l2_decay=
     def update(grads, state, params):
         count, m, v = state
         t = (count + 1).astype(jnp.float32)
-        alpha = learning_rate(count) * jnp.sqrt(1 - jnp.float32(b2) ** t) / (1 - jnp.float32(b1) ** t)
+        alpha = (
+            learning_rate(count) * jnp.sqrt(1 - jnp.float32(b2) ** t) / (1 - jnp.float32(b1) ** t)
+        )
         grads = [g - l2_decay * p for g, p in zip(grads, params)]
         m = [b1 * a + (1 - b1) * g for a, g in zip(m, grads)]
         v = [b2 * a + (1 - b2) * g * g for a, g in zip(v, grads)]
@@ -154,7 +161,7 @@ def nadamw(learning_rate, b1=0.9, b2=0.999, eps=1e-8, adamw_decay=0.0, l2_decay=
 
 
 def optlist_cosine(rate, constant_fraction, warmup_fraction, min_mult, total):
-    """Cosine schedule of learned_optimization, written out: the warm-up lasts max(warm-up, constant)."""
+    """Cosine of learned_optimization, written out: the longer of both is the warm-up."""
 
     def schedule(count):
         step = jnp.minimum(count.astype(jnp.float32), total)
@@ -174,7 +181,7 @@ def constant(rate):
 
 
 def scalars_as_vectors(inner):
-    """optax.sm3 takes no scalars; learned_optimization gives it vectors of one element, written out here."""
+    """optax.sm3 takes no scalars: as in learned_optimization they become vectors of one element."""
 
     def widen(leaves):
         return [jnp.atleast_1d(x) for x in leaves]
@@ -187,117 +194,307 @@ def scalars_as_vectors(inner):
 
 
 def optax_runs():
-    """(name, preset, settings, transformation, tensor set, tolerance)"""
+    """name, preset, settings, transformation, tensor set, tolerance"""
     o = optax
     cosine = o.warmup_cosine_decay_schedule(0.0, 0.01, 6, STEPS, 0.001)
-    linear = o.join_schedules([o.linear_schedule(0, 0.01, 8), o.linear_schedule(0.01, 0.002, STEPS - 8)], [8])
-    yield "sgd", "sgd", {}, o.sgd(0.01), "small", 1e-6
-    yield "sgdm", "sgdm", {}, o.sgd(0.01, 0.9), "small", 1e-6
-    yield "sgd-nesterov", "sgdm", {"nesterov": "true"}, o.sgd(0.01, 0.9, nesterov=True), "small", 1e-6
-    yield "adam", "adam", {}, o.adam(0.01, eps_root=1e-8), "small", 2e-6
-    yield "adamw", "adamw", {"weight_decay": "0.1"}, o.adamw(0.001, weight_decay=0.1), "small", 2e-6
-    yield ("adamw-nesterov", "adamw", {"nesterov": "true", "weight_decay": "0.1"},
-           o.nadamw(0.001, weight_decay=0.1), "small", 2e-6)
-    yield ("adamw-cosine", "adamw", {"learning_rate": "0.01", "schedule": "cosine", "warmup_fraction": "0.15",
-                                     "min_learning_rate_mult": "0.1"}, o.adamw(cosine), "small", 1e-5)
-    yield ("adamw-linear", "adamw", {"learning_rate": "0.01", "schedule": "linear", "warmup_steps": "8",
-                                     "min_learning_rate_mult": "0.2"}, o.adamw(linear), "small", 1e-5)
-    yield ("sgdm-exponential", "sgdm", {"schedule": "exponential", "decay_per_step": "0.05"},
-           o.sgd(o.exponential_decay(0.01, 1, 0.95), 0.9), "small", 1e-5)
-    yield "rmsprop", "rmsprop", {}, o.rmsprop(0.01), "small", 2e-6
-    yield ("rmsprop-momentum", "rmsprop", {"momentum": "0.9", "schedule": "exponential", "decay_per_step": "0.05"},
-           o.rmsprop(o.exponential_decay(0.01, 1, 0.95), momentum=0.9), "small", 2e-5)
-    yield ("rmsprop-nesterov", "rmsprop", {"momentum": "0.9", "nesterov": "true", "epsilon_in_root": "false"},
-           o.rmsprop(0.01, eps_in_sqrt=False, momentum=0.9, nesterov=True), "small", 2e-6)
-    yield "adagrad", "adagrad", {}, o.adagrad(0.01), "small", 2e-6
-    yield ("adagrad-from-zero", "adagrad", {"initial_accumulator": "0"},
-           o.adagrad(0.01, initial_accumulator_value=0.0), "small", 2e-6)
-    yield "adabelief", "adabelief", {}, o.adabelief(0.01), "small", 5e-6
-    yield "yogi", "yogi", {}, o.yogi(0.01), "small", 5e-6
-    yield "radam", "radam", {}, o.radam(0.001), "small", 5e-6
-    yield "lamb", "lamb", {"weight_decay": "0.1"}, o.lamb(0.001, weight_decay=0.1), "small", 5e-6
-    yield "lars", "lars", {"weight_decay": "0.1"}, o.lars(0.1, 0.1), "small", 5e-6
-    yield ("lars-nesterov", "lars", {"epsilon": "0.1", "nesterov": "true"},
-           o.lars(0.1, eps=0.1, nesterov=True), "small", 1e-5)
-    yield "fromage", "fromage", {}, o.fromage(0.01), "small", 5e-6
-    yield "lion", "lion", {"weight_decay": "0.1"}, o.lion(1e-4, weight_decay=0.1), "small", 1e-6
-    yield "sm3", "sm3", {}, scalars_as_vectors(o.sm3(0.1)), "small", 5e-6
-    yield ("sm3-decay", "sm3", {"b2": "0.9"},
-           scalars_as_vectors(o.chain(o.scale_by_sm3(0.9, 0.9), o.scale(-0.1))), "small", 5e-6)
-    yield "adafactor", "adafactor", {}, o.adafactor(0.01), "large", 1e-5
-    yield ("adafactor-momentum", "adafactor", {"momentum": "0.9", "weight_decay": "0.001", "decay_offset": "-3"},
-           o.adafactor(0.01, momentum=0.9, weight_decay_rate=0.001, decay_offset=-3), "large", 1e-5)
-    yield ("adafactor-unclipped", "adafactor", {"clipping_threshold": "0", "multiply_by_parameter_scale": "false",
-                                                "min_dim_size_to_factor": "2"},
-           o.adafactor(0.01, 2, clipping_threshold=None, multiply_by_parameter_scale=False), "small", 1e-5)
-    muon = {"learning_rate": "0.02", "scale": "cols_over_rows", "bias_correction": "true", "weight_decay": "0.1",
-            "epsilon": "1e-8"}
+    linear = o.join_schedules(
+        [o.linear_schedule(0, 0.01, 8), o.linear_schedule(0.01, 0.002, STEPS - 8)], [8]
+    )
+    yield "sgd", "sgd", "", o.sgd(0.01), "small", 1e-6
+    yield "sgdm", "sgdm", "", o.sgd(0.01, 0.9), "small", 1e-6
+    yield "sgd-nesterov", "sgdm", "nesterov=true", o.sgd(0.01, 0.9, nesterov=True), "small", 1e-6
+    yield "adam", "adam", "", o.adam(0.01, eps_root=1e-8), "small", 2e-6
+    yield "adamw", "adamw", "weight_decay=0.1", o.adamw(0.001, weight_decay=0.1), "small", 2e-6
+    yield (
+        "adamw-blocks",
+        "adamw",
+        "weight_decay=0.1",
+        o.adamw(0.001, weight_decay=0.1),
+        "matrices",
+        2e-6,
+    )
+    yield (
+        "adamw-nesterov",
+        "adamw",
+        "nesterov=true weight_decay=0.1",
+        o.nadamw(0.001, weight_decay=0.1),
+        "small",
+        2e-6,
+    )
+    yield (
+        "adamw-cosine",
+        "adamw",
+        "learning_rate=0.01 schedule=cosine warmup_fraction=0.15 min_learning_rate_mult=0.1",
+        o.adamw(cosine),
+        "small",
+        1e-5,
+    )
+    yield (
+        "adamw-linear",
+        "adamw",
+        "learning_rate=0.01 schedule=linear warmup_steps=8 min_learning_rate_mult=0.2",
+        o.adamw(linear),
+        "small",
+        1e-5,
+    )
+    yield (
+        "sgdm-exponential",
+        "sgdm",
+        "schedule=exponential decay_per_step=0.05",
+        o.sgd(o.exponential_decay(0.01, 1, 0.95), 0.9),
+        "small",
+        1e-5,
+    )
+    yield "rmsprop", "rmsprop", "", o.rmsprop(0.01), "small", 2e-6
+    yield (
+        "rmsprop-momentum",
+        "rmsprop",
+        "momentum=0.9 schedule=exponential decay_per_step=0.05",
+        o.rmsprop(o.exponential_decay(0.01, 1, 0.95), momentum=0.9),
+        "small",
+        2e-5,
+    )
+    yield (
+        "rmsprop-nesterov",
+        "rmsprop",
+        "momentum=0.9 nesterov=true epsilon_in_root=false",
+        o.rmsprop(0.01, eps_in_sqrt=False, momentum=0.9, nesterov=True),
+        "small",
+        2e-6,
+    )
+    yield "adagrad", "adagrad", "", o.adagrad(0.01), "small", 2e-6
+    yield (
+        "adagrad-from-zero",
+        "adagrad",
+        "initial_accumulator=0",
+        o.adagrad(0.01, initial_accumulator_value=0.0),
+        "small",
+        2e-6,
+    )
+    yield "adabelief", "adabelief", "", o.adabelief(0.01), "small", 5e-6
+    yield "yogi", "yogi", "", o.yogi(0.01), "small", 5e-6
+    yield "radam", "radam", "", o.radam(0.001), "small", 5e-6
+    yield "lamb", "lamb", "weight_decay=0.1", o.lamb(0.001, weight_decay=0.1), "small", 5e-6
+    yield "lars", "lars", "weight_decay=0.1", o.lars(0.1, 0.1), "small", 5e-6
+    yield (
+        "lars-nesterov",
+        "lars",
+        "epsilon=0.1 nesterov=true",
+        o.lars(0.1, eps=0.1, nesterov=True),
+        "small",
+        1e-5,
+    )
+    yield "fromage", "fromage", "", o.fromage(0.01), "small", 5e-6
+    yield "lion", "lion", "weight_decay=0.1", o.lion(1e-4, weight_decay=0.1), "small", 1e-6
+    yield "sm3", "sm3", "", scalars_as_vectors(o.sm3(0.1)), "small", 5e-6
+    yield (
+        "sm3-decay",
+        "sm3",
+        "b2=0.9",
+        scalars_as_vectors(o.chain(o.scale_by_sm3(0.9, 0.9), o.scale(-0.1))),
+        "small",
+        5e-6,
+    )
+    yield "adafactor", "adafactor", "", o.adafactor(0.01), "large", 1e-5
+    yield (
+        "adafactor-momentum",
+        "adafactor",
+        "momentum=0.9 weight_decay=0.001 decay_offset=-3",
+        o.adafactor(0.01, momentum=0.9, weight_decay_rate=0.001, decay_offset=-3),
+        "large",
+        1e-5,
+    )
+    yield (
+        "adafactor-unclipped",
+        "adafactor",
+        "clipping_threshold=0 multiply_by_parameter_scale=false min_dim_size_to_factor=2",
+        o.adafactor(0.01, 2, clipping_threshold=None, multiply_by_parameter_scale=False),
+        "small",
+        1e-5,
+    )
+    muon = (
+        "learning_rate=0.02 scale=cols_over_rows bias_correction=true weight_decay=0.1 epsilon=1e-8"
+    )
     yield "muon", "muon", muon, o.contrib.muon(0.02, weight_decay=0.1), "matrices", 2e-5
-    yield ("muon-and-adam", "muon", {"nesterov": "false", "scale": "cols_over_rows", "bias_correction": "true",
-                                     "adam_rate_mult": "0.5", "adam_beta2": "0.999", "adam_epsilon": "1e-8", "epsilon": "1e-8"},
-           o.contrib.muon(0.02, nesterov=False, adam_learning_rate=0.01), "small", 2e-5)
-    yield ("muon-rms", "muon", {"nesterov": "false", "scale": "match_rms_adamw", "bias_correction": "true", "epsilon": "1e-8"},
-           o.contrib.muon(0.02, nesterov=False, consistent_rms=0.2), "matrices", 2e-5)
+    yield (
+        "muon-and-adam",
+        "muon",
+        "nesterov=false scale=cols_over_rows bias_correction=true epsilon=1e-8 "
+        "adam_rate_mult=0.5 adam_beta2=0.999 adam_epsilon=1e-8",
+        o.contrib.muon(0.02, nesterov=False, adam_learning_rate=0.01),
+        "small",
+        2e-5,
+    )
+    yield (
+        "muon-rms",
+        "muon",
+        "nesterov=false scale=match_rms_adamw bias_correction=true epsilon=1e-8",
+        o.contrib.muon(0.02, nesterov=False, consistent_rms=0.2),
+        "matrices",
+        2e-5,
+    )
 
 
 def written_out_runs():
-    yield ("nadamw", "nadamw", {"weight_decay": "0.1", "l2_weight_decay": "0.01"},
-           nadamw(constant(1e-4), adamw_decay=0.1, l2_decay=0.01), "small", 5e-6)
-    yield "nadamw-adam", "nadamw", {"nesterov": "false"}, nadamw(constant(1e-4), nesterov=False), "small", 5e-6
+    yield (
+        "nadamw",
+        "nadamw",
+        "weight_decay=0.1 l2_weight_decay=0.01",
+        nadamw(constant(1e-4), adamw_decay=0.1, l2_decay=0.01),
+        "small",
+        5e-6,
+    )
+    yield "nadamw-adam", "nadamw", "nesterov=false", nadamw(
+        constant(1e-4), nesterov=False
+    ), "small", 5e-6
     row = optlist_cosine(1.1948335721e-3, 0.74730404622, 0, 0, STEPS)
-    yield ("optlist", "optlist", {},
-           nadamw(row, 0.93600434526, 0.99894974062, 5.8758144e-6, 0.010141964334, 0, False), "small", 2e-5)
+    yield (
+        "optlist",
+        "optlist",
+        "",
+        nadamw(row, 0.93600434526, 0.99894974062, 5.8758144e-6, 0.010141964334, 0, False),
+        "small",
+        2e-5,
+    )
     quirk = optlist_cosine(0.01, 0.5, 0.01, 0.1, STEPS)
-    yield ("nadamw-warmup", "nadamw", {"learning_rate": "0.01", "schedule": "cosine", "warmup_rule": "optlist",
-                                       "constant_fraction": "0.5", "warmup_fraction": "0.01",
-                                       "min_learning_rate_mult": "0.1"}, nadamw(quirk), "small", 2e-5)
+    yield (
+        "nadamw-warmup",
+        "nadamw",
+        "learning_rate=0.01 schedule=cosine warmup_rule=optlist constant_fraction=0.5 "
+        "warmup_fraction=0.01 min_learning_rate_mult=0.1",
+        nadamw(quirk),
+        "small",
+        2e-5,
+    )
 
 
 def optax_float64_runs():
-    """With a schedule optax takes 1 - k of Fromage in float32 and loses its digits: here it has more."""
-    yield ("fromage-exponential", "fromage", {"schedule": "exponential", "decay_per_step": "0.05"},
-           optax.fromage(lambda count: 0.01 * 0.95 ** count.astype(jnp.float64)), "small", 1e-5)
+    """With a schedule optax takes 1 - k of Fromage in float32 and loses digits: not here."""
+    yield (
+        "fromage-exponential",
+        "fromage",
+        "schedule=exponential decay_per_step=0.05",
+        optax.fromage(lambda count: 0.01 * 0.95 ** count.astype(jnp.float64)),
+        "small",
+        1e-5,
+    )
 
 
 def torch_runs():
     t = torch.optim
-    yield ("torch-sgd", "sgd", {"momentum": "0.9", "nesterov": "true", "weight_decay": "0.1",
-                                "weight_decay_form": "gradient"},
-           lambda p: t.SGD(p, 0.01, momentum=0.9, nesterov=True, weight_decay=0.1), "small", 1e-5)
-    yield ("torch-adam", "adam", {"epsilon_root": "0", "weight_decay": "0.1", "weight_decay_form": "gradient"},
-           lambda p: t.Adam(p, 0.01, weight_decay=0.1), "small", 5e-5)
-    yield ("torch-adamw", "adamw", {"weight_decay": "0.1"},
-           lambda p: t.AdamW(p, 0.001, weight_decay=0.1), "small", 5e-5)
-    yield ("torch-rmsprop", "rmsprop", {"decay": "0.99", "momentum": "0.9", "epsilon_in_root": "false"},
-           lambda p: t.RMSprop(p, 0.01, momentum=0.9), "small", 5e-5)
-    yield ("torch-adagrad", "adagrad", {"initial_accumulator": "0", "epsilon": "1e-10", "epsilon_in_root": "false"},
-           lambda p: t.Adagrad(p, 0.01), "small", 1e-5)
-    yield ("torch-radam", "radam", {"beta2": "0.95"},
-           lambda p: t.RAdam(p, 0.001, betas=(0.9, 0.95)), "small", 1e-3)
-    yield ("torch-adafactor", "adafactor", {"min_dim_size_to_factor": "2", "relative_step": "true"},
-           lambda p: t.Adafactor(p, 0.01), "matrices", 1e-5)
-    yield ("torch-muon", "muon", {"weight_decay": "0.1", "learning_rate": "0.001", "epsilon": "0"},
-           torch_muon(weight_decay=0.1), "matrices", 2e-5)
-    yield ("torch-muon-rms", "muon", {"scale": "match_rms_adamw", "learning_rate": "0.001", "epsilon": "0"},
-           torch_muon(weight_decay=0.0, adjust_lr_fn="match_rms_adamw"), "matrices", 2e-5)
+    yield (
+        "torch-sgd",
+        "sgd",
+        "momentum=0.9 nesterov=true weight_decay=0.1 weight_decay_form=gradient",
+        lambda p: t.SGD(p, 0.01, momentum=0.9, nesterov=True, weight_decay=0.1),
+        "small",
+        1e-5,
+    )
+    yield (
+        "torch-adam",
+        "adam",
+        "epsilon_root=0 weight_decay=0.1 weight_decay_form=gradient",
+        lambda p: t.Adam(p, 0.01, weight_decay=0.1),
+        "small",
+        5e-5,
+    )
+    yield (
+        "torch-adamw",
+        "adamw",
+        "weight_decay=0.1",
+        lambda p: t.AdamW(p, 0.001, weight_decay=0.1),
+        "small",
+        5e-5,
+    )
+    yield (
+        "torch-rmsprop",
+        "rmsprop",
+        "decay=0.99 momentum=0.9 epsilon_in_root=false",
+        lambda p: t.RMSprop(p, 0.01, momentum=0.9),
+        "small",
+        5e-5,
+    )
+    yield (
+        "torch-adagrad",
+        "adagrad",
+        "initial_accumulator=0 epsilon=1e-10 epsilon_in_root=false",
+        lambda p: t.Adagrad(p, 0.01),
+        "small",
+        1e-5,
+    )
+    yield (
+        "torch-radam",
+        "radam",
+        "beta2=0.95",
+        lambda p: t.RAdam(p, 0.001, betas=(0.9, 0.95)),
+        "small",
+        1e-3,
+    )
+    yield (
+        "torch-adafactor",
+        "adafactor",
+        "min_dim_size_to_factor=2 relative_step=true learning_rate=0.3",
+        lambda p: t.Adafactor(p, 0.3),
+        "matrices",
+        1e-5,
+    )
+    yield (
+        "torch-muon",
+        "muon",
+        "weight_decay=0.1 learning_rate=0.001 epsilon=0",
+        torch_muon(weight_decay=0.1),
+        "matrices",
+        2e-5,
+    )
+    yield (
+        "torch-muon-rms",
+        "muon",
+        "scale=match_rms_adamw learning_rate=0.001 epsilon=0",
+        torch_muon(weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
+        "matrices",
+        2e-5,
+    )
 
 
 def record():
     runs = []
-    for source, recipes, run in [("optax", optax_runs(), run_optax),
-                                 ("optax, float64", optax_float64_runs(), run_optax_float64),
-                                 ("written out", written_out_runs(), run_optax),
-                                 ("torch.optim, float64", torch_runs(), run_torch)]:
+    for source, recipes, run in [
+        ("optax", optax_runs(), run_optax),
+        ("optax, float64", optax_float64_runs(), run_optax_float64),
+        ("written out", written_out_runs(), run_optax),
+        ("torch.optim, float64", torch_runs(), run_torch),
+    ]:
         for name, preset, settings, recipe, tensor_set, tolerance in recipes:
-            runs.append({"name": name, "source": source, "optimizer": preset, "settings": settings,
-                         "tensors": tensor_set, "tolerance": tolerance, "updates": list(run(recipe, tensor_set))})
+            runs.append(
+                {
+                    "name": name,
+                    "source": source,
+                    "optimizer": preset,
+                    "settings": dict(item.split("=") for item in settings.split()),
+                    "tensors": tensor_set,
+                    "tolerance": tolerance,
+                    "updates": list(run(recipe, tensor_set)),
+                }
+            )
     return {
         "recorded_by": "tests/golden/record_hand_designed.py",
-        "versions": {"python": platform.python_version(), "jax": jax.__version__, "optax": optax.__version__,
-                     "torch": torch.__version__, "numpy": np.__version__},
-        "steps": STEPS, "kept_steps": KEPT_STEPS, "kept": KEPT,
-        "tensors": {name: [{"shape": shape, "gradient_scale": g, "parameter_scale": p} for shape, g, p in tensors]
-                    for name, tensors in TENSOR_SETS.items()},
+        "versions": {
+            "python": platform.python_version(),
+            "jax": jax.__version__,
+            "optax": optax.__version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        },
+        "steps": STEPS,
+        "kept_steps": KEPT_STEPS,
+        "kept": KEPT,
+        "tensors": {
+            name: [
+                {"shape": shape, "gradient_scale": g, "parameter_scale": p}
+                for shape, g, p in tensors
+            ]
+            for name, tensors in TENSOR_SETS.items()
+        },
         "runs": runs,
     }
 
