@@ -30,6 +30,7 @@ run   all   libhdf5-dev            theta files and checkpoints
 run   all   libyaml-dev            configurations
 run   all   libjansson-dev         metrics, manifests, exports
 run   all   libxxhash-dev          digests
+run   all   libmsgpack-dev         trees of weights of JAX
 run   all   dataset-fashion-mnist  the images of configs/quickstart.yaml
 run   all   gnuplot-nox            curves
 test  all   libcriterion-dev       unit tests
