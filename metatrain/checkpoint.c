@@ -321,8 +321,8 @@ static void report_damaged(int64_t step, const lopt_error *why,
 
 int mt_checkpoint_find(const char *dir, int64_t *step, void (*warn)(const char *sentence),
                        lopt_error *err) {
-    int64_t *steps;
-    size_t n;
+    int64_t *steps = NULL;
+    size_t n = 0;
     *step = -1;
     int ok = check_place(dir, 0, err) && list_points(dir, &steps, &n, err);
     for (size_t i = 0; ok && i < n && *step < 0; i++) {
@@ -332,8 +332,7 @@ int mt_checkpoint_find(const char *dir, int64_t *step, void (*warn)(const char *
         else
             report_damaged(steps[i], &why, warn);
     }
-    if (ok)
-        free(steps);
+    free(steps);
     return ok;
 }
 

@@ -17,7 +17,7 @@ typedef struct mt_comm {
 
 void mt_comm_open(mt_comm *comm); /* starts MPI if a launcher's environment is there */
 void mt_comm_close(mt_comm *comm);
-_Noreturn void mt_comm_abort(mt_comm *comm, int status); /* ends every rank; does not return */
+void mt_comm_abort(mt_comm *comm, int status) __attribute__((noreturn)); /* ends every rank */
 
 /* Sends n bytes to rank `to`. Blocks until the buffer may be reused. */
 void mt_comm_send(mt_comm *comm, int to, int tag, const void *data, size_t n);

@@ -210,7 +210,7 @@ static int prepare(mt_run *run, const train_options *o, int64_t *resume_step, lo
         return mt_error(err, LOPT_EARG, "--out: the path is too long");
     if (o->out)
         snprintf(run->dir, sizeof run->dir, "%s", o->out);
-    else
+    else if (o->config)
         default_dir(o->config, run->dir, sizeof run->dir);
     for (size_t n = strlen(run->dir); n > 1 && run->dir[n - 1] == '/'; n--)
         run->dir[n - 1] = 0;

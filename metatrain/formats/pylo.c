@@ -186,7 +186,7 @@ static int write_tensors(const char *path, const mt_theta *theta, const mt_small
         for (int i = 0; i < 8; i++)
             bytes[i] = (char)(padded >> 8 * i & 0xff);
         memset(bytes + 8, ' ', padded);
-        memcpy(bytes + 8, header, n);
+        memcpy(bytes + 8, header, n); /* NOLINT(bugprone-not-null-terminated-result): padded by spaces */
         put_data(fc, (float *)(void *)(bytes + 8 + padded));
         ok = mt_durable_write(path, bytes, 8 + padded + data_bytes, err);
     }
