@@ -65,7 +65,8 @@ typedef struct cover {
 
 static cover cover_at(float *mu, const lopt__view *v)
 {
-    cover c = {mu, NULL, NULL, NULL};
+    cover c;
+    c.outer0 = mu;
     c.outer1 = c.outer0 + v->outer_dim[0];
     c.rows = c.outer1 + v->outer_dim[1];
     c.lanes = c.rows + v->rows;
