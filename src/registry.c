@@ -1,43 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * registry.c - the kinds of optimizers. Adding one: declare it, add its line. */
+ * registry.c - the kinds of optimizers, in the order in which they are listed. A new one is a file
+ * in optimizers/ and a line here: X(NAME) is lopt__NAME (docs/adding-an-optimizer.md). */
 #include <string.h>
 
 #include "optimizer.h"
 
-extern const lopt__kind lopt__small_fc, lopt__velo, lopt__celo, lopt__celo_adam, lopt__celo2;
-extern const lopt__kind lopt__adafac_nominal, lopt__learnable, lopt__mlp_lopt, lopt__nn_adam, lopt__rnn_mlp;
-extern const lopt__kind lopt__sgd, lopt__adam, lopt__nadamw, lopt__rmsprop, lopt__adafactor, lopt__adagrad,
-    lopt__lamb, lopt__lars, lopt__adabelief, lopt__yogi, lopt__radam, lopt__sm3, lopt__fromage, lopt__lion,
-    lopt__muon;
+#define KINDS(X)                                                                                   \
+    X(small_fc)                                                                                    \
+    X(velo)                                                                                        \
+    X(celo)                                                                                        \
+    X(celo_adam)                                                                                   \
+    X(celo2)                                                                                       \
+    X(adafac_nominal)                                                                              \
+    X(mlp_lopt)                                                                                    \
+    X(nn_adam)                                                                                     \
+    X(rnn_mlp)                                                                                     \
+    X(learnable)                                                                                   \
+    X(sgd)                                                                                         \
+    X(adam)                                                                                        \
+    X(nadamw)                                                                                      \
+    X(rmsprop)                                                                                     \
+    X(adafactor)                                                                                   \
+    X(adagrad)                                                                                     \
+    X(lamb)                                                                                        \
+    X(lars)                                                                                        \
+    X(adabelief)                                                                                   \
+    X(yogi)                                                                                        \
+    X(radam)                                                                                       \
+    X(sm3)                                                                                         \
+    X(fromage)                                                                                     \
+    X(lion)                                                                                        \
+    X(muon)
 
-static const lopt__kind *const kinds[] = {
-    &lopt__small_fc,
-    &lopt__velo,
-    &lopt__celo,
-    &lopt__celo_adam,
-    &lopt__celo2,
-    &lopt__adafac_nominal,
-    &lopt__mlp_lopt,
-    &lopt__nn_adam,
-    &lopt__rnn_mlp,
-    &lopt__learnable,
-    &lopt__sgd,
-    &lopt__adam,
-    &lopt__nadamw,
-    &lopt__rmsprop,
-    &lopt__adafactor,
-    &lopt__adagrad,
-    &lopt__lamb,
-    &lopt__lars,
-    &lopt__adabelief,
-    &lopt__yogi,
-    &lopt__radam,
-    &lopt__sm3,
-    &lopt__fromage,
-    &lopt__lion,
-    &lopt__muon,
-};
+#define DECLARE(kind) extern const lopt__kind lopt__##kind;
+KINDS(DECLARE)
+
+#define ADDRESS(kind) &lopt__##kind,
+static const lopt__kind *const kinds[] = {KINDS(ADDRESS)};
 
 size_t lopt__n_kinds(void)
 {
@@ -85,7 +85,7 @@ int lopt_hyper(const char *preset, size_t i, lopt_hyper_info *out)
     if (!lopt__preset_find(preset, &kind) || i >= (size_t)kind->n_hypers)
         return 0;
     const lopt__hyper *h = &kind->hypers[i];
-    *out = (lopt_hyper_info){h->name, lopt__type_name(h->type), h->count, h->min, h->max, h->choices,
-                             h->help};
+    *out = (lopt_hyper_info){
+        h->name, lopt__type_name(h->type), h->count, h->min, h->max, h->choices, h->help};
     return 1;
 }

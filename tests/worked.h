@@ -36,6 +36,7 @@ typedef struct worked_result {
 typedef struct worked_case {
     int steps;
     double element_tolerance, sum_tolerance; /* absolute */
+    float gradients;                         /* factor of the gradients */
     worked_result result[WORKED_TENSORS];
 } worked_case;
 
@@ -68,6 +69,13 @@ static inline void worked_grads(const lopt_tensor *t, int step, float *g)
         worked_waves(g, (size_t)lopt_tensor_size(&t[i]), 0.05, 0.9, 0.5 * step + 0.3 * i);
         g += lopt_tensor_size(&t[i]);
     }
+}
+
+static inline void worked_scaled_grads(const lopt_tensor *t, int step, float scale, float *g)
+{
+    worked_grads(t, step, g);
+    for (int i = 0; i < WORKED_PARAMS; i++)
+        g[i] *= scale;
 }
 
 static inline lopt_optimizer *worked_create(const char *preset, const lopt_setting *settings,
@@ -118,7 +126,7 @@ static inline void worked_check(const lopt_optimizer *opt, const worked_case *c)
     lopt_state *state = lopt_state_create(opt, t, WORKED_TENSORS, &err);
     cr_assert(state, "%s", err.text);
     for (int step = 0; step < c->steps; step++) {
-        worked_grads(t, step, g);
+        worked_scaled_grads(t, step, c->gradients, g);
         lopt_step(opt, state, p, g, worked_losses[step], NULL);
     }
     for (int i = 0; i < WORKED_TENSORS; i++) {
