@@ -93,79 +93,101 @@ static void statistics(const lopt__job *job, lopt__statistics *out)
 
 /* ---- products ------------------------------------------------------------------------------------- */
 
-#define MAX_INNER 256 /* of k at a time: MAX_INNER x 2 vectors of b stay in L1 */
-#define MAX_COLUMNS (8 * VL)
+#define MAX_INNER 128 /* of k at a time: MAX_INNER x 2 vectors of b stay in L1 */
+#define MANY_ROWS (3 * N_UNITS) /* from here on b is copied first: its rows may collide in the cache */
 
 typedef struct product {
-    int64_t n, k;
+    int64_t m, n, k;
     const float *a, *b;
     float *c;
     int64_t lda, ldb, ldc;
 } product;
 
 /* c += a b for `rows` rows and `vectors` vectors of columns, whose sums stay in registers. */
-INLINE void multiply_tile(int rows, int vectors, const product *x, const float *b, int64_t ldb, float *c,
-                          int64_t ldc)
+INLINE void multiply_tile(int rows, int vectors, int64_t k, const float *a, int64_t lda, const float *b,
+                          int64_t ldb, float *c, int64_t ldc)
 {
     vf sum[8][8];
     UNROLL for (int r = 0; r < rows; r++)
         UNROLL for (int i = 0; i < vectors; i++)
             sum[r][i] = load_unaligned(c + r * ldc + i * VL);
-    for (int64_t l = 0; l < x->k; l++) {
+    for (int64_t l = 0; l < k; l++) {
         vf row[8];
         UNROLL for (int i = 0; i < vectors; i++)
             row[i] = load_unaligned(b + l * ldb + i * VL);
         UNROLL for (int r = 0; r < rows; r++)
             UNROLL for (int i = 0; i < vectors; i++)
-                sum[r][i] += x->a[r * x->lda + l] * row[i];
+                sum[r][i] += a[r * lda + l] * row[i];
     }
     UNROLL for (int r = 0; r < rows; r++)
         UNROLL for (int i = 0; i < vectors; i++)
             store_unaligned(c + r * ldc + i * VL, sum[r][i]);
 }
 
-/* The last `left` columns, fewer than a tile has: through copies padded with 0. */
-INLINE void multiply_edge(int rows, int vectors, const product *x, int64_t column, int64_t left)
+/* The same where only the first `width` columns are there; b has been padded. */
+INLINE void multiply_narrow(int rows, int64_t k, const float *a, int64_t lda, const float *b, float *c,
+                            int64_t ldc, int64_t width)
 {
-    const int width = vectors * VL;
-    float b[MAX_INNER * MAX_COLUMNS], c[8 * MAX_COLUMNS];
-    for (int64_t l = 0; l < x->k; l++)
-        for (int64_t j = 0; j < width; j++)
-            b[l * width + j] = j < left ? x->b[l * x->ldb + column + j] : 0;
+    float buffer[8 * VL] = {0};
     for (int r = 0; r < rows; r++)
-        for (int64_t j = 0; j < width; j++)
-            c[r * width + j] = j < left ? x->c[r * x->ldc + column + j] : 0;
-    multiply_tile(rows, vectors, x, b, width, c, width);
+        memcpy(buffer + r * VL, c + r * ldc, (size_t)width * sizeof *c);
+    multiply_tile(rows, 1, k, a, lda, b, VL, buffer, VL);
     for (int r = 0; r < rows; r++)
-        for (int64_t j = 0; j < left; j++)
-            x->c[r * x->ldc + column + j] = c[r * width + j];
+        memcpy(c + r * ldc, buffer + r * VL, (size_t)width * sizeof *c);
 }
 
-INLINE void multiply_rows(int rows, int vectors, const product *x)
+/* All rows of `vectors` vectors of columns. */
+INLINE void multiply_columns(int vectors, const product *x, int64_t column)
 {
     const int width = vectors * VL;
-    int64_t column = 0;
-    for (; column + width <= x->n; column += width)
-        multiply_tile(rows, vectors, x, x->b + column, x->ldb, x->c + column, x->ldc);
-    if (column < x->n)
-        multiply_edge(rows, vectors, x, column, x->n - column);
-}
-
-/* k is MAX_INNER at most. */
-static void multiply_block(int64_t m, product x)
-{
-    while (m > 0) {
-        int rows = m >= N_UNITS ? N_UNITS : m >= 2 ? 2 : 1;
-        if (rows == N_UNITS)
-            multiply_rows(N_UNITS, 2, &x);
-        else if (rows == 2)
-            multiply_rows(2, N_UNITS / 2, &x);
-        else
-            multiply_rows(1, N_UNITS, &x);
-        x.a += rows * x.lda;
-        x.c += rows * x.ldc;
-        m -= rows;
+    _Alignas(64) float copy[MAX_INNER * 2 * VL];
+    const float *a = x->a, *b = x->b + column;
+    float *c = x->c + column;
+    int64_t left = x->m, ldb = x->ldb;
+    if (x->m >= MANY_ROWS) {
+        for (int64_t l = 0; l < x->k; l++)
+            UNROLL for (int i = 0; i < vectors; i++)
+                store(copy + l * width + i * VL, load_unaligned(b + l * ldb + i * VL));
+        b = copy;
+        ldb = width;
     }
+    for (; left >= N_UNITS; left -= N_UNITS, a += N_UNITS * x->lda, c += N_UNITS * x->ldc)
+        multiply_tile(N_UNITS, vectors, x->k, a, x->lda, b, ldb, c, x->ldc);
+    for (; left >= 2; left -= 2, a += 2 * x->lda, c += 2 * x->ldc)
+        multiply_tile(2, vectors, x->k, a, x->lda, b, ldb, c, x->ldc);
+    if (left)
+        multiply_tile(1, vectors, x->k, a, x->lda, b, ldb, c, x->ldc);
+}
+
+/* All rows of the last columns, fewer than a vector. */
+static void multiply_last_columns(const product *x, int64_t column)
+{
+    int64_t width = x->n - column, left = x->m;
+    float b[MAX_INNER * VL] = {0};
+    const float *a = x->a;
+    float *c = x->c + column;
+    for (int64_t l = 0; l < x->k; l++)
+        memcpy(b + l * VL, x->b + l * x->ldb + column, (size_t)width * sizeof *b);
+    for (; left >= N_UNITS; left -= N_UNITS, a += N_UNITS * x->lda, c += N_UNITS * x->ldc)
+        multiply_narrow(N_UNITS, x->k, a, x->lda, b, c, x->ldc, width);
+    for (; left > 0; left--, a += x->lda, c += x->ldc)
+        multiply_narrow(1, x->k, a, x->lda, b, c, x->ldc, width);
+}
+
+/* k is MAX_INNER at most. One row takes many columns at a time, so that its sums overlap. */
+static void multiply_block(const product *x)
+{
+    int64_t column = 0;
+    for (; x->m == 1 && column + N_UNITS * VL <= x->n; column += N_UNITS * VL)
+        multiply_tile(1, N_UNITS, x->k, x->a, x->lda, x->b + column, x->ldb, x->c + column, x->ldc);
+    for (; column + 2 * VL <= x->n; column += 2 * VL)
+        multiply_columns(2, x, column);
+    if (column + VL <= x->n) {
+        multiply_columns(1, x, column);
+        column += VL;
+    }
+    if (column < x->n)
+        multiply_last_columns(x, column);
 }
 
 static void multiply_matrices(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
@@ -173,7 +195,7 @@ static void multiply_matrices(int64_t m, int64_t n, int64_t k, const float *a, i
 {
     for (int64_t l = 0; l < k; l += MAX_INNER) {
         int64_t inner = k - l < MAX_INNER ? k - l : MAX_INNER;
-        multiply_block(m, (product){n, inner, a + l, b + l * ldb, c, lda, ldb, ldc});
+        multiply_block(&(product){m, n, inner, a + l, b + l * ldb, c, lda, ldb, ldc});
     }
 }
 

@@ -32,6 +32,7 @@
 #include "conditioning.h"
 #include "kernels/kernels.h"
 #include "newton_schulz.h"
+#include "normalise.h"
 #include "shared_hypers.h"
 
 enum {
@@ -363,10 +364,8 @@ static void step_shared_moments(const adam *a, const lopt__job *job)
 /* y <- rms_mult y rsqrt(mean y^2 + 1e-9), of one matrix. */
 static void normalise_step(float rms_mult, float *y, int64_t n)
 {
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += (double)y[i] * y[i];
-    float scale = rms_mult / sqrtf(NORMALISE_EPSILON + (float)(sum / (double)n));
+    float mean_square = (float)(lopt__sum_of_squares(y, n) / (double)n);
+    float scale = rms_mult * lopt__normaliser(NORMALISE_EPSILON, mean_square);
     for (int64_t i = 0; i < n; i++)
         y[i] *= scale;
 }
@@ -395,12 +394,13 @@ static void step_network(const lopt_optimizer *opt, const lopt__tensor *t, lopt_
     shape_steps(opt, t, s);
     float rate = lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE));
     float decay = lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY));
+    float *restrict p = job->params, *restrict updates = s->steps;
     for (int64_t i = 0; i < t->view.size; i++) {
-        float update = -rate * (s->steps[i] + decay * job->params[i]);
-        job->params[i] += update;
-        if (job->updates)
-            job->updates[i] = update;
+        updates[i] = -rate * (updates[i] + decay * p[i]);
+        p[i] += updates[i];
     }
+    if (job->updates)
+        memcpy(job->updates, updates, (size_t)t->view.size * sizeof(float));
 }
 
 /* ---- step --------------------------------------------------------------------------------------- */
