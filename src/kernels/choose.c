@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "packing.h"
 #include "workspace.h"
 
 static _Atomic(const lopt__kernels *) chosen;
@@ -68,7 +69,7 @@ lopt_status lopt_kernels_use(const char *name, lopt_error *err)
 
 size_t lopt__kernel_scratch_floats(const lopt__view *view, int hidden)
 {
-    return lopt__workspace_at(NULL, view, hidden).floats;
+    return lopt__packing_floats(view) + lopt__workspace_at(NULL, view, hidden).floats;
 }
 
 size_t lopt__kernel_scratch_most(const lopt_state *state, int hidden)

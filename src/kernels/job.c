@@ -3,7 +3,7 @@
  * job.c - a tensor's way through the passes of kernels.h. */
 #include <math.h>
 
-#include "kernels.h"
+#include "packing.h"
 
 void lopt__job_open(lopt__job *job, const lopt__tensor *t, const lopt__io *io)
 {
@@ -28,11 +28,14 @@ void lopt__job_step(lopt__job *job, const lopt__tensor *t, const lopt__io *io, i
 {
     const lopt__kernels *kernels = lopt__kernels_current();
     float step_mult = job->step_mult;
+    lopt__packing packing;
     lopt__job_open(job, t, io);
+    lopt__pack(&packing, job);
     kernels->accumulate(job);
     kernels->moments(job);
     if (scaled)
         job->step_mult *= lopt__parameter_scale(job);
     kernels->apply(job);
+    lopt__unpack(&packing, job);
     job->step_mult = step_mult;
 }

@@ -57,6 +57,13 @@ typedef struct lopt__kernels {
                      int64_t ldb, float *c, int64_t ldc);
 } lopt__kernels;
 
+/* Mean squares of the slice that the element at `offset` belongs to. */
+static inline double *lopt__mean_square_at(const lopt__job *job, int64_t offset)
+{
+    int64_t slice = job->slice == job->view->size ? 0 : offset / job->slice;
+    return job->mean_square + slice * LOPT__N_EXTENDED;
+}
+
 const lopt__kernels *lopt__kernels_current(void); /* the chosen table */
 
 /* Enough for any table, for one tensor and a network with layers of `hidden` units. */

@@ -146,7 +146,7 @@ static void moments(lopt__job *job)
         for (int64_t row = 0; row < v->rows; row++)
             for (int64_t lane = 0; lane < v->lanes; lane++) {
                 lopt__point x = point_at(job, mean, outer, row, lane);
-                double *sum = job->mean_square + offset_of(v, outer, row, lane) / job->slice * LOPT__N_EXTENDED;
+                double *sum = lopt__mean_square_at(job, offset_of(v, outer, row, lane));
                 float feature[LOPT__N_EXTENDED];
                 lopt__features(job->pipeline, &x, feature);
                 for (int i = 0; i < job->pipeline->n_features; i++)
@@ -160,7 +160,7 @@ static void moments(lopt__job *job)
 /* What the network says of one parameter at `offset`. */
 static float network_step(const lopt__job *job, const lopt__point *x, int64_t offset)
 {
-    const double *mean_square = job->mean_square + offset / job->slice * LOPT__N_EXTENDED;
+    const double *mean_square = lopt__mean_square_at(job, offset);
     int n = job->pipeline->n_features;
     float feature[LOPT__N_EXTENDED + LOPT__N_TIME], out[2] = {0};
     lopt__features(job->pipeline, x, feature);

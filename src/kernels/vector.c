@@ -531,8 +531,7 @@ static void moments(lopt__job *job)
     for (int64_t outer = 0; outer < v->n_outer; outer++) {
         moments_slice(job, &w, outer, &s, total);
         if (job->slice != v->size || outer == v->n_outer - 1)
-            end_moments(job, &s, total,
-                        job->mean_square + lopt__view_outer(v, outer) / job->slice * LOPT__N_EXTENDED);
+            end_moments(job, &s, total, lopt__mean_square_at(job, lopt__view_outer(v, outer)));
     }
 }
 
@@ -847,7 +846,7 @@ static void apply(lopt__job *job)
     lopt__workspace w = workspace(job);
     for (int64_t outer = 0; outer < v->n_outer; outer++) {
         if (outer == 0 || job->slice != v->size)
-            fold_weights(job, &w, job->mean_square + lopt__view_outer(v, outer) / job->slice * LOPT__N_EXTENDED);
+            fold_weights(job, &w, lopt__mean_square_at(job, lopt__view_outer(v, outer)));
         apply_slice(job, &w, outer);
     }
 }

@@ -201,7 +201,6 @@ static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state)
 static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
 {
     const prepared *ready = opt->prepared;
-    const lopt__kernels *kernels = lopt__kernels_current();
     const float *grads = io->grads;
     lopt__conditioning condition = conditioning(opt);
     if (lopt__conditions(&condition)) {
@@ -226,12 +225,9 @@ static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *i
     };
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt__tensor *t = &state->tensors[i];
-        lopt__job_open(&job, t, &conditioned);
         job.learning_rate = lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE));
         job.weight_decay = lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY));
-        kernels->accumulate(&job);
-        kernels->moments(&job);
-        kernels->apply(&job);
+        lopt__job_step(&job, t, &conditioned, 0);
     }
 }
 

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * packing.h - a job on a tensor whose lanes are strided, moved to contiguous copies of its gradients and
+ * parameters in the layout of the state, for the three passes read them six times.
+ *
+ *     lopt__pack(&packing, &job);       nothing where lanes are contiguous or the tensor is large
+ *     kernels->accumulate, moments, apply
+ *     lopt__unpack(&packing, &job);     parameters and updates back, job as it was
+ *
+ * The copies lie at the start of the job's scratch; the kernels get what follows. */
+#ifndef LOPT_PACKING_H
+#define LOPT_PACKING_H
+
+#include "kernels.h"
+
+typedef struct lopt__packing {
+    int active;
+    lopt__view view;    /* of the copies */
+    lopt__job original; /* what job was */
+} lopt__packing;
+
+size_t lopt__packing_floats(const lopt__view *view); /* part of lopt__kernel_scratch_floats */
+void lopt__pack(lopt__packing *packing, lopt__job *job);
+void lopt__unpack(const lopt__packing *packing, lopt__job *job);
+
+#endif
