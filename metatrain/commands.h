@@ -16,6 +16,7 @@ enum { MT_DONE = 0, MT_FAILED = 1, MT_BAD_INPUT = 2, MT_STOPPED = 75 };
 int mt_command_train(int argc, char **argv);
 int mt_command_eval(int argc, char **argv);
 int mt_command_export(int argc, char **argv);
+int mt_command_import(int argc, char **argv);
 int mt_command_show(int argc, char **argv);
 int mt_command_list(int argc, char **argv);
 int mt_command_replay(int argc, char **argv);

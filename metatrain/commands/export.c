@@ -8,7 +8,9 @@
 #include "arguments.h"
 #include "commands.h"
 #include "formats/c_header.h"
+#include "formats/flax.h"
 #include "formats/pylo.h"
+#include "formats/safetensors.h"
 #include "theta_file.h"
 
 typedef struct format {
@@ -18,6 +20,8 @@ typedef struct format {
 
 static const format formats[] = {
     {"pylo", mt_pylo_write},
+    {"flax", mt_flax_export},
+    {"safetensors", mt_safetensors_export},
     {"c-header", mt_c_header_write},
 };
 enum { N_FORMATS = sizeof formats / sizeof formats[0] };
@@ -29,18 +33,20 @@ typedef struct export_options {
 
 static const char doc[] =
     "Write the optimizer in THETA for other programs.\v"
-    "pylo: a folder that PyLO's MetaMLP loads (model.safetensors, config.json, README.md). "
-    "c-header: one C "
-    "header with theta inside that steps an array of parameters and needs nothing but libm. An "
-    "earlier export at "
-    "PATH is replaced once the new one is complete.\n\n"
+    "pylo: a folder that PyLO's networks load (model.safetensors, config.json, README.md), for "
+    "optimizers that PyLO has. flax: a tree of JAX in MessagePack (theta.state), for any learned "
+    "optimizer. safetensors: one file with our blocks' names, settings and provenance. c-header: one C "
+    "header with theta inside that steps an array of parameters and needs nothing but libm. What "
+    "a format cannot hold is said. An earlier export at PATH is replaced once the new one is "
+    "complete. The first three come back with metatrain import.\n\n"
     "Examples:\n"
     "  metatrain export runs/quickstart/theta.h5 --to pylo --out my-optimizer\n"
+    "  metatrain export celo.h5 --to flax --out theta.state\n"
     "  metatrain export runs/quickstart/theta.h5 --to c-header --out my_optimizer.h\n";
 
 static const struct argp_option options[] = {
-    {"to", 't', "FORMAT", 0, "pylo or c-header", 0},
-    {"out", 'o', "PATH", 0, "folder (pylo) or file (c-header) to write", 0},
+    {"to", 't', "FORMAT", 0, "pylo, flax, safetensors or c-header", 0},
+    {"out", 'o', "PATH", 0, "folder (pylo) or file (others) to write", 0},
     {0}};
 
 static const format *find_format(const char *name) {
@@ -54,7 +60,7 @@ static error_t check_complete(const export_options *o, struct argp_state *state)
     if (!o->theta)
         return argp_error(state, "THETA is missing: the theta file to export"), EINVAL;
     if (!o->to)
-        return argp_error(state, "--to is missing: pylo or c-header"), EINVAL;
+        return argp_error(state, "--to is missing: pylo, flax, safetensors or c-header"), EINVAL;
     if (!o->out || !o->out[0])
         return argp_error(state, "--out is missing: where to write"), EINVAL;
     return 0;
@@ -66,7 +72,10 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 't':
         o->to = find_format(arg);
         if (!o->to)
-            return argp_error(state, "--to: found \"%s\", expected pylo or c-header", arg), EINVAL;
+            return argp_error(state,
+                              "--to: found \"%s\", expected pylo, flax, safetensors or c-header",
+                              arg),
+                   EINVAL;
         return 0;
     case 'o':
         o->out = arg;

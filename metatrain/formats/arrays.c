@@ -17,22 +17,14 @@
 enum { F32, F64, F16, BF16 };
 
 static const mt_dtype dtypes[] = {
-    [F32] = {"F32", "float32", 4},
-    [F64] = {"F64", "float64", 8},
-    [F16] = {"F16", "float16", 2},
-    [BF16] = {"BF16", "bfloat16", 2},
-    {"I64", "int64", 8},
-    {"I32", "int32", 4},
-    {"I16", "int16", 2},
-    {"I8", "int8", 1},
-    {"U64", "uint64", 8},
-    {"U32", "uint32", 4},
-    {"U16", "uint16", 2},
-    {"U8", "uint8", 1},
-    {"BOOL", "bool", 1},
-    {"F8_E4M3", "float8_e4m3fn", 1},
-    {"F8_E5M2", "float8_e5m2", 1},
-    {"C64", "complex64", 8},
+    [F32] = {"F32", "float32", 4}, [F64] = {"F64", "float64", 8},
+    [F16] = {"F16", "float16", 2}, [BF16] = {"BF16", "bfloat16", 2},
+    {"I64", "int64", 8},           {"I32", "int32", 4},
+    {"I16", "int16", 2},           {"I8", "int8", 1},
+    {"U64", "uint64", 8},          {"U32", "uint32", 4},
+    {"U16", "uint16", 2},          {"U8", "uint8", 1},
+    {"BOOL", "bool", 1},           {"F8_E4M3", "float8_e4m3fn", 1},
+    {"F8_E5M2", "float8_e5m2", 1}, {"C64", "complex64", 8},
     {NULL, "complex128", 16},
 };
 enum { N_DTYPES = sizeof dtypes / sizeof dtypes[0] };
@@ -165,8 +157,9 @@ static int check_size(mt_array *a, size_t bytes, lopt_error *err) {
         a->n *= (size_t)a->dim[i];
     }
     if (item && a->n * item != bytes)
-        return mt_error(err, LOPT_EARG, "%s: %s of shape %s and type %s holds %zu bytes, expected %zu",
-                        a->file, a->name, shape, a->dtype->numpy, bytes, a->n * item);
+        return mt_error(err, LOPT_EARG,
+                        "%s: %s of shape %s and type %s holds %zu bytes, expected %zu", a->file,
+                        a->name, shape, a->dtype->numpy, bytes, a->n * item);
     return 1;
 }
 
@@ -214,13 +207,15 @@ static int check_array(const mt_array *a, const mt_place *place, const lopt_opti
     mt_shape_text(a->rank, a->dim, found, sizeof found);
     mt_shape_text(place->rank, place->dim, expected, sizeof expected);
     if (!is_float(a->dtype))
-        return mt_error(err, LOPT_EARG,
-                        "%s: %s is %s, expected numbers of type float32, float64, float16 or bfloat16",
-                        a->file, a->name, a->dtype->numpy);
+        return mt_error(
+            err, LOPT_EARG,
+            "%s: %s is %s, expected numbers of type float32, float64, float16 or bfloat16", a->file,
+            a->name, a->dtype->numpy);
     if (a->rank != place->rank ||
         memcmp(a->dim, place->dim, (size_t)a->rank * sizeof a->dim[0]) != 0)
-        return mt_error(err, LOPT_EARG, "%s: %s has shape %s, optimizer %s with these settings expects %s",
-                        a->file, a->name, found, lopt_info(opt)->name, expected);
+        return mt_error(err, LOPT_EARG,
+                        "%s: %s has shape %s, optimizer %s with these settings expects %s", a->file,
+                        a->name, found, lopt_info(opt)->name, expected);
     return 1;
 }
 
@@ -236,8 +231,8 @@ static const float *numbers_of(mt_arrays *arrays, mt_array *a, FILE *notes, lopt
         x[i] = number_at(a, i, &rounded);
         if (isfinite(x[i]))
             continue;
-        mt_error(err, LOPT_EARG, "%s: %s, index %zu is %s, expected finite float32 numbers", a->file,
-                 a->name, i, isnan(x[i]) ? "NaN" : "infinite");
+        mt_error(err, LOPT_EARG, "%s: %s, index %zu is %s, expected finite float32 numbers",
+                 a->file, a->name, i, isnan(x[i]) ? "NaN" : "infinite");
         return NULL;
     }
     if (rounded)
@@ -268,8 +263,9 @@ static int check_none_left(const mt_arrays *arrays, const mt_places *places,
         if (a->numbers || (places->ignores && places->ignores(a->name)))
             continue;
         mt_shape_text(a->rank, a->dim, shape, sizeof shape);
-        return mt_error(err, LOPT_EARG, "%s: holds %s of shape %s, which optimizer %s does not have",
-                        a->file, a->name, shape, lopt_info(opt)->name);
+        return mt_error(err, LOPT_EARG,
+                        "%s: holds %s of shape %s, which optimizer %s does not have", a->file,
+                        a->name, shape, lopt_info(opt)->name);
     }
     return 1;
 }
@@ -295,8 +291,8 @@ static int take_blocks(mt_arrays *arrays, const mt_places *places, const lopt_op
     return check_none_left(arrays, places, opt, err);
 }
 
-int mt_arrays_to_theta(mt_arrays *arrays, const mt_places *places, lopt_optimizer *opt,
-                       FILE *notes, lopt_error *err) {
+int mt_arrays_to_theta(mt_arrays *arrays, const mt_places *places, lopt_optimizer *opt, FILE *notes,
+                       lopt_error *err) {
     float *theta = malloc((lopt_n_theta(opt) + 1) * sizeof *theta);
     int ok = theta ? 1 : mt_error(err, LOPT_ENOMEM, "%s: out of memory", arrays->source);
     if (ok)
@@ -321,8 +317,12 @@ static float *array_at(mt_arrays *arrays, const mt_place *place, lopt_error *err
         mt_error(err, LOPT_ENOMEM, "%s: out of memory", arrays->source);
         return NULL;
     }
-    mt_array a = {.file = arrays->source, .name = place->name, .dtype = mt_float32,
-                  .rank = place->rank, .data = (unsigned char *)numbers, .numbers = numbers};
+    mt_array a = {.file = arrays->source,
+                  .name = place->name,
+                  .dtype = mt_float32,
+                  .rank = place->rank,
+                  .data = (unsigned char *)numbers,
+                  .numbers = numbers};
     memcpy(a.dim, place->dim, sizeof place->dim);
     return mt_arrays_add(arrays, &a, n * sizeof *numbers, err) ? numbers : NULL;
 }

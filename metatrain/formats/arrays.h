@@ -68,8 +68,8 @@ mt_array *mt_arrays_find(const mt_arrays *arrays, const char *name); /* NULL if 
 /* Sets opt's theta. Every block that the format holds must be there in its shape, and no array may
  * be left over; blocks that the format does not hold get their initial values (of the settings),
  * which is said in `notes`. opt is unchanged on failure. */
-int mt_arrays_to_theta(mt_arrays *arrays, const mt_places *places, lopt_optimizer *opt,
-                       FILE *notes, lopt_error *err);
+int mt_arrays_to_theta(mt_arrays *arrays, const mt_places *places, lopt_optimizer *opt, FILE *notes,
+                       lopt_error *err);
 /* Adds opt's theta in the order of its blocks: float32, aligned. */
 int mt_arrays_from_theta(mt_arrays *arrays, const mt_places *places, const lopt_optimizer *opt,
                          lopt_error *err);

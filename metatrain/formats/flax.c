@@ -82,7 +82,8 @@ typedef struct reader {
 } reader;
 
 static int wrong(reader *r, const char *what) {
-    return mt_error(r->err, LOPT_EARG, "%s: %s %s", r->file, r->name[0] ? r->name : "its root", what);
+    return mt_error(r->err, LOPT_EARG, "%s: %s %s", r->file, r->name[0] ? r->name : "its root",
+                    what);
 }
 
 static int add(reader *r, mt_array *a, size_t bytes) {
@@ -128,8 +129,9 @@ static int read_extension(reader *r, const msgpack_object *o, mt_array *a, size_
     char what[MT_ARRAY_NAME + 200];
     msgpack_unpacked payload;
     snprintf(what, sizeof what, "%.180s: %s", r->file, r->name);
-    int ok = unpack(what, (const unsigned char *)o->via.ext.ptr, o->via.ext.size, &payload, r->err) &&
-             read_array(r, &payload.data, a, bytes);
+    int ok =
+        unpack(what, (const unsigned char *)o->via.ext.ptr, o->via.ext.size, &payload, r->err) &&
+        read_array(r, &payload.data, a, bytes);
     msgpack_unpacked_destroy(&payload);
     return ok;
 }
@@ -360,10 +362,10 @@ static int put_tree(msgpack_packer *to, const leaf *leaves, size_t n, int depth,
     int failed = msgpack_pack_map(to, keys);
     for (size_t i = 0, shared; !failed && i < n; i += shared) {
         shared = same_key(leaves + i, n - i, depth);
-        failed = put_text(to, leaves[i].path.key[depth]) ||
-                 (leaves[i].path.n == depth + 1
-                      ? put_leaf(to, leaves[i].block, theta)
-                      : put_tree(to, leaves + i, shared, depth + 1, theta));
+        failed =
+            put_text(to, leaves[i].path.key[depth]) ||
+            (leaves[i].path.n == depth + 1 ? put_leaf(to, leaves[i].block, theta)
+                                           : put_tree(to, leaves + i, shared, depth + 1, theta));
     }
     return failed;
 }
@@ -387,7 +389,9 @@ int mt_flax_export(const char *path, const mt_theta *theta, FILE *notes, lopt_er
     msgpack_sbuffer_destroy(&bytes);
     free(leaves);
     if (ok)
-        fprintf(notes, "%s: the tree of theta in JAX, %zu leaves; settings and provenance have no "
-                       "place in it\n", path, n);
+        fprintf(notes,
+                "%s: the tree of theta in JAX, %zu leaves; settings and provenance have no "
+                "place in it\n",
+                path, n);
     return ok;
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * flax.h - trees of weights as flax writes them: one MessagePack object (theta.state, params, *.ckpt).
+ * flax.h - trees of weights as flax writes them: one MessagePack object (theta.state, params,
+ * *.ckpt).
  *
- * Maps with text keys; a leaf is an extension of type 1 (array) or 3 (NumPy scalar) whose payload is
- * MessagePack [shape, type name, bytes], or a plain number. Names of leaves become "['nn']['~']['w0']",
- * because keys may hold any character.
+ * Maps with text keys; a leaf is an extension of type 1 (array) or 3 (NumPy scalar) whose payload
+ * is MessagePack [shape, type name, bytes], or a plain number. Names of leaves become
+ * "['nn']['~']['w0']", because keys may hold any character.
  *
  * Read besides the plain tree of theta
  *     {params, gen_id, step}           a ParameterCheckpoint: params

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "formats/places.h"
 #include "theta_file.h"
 
 enum { MAX_SETTINGS = 40, VALUE_BYTES = 256, MAX_TENSORS = 100000 };
@@ -33,22 +34,12 @@ typedef struct golden_switch {
     const char *key, *setting, *if_true, *if_false;
 } golden_switch;
 
-/* Where a block of theta lies under /theta. Transposed: the last two axes are (out, in), and the
- * block's inputs are those from `first` on of `total` (0: it has all of them). */
-typedef struct golden_place {
-    char key[MT_HDF5_NAME];
-    int transposed, first, total;
-} golden_place;
-
 typedef struct golden_kind {
     const char *recorded, *preset;
     const golden_key *keys;
     const golden_switch *switches; /* or NULL */
     const golden_decay *decays;
     lopt_setting raw; /* makes decays count as given; name NULL: they always do */
-    /* 0: the file has no such block. */
-    int (*place)(const lopt_optimizer *opt, const lopt_block *block, golden_place *place);
-    const char *scratch; /* names under /theta that are no part of it, each between spaces; or NULL */
     double tolerance[4]; /* of cases 0 to 3; later cases get the largest */
     /* Another tolerance where a setting is above a limit. */
     const char *loose_setting; /* or NULL */
@@ -132,106 +123,24 @@ static const golden_key velo_keys[] = {{"momentum_decays", NULL, NULL, 0},
                                        {"net_mix_layers", NULL, NULL, 0},
                                        {0}};
 
-/* MetaMLP: input, linear_0, ..., output; w<l> and b<l> here. */
-static int metamlp_place(const lopt_optimizer *opt, const lopt_block *block, golden_place *place) {
-    int layer, last = (int)lopt_get_number(opt, "hidden_layers", 0);
-    char letter, rest, where[32] = "input";
-    if (sscanf(block->name, "%c%d%c", &letter, &layer, &rest) != 2 ||
-        (letter != 'w' && letter != 'b'))
-        return 0;
-    if (layer == last)
-        snprintf(where, sizeof where, "output");
-    else if (layer > 0)
-        snprintf(where, sizeof where, "linear_%d", layer - 1);
-    place->transposed = letter == 'w';
-    snprintf(place->key, sizeof place->key, "network.%s.%s", where,
-             letter == 'w' ? "weight" : "bias");
-    return 1;
-}
-
-/* CELO2MLP: w0.<group>, b0, dense_w.<l>, dense_b.<l>. */
-static int celo2_place(const lopt_optimizer *opt, const lopt_block *block, golden_place *place) {
-    int number;
-    (void)opt;
-    if (sscanf(block->name, "ff_mod_stack/w0__%d", &number) == 1)
-        snprintf(place->key, sizeof place->key, "w0.%d", number);
-    else if (strcmp(block->name, "ff_mod_stack/b0") == 0)
-        snprintf(place->key, sizeof place->key, "b0");
-    else if (sscanf(block->name, "ff_mod_stack/w%d", &number) == 1)
-        snprintf(place->key, sizeof place->key, "dense_w.%d", number - 1);
-    else if (sscanf(block->name, "ff_mod_stack/b%d", &number) == 1)
-        snprintf(place->key, sizeof place->key, "dense_b.%d", number - 1);
-    else
-        return 0;
-    return 1;
-}
-
-/* VeLOMLP: input_weights_ of all groups side by side, hidden_weights_.<l>, output_weights_. */
-static int velo_stack_place(const lopt_optimizer *opt, const char *name, golden_place *place) {
-    static const int width[] = {1, 1, 1, 3, 1, 3, 1, 3, 1, 3, 3, 3, 3, 3};
-    int number, last = (int)lopt_get_number(opt, "hidden_layers", 0);
-    const char *what = name[0] == 'w' ? "weights" : "bias";
-    place->transposed = name[0] == 'w';
-    if (sscanf(name, "w0__%d", &number) == 1 && number >= 0 && number < 14) {
-        for (int i = 0; i < number; i++)
-            place->first += width[i];
-        place->total = 30;
-        snprintf(place->key, sizeof place->key, "input_weights_");
-    } else if (sscanf(name + 1, "%d", &number) != 1)
-        return 0;
-    else if (number == 0 || number == last)
-        snprintf(place->key, sizeof place->key, "%s_%s_", number ? "output" : "input", what);
-    else
-        snprintf(place->key, sizeof place->key, "hidden_%s_.%d", what, number - 1);
-    return 1;
-}
-
-static int velo_place(const lopt_optimizer *opt, const lopt_block *block, golden_place *place) {
-    static const char *const layers[][2] = {
-        {"rnn_params/linear/", "mix_layer1"},
-        {"rnn_params/linear_1/", "mix_layer2"},
-        {"rnn_params/linear_2/", "final_mix_layer"},
-        {"rnn_params/rnn/linear/", "lstm.linear"},
-        {"rnn_params/rnn_to_controls/", "rnn_to_controls"},
-        {"rnn_params/step_size/", "step_size"},
-    };
-    if (strncmp(block->name, "ff_mod_stack/", 13) == 0)
-        return velo_stack_place(opt, block->name + 13, place);
-    if (strncmp(block->name, "lstm_init_state/", 16) == 0)
-        snprintf(place->key, sizeof place->key, "lstm_init_state.%d",
-                 strcmp(block->name + 16, "cell") == 0);
-    for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) {
-        size_t n = strlen(layers[i][0]);
-        if (strncmp(block->name, layers[i][0], n) != 0)
-            continue;
-        place->transposed = block->name[n] == 'w';
-        snprintf(place->key, sizeof place->key, "%s.%s", layers[i][1],
-                 place->transposed ? "weight" : "bias");
-    }
-    return place->key[0] != '\0';
-}
-
 static const golden_kind kinds[] = {
     {.recorded = "AdafacLO_naive",
      .preset = "small-fc-pylo",
      .keys = adafaclo_keys,
      .decays = three_decays,
      .raw = {"decay_form", "raw"},
-     .place = metamlp_place,
      .tolerance = {5e-6, 1e-5, 1e-5, 5e-5}},
     {.recorded = "ELO_naive",
      .preset = "elo",
      .keys = elo_keys,
      .decays = three_decays,
      .raw = {"decay_form", "raw"},
-     .place = metamlp_place,
      .tolerance = {5e-6, 1e-5, 5e-6, 2e-5}},
     {.recorded = "CELO2_naive",
      .preset = "celo2-pylo",
      .keys = celo2_keys,
      .switches = celo2_switches,
      .decays = three_decays,
-     .place = celo2_place,
      .tolerance = {5e-6, 1e-5, 1e-5, 2e-5},
      .loose_setting = "orthogonalize",
      .loose_tolerance = {5e-4, 5e-4, 2e-4, 2e-4}},
@@ -240,7 +149,6 @@ static const golden_kind kinds[] = {
      .keys = elo_celo2_keys,
      .switches = celo2_switches,
      .decays = three_decays,
-     .place = celo2_place,
      .tolerance = {5e-6, 5e-6, 1e-5, 5e-5},
      .loose_setting = "orthogonalize",
      .loose_tolerance = {5e-4, 2e-4, 5e-4, 5e-5}},
@@ -248,8 +156,6 @@ static const golden_kind kinds[] = {
      .preset = "velo-pylo",
      .keys = velo_keys,
      .decays = three_decays,
-     .place = velo_place,
-     .scratch = " input_weights input_bias hidden_weights.0 hidden_bias.0 output_weights output_bias ",
      .tolerance = {1e-4, 5e-5, 5e-4, 2e-3},
      .loose_setting = "lstm_hidden_size", /* many units: the losses' cancellation is magnified */
      .loose_above = 64,
@@ -409,89 +315,60 @@ static lopt_optimizer *create_optimizer(mt_golden *g, const golden_kind *kind, l
 
 /* ---- theta ----------------------------------------------------------------------------------- */
 
-/* What the file must hold at a block's place. */
-static mt_hdf5_shape stored_shape(const lopt_block *b, const golden_place *place) {
-    mt_hdf5_shape shape = {.rank = b->rank};
-    for (int i = 0; i < b->rank; i++)
-        shape.dim[i] = b->dim[i];
-    if (place->transposed) {
-        shape.dim[b->rank - 2] = b->dim[b->rank - 1];
-        shape.dim[b->rank - 1] = place->total ? place->total : b->dim[b->rank - 2];
-    }
-    shape.n = 1;
-    for (int i = 0; i < shape.rank; i++)
-        shape.n *= shape.dim[i];
-    return shape;
-}
-
-static void copy_block(const lopt_block *b, const golden_place *place, const float *stored,
-                       float *out) {
-    if (!place->transposed) {
-        memcpy(out, stored, b->size * sizeof *out);
-        return;
-    }
-    int64_t n_in = b->dim[b->rank - 2], n_out = b->dim[b->rank - 1];
-    int64_t total = place->total ? place->total : n_in;
-    for (int64_t k = 0; k < (int64_t)b->size / (n_in * n_out); k++, stored += n_out * total)
-        for (int64_t i = 0; i < n_in; i++)
-            for (int64_t o = 0; o < n_out; o++)
-                *out++ = stored[o * total + place->first + i];
-}
-
-static int read_block(const mt_golden *g, const lopt_block *b, const golden_place *place,
+static int read_block(const mt_golden *g, const lopt_block *b, const mt_place *place,
                       float *theta, lopt_error *err) {
-    mt_hdf5_shape shape, expected = stored_shape(b, place);
+    mt_hdf5_shape shape;
+    size_t n = (size_t)mt_place_size(place);
     char name[MT_HDF5_NAME + 8], found[200], wanted[120];
-    snprintf(name, sizeof name, "theta/%s", place->key);
+    snprintf(name, sizeof name, "theta/%s", place->name);
     if (!mt_hdf5_shape_of(g->file, name, &shape, err))
         return 0;
-    if (shape.rank != expected.rank ||
-        memcmp(shape.dim, expected.dim, (size_t)b->rank * sizeof shape.dim[0]) != 0) {
+    if (shape.rank != place->rank ||
+        memcmp(shape.dim, place->dim, (size_t)b->rank * sizeof shape.dim[0]) != 0) {
         mt_shape_text(shape.rank, shape.dim, found, sizeof found);
-        mt_shape_text(b->rank, expected.dim, wanted, sizeof wanted);
+        mt_shape_text(place->rank, place->dim, wanted, sizeof wanted);
         return mt_error(err, LOPT_EARG, "%s: %s has shape %s, its config says %s", g->path, name,
                         found, wanted);
     }
-    float *values = malloc((size_t)expected.n * sizeof *values);
-    int ok = values ? mt_hdf5_read(g->file, name, MT_FLOATS, (size_t)expected.n, values, err)
+    float *values = malloc(n * sizeof *values);
+    int ok = values ? mt_hdf5_read(g->file, name, MT_FLOATS, n, values, err)
                     : mt_error(err, LOPT_ENOMEM, "%s: out of memory", g->path);
     if (ok)
-        copy_block(b, place, values, theta + b->offset);
+        mt_place_get(place, b, values, theta);
     free(values);
     return ok;
 }
 
 /* Entries under /theta that no block is at, and that are not scratch. */
-static int check_entries(const mt_golden *g, const golden_kind *kind, lopt_error *err) {
-    char key[MT_HDF5_NAME], spaced[MT_HDF5_NAME + 2];
-    for (int64_t i = 0; mt_hdf5_name(g->file, "theta", i, key); i++) {
-        int known = 0;
+static int check_entries(const mt_golden *g, lopt_error *err) {
+    char name[MT_HDF5_NAME];
+    for (int64_t i = 0; mt_hdf5_name(g->file, "theta", i, name); i++) {
+        int known = mt_places_pylo.ignores(name);
         for (size_t k = 0; !known && k < lopt_n_blocks(g->optimizer); k++) {
-            golden_place place = {.key = ""};
-            known = kind->place(g->optimizer, lopt_block_at(g->optimizer, k), &place) &&
-                    strcmp(place.key, key) == 0;
+            mt_place place;
+            known = mt_places_pylo.find(g->optimizer, lopt_block_at(g->optimizer, k), &place) &&
+                    strcmp(place.name, name) == 0;
         }
-        snprintf(spaced, sizeof spaced, " %s ", key);
-        if (!known && !(kind->scratch && strstr(kind->scratch, spaced)))
+        if (!known)
             return mt_error(err, LOPT_EARG, "%s: /theta/%s is no part of its optimizer's theta",
-                            g->path, key);
+                            g->path, name);
     }
     return 1;
 }
 
 /* Blocks that the file does not have keep the initial values that the config gave them. */
-static int read_theta(mt_golden *g, const golden_kind *kind, lopt_error *err) {
+static int read_theta(mt_golden *g, lopt_error *err) {
     float *theta = malloc(lopt_n_theta(g->optimizer) * sizeof *theta);
     int ok = theta ? 1 : mt_error(err, LOPT_ENOMEM, "%s: out of memory", g->path);
     if (ok)
         lopt_init_theta(g->optimizer, 0, theta);
     for (size_t i = 0; ok && i < lopt_n_blocks(g->optimizer); i++) {
         const lopt_block *b = lopt_block_at(g->optimizer, i);
-        golden_place place = {.key = ""};
-        if (kind->place(g->optimizer, b, &place))
+        mt_place place;
+        if (mt_places_pylo.find(g->optimizer, b, &place))
             ok = read_block(g, b, &place, theta, err);
     }
-    ok = ok && check_entries(g, kind, err);
+    ok = ok && check_entries(g, err);
     if (ok)
         lopt_set_theta(g->optimizer, theta);
     free(theta);
@@ -535,7 +412,7 @@ static int open_golden(mt_golden *g, lopt_error *err) {
     g->recorded = kind->recorded;
     for (int i = 0; i < g->n_cases; i++)
         g->tolerance[i] = tolerance_of(kind, g->optimizer, g->number[i]);
-    return read_theta(g, kind, err);
+    return read_theta(g, err);
 }
 
 mt_golden *mt_golden_open(const char *path, lopt_error *err) {

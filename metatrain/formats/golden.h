@@ -11,8 +11,7 @@
  *     mt_golden_close(g);
  *
  * A table in golden.c says which recorded optimizer is which preset here, what its keys are called,
- * where its theta lies, and how exactly it must be met. Files are those of PyLO (weights stored
- * (out, in)).
+ * and how exactly it must be met. Files are those of PyLO: places.h says where theta lies in them.
  *
  * Errors   NULL and a sentence that starts with the file's path. */
 #ifndef MT_GOLDEN_H

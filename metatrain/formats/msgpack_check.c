@@ -5,8 +5,8 @@
 
 #include "commands.h"
 
-/* What a header byte from 0xc0 to 0xdf says: a length of `length_bytes` follows, then `fixed` bytes;
- * the length counts further bytes (DATA) or items (ARRAY, and MAP by two). */
+/* What a header byte from 0xc0 to 0xdf says: a length of `length_bytes` follows, then `fixed`
+ * bytes; the length counts further bytes (DATA) or items (ARRAY, and MAP by two). */
 typedef enum content { UNUSED, DATA, ARRAY, MAP } content;
 
 typedef struct header_form {
@@ -14,16 +14,16 @@ typedef struct header_form {
 } header_form;
 
 static const header_form forms[32] = {
-    {DATA, 0, 0}, {UNUSED, 0, 0}, {DATA, 0, 0}, {DATA, 0, 0},   /* nil, -, false, true */
-    {DATA, 1, 0}, {DATA, 2, 0},   {DATA, 4, 0},                 /* bin */
-    {DATA, 1, 1}, {DATA, 2, 1},   {DATA, 4, 1},                 /* ext: a type byte, then data */
-    {DATA, 0, 4}, {DATA, 0, 8},                                 /* floats */
-    {DATA, 0, 1}, {DATA, 0, 2},   {DATA, 0, 4}, {DATA, 0, 8},   /* unsigned integers */
-    {DATA, 0, 1}, {DATA, 0, 2},   {DATA, 0, 4}, {DATA, 0, 8},   /* integers */
-    {DATA, 0, 2}, {DATA, 0, 3},   {DATA, 0, 5}, {DATA, 0, 9},   /* ext of 1, 2, 4, 8 bytes */
-    {DATA, 0, 17},                                              /* ext of 16 */
-    {DATA, 1, 0}, {DATA, 2, 0},   {DATA, 4, 0},                 /* str */
-    {ARRAY, 2, 0}, {ARRAY, 4, 0}, {MAP, 2, 0},  {MAP, 4, 0},
+    {DATA, 0, 0},  {UNUSED, 0, 0}, {DATA, 0, 0}, {DATA, 0, 0}, /* nil, -, false, true */
+    {DATA, 1, 0},  {DATA, 2, 0},   {DATA, 4, 0},               /* bin */
+    {DATA, 1, 1},  {DATA, 2, 1},   {DATA, 4, 1},               /* ext: a type byte, then data */
+    {DATA, 0, 4},  {DATA, 0, 8},                               /* floats */
+    {DATA, 0, 1},  {DATA, 0, 2},   {DATA, 0, 4}, {DATA, 0, 8}, /* unsigned integers */
+    {DATA, 0, 1},  {DATA, 0, 2},   {DATA, 0, 4}, {DATA, 0, 8}, /* integers */
+    {DATA, 0, 2},  {DATA, 0, 3},   {DATA, 0, 5}, {DATA, 0, 9}, /* ext of 1, 2, 4, 8 bytes */
+    {DATA, 0, 17},                                             /* ext of 16 */
+    {DATA, 1, 0},  {DATA, 2, 0},   {DATA, 4, 0},               /* str */
+    {ARRAY, 2, 0}, {ARRAY, 4, 0},  {MAP, 2, 0},  {MAP, 4, 0},
 };
 
 typedef struct item {
@@ -72,7 +72,8 @@ int mt_msgpack_check(const char *what, const unsigned char *bytes, size_t n, lop
         if (at == n || !read_item(bytes + at, n - at, &it) || it.bytes > n - at ||
             it.items > n - at - it.bytes)
             return mt_error(err, LOPT_EARG,
-                            "%s: not MessagePack: damaged or cut off at byte %zu of %zu", what, at, n);
+                            "%s: not MessagePack: damaged or cut off at byte %zu of %zu", what, at,
+                            n);
         at += it.bytes;
         waiting[depth]--;
         if (++items > MT_MSGPACK_ITEMS)

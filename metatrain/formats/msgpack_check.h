@@ -3,8 +3,8 @@
  * msgpack_check.h - walks MessagePack before a library unpacks it.
  *
  * msgpack-c takes memory for as many items as a header claims, before it looks whether they are
- * there. This walk reads headers alone: every length must lie in the bytes that are left, every item
- * takes at least one byte, and depth and number of items are bounded. It allocates nothing. */
+ * there. This walk reads headers alone: every length must lie in the bytes that are left, every
+ * item takes at least one byte, and depth and number of items are bounded. It allocates nothing. */
 #ifndef MT_MSGPACK_CHECK_H
 #define MT_MSGPACK_CHECK_H
 

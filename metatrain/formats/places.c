@@ -173,8 +173,8 @@ static void join_groups(const lopt_optimizer *opt, int group, mt_place *place) {
     char name[48];
     int64_t total = 0;
     const lopt_block *b;
-    for (int i = 0; snprintf(name, sizeof name, BANK "w0__%d", i),
-             (b = lopt_block_find(opt, name)) != NULL;
+    for (int i = 0;
+         snprintf(name, sizeof name, BANK "w0__%d", i), (b = lopt_block_find(opt, name)) != NULL;
          i++) {
         if (i == group)
             place->first = total;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * places.h - where each block of theta lies in the files of others: names, transposes, joined arrays.
+ * places.h - where each block of theta lies in the files of others: names, transposes, joined
+ * arrays.
  *
  *     mt_place place;
  *     if (mt_places_pylo.find(opt, block, &place)) ...       array place.name of shape place.dim

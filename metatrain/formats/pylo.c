@@ -1,219 +1,179 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * pylo.c - see formats/pylo.h. The container is safetensors: a 64-bit length, a JSON header {name:
- * {dtype, shape, data_offsets}}, padding, data; little-endian. */
+ * pylo.c - see formats/pylo.h; reading is in pylo_read.c. */
 #include "formats/pylo.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <jansson.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
 #include "durable.h"
+#include "formats/pylo_arguments.h"
+#include "formats/safetensors.h"
 #include "formats/small_fc.h"
 
-enum { PATH_BYTES = 4096, KEY_BYTES = 64, TEXT_BYTES = 256 };
+enum { PATH_BYTES = 4096 };
+#define TENSORS "model.safetensors"
+#define CONFIG "config.json"
+#define README "README.md"
 
-static const char *const file_names[] = {"model.safetensors", "config.json", "README.md"};
+/* ---- networks -------------------------------------------------------------------------------- */
 
-/* ---- what PyLO's optimizers call things ------------------------------------------------------ */
-
-static void print_list(FILE *f, const char *name, const float *values, int n) {
-    fprintf(f, "%s=[", name);
-    for (int i = 0; i < n; i++)
-        fprintf(f, "%s%.9g", i ? ", " : "", (double)values[i]);
-    fputs("]", f);
+static json_int_t integer(const lopt_optimizer *opt, const char *setting) {
+    return (json_int_t)lopt_get_number(opt, setting, 0);
 }
 
-static void print_offsets(FILE *f, const lopt_optimizer *opt, const char *family, int n) {
-    static const float zero[MT_FC_DECAYS];
-    const lopt_block *b = lopt_block_find(opt, family);
-    print_list(f, family, b ? lopt_theta(opt) + b->offset : zero, n);
-    fputs(", ", f);
+/* PyLO's MetaMLP and VeLOMLP count layers from hidden to hidden; ours are hidden layers. */
+static json_t *meta_mlp_config(const lopt_optimizer *opt) {
+    return json_pack("{s:i, s:I, s:I}", "input_size", 39, "hidden_size",
+                     integer(opt, "hidden_size"), "hidden_layers",
+                     integer(opt, "hidden_layers") - 1);
 }
 
-/* A setting as a Python list; settings of one number have no brackets here. */
-static void print_initial(FILE *f, const char *name, const lopt_optimizer *opt,
-                          const char *family) {
-    char text[TEXT_BYTES];
-    lopt_get(opt, family, text, sizeof text);
-    fprintf(f, text[0] == '[' ? "%s=%s" : "%s=[%s]", name, text);
+static json_t *velo_rnn_config(const lopt_optimizer *opt) {
+    return json_pack("{s:i, s:I, s:I, s:b}", "input_size", 30, "lstm_hidden_size",
+                     integer(opt, "lstm_hidden_size"), "param_inits", integer(opt, "param_inits"),
+                     "mix_layers", 1);
 }
 
-/* The class whose update has our form: ELO takes weight decay of p before the step, AdafacLO after.
- */
-static const char *class_of(const mt_small_fc *fc) {
-    return fc->decay_uses_updated ? "AdafacLO_naive" : "ELO_naive";
+static json_t *velo_mlp_config(const lopt_optimizer *opt) {
+    return json_pack("{s:i, s:I, s:I, s:i, s:I}", "input_size", 30, "hidden_size",
+                     integer(opt, "hidden_size"), "hidden_layers",
+                     integer(opt, "hidden_layers") - 1, "output_size", 3, "param_inits",
+                     integer(opt, "param_inits"));
 }
 
-static void print_adafaclo_arguments(FILE *f, const lopt_optimizer *opt, const mt_small_fc *fc) {
-    fprintf(f, "lr=%.9g, step_mult=%.9g, exp_mult=%.9g, ", fc->learning_rate, fc->step_mult,
-            fc->exp_mult);
-    print_offsets(f, opt, "momentum_decays", MT_FC_DECAYS);
-    print_offsets(f, opt, "rms_decays", 1);
-    print_offsets(f, opt, "adafactor_decays", MT_FC_DECAYS);
-    print_initial(f, "initial_momentum_decays", opt, "momentum_decays");
-    print_initial(f, ", initial_rms_decays", opt, "rms_decays");
-    print_initial(f, ", initial_adafactor_decays", opt, "adafactor_decays");
-    if (fc->max_grad_norm > 0)
-        fprintf(f, ", max_grad_norm=%.9g", fc->max_grad_norm);
-    if (fc->weight_decay > 0)
-        fprintf(f, ", weight_decay=%.9g", fc->weight_decay);
+static json_t *celo2_mlp_config(const lopt_optimizer *opt) {
+    char activation[16];
+    lopt_get(opt, "activation", activation, sizeof activation);
+    return json_pack("{s:[i, i, i, i, i, i, i, i, i, i, i, i, i, i], s:I, s:I, s:i, s:s}",
+                     "feature_dims", 1, 1, 1, 3, 1, 3, 1, 3, 1, 3, 3, 3, 3, 3, "hidden_size",
+                     integer(opt, "hidden_size"), "hidden_layers", integer(opt, "hidden_layers"),
+                     "output_size", 3, "activation", activation);
 }
 
-/* ELO has one rate: lr (step + wd p), where ours is lr (step_mult step + wd p). */
-static void print_elo_arguments(FILE *f, const mt_small_fc *fc) {
-    double decay = fc->step_mult > 0 ? fc->weight_decay / fc->step_mult : 0;
-    fprintf(f, "lr=%.9g, exp_mult=%.9g, weight_decay=%.9g, ", fc->learning_rate * fc->step_mult,
-            fc->exp_mult, decay);
-    print_list(f, "initial_momentum_decays", fc->momentum, MT_FC_DECAYS);
-    print_list(f, ", initial_rms_decays", &fc->rms, 1);
-    print_list(f, ", initial_adafactor_decays", fc->factored, MT_FC_DECAYS);
-    if (fc->clip_norm > 0)
-        fprintf(f, ", clip_grad=True, clip_norm=%.9g", fc->clip_norm);
+typedef struct network {
+    const char *kind, *name;
+    const char *folder; /* below the export's; NULL: the export's own */
+    json_t *(*config)(const lopt_optimizer *opt);
+    const char *argument; /* of PyLO's optimizer, for the folder */
+} network;
+
+static const network networks[] = {
+    {"small_fc", "MetaMLP", NULL, meta_mlp_config, "hf_key"},
+    {"velo", "VeLORNN", "rnn", velo_rnn_config, "hf_key_rnn"},
+    {"velo", "VeLOMLP", "mlp", velo_mlp_config, "hf_key_mlp"},
+    {"celo2", "CELO2MLP", NULL, celo2_mlp_config, "hf_key"},
+};
+enum { N_NETWORKS = sizeof networks / sizeof networks[0] };
+
+static int has_network(const network *n, const lopt_optimizer *opt) {
+    return strcmp(n->kind, lopt_info(opt)->kind) == 0;
 }
 
-static void print_arguments(FILE *f, const lopt_optimizer *opt, const mt_small_fc *fc) {
-    if (fc->decay_uses_updated)
-        print_adafaclo_arguments(f, opt, fc);
-    else
-        print_elo_arguments(f, fc);
-}
+/* ---- writing model.safetensors and config.json ----------------------------------------------- */
 
-/* What neither the folder nor the constructor can say. */
-static void print_limits(FILE *f, const char *indent, const mt_small_fc *fc) {
-    const char *class = class_of(fc);
-    if (fc->decay_uses_updated && fc->clip_norm > 0)
-        fprintf(f,
-                "%s%s cannot clip the norm of all gradients together (clip_norm %.9g): do it "
-                "yourself.\n",
-                indent, class, fc->clip_norm);
-    if (!fc->decay_uses_updated && fc->max_grad_norm > 0)
-        fprintf(
-            f,
-            "%s%s cannot clip the gradient of each tensor (max_grad_norm %.9g): do it yourself.\n",
-            indent, class, fc->max_grad_norm);
-    if (fc->tie_pylo_velo)
-        fprintf(f, "%s%s factors square tensors by another rule than tie_rule pylo-velo.\n", indent,
-                class);
-    if (fc->decay_uses_updated == fc->nan_to_num)
-        fprintf(f, "%s%s %s gradients that are not finite; this optimizer %s.\n", indent, class,
-                fc->nan_to_num ? "does not replace" : "replaces",
-                fc->nan_to_num ? "does" : "does not");
-}
-
-/* ---- model.safetensors ----------------------------------------------------------------------- */
-
-static void tensor_key(const mt_small_fc *fc, int layer, const char *what, char key[KEY_BYTES]) {
-    if (layer == 0)
-        snprintf(key, KEY_BYTES, "network.input.%s", what);
-    else if (layer == fc->n_layers - 1)
-        snprintf(key, KEY_BYTES, "network.output.%s", what);
-    else
-        snprintf(key, KEY_BYTES, "network.linear_%d.%s", layer - 1, what);
-}
-
-static json_t *describe_tensor(json_t *shape, size_t n, size_t *offset) {
-    size_t end = *offset + n * sizeof(float);
-    json_t *tensor = json_pack("{s:s, s:o, s:[I, I]}", "dtype", "F32", "shape", shape,
-                               "data_offsets", (json_int_t)*offset, (json_int_t)end);
-    *offset = end;
-    return tensor;
-}
-
-static json_t *metadata(const mt_theta *theta, const mt_small_fc *fc) {
-    json_t *m = json_pack("{s:s, s:s, s:s}", "format", "pt", "optimizer",
-                          lopt_info(theta->optimizer)->name, "pylo_class", class_of(fc));
+static json_t *metadata_of(const mt_theta *theta) {
+    const lopt_optimizer *opt = theta->optimizer;
+    json_t *m = json_pack("{s:s, s:s, s:s}", "format", "pt", "optimizer", lopt_info(opt)->name,
+                          "pylo_class", mt_pylo_class(opt));
     char *text = NULL;
     size_t n;
     FILE *f = open_memstream(&text, &n);
     if (f) {
-        print_arguments(f, theta->optimizer, fc);
+        mt_pylo_print_arguments(f, opt);
         fclose(f);
         json_object_set_new(m, "pylo_arguments", json_string(text));
     }
     free(text);
-    for (int i = 0; i < theta->n_notes; i++) {
-        char name[TEXT_BYTES];
-        snprintf(name, sizeof name, "provenance.%s", theta->note_name[i]);
-        json_object_set_new(m, name, json_string(theta->note_value[i]));
-    }
+    mt_add_provenance(m, theta);
     return m;
 }
 
-/* The JSON header; *data_bytes is what follows it. */
-static char *header_text(const mt_theta *theta, const mt_small_fc *fc, size_t *data_bytes) {
-    json_t *header = json_object();
-    char key[KEY_BYTES];
-    *data_bytes = 0;
-    json_object_set_new(header, "__metadata__", metadata(theta, fc));
-    for (int l = 0; l < fc->n_layers; l++) {
-        size_t in = (size_t)fc->in[l], out = (size_t)fc->out[l];
-        tensor_key(fc, l, "weight", key);
-        json_object_set_new(header, key,
-                            describe_tensor(json_pack("[I, I]", (json_int_t)out, (json_int_t)in),
-                                            in * out, data_bytes));
-        tensor_key(fc, l, "bias", key);
-        json_object_set_new(header, key,
-                            describe_tensor(json_pack("[I]", (json_int_t)out), out, data_bytes));
-    }
-    char *text = json_dumps(header, JSON_COMPACT);
-    json_decref(header);
-    return text;
+/* Whether an array belongs to this network and not to the other one of VeLO. */
+static int belongs(const network *n, const char *name) {
+    return !n->folder || mt_pylo_in_velo_mlp(name) == (strcmp(n->folder, "mlp") == 0);
 }
 
-static void put_data(const mt_small_fc *fc, float *data) {
-    for (int l = 0; l < fc->n_layers; l++) {
-        for (int j = 0; j < fc->out[l]; j++)
-            for (int i = 0; i < fc->in[l]; i++)
-                *data++ = fc->weight[l][i * fc->out[l] + j];
-        memcpy(data, fc->bias[l], (size_t)fc->out[l] * sizeof *data);
-        data += fc->out[l];
-    }
+/* What VeLOMLP computes in each step is in its files too. Named like a bank without its '_'. */
+static int add_scratch(mt_arrays *to, const mt_array *bank, lopt_error *err) {
+    char name[MT_ARRAY_NAME];
+    size_t end = strcspn(bank->name, ".") - 1;
+    mt_array a = *bank;
+    snprintf(name, sizeof name, "%.*s%s", (int)end, bank->name, bank->name + end + 1);
+    a.name = name;
+    a.rank = bank->rank - 1;
+    a.n = bank->n / (size_t)bank->dim[0];
+    memmove(a.dim, bank->dim + 1, (size_t)a.rank * sizeof a.dim[0]);
+    a.data = mt_arrays_own(to, calloc(a.n, sizeof(float)));
+    if (!a.data)
+        return mt_error(err, LOPT_ENOMEM, "%s: out of memory", to->source);
+    return mt_arrays_add(to, &a, a.n * sizeof(float), err);
 }
 
-static int write_tensors(const char *path, const mt_theta *theta, const mt_small_fc *fc,
+static int select_arrays(const network *n, const mt_arrays *all, mt_arrays *to, lopt_error *err) {
+    for (size_t i = 0; i < all->n; i++) {
+        const mt_array *a = &all->list[i];
+        if (!belongs(n, a->name))
+            continue;
+        if (!mt_arrays_add(to, a, a->n * sizeof(float), err) ||
+            (mt_pylo_in_velo_mlp(a->name) && !add_scratch(to, a, err)))
+            return 0;
+    }
+    return 1;
+}
+
+static int write_tensors(const char *path, const network *n, const mt_theta *theta,
                          lopt_error *err) {
-    size_t data_bytes;
-    char *header = header_text(theta, fc, &data_bytes);
-    size_t n = header ? strlen(header) : 0, padded = (n + 7) / 8 * 8;
-    char *bytes = header ? malloc(8 + padded + data_bytes) : NULL;
-    int ok = bytes ? 1 : mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
-    if (ok) {
-        for (int i = 0; i < 8; i++)
-            bytes[i] = (char)(padded >> 8 * i & 0xff);
-        memset(bytes + 8, ' ', padded);
-        memcpy(bytes + 8, header, n); /* NOLINT(bugprone-not-null-terminated-result): padded by spaces */
-        put_data(fc, (float *)(void *)(bytes + 8 + padded));
-        ok = mt_durable_write(path, bytes, 8 + padded + data_bytes, err);
-    }
-    free(bytes);
-    free(header);
+    mt_arrays *all = mt_arrays_create(path, err), *own = mt_arrays_create(path, err);
+    json_t *metadata = metadata_of(theta);
+    int ok = all && own && mt_arrays_from_theta(all, &mt_places_pylo, theta->optimizer, err) &&
+             select_arrays(n, all, own, err) && mt_safetensors_write(path, own, metadata, err);
+    json_decref(metadata);
+    mt_arrays_free(own);
+    mt_arrays_free(all);
     return ok;
 }
 
-/* ---- config.json and README.md --------------------------------------------------------------- */
-
-static int write_config(const char *path, const mt_small_fc *fc, lopt_error *err) {
-    char text[TEXT_BYTES];
-    int n =
-        snprintf(text, sizeof text,
-                 "{\n  \"hidden_layers\": %d,\n  \"hidden_size\": %d,\n  \"input_size\": %d\n}\n",
-                 fc->n_layers - 2, fc->hidden_size, MT_FC_INPUTS);
-    return mt_durable_write(path, text, (size_t)n, err);
+static int write_config(const char *path, const network *n, const lopt_optimizer *opt,
+                        lopt_error *err) {
+    json_t *config = n->config(opt);
+    char *text = json_dumps(config, JSON_INDENT(2) | JSON_SORT_KEYS);
+    json_decref(config);
+    int ok = text ? mt_durable_write(path, text, strlen(text), err)
+                  : mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
+    free(text);
+    return ok;
 }
+
+static int write_network(const char *folder, const network *n, const mt_theta *theta,
+                         lopt_error *err) {
+    char path[PATH_BYTES], file[PATH_BYTES + 32];
+    snprintf(path, sizeof path, "%.*s%s%s", PATH_BYTES - 32, folder, n->folder ? "/" : "",
+             n->folder ? n->folder : "");
+    if (!mt_make_folders(path, err))
+        return 0;
+    snprintf(file, sizeof file, "%s/" TENSORS, path);
+    if (!write_tensors(file, n, theta, err))
+        return 0;
+    snprintf(file, sizeof file, "%s/" CONFIG, path);
+    return write_config(file, n, theta->optimizer, err);
+}
+
+/* ---- README.md ------------------------------------------------------------------------------- */
 
 static void print_provenance(FILE *f, const mt_theta *theta) {
     char digest[33];
     const char *config = NULL;
+    const lopt_preset_info *info = lopt_info(theta->optimizer);
     mt_theta_digest(theta->optimizer, lopt_theta(theta->optimizer), digest);
     fprintf(
         f,
         "\n## Provenance\n\n| | |\n|---|---|\n| optimizer | %s (%s) |\n| digest of theta | %s |\n",
-        lopt_info(theta->optimizer)->name, lopt_info(theta->optimizer)->source, digest);
+        info->name, info->source, digest);
     for (int i = 0; i < theta->n_notes; i++) {
         if (strchr(theta->note_value[i], '\n'))
             config = theta->note_value[i];
@@ -224,43 +184,64 @@ static void print_provenance(FILE *f, const mt_theta *theta) {
         fprintf(f, "\nMeta-trained with this configuration:\n\n```yaml\n%s```\n", config);
 }
 
-static void print_readme(FILE *f, const mt_theta *theta, const mt_small_fc *fc) {
-    const char *class = class_of(fc);
-    fputs("---\nlicense: apache-2.0\ntags: [learned-optimizer, pylo]\n---\n\n# A learned optimizer "
-          "for PyLO\n\n"
-          "Weights of a per-parameter network (small_fc_lopt: Metz et al., 2022, 2203.11860) in "
-          "the layout of\n"
-          "PyLO's MetaMLP, meta-trained and written by metatrain (Apache-2.0). Change the licence "
-          "above if you\n"
-          "publish them under another.\n\n## Use\n\n",
-          f);
+static void print_decays_in_effect(FILE *f, const lopt_optimizer *opt) {
+    mt_small_fc fc;
+    if (!mt_small_fc_of(opt, "export to pylo", &fc, NULL))
+        return;
+    fprintf(
+        f, "Decays in effect: momentum %.9g, %.9g, %.9g; rms %.9g; adafactor %.9g, %.9g, %.9g.\n\n",
+        (double)fc.momentum[0], (double)fc.momentum[1], (double)fc.momentum[2], (double)fc.rms,
+        (double)fc.factored[0], (double)fc.factored[1], (double)fc.factored[2]);
+}
+
+static void print_use(FILE *f, const lopt_optimizer *opt) {
+    const char *class = mt_pylo_class(opt);
     fprintf(f,
-            "```python\nfrom pylo.optim.%s import %s\noptimizer = %s(\n    model.parameters(), "
-            "hf_key=\"path/of/this/folder\",\n    ",
-            class, class, class);
-    print_arguments(f, theta->optimizer, fc);
+            "```python\nfrom pylo.optim.%s import %s\noptimizer = %s(\n    model.parameters(),\n",
+            mt_pylo_module(opt), class, class);
+    for (int i = 0; i < N_NETWORKS; i++)
+        if (has_network(&networks[i], opt))
+            fprintf(f, "    %s=\"path/of/this/folder%s%s\",\n", networks[i].argument,
+                    networks[i].folder ? "/" : "", networks[i].folder ? networks[i].folder : "");
+    fputs("    ", f);
+    mt_pylo_print_arguments(f, opt);
     fputs(",\n)\n```\n\n", f);
+}
+
+static void print_readme(FILE *f, const mt_theta *theta) {
+    const lopt_optimizer *opt = theta->optimizer;
+    const lopt_preset_info *info = lopt_info(opt);
+    fprintf(
+        f,
+        "---\nlicense: apache-2.0\ntags: [learned-optimizer, pylo]\n---\n\n# A learned optimizer "
+        "for PyLO\n\nWeights of %s (%s; %s)\nin the layout of PyLO's",
+        info->name, info->summary, info->source);
+    int n = 0;
+    for (int i = 0; i < N_NETWORKS; i++)
+        if (has_network(&networks[i], opt))
+            fprintf(f, "%s %s", n++ ? " and" : "", networks[i].name);
+    fputs(
+        ", written by metatrain (Apache-2.0). Change the licence above if you publish them\nunder "
+        "another, and keep that of weights that were imported.\n\n## Use\n\n",
+        f);
+    print_use(f, opt);
     fprintf(f,
-            "The arguments are part of this optimizer: model.safetensors and config.json hold the "
-            "network "
+            "The arguments are part of this optimizer: " TENSORS " and " CONFIG " hold the network "
             "alone%s.\n\n",
-            fc->learned_decays ? ", not the decays that were learned with it" : "");
-    print_list(f, "Decays in effect: momentum", fc->momentum, MT_FC_DECAYS);
-    print_list(f, ", rms", &fc->rms, 1);
-    print_list(f, ", adafactor", fc->factored, MT_FC_DECAYS);
-    fputs(".\n\n", f);
-    print_limits(f, "- ", fc);
+            lopt_block_find(opt, "momentum_decays") ? ", not the decays that were learned with it"
+                                                    : "");
+    print_decays_in_effect(f, opt);
+    mt_pylo_print_limits(f, "- ", opt);
     print_provenance(f, theta);
 }
 
-static int write_readme(const char *path, const mt_theta *theta, const mt_small_fc *fc,
-                        lopt_error *err) {
+static int write_readme(const char *path, const mt_theta *theta, lopt_error *err) {
     char *text = NULL;
     size_t n = 0;
     FILE *f = open_memstream(&text, &n);
     if (!f)
         return mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
-    print_readme(f, theta, fc);
+    print_readme(f, theta);
     fclose(f);
     int ok = mt_durable_write(path, text, n, err);
     free(text);
@@ -269,62 +250,91 @@ static int write_readme(const char *path, const mt_theta *theta, const mt_small_
 
 /* ---- the folder ------------------------------------------------------------------------------ */
 
-static int is_ours(const char *name) {
-    for (size_t i = 0; i < sizeof file_names / sizeof file_names[0]; i++)
-        if (strcmp(name, file_names[i]) == 0)
+static int is_one_of(const char *name, const char *const *names, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(name, names[i]) == 0)
             return 1;
-    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+    return 0;
+}
+
+static int check_target(const char *path, int depth, lopt_error *err);
+
+static int check_entry(const char *path, const char *name, int depth, lopt_error *err) {
+    static const char *const files[] = {TENSORS, CONFIG, README, ".", ".."};
+    static const char *const folders[] = {"rnn", "mlp"};
+    char inner[PATH_BYTES];
+    if (is_one_of(name, files, 5))
+        return 1;
+    if (depth == 0 && is_one_of(name, folders, 2) &&
+        snprintf(inner, sizeof inner, "%s/%s", path, name) < (int)sizeof inner)
+        return check_target(inner, 1, err);
+    return mt_error(
+        err, LOPT_EARG,
+        "%s: holds \"%.100s\", which is no part of an export; choose a new or empty folder", path,
+        name);
 }
 
 /* A folder with anything else in it is not ours to replace. */
-static int check_target(const char *path, lopt_error *err) {
+static int check_target(const char *path, int depth, lopt_error *err) {
     DIR *folder = opendir(path);
     if (!folder)
         return errno == ENOENT || mt_error(err, LOPT_EARG, "%s: cannot be replaced by a folder: %s",
                                            path, strerror(errno));
     int ok = 1;
     for (struct dirent *entry; ok && (entry = readdir(folder));)
-        if (!is_ours(entry->d_name))
-            ok = mt_error(
-                err, LOPT_EARG,
-                "%s: holds \"%.100s\", which is no part of an export; choose a new or empty folder",
-                path, entry->d_name);
+        ok = check_entry(path, entry->d_name, depth, err);
     closedir(folder);
     return ok;
 }
 
-static int write_files(const char *folder, const mt_theta *theta, const mt_small_fc *fc,
-                       lopt_error *err) {
-    char path[3][PATH_BYTES + 32];
-    for (int i = 0; i < 3; i++)
-        snprintf(path[i], sizeof path[i], "%s/%s", folder, file_names[i]);
-    return write_tensors(path[0], theta, fc, err) && write_config(path[1], fc, err) &&
-           write_readme(path[2], theta, fc, err);
+static int write_files(const char *folder, const mt_theta *theta, lopt_error *err) {
+    char readme[PATH_BYTES + 32];
+    for (int i = 0; i < N_NETWORKS; i++)
+        if (has_network(&networks[i], theta->optimizer) &&
+            !write_network(folder, &networks[i], theta, err))
+            return 0;
+    snprintf(readme, sizeof readme, "%s/" README, folder);
+    return write_readme(readme, theta, err);
 }
 
-int mt_pylo_write(const char *path, const mt_theta *theta, FILE *notes, lopt_error *err) {
-    char target[PATH_BYTES - 16], partial[PATH_BYTES];
-    mt_small_fc fc;
-    if (!mt_small_fc_of(theta->optimizer, "export to pylo", &fc, err))
-        return 0;
-    if (snprintf(target, sizeof target, "%s", path) >= (int)sizeof target)
-        return mt_error(err, LOPT_EARG, "%.200s...: the path is too long", path);
-    for (size_t n = strlen(target); n > 1 && target[n - 1] == '/'; n--)
-        target[n - 1] = '\0';
-    if (!check_target(target, err) || !mt_partial_path(target, partial, sizeof partial, err))
+/* Built beside, then renamed. */
+static int write_folder(const char *target, const mt_theta *theta, lopt_error *err) {
+    char partial[PATH_BYTES];
+    if (!check_target(target, 0, err) || !mt_partial_path(target, partial, sizeof partial, err))
         return 0;
     mt_remove_tree(partial);
     if (!mt_make_folders(partial, err))
         return 0;
-    if (!write_files(partial, theta, &fc, err) ||
-        !mt_durable_replace_folder(partial, target, err)) {
-        mt_remove_tree(partial);
+    if (write_files(partial, theta, err) && mt_durable_replace_folder(partial, target, err))
+        return 1;
+    mt_remove_tree(partial);
+    return 0;
+}
+
+int mt_pylo_write(const char *path, const mt_theta *theta, FILE *notes, lopt_error *err) {
+    char target[PATH_BYTES - 16];
+    const lopt_optimizer *opt = theta->optimizer;
+    if (!mt_pylo_class(opt))
+        return mt_error(
+            err, LOPT_EARG,
+            "export to pylo: PyLO has no optimizer like %s (kind %s); it has those of kind "
+            "small_fc, velo and celo2",
+            lopt_info(opt)->name, lopt_info(opt)->kind);
+    if (snprintf(target, sizeof target, "%s", path) >= (int)sizeof target)
+        return mt_error(err, LOPT_EARG, "%.200s...: the path is too long", path);
+    for (size_t n = strlen(target); n > 1 && target[n - 1] == '/'; n--)
+        target[n - 1] = '\0';
+    if (!write_folder(target, theta, err))
         return 0;
-    }
-    fprintf(notes, "%s: model.safetensors, config.json, README.md\n", target);
-    fprintf(notes, "not in the files, pass it to pylo.optim.%s: ", class_of(&fc));
-    print_arguments(notes, theta->optimizer, &fc);
+    fprintf(notes, "%s:", target);
+    for (int i = 0; i < N_NETWORKS; i++)
+        if (has_network(&networks[i], opt))
+            fprintf(notes, " %s in %s%s,", networks[i].name,
+                    networks[i].folder ? networks[i].folder : TENSORS,
+                    networks[i].folder ? "/" TENSORS : "");
+    fprintf(notes, " " README "\nnot in the files, pass it to pylo.optim.%s: ", mt_pylo_class(opt));
+    mt_pylo_print_arguments(notes, opt);
     fputs("\n", notes);
-    print_limits(notes, "", &fc);
+    mt_pylo_print_limits(notes, "", opt);
     return 1;
 }

@@ -20,8 +20,8 @@ typedef struct span {
     const char *name;
 } span;
 
-static json_t *read_header(const char *file, const unsigned char *bytes, size_t n,
-                           size_t *data_at, lopt_error *err) {
+static json_t *read_header(const char *file, const unsigned char *bytes, size_t n, size_t *data_at,
+                           lopt_error *err) {
     uint64_t length = 0;
     json_error_t why;
     if (n < LENGTH_BYTES) {
@@ -41,7 +41,7 @@ static json_t *read_header(const char *file, const unsigned char *bytes, size_t 
     *data_at = LENGTH_BYTES + (size_t)length;
     json_t *header = json_loadb((const char *)bytes + LENGTH_BYTES, (size_t)length,
                                 JSON_REJECT_DUPLICATES, &why);
-    if (header && json_is_object(header))
+    if (json_is_object(header))
         return header;
     if (header)
         mt_error(err, LOPT_EARG, "%s: its safetensors header is not a JSON object", file);
@@ -77,10 +77,11 @@ static int read_span(const char *file, const char *name, const json_t *offsets, 
         return wrong(err, file, name, "data_offsets is not a list of two integers");
     json_int_t from = json_integer_value(begin), to = json_integer_value(end);
     if (from < 0 || to < from || (uint64_t)to > data_bytes)
-        return mt_error(err, LOPT_EARG,
-                        "%s: header entry \"%.120s\": data_offsets %lld to %lld, expected to lie in "
-                        "the %zu bytes of data",
-                        file, name, (long long)from, (long long)to, data_bytes);
+        return mt_error(
+            err, LOPT_EARG,
+            "%s: header entry \"%.120s\": data_offsets %lld to %lld, expected to lie in "
+            "the %zu bytes of data",
+            file, name, (long long)from, (long long)to, data_bytes);
     *s = (span){(uint64_t)from, (uint64_t)to, name};
     return 1;
 }
@@ -93,10 +94,11 @@ static int read_entry(mt_arrays *arrays, const char *file, const char *name, con
         return wrong(err, file, name, "the name is too long");
     a.dtype = dtype ? mt_dtype_find(dtype, strlen(dtype)) : NULL;
     if (!a.dtype || !a.dtype->safetensors || strcmp(a.dtype->safetensors, dtype) != 0)
-        return mt_error(err, LOPT_EARG,
-                        "%s: header entry \"%.120s\": dtype is \"%.20s\", expected F32, F64, F16, BF16 "
-                        "or another of safetensors",
-                        file, name, dtype ? dtype : "(missing)");
+        return mt_error(
+            err, LOPT_EARG,
+            "%s: header entry \"%.120s\": dtype is \"%.20s\", expected F32, F64, F16, BF16 "
+            "or another of safetensors",
+            file, name, dtype ? dtype : "(missing)");
     if (!read_shape(file, name, json_object_get(entry, "shape"), &a, err) ||
         !read_span(file, name, json_object_get(entry, "data_offsets"), data_bytes, s, err))
         return 0;
@@ -118,11 +120,12 @@ static int check_tiling(const char *file, span *spans, size_t n, size_t data_byt
         qsort(spans, n, sizeof *spans, by_begin);
     for (size_t i = 0; i < n; at = spans[i++].end)
         if (spans[i].begin != at)
-            return mt_error(err, LOPT_EARG,
-                            "%s: header entry \"%.120s\": its data begin at %llu, expected %llu: arrays "
-                            "must follow each other without %s",
-                            file, spans[i].name, (unsigned long long)spans[i].begin,
-                            (unsigned long long)at, spans[i].begin < at ? "overlap" : "gap");
+            return mt_error(
+                err, LOPT_EARG,
+                "%s: header entry \"%.120s\": its data begin at %llu, expected %llu: arrays "
+                "must follow each other without %s",
+                file, spans[i].name, (unsigned long long)spans[i].begin, (unsigned long long)at,
+                spans[i].begin < at ? "overlap" : "gap");
     if (at != data_bytes)
         return mt_error(err, LOPT_EARG, "%s: %zu bytes of data, expected the %llu of its header",
                         file, data_bytes, (unsigned long long)at);
@@ -134,10 +137,8 @@ static int check_metadata(const char *file, json_t *metadata, lopt_error *err) {
     json_t *value;
     if (!json_is_object(metadata))
         return wrong(err, file, METADATA, "is not an object");
-    json_object_foreach(metadata, key, value)
-        if (!json_is_string(value))
-            return mt_error(err, LOPT_EARG, "%s: header entry \"" METADATA "\": \"%.120s\" is not a text",
-                            file, key);
+    json_object_foreach(metadata, key, value) if (!json_is_string(value)) return mt_error(
+        err, LOPT_EARG, "%s: header entry \"" METADATA "\": \"%.120s\" is not a text", file, key);
     return 1;
 }
 
@@ -217,7 +218,7 @@ int mt_safetensors_write(const char *path, const mt_arrays *arrays, json_t *meta
         for (int i = 0; i < LENGTH_BYTES; i++)
             bytes[i] = (char)(padded >> 8 * i & 0xff);
         memset(bytes + LENGTH_BYTES, ' ', padded);
-        memcpy(bytes + LENGTH_BYTES, header, n);
+        memcpy(bytes + LENGTH_BYTES, header, n); /* NOLINT(bugprone-not-null-terminated-result) */
         char *data = bytes + LENGTH_BYTES + padded;
         for (size_t i = 0; i < arrays->n; i++) {
             const mt_array *a = &arrays->list[i];
@@ -244,7 +245,8 @@ void mt_add_provenance(json_t *metadata, const mt_theta *theta) {
 
 static json_t *metadata_of(const mt_theta *theta) {
     const char *preset = lopt_info(theta->optimizer)->name;
-    json_t *metadata = json_pack("{s:s, s:s}", "format", "metatrain 1", "optimizer", preset);
+    json_t *metadata =
+        json_pack("{s:s, s:s}", "format", MT_SAFETENSORS_FORMAT, "optimizer", preset);
     lopt_hyper_info hyper;
     for (size_t i = 0; lopt_hyper(preset, i, &hyper); i++) {
         char key[KEY_BYTES], value[VALUE_BYTES];

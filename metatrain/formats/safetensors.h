@@ -21,6 +21,8 @@
 #include "formats/arrays.h"
 #include "theta_file.h"
 
+#define MT_SAFETENSORS_FORMAT "metatrain 1"
+
 /* Adds the arrays of a file, or of bytes that outlive `arrays`. *metadata (may be NULL) receives
  * __metadata__ or an empty object, to be freed by the caller. */
 int mt_safetensors_read(mt_arrays *arrays, const char *path, json_t **metadata, lopt_error *err);
