@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# README.md tells the truth: its C program compiles with an exported optimizer, its files and links exist,
+# its commands know their options.
+set -euo pipefail
+cd "$SOURCE_DIR"
+failures=0
+
+fail() {
+    echo "FAIL: $*" >&2
+    failures=$((failures + 1))
+}
+
+for file in $(grep -oE '\]\([^)#]+\)' README.md CONTRIBUTING.md | sed -E 's/.*\((.*)\)/\1/' | grep -v '^https\?:'); do
+    [ -e "$file" ] || fail "a link leads to $file, which does not exist"
+done
+for file in $(grep -ohE '\b(configs|scripts|docs|tests)/[A-Za-z0-9_./-]+[a-z0-9]' README.md CONTRIBUTING.md | sort -u); do
+    [ -e "$file" ] || [[ "$file" = */test_NAME* ]] || fail "$file is named but does not exist"
+done
+
+"$METATRAIN" train configs/quickstart.yaml --set outer.steps=1 --set particles=1 --out "$SCRATCH/run" >"$SCRATCH/train.log" 2>&1
+"$METATRAIN" export "$SCRATCH/run/theta.h5" --to c-header --out "$SCRATCH/theta.h" >/dev/null
+sed -n '/^```c$/,/^```$/p' README.md | sed '/^```/d' >"$SCRATCH/main.c"
+"$CC" -std=c11 -Wall -Wextra -Werror "$SCRATCH/main.c" -lm -o "$SCRATCH/main" || fail "the C program does not compile"
+"$SCRATCH/main" | grep -q '^slope ' || fail "the C program does not run"
+
+[ "$failures" -eq 0 ]
