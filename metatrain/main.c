@@ -30,6 +30,7 @@ static const command commands[] = {
      "list optimizers, tasks, estimators, or keys of a configuration"},
     {"replay", "metatrain replay", mt_command_replay,
      "check an optimizer against a recorded trajectory"},
+    {"bench", "metatrain bench", mt_command_bench, "measure the speed of this machine's build"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
