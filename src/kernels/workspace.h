@@ -26,8 +26,8 @@ typedef struct lopt__workspace {
     float *lane_rsqrt;               /* [K][chunk] */
     float *element, *lane, *row;     /* [N_ELEMENT_EXTENDED], [N_SIDE], [N_SIDE] rows of first-layer weights */
     float *bias, *row_bias;          /* [weight pitch], [rows of a tile][weight pitch] */
-    float *lane_bias;                /* [hidden rounded up to 8][chunk] */
-    float *activation[2];            /* [hidden rounded up to 8][LOPT__TILE] */
+    float *lane_bias;                /* [hidden rounded up to 4][chunk] */
+    float *activation[2];            /* [hidden rounded up to 4][LOPT__TILE] */
     size_t floats;
 } lopt__workspace;
 
@@ -41,7 +41,7 @@ static inline float *lopt__take(lopt__workspace *w, float *base, int64_t n)
 /* base NULL: only w.floats and w.chunk mean something. */
 static inline lopt__workspace lopt__workspace_at(float *base, const lopt__view *v, int hidden)
 {
-    int64_t units = (hidden + 7) / 8 * 8, weights = lopt__round_up(hidden);
+    int64_t units = (hidden + 3) / 4 * 4, weights = lopt__round_up(hidden);
     int64_t chunk = 2048 / units / LOPT__TILE * LOPT__TILE; /* lane_bias: 8 kB, a quarter of a small L1 */
     lopt__workspace w = {.chunk = chunk < LOPT__TILE ? LOPT__TILE : chunk};
     int64_t rows = v->factored ? v->row_pitch : 0, lanes = v->factored ? v->pitch : 0;
