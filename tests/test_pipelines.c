@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * VeLO, Celo and Celo2 on every kernel table that this machine runs, against the plain reference: updates of
+ * a tensor agree within a few roundings of the largest. And a copied state goes on with the same bits. */
+#include "random/random.h"
+#include "worked.h"
+
+static const char *const tables[] = {"portable", "avx2", "avx512"};
+enum { N_TABLES = 3, N_TENSORS = 10, N_STEPS = 6 };
+
+typedef struct form {
+    const char *name;
+    double tolerance; /* of an update, over the largest of its tensor */
+    const char *preset;
+    lopt_setting setting[4];
+    int n_settings;
+} form;
+
+/* Newton-Schulz magnifies roundings. */
+static const form forms[] = {
+    {"velo", 1e-5, "velo", {{"lstm_hidden_size", "12"}, {"param_inits", "5"}}, 2},
+    {"velo, one network of 7 units", 1e-5, "velo-pylo",
+     {{"lstm_hidden_size", "3"}, {"param_inits", "1"}, {"hidden_size", "7"}, {"weight_decay", "0.1"}}, 4},
+    {"celo", 1e-5, "celo", {{NULL, NULL}}, 0},
+    {"celo, wide", 1e-5, "celo-phase1", {{"hidden_size", "33"}, {"hidden_layers", "3"}}, 2},
+    {"celo2-base", 1e-5, "celo2-base", {{NULL, NULL}}, 0},
+    {"celo2-base, magnitude", 1e-5, "celo2-base", {{"exp_mult", "0.3"}, {"param_scale_mult", "true"}}, 2},
+    {"celo2-base, over tensors", 1e-5, "celo2-base", {{"normalise_over", "tensor"}}, 1},
+    {"celo2-base, tanh", 1e-5, "celo2-base", {{"activation", "tanh"}}, 1},
+    {"celo2", 2e-4, "celo2", {{NULL, NULL}}, 0},
+    {"elo-celo2", 2e-4, "elo-celo2", {{NULL, NULL}}, 0},
+};
+enum { N_FORMS = sizeof forms / sizeof forms[0] };
+
+static size_t tensors(lopt_tensor t[N_TENSORS])
+{
+    size_t n = 0;
+    t[0] = lopt_tensor_make("scalar", 0, NULL);
+    t[1] = lopt_tensor_make("b0", 1, (int64_t[]){37});
+    t[2] = lopt_tensor_make("wide", 2, (int64_t[]){5, 70});
+    t[3] = lopt_tensor_make("tall", 2, (int64_t[]){64, 10});
+    t[4] = lopt_tensor_make("square", 2, (int64_t[]){33, 33});
+    t[5] = lopt_tensor_make("row", 2, (int64_t[]){1, 19});
+    t[6] = lopt_tensor_make("cube", 3, (int64_t[]){3, 18, 17});
+    t[7] = lopt_tensor_make("conv", 4, (int64_t[]){3, 3, 20, 18});
+    t[8] = lopt_tensor_make("torch conv", 4, (int64_t[]){20, 18, 3, 3});
+    t[9] = lopt_tensor_make("middle", 4, (int64_t[]){2, 20, 3, 18});
+    for (int i = 0; i < N_TENSORS; i++)
+        n += (size_t)lopt_tensor_size(&t[i]);
+    return n;
+}
+
+static void normals(uint64_t a, float scale, size_t n, float *out)
+{
+    random_stream r;
+    random_open(&r, (random_address){5, RANDOM_TEST, a, 0, 0});
+    random_normals(&r, n, out);
+    for (size_t i = 0; i < n; i++)
+        out[i] *= scale;
+}
+
+static lopt_optimizer *create(const form *f)
+{
+    lopt_optimizer *opt = worked_create(f->preset, f->setting, (size_t)f->n_settings);
+    size_t n = lopt_n_theta(opt);
+    float *theta = malloc(2 * n * sizeof *theta), *noise = theta + n;
+    lopt_init_theta(opt, 3, theta);
+    normals(1, 0.1f, n, noise);
+    for (size_t i = 0; i < n; i++)
+        theta[i] += noise[i];
+    lopt_set_theta(opt, theta);
+    free(theta);
+    return opt;
+}
+
+/* Both gradients and parameters as given at every step, so that errors do not add up. */
+static void train(const lopt_optimizer *opt, const lopt_tensor *t, size_t n, float *updates)
+{
+    float *p = malloc(2 * n * sizeof *p), *g = p + n;
+    lopt_state *state = lopt_state_create(opt, t, N_TENSORS, NULL);
+    cr_assert(state);
+    lopt_state_reset(opt, state, 50);
+    for (int step = 0; step < N_STEPS; step++) {
+        normals(10, 0.3f, n, p);
+        normals(20 + (uint64_t)step, 0.5f, n, g);
+        lopt_step(opt, state, p, g, worked_losses[step % 5], updates + (size_t)step * n);
+    }
+    lopt_state_destroy(state);
+    free(p);
+}
+
+static void compare(const form *f, const char *table, const lopt_tensor *t, size_t n, const float *fast,
+                    const float *reference)
+{
+    for (int step = 0; step < N_STEPS; step++)
+        for (int i = 0; i < N_TENSORS; i++) {
+            double difference = 0, largest = 0;
+            for (int64_t k = 0; k < lopt_tensor_size(&t[i]); k++, fast++, reference++) {
+                double d = fabs((double)*fast - *reference);
+                difference = d <= difference ? difference : d;
+                largest = fabs((double)*reference) > largest ? fabs((double)*reference) : largest;
+            }
+            cr_assert(difference <= f->tolerance * largest, "%s on %s, step %d, tensor %s: %.2e of the largest",
+                      f->name, table, step, t[i].name, difference / largest);
+        }
+    (void)n;
+}
+
+Test(pipelines, tables_agree_with_the_reference)
+{
+    lopt_tensor t[N_TENSORS];
+    size_t n = tensors(t);
+    float *fast = malloc(2 * N_STEPS * n * sizeof *fast), *reference = fast + N_STEPS * n;
+    for (int i = 0; i < N_FORMS; i++) {
+        lopt_optimizer *opt = create(&forms[i]);
+        cr_assert(lopt_kernels_use("reference", NULL) == LOPT_OK);
+        train(opt, t, n, reference);
+        for (int k = 0; k < N_TABLES; k++) {
+            if (lopt_kernels_use(tables[k], NULL) != LOPT_OK)
+                continue;
+            train(opt, t, n, fast);
+            compare(&forms[i], tables[k], t, n, fast, reference);
+        }
+        lopt_destroy(opt);
+    }
+    free(fast);
+}
+
+Test(pipelines, a_copied_state_goes_on_with_the_same_bits)
+{
+    lopt_tensor t[N_TENSORS];
+    size_t n = tensors(t), bytes;
+    float *p = malloc(3 * n * sizeof *p), *q = p + n, *g = q + n;
+    for (int i = 0; i < N_FORMS; i++) {
+        lopt_optimizer *opt = create(&forms[i]);
+        lopt_state *state = lopt_state_create(opt, t, N_TENSORS, NULL);
+        lopt_state *copy = lopt_state_create(opt, t, N_TENSORS, NULL);
+        cr_assert(state && copy);
+        lopt_state_reset(opt, state, 50);
+        normals(10, 0.3f, n, p);
+        for (int step = 0; step < N_STEPS; step++) {
+            if (step == N_STEPS / 2) {
+                const void *data = lopt_state_data(state, &bytes);
+                memcpy(lopt_state_data(copy, &bytes), data, bytes);
+                memcpy(q, p, n * sizeof *p);
+            }
+            normals(20 + (uint64_t)step, 0.5f, n, g);
+            lopt_step(opt, state, p, g, worked_losses[step % 5], NULL);
+            if (step >= N_STEPS / 2)
+                lopt_step(opt, copy, q, g, worked_losses[step % 5], NULL);
+        }
+        cr_assert(memcmp(p, q, n * sizeof *p) == 0, "%s", forms[i].name);
+        lopt_state_destroy(state);
+        lopt_state_destroy(copy);
+        lopt_destroy(opt);
+    }
+    free(p);
+}
