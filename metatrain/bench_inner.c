@@ -87,14 +87,14 @@ static void run_passes(void *self) {
 
 typedef struct inner {
     lopt_optimizer *opt;
-    float *trained; /* all of theta */
+    float *trained; /* as the recipes freeze theta */
     mt_unroller unroller;
     mt_particle particle;
     int64_t windows;
-    /* one twin, stepped alone */
+    /* the parts alone: gradients at fixed parameters, steps along a fixed gradient */
     const task *task;
     lopt_state *state;
-    float *params, *grads;
+    float *params, *grads, *stepped, *along;
     void *work;
     uint64_t batches;
 } inner;
@@ -112,7 +112,7 @@ static void run_gradient(void *self) {
 
 static void run_step(void *self) {
     inner *in = self;
-    lopt_step(in->opt, in->state, in->params, in->grads, 2.3f, NULL);
+    lopt_step(in->opt, in->state, in->stepped, in->along, 2.3f, NULL);
 }
 
 static void run_batch(void *self) {
@@ -126,7 +126,7 @@ static void *block(size_t bytes) {
     return aligned_alloc(64, (bytes + 127) / 64 * 64);
 }
 
-static int open_twin(inner *in, lopt_error *err) {
+static int open_parts(inner *in, lopt_error *err) {
     random_stream r;
     in->task = in->unroller.task[0];
     in->state = lopt_state_create(in->opt, in->task->tensors, in->task->n_tensors, err);
@@ -134,15 +134,31 @@ static int open_twin(inner *in, lopt_error *err) {
         return 0;
     in->params = block(in->task->n_params * sizeof(float));
     in->grads = block(in->task->n_params * sizeof(float));
+    in->stepped = block(in->task->n_params * sizeof(float));
+    in->along = block(in->task->n_params * sizeof(float));
     in->work = block(in->task->work_bytes);
-    if (!in->params || !in->grads || !in->work)
+    if (!in->params || !in->grads || !in->stepped || !in->along || !in->work)
         return mt_error(err, LOPT_ENOMEM, "out of memory");
     random_open(&r, (random_address){1, RANDOM_INIT, 0, 0, 0});
     task_initial_params(in->task, NULL, &r, in->params);
     lopt_state_reset(in->opt, in->state, 2000);
     run_batch(in);
     run_gradient(in);
+    memcpy(in->stepped, in->params, in->task->n_params * sizeof(float));
+    memcpy(in->along, in->grads, in->task->n_params * sizeof(float));
     return 1;
+}
+
+/* Celo is meta-trained in two phases: its network, then its schedule (configs/recipes/). */
+static void mark_trained(const lopt_optimizer *opt, float *trained) {
+    const char *name = lopt_info(opt)->name;
+    int phase = strcmp(name, "celo-phase1") == 0 ? 1 : strcmp(name, "celo") == 0 ? 2 : 0;
+    for (size_t i = 0; i < lopt_n_blocks(opt); i++) {
+        const lopt_block *b = lopt_block_at(opt, i);
+        int network = strncmp(b->name, "ff_mod_stack/", 13) == 0;
+        for (size_t k = 0; k < b->size; k++)
+            trained[b->offset + k] = phase == 0 || network == (phase == 1);
+    }
 }
 
 static int inner_open(inner *in, const mt_config *cfg, const char *name, lopt_error *err) {
@@ -153,13 +169,12 @@ static int inner_open(inner *in, const mt_config *cfg, const char *name, lopt_er
     in->trained = block(n * sizeof(float));
     if (!in->trained)
         return mt_error(err, LOPT_ENOMEM, "out of memory");
-    for (size_t i = 0; i < n; i++)
-        in->trained[i] = 1;
+    mark_trained(in->opt, in->trained);
     if (!mt_unroller_open(&in->unroller, cfg, in->opt, in->trained, err) ||
         !mt_particle_open(&in->particle, 0, &in->unroller.sizes, err))
         return 0;
     mt_unroller_set_theta(&in->unroller, lopt_theta(in->opt));
-    return open_twin(in, err);
+    return open_parts(in, err);
 }
 
 static void inner_close(inner *in) {
@@ -170,6 +185,8 @@ static void inner_close(inner *in) {
     free(in->trained);
     free(in->params);
     free(in->grads);
+    free(in->stepped);
+    free(in->along);
     free(in->work);
 }
 
