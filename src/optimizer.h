@@ -151,12 +151,13 @@ static inline float lopt__tensor_decay(const lopt__tensor *t, float weight_decay
     return t->spec.weight_decay < 0 ? weight_decay : t->spec.weight_decay;
 }
 
-/* The next n floats of a block, 64-byte aligned, while its size is summed up; NULL without a base. */
+/* The next n floats of a block, 64-byte aligned, while its size is summed up. base NULL: only the
+ * size means something (and no branch on NULL, which static analysis would follow into every use). */
 static inline float *lopt__carve(float *base, size_t *floats, size_t n)
 {
-    float *at = base ? base + *floats : NULL;
+    uintptr_t at = (uintptr_t)base + *floats * sizeof(float);
     *floats += (size_t)lopt__round_up((int64_t)n);
-    return at;
+    return (float *)at;
 }
 
 #define LOPT__COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
