@@ -8,21 +8,22 @@
 #ifndef LOPT_APPLY_STEPS_H
 #define LOPT_APPLY_STEPS_H
 
+#include <string.h>
+
 #include "optimizer.h"
 
-/* n parameters from element `first` of all params on, reported in io->updates. */
+/* n parameters from element `first` of all params on. step becomes the update, which io->updates
+ * receives. */
 static inline void lopt__apply_steps(const lopt__io *io, int64_t first, int64_t n,
-                                     float learning_rate, float weight_decay,
-                                     const float *restrict step)
+                                     float learning_rate, float weight_decay, float *restrict step)
 {
     float *restrict p = io->params + first;
-    float *restrict report = io->updates ? io->updates + first : NULL;
     for (int64_t i = 0; i < n; i++) {
-        float update = -learning_rate * (step[i] + weight_decay * p[i]);
-        p[i] += update;
-        if (report)
-            report[i] = update;
+        step[i] = -learning_rate * (step[i] + weight_decay * p[i]);
+        p[i] += step[i];
     }
+    if (io->updates)
+        memcpy(io->updates + first, step, (size_t)n * sizeof *step);
 }
 
 #endif

@@ -28,6 +28,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "apply_steps.h"
 #include "bank.h"
 #include "conditioning.h"
 #include "kernels/kernels.h"
@@ -384,7 +385,8 @@ static void shape_steps(const lopt_optimizer *opt, const lopt__tensor *t, const 
     }
 }
 
-static void step_network(const lopt_optimizer *opt, const lopt__tensor *t, lopt__job *job, const scratch *s)
+static void step_network(const lopt_optimizer *opt, const lopt__tensor *t, lopt__job *job,
+                         const lopt__io *io, const scratch *s)
 {
     const lopt__kernels *kernels = lopt__kernels_current();
     kernels->accumulate(job);
@@ -394,13 +396,7 @@ static void step_network(const lopt_optimizer *opt, const lopt__tensor *t, lopt_
     shape_steps(opt, t, s);
     float rate = lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE));
     float decay = lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY));
-    float *restrict p = job->params, *restrict updates = s->steps;
-    for (int64_t i = 0; i < t->view.size; i++) {
-        updates[i] = -rate * (updates[i] + decay * p[i]);
-        p[i] += updates[i];
-    }
-    if (job->updates)
-        memcpy(job->updates, updates, (size_t)t->view.size * sizeof(float));
+    lopt__apply_steps(io, t->offset, t->view.size, rate, decay, s->steps);
 }
 
 /* ---- step --------------------------------------------------------------------------------------- */
@@ -413,7 +409,7 @@ static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, int64_
     job->slice = slice_of(opt, t);
     job->mlp = t->view.factored ? &ready->matrix : &ready->vector;
     if (!is_for_adam(opt, &t->spec)) {
-        step_network(opt, t, job, s);
+        step_network(opt, t, job, io, s);
         return;
     }
     adam a = adam_constants(opt, t, count);
