@@ -178,11 +178,13 @@ mt_hdf5 *mt_hdf5_create(const char *path, lopt_error *err) {
         image_malloc, image_memcpy, image_realloc, image_free, share, unshare, f};
     H5Pset_fapl_core(access, 1 << 20, 0);
     H5Pset_file_image_callbacks(access, &memory);
-    H5Pset_libver_bounds(access, H5F_LIBVER_V110,
-                         H5F_LIBVER_V110); /* checksums its own structures */
+    /* The latest format checksums its own structures. */
+    H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110);
     H5Pset_obj_track_times(creation, 0);
-    /* The name is never opened, but HDF5 compares names of open files. */
-    f->file = H5Fcreate(path, H5F_ACC_TRUNC, creation, access);
+    /* A name that cannot exist, unlike for each file: HDF5 would read a file of that name first. */
+    char name[64];
+    snprintf(name, sizeof name, "/dev/null/%p", (void *)f);
+    f->file = H5Fcreate(name, H5F_ACC_TRUNC, creation, access);
     if (f->file < 0)
         fail(err, LOPT_ENOMEM, f, "", "cannot be built in memory");
     H5Pclose(access);

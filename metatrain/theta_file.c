@@ -204,13 +204,30 @@ static int read_block(const mt_hdf5 *f, const char *path, const lopt_optimizer *
            check_finite(path, b, theta, err);
 }
 
+static int is_group_of_blocks(const lopt_optimizer *opt, const char *name) {
+    size_t n = strlen(name);
+    for (size_t i = 0; i < lopt_n_blocks(opt); i++) {
+        const char *block = lopt_block_at(opt, i)->name;
+        if (strncmp(block, name, n) == 0 && block[n] == '/')
+            return 1;
+    }
+    return 0;
+}
+
+/* Whatever lies in group /theta/FOLDER must be a block; names of blocks may have slashes. */
 static int check_no_other_blocks(const mt_hdf5 *f, const char *path, const lopt_optimizer *opt,
-                                 lopt_error *err) {
-    char name[MT_HDF5_NAME];
-    for (int64_t i = 0; mt_hdf5_has(f, "theta") && mt_hdf5_name(f, "theta", i, name); i++)
-        if (!lopt_block_find(opt, name))
-            return mt_error(err, LOPT_EARG, "%s: theta block %s is not one of optimizer %s", path,
-                            name, lopt_info(opt)->name);
+                                 const char *folder, lopt_error *err) {
+    char group[MT_HDF5_NAME], name[MT_HDF5_NAME], block[2 * MT_HDF5_NAME];
+    snprintf(group, sizeof group, folder[0] ? "theta/%s" : "theta%s", folder);
+    for (int64_t i = 0; mt_hdf5_has(f, group) && mt_hdf5_name(f, group, i, name); i++) {
+        snprintf(block, sizeof block, "%s%s%s", folder, folder[0] ? "/" : "", name);
+        if (is_group_of_blocks(opt, block)) {
+            if (!check_no_other_blocks(f, path, opt, block, err))
+                return 0;
+        } else if (!lopt_block_find(opt, block))
+            return mt_error(err, LOPT_EARG, "%s: theta block %.200s is not one of optimizer %s",
+                            path, block, lopt_info(opt)->name);
+    }
     return 1;
 }
 
@@ -219,7 +236,7 @@ static int read_theta(const mt_hdf5 *f, const char *path, lopt_optimizer *opt, l
         return mt_error(err, LOPT_EARG, "%s: optimizer %s is hand-designed and has no theta", path,
                         lopt_info(opt)->name);
     float *theta = malloc(lopt_n_theta(opt) * sizeof *theta);
-    int ok = theta ? check_no_other_blocks(f, path, opt, err)
+    int ok = theta ? check_no_other_blocks(f, path, opt, "", err)
                    : mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
     for (size_t i = 0; ok && i < lopt_n_blocks(opt); i++)
         ok = read_block(f, path, opt, lopt_block_at(opt, i), theta, err);
