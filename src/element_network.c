@@ -66,6 +66,17 @@ static int64_t block_rows(const lopt__elements *e, int64_t at)
     return e->n - at < LOPT__ROWS ? e->n - at : LOPT__ROWS;
 }
 
+/* Sums of squares of each feature: in float over a block, in double over blocks. */
+static void add_squares(int64_t n, int width, const float *restrict x, double *sum)
+{
+    float block[LOPT__MAX_OWN_FEATURES] = {0};
+    for (int64_t i = 0; i < n; i++, x += width)
+        for (int j = 0; j < width; j++)
+            block[j] += x[j] * x[j];
+    for (int j = 0; j < width; j++)
+        sum[j] += (double)block[j];
+}
+
 /* scale[width] = 1 / sqrt(epsilon + mean square) of each feature. x: room for a block. */
 static void normalisers(const lopt__elements *e, int width, float *x, float *scale)
 {
@@ -73,9 +84,7 @@ static void normalisers(const lopt__elements *e, int width, float *x, float *sca
     for (int64_t at = 0; at < e->n; at += LOPT__ROWS) {
         int64_t n = block_rows(e, at);
         e->features(e->source, at, n, x);
-        for (int64_t i = 0; i < n * width; i += width)
-            for (int j = 0; j < width; j++)
-                sum[j] += (double)x[i + j] * x[i + j];
+        add_squares(n, width, x, sum);
     }
     for (int j = 0; j < width; j++)
         scale[j] = lopt__normaliser(LOPT__NORMALISE_EPSILON, (float)(sum[j] / (double)e->n));
