@@ -21,6 +21,9 @@ set(sanitizer_findings "LeakSanitizer|AddressSanitizer|runtime error:")
 set(lsan_file ${CMAKE_SOURCE_DIR}/cmake/lsan.supp)
 
 function(declare_test name timeout)
+    if(METATRAIN_SANITIZE)
+        math(EXPR timeout "4 * ${timeout}")
+    endif()
     set(scratch ${CMAKE_BINARY_DIR}/scratch/${name})
     add_test(NAME ${name} COMMAND ${CMAKE_COMMAND} -E env
         METATRAIN=${CMAKE_BINARY_DIR}/metatrain BUILD_DIR=${CMAKE_BINARY_DIR}
