@@ -329,9 +329,15 @@ int mt_checkpoint_find(const char *dir, int64_t *step, void (*warn)(const char *
         lopt_error why = {LOPT_OK, ""};
         if (verify_point(dir, steps[i], &why))
             *step = steps[i];
+        else if (why.status == LOPT_EIO || why.status == LOPT_ENOMEM)
+            ok = mt_error(err, why.status, "%s", why.text);
         else
             report_damaged(steps[i], &why, warn);
     }
+    if (ok && n > 0 && *step < 0)
+        ok = mt_error(err, LOPT_EARG,
+                      "%s/checkpoints: none of the %zu restart points verifies; remove them to start "
+                      "anew", dir, n);
     free(steps);
     return ok;
 }

@@ -44,8 +44,8 @@ int mt_checkpoint_write_shard(const char *dir, int64_t step, int rank, const mt_
 int mt_checkpoint_commit(const char *dir, int64_t step, int n_shards, const mt_item *items,
                          size_t n, int64_t keep, lopt_error *err);
 
-/* Newest point that verifies. *step = -1 when there is none. Each damaged point is reported through
- * warn. */
+/* Newest point that verifies; *step = -1 when there is no point at all. 0 and a sentence when there are
+ * points and none verifies, or one cannot be read. Each damaged point is reported through warn. */
 int mt_checkpoint_find(const char *dir, int64_t *step, void (*warn)(const char *sentence),
                        lopt_error *err);
 /* Checks one point by its folder, whatever that is called. */

@@ -4,6 +4,7 @@
 #include "comm.h"
 
 #include <mpi.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -55,11 +56,13 @@ void mt_comm_send(mt_comm *comm, int to, int tag, const void *data, size_t n) {
     check(comm, MPI_Send(data, (int)n, MPI_BYTE, to, tag, MPI_COMM_WORLD), "sending a message");
 }
 
-/* A few yields catch an answer that is about to come; after that, sleeping leaves the core to
- * others. */
+/* Yielding a few times catches an answer that is about to come; after that, sleeping leaves the
+ * core to others. */
 static void pause_between_looks(int looks) {
-    if (looks < 200)
+    if (looks < 200) {
+        sched_yield();
         return;
+    }
     struct timespec wait = {0, looks < 2000 ? 20000 : 500000};
     nanosleep(&wait, NULL);
 }

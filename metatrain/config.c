@@ -138,7 +138,7 @@ static const mt_key config_keys[] = {
     {"estimator.name", MT_KEY_CHOICE, IN_CONFIG(estimator.name), .range = "es|tes|pes|nres|gpes",
      .standard = "pes",
      .help = "how losses become a gradient of theta (`metatrain list estimators`)"},
-    {"estimator.std", MT_KEY_NUMBER, IN_CONFIG(estimator.std), .range = "(0, 1000]",
+    {"estimator.std", MT_KEY_NUMBER, IN_CONFIG(estimator.std), .range = "[1e-12, 1000]",
      .standard = "0.01", .help = "standard deviation of the perturbations of theta"},
     {"estimator.window", MT_KEY_INTEGER, IN_CONFIG(estimator.window), .range = ANY_COUNT,
      .standard = "50", .unit = "inner steps",

@@ -118,7 +118,8 @@ static int save(mt_run *run, lopt_error *err) {
     double seconds = total_seconds(run);
     size_t n = run_items(run, &seconds, items);
     char *text = mt_config_text(run->cfg);
-    int ok = text && mt_checkpoint_begin(run->dir, step, err);
+    int ok = text ? mt_checkpoint_begin(run->dir, step, err)
+                  : mt_error(err, LOPT_ENOMEM, "out of memory for a restart point");
     if (ok) {
         for (int rank = 1; rank < run->comm.size; rank++)
             mt_comm_send(&run->comm, rank, MT_TAG_SAVE, &step, sizeof step);
@@ -127,6 +128,8 @@ static int save(mt_run *run, lopt_error *err) {
             size_t bytes;
             lopt_error *theirs =
                 mt_comm_receive(&run->comm, rank, MT_TAG_SAVED, NULL, NULL, &bytes);
+            if (bytes != sizeof *theirs)
+                mt_comm_abort(&run->comm, MT_FAILED);
             if (ok && theirs->status != LOPT_OK)
                 *err = *theirs;
             ok = ok && theirs->status == LOPT_OK;
@@ -140,7 +143,7 @@ static int save(mt_run *run, lopt_error *err) {
     return ok;
 }
 
-static int load(mt_run *run, int64_t step, lopt_error *err) {
+int mt_restore(mt_run *run, int64_t step, lopt_error *err) {
     mt_item items[RUN_ITEMS];
     size_t n = run_items(run, &run->seconds_before, items);
     if (!mt_checkpoint_read_run(run->dir, step, items, n, err) ||
@@ -156,19 +159,32 @@ static int load(mt_run *run, int64_t step, lopt_error *err) {
 
 /* ---- what people see ----------------------------------------------------------------------- */
 
+/* "0.5 of image_mlp fashion_mnist 8x8 64-32-10 relu, batch 64; 0.5 of ..." */
+static void describe_tasks(const mt_run *run, char *text, size_t bytes) {
+    double total = 0;
+    size_t used = 0;
+    for (int i = 0; i < run->cfg->n_tasks; i++)
+        total += run->cfg->tasks[i].weight;
+    for (int i = 0; i < run->cfg->n_tasks && used < bytes; i++) {
+        const char *name = run->unroller.task[i]->name;
+        used += (size_t)(run->cfg->n_tasks == 1
+                             ? snprintf(text, bytes, "%s", name)
+                             : snprintf(text + used, bytes - used, "%s%.3g of %s", i ? "; " : "",
+                                        run->cfg->tasks[i].weight / total, name));
+    }
+}
+
 static int write_theta(mt_run *run, lopt_error *err) {
-    char path[MT_PATH + 16], seed[32], step[32], inner[32];
+    char path[MT_PATH + 16], seed[32], step[32], inner[32], tasks[2048];
     char *config = mt_config_text(run->cfg);
     snprintf(path, sizeof path, "%s/theta.h5", run->dir);
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)run->cfg->seed);
     snprintf(step, sizeof step, "%lld", (long long)run->at.step);
     snprintf(inner, sizeof inner, "%lld", (long long)run->at.inner_steps);
-    const mt_note notes[] = {{"program", lopt_version()},
-                             {"seed", seed},
-                             {"outer_step", step},
-                             {"inner_steps", inner},
-                             {"tasks", run->unroller.task[0]->name},
-                             {"config", config ? config : ""}};
+    describe_tasks(run, tasks, sizeof tasks);
+    const mt_note notes[] = {
+        {"program", lopt_version()}, {"seed", seed},   {"outer_step", step},
+        {"inner_steps", inner},      {"tasks", tasks}, {"config", config ? config : ""}};
     int ok =
         mt_theta_write(path, run->optimizer, run->theta, notes, sizeof notes / sizeof *notes, err);
     free(config);
@@ -188,6 +204,8 @@ static void record(mt_run *run, const mt_outer_summary *sum, const mt_outer_norm
                           .theta_norm = norms->theta,
                           .learning_rate = norms->learning_rate,
                           .non_finite = sum->non_finite,
+                          .dropped = sum->dropped,
+                          .skipped = norms->update == 0 && !isfinite(norms->gradient),
                           .resets = sum->finished,
                           .inner_steps = run->at.inner_steps,
                           .inner_steps_per_second = (double)sum->inner_steps / seconds,
@@ -198,10 +216,11 @@ static void record(mt_run *run, const mt_outer_summary *sum, const mt_outer_norm
         mt_metrics_close(run->metrics);
         run->metrics = NULL;
     }
-    double here = mt_seconds() - run->started;
-    mt_format_count(here > 0 ? (double)(run->at.inner_steps) / total_seconds(run) : 0, rate,
-                    sizeof rate);
-    snprintf(line, sizeof line, "meta-loss %.4f  %s inner steps/s", sum->meta_loss, rate);
+    mt_format_count((double)run->at.inner_steps / total_seconds(run), rate, sizeof rate);
+    if (isnan(sum->meta_loss))
+        snprintf(line, sizeof line, "every window diverged  %s inner steps/s", rate);
+    else
+        snprintf(line, sizeof line, "meta-loss %.4f  %s inner steps/s", sum->meta_loss, rate);
     mt_progress_update(progress, run->at.step, line);
 }
 
@@ -222,18 +241,29 @@ static void send_window(mt_run *run, int64_t window) {
     free(message);
 }
 
-static void take_reports(mt_run *run, const mt_report *reports, int64_t n) {
-    for (int64_t i = 0; i < n; i++)
-        if (reports[i].particle >= 0 && reports[i].particle < run->cfg->particles)
-            run->report[reports[i].particle] = reports[i];
+/* A rank reports exactly the particles it holds, in order; anything else is a bug worth stopping for. */
+static void take_reports(mt_run *run, int rank, const mt_report *reports, size_t n) {
+    int64_t particle = rank;
+    for (size_t i = 0; i < n; i++, particle += run->comm.size) {
+        if (reports[i].particle != particle || reports[i].window != run->at.step ||
+            particle >= run->cfg->particles)
+            break;
+        run->report[particle] = reports[i];
+    }
+    if (particle < run->cfg->particles) {
+        fprintf(stderr,
+                "metatrain: rank %d reported something else than window %lld of its particles\n",
+                rank, (long long)run->at.step);
+        mt_comm_abort(&run->comm, MT_FAILED);
+    }
 }
 
 static void gather_reports(mt_run *run) {
-    take_reports(run, run->report_here, run->n_here);
+    take_reports(run, 0, run->report_here, (size_t)run->n_here);
     for (int rank = 1; rank < run->comm.size; rank++) {
         size_t bytes;
         mt_report *reports = mt_comm_receive(&run->comm, rank, MT_TAG_REPORTS, NULL, NULL, &bytes);
-        take_reports(run, reports, (int64_t)(bytes / sizeof *reports));
+        take_reports(run, rank, reports, bytes / sizeof *reports);
         free(reports);
     }
 }
@@ -258,6 +288,11 @@ static void outer_step(mt_run *run, mt_progress *progress) {
 
 /* ---- the run ------------------------------------------------------------------------------- */
 
+static int write_status(const mt_run *run, mt_state state, int status, lopt_error *err) {
+    mt_status now = {.state = state, .status = status, .outer_step = run->at.step};
+    return mt_status_write(run->dir, &now, err);
+}
+
 /* Outer steps until the last one or a request to stop (returns its reason). */
 static const char *loop(mt_run *run, mt_progress *progress) {
     const char *reason = NULL;
@@ -271,6 +306,7 @@ static const char *loop(mt_run *run, mt_progress *progress) {
             harmless(save(run, &err), &err);
         if (point || mt_seconds() > theta_due) {
             harmless(write_theta(run, &err), &err);
+            harmless(write_status(run, MT_STATE_RUNNING, 0, &err), &err);
             theta_due = mt_seconds() + THETA_EVERY_SECONDS;
         }
     }
@@ -288,7 +324,7 @@ static void finish_plot(mt_run *run) {
         printf("curve:  %s\n", curve);
 }
 
-static void print_summary(mt_run *run, const char *reason) {
+static void print_summary(const mt_run *run, const char *reason, int saved) {
     char digest[33], seconds[32];
     mt_theta_digest(run->optimizer, run->theta, digest);
     mt_format_seconds(total_seconds(run), seconds, sizeof seconds);
@@ -296,38 +332,43 @@ static void print_summary(mt_run *run, const char *reason) {
            reason ? "stopped at" : "done:", (long long)run->at.step,
            (long long)run->cfg->outer.steps, (long long)run->at.inner_steps, seconds);
     if (reason)
-        printf("stopped by %s; state is saved: run again with --resume\n", reason);
+        printf("stopped by %s; %s\n", reason,
+               saved ? "state is saved: run again with --resume" : "its state could not be saved");
     if (run->at.non_finite)
-        printf("%lld losses were not finite; theta never saw them\n",
-               (long long)run->at.non_finite);
+        printf("%lld losses were not finite, %lld windows counted for nothing, %lld gradients were "
+               "skipped; theta never saw them\n",
+               (long long)run->at.non_finite, (long long)run->at.dropped,
+               (long long)run->at.skipped);
     printf("theta:  %s/theta.h5\ndigest: %s\n", run->dir, digest);
 }
 
-int mt_coordinate(mt_run *run, int64_t resume_step, lopt_error *err) {
+/* History, theta and status of a run that begins or goes on. */
+static int open_outputs(mt_run *run, int64_t resume_step, lopt_error *err) {
     char path[MT_PATH + 16];
-    mt_progress progress;
-    run->started = mt_seconds();
-    if (resume_step >= 0 && !load(run, resume_step, err))
-        return mt_complain(err);
     snprintf(path, sizeof path, "%s/metrics.jsonl", run->dir);
     run->metrics = mt_metrics_open(path, resume_step, err);
-    if (!run->metrics || !write_theta(run, err) ||
-        !mt_status_write(run->dir,
-                         &(mt_status){.state = MT_STATE_RUNNING, .outer_step = run->at.step}, err))
-        return mt_complain(err);
-    mt_progress_start(&progress, "outer step", run->at.step, run->cfg->outer.steps);
-    const char *reason = loop(run, &progress);
-    mt_progress_finish(&progress);
-    int saved = save(run, err) && write_theta(run, err);
-    int status = !saved ? mt_complain(err) : reason ? MT_STOPPED : MT_DONE;
-    mt_state state = !saved ? MT_STATE_FAILED : reason ? MT_STATE_STOPPED : MT_STATE_DONE;
-    print_summary(run, reason);
-    finish_plot(run);
-    lopt_error ignored;
-    harmless(
-        mt_status_write(run->dir,
-                        &(mt_status){.state = state, .status = status, .outer_step = run->at.step},
-                        &ignored),
-        &ignored);
+    return run->metrics && write_theta(run, err) && write_status(run, MT_STATE_RUNNING, 0, err);
+}
+
+int mt_coordinate(mt_run *run, int64_t resume_step) {
+    lopt_error err = {LOPT_OK, ""}, ignored;
+    mt_progress progress;
+    const char *reason = NULL;
+    run->started = mt_seconds();
+    int ok = open_outputs(run, resume_step, &err);
+    if (ok) {
+        mt_progress_start(&progress, "outer step", run->at.step, run->cfg->outer.steps);
+        reason = loop(run, &progress);
+        mt_progress_finish(&progress);
+        int saved = save(run, &err);
+        ok = write_theta(run, saved ? &err : &ignored) && saved;
+        print_summary(run, reason, saved);
+        finish_plot(run);
+    }
+    if (!ok)
+        mt_complain(&err);
+    int status = !ok ? MT_FAILED : reason ? MT_STOPPED : MT_DONE;
+    mt_state state = !ok ? MT_STATE_FAILED : reason ? MT_STATE_STOPPED : MT_STATE_DONE;
+    harmless(write_status(run, state, status, &ignored), &ignored);
     return status;
 }

@@ -5,11 +5,11 @@
  * The estimators of the field differ in three choices (spec A.2-A.7):
  *
  *     name   noise is redrawn     loss difference times      twins start a window from
- *     es     each window          this noise                 a new trajectory (the window is all of
- * it) tes    each window          this noise                 the state of the positive twin
- * (biased) pes    each window          noise summed since reset   their own states nres   each
- * trajectory      noise summed since reset   their own states gpes   every K inner steps  noise
- * summed since reset   their own states
+ *     es     each window          this noise                 a new trajectory: the window is one
+ *     tes    each window          this noise                 the positive twin's state (biased)
+ *     pes    each window          noise summed since reset   their own states
+ *     nres   each trajectory      noise summed since reset   their own states
+ *     gpes   every K inner steps  noise summed since reset   their own states
  *
  * (For nres the sum has one term.) With D the difference of the twins' summed meta-losses in a
  * segment, n the meta-losses of the particle's window, and delta = std * eps already scaled:
@@ -58,8 +58,8 @@ void mt_estimator_close(mt_gradient_estimator *e);
 
 /* What the particles of one outer step gave, for people. */
 typedef struct mt_outer_summary {
-    double meta_loss,
-        meta_loss_std; /* mean over particles and twins; standard deviation over particles */
+    double meta_loss;     /* mean over particles and twins */
+    double meta_loss_std; /* over particles */
     int64_t non_finite, dropped, finished, inner_steps;
     double seconds; /* of all windows together */
 } mt_outer_summary;

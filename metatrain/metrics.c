@@ -33,7 +33,8 @@ static const struct {
 #define NUMBER(name) {#name, offsetof(mt_metrics_row, name), 0}
     INTEGER(outer_step),   NUMBER(meta_loss),   NUMBER(meta_loss_std),
     NUMBER(gradient_norm), NUMBER(update_norm), NUMBER(theta_norm),
-    NUMBER(learning_rate), INTEGER(non_finite), INTEGER(resets),
+    NUMBER(learning_rate), INTEGER(non_finite), INTEGER(dropped),
+    INTEGER(skipped), INTEGER(resets),
     INTEGER(inner_steps),  NUMBER(inner_steps_per_second), NUMBER(idle_share),
     NUMBER(seconds),
 #undef INTEGER

@@ -66,7 +66,7 @@ void mt_outer_update(mt_outer *o, double *gradient, float *theta, mt_outer_norms
     double size = norm(gradient, o->n), scale = clip > 0 && size > clip ? clip / size : 1;
     double moved = 0, length = 0;
     int finite = isfinite(size);
-    o->updates++;
+    o->updates += finite;
     o->skipped += !finite;
     double t = (double)o->updates,
            bias[2] = {1 - pow(o->cfg->outer.beta1, t), 1 - pow(o->cfg->outer.beta2, t)};
@@ -74,8 +74,9 @@ void mt_outer_update(mt_outer *o, double *gradient, float *theta, mt_outer_norms
         if (finite && o->trained[i] != 0) {
             float before = theta[i];
             gradient[i] *= scale;
-            theta[i] =
-                (float)((double)before - rate * step_of(o, bias, i, gradient[i], (double)before));
+            double step = step_of(o, bias, i, gradient[i], (double)before);
+            float after = (float)((double)before - rate * step);
+            theta[i] = isfinite(after) ? after : before;
             moved += ((double)theta[i] - (double)before) * ((double)theta[i] - (double)before);
         }
         length += (double)theta[i] * (double)theta[i];

@@ -7,8 +7,8 @@
  *     sgd    theta -= lr * m,  m = beta1 * m + gradient
  *
  * The gradient is first scaled to a global norm of at most gradient_clip (0: as it is). Frozen
- * numbers are neither moved nor decayed. A gradient that is not finite changes nothing and is
- * counted. */
+ * numbers are neither moved nor decayed. A gradient that is not finite changes nothing, not
+ * even the moments, and is counted; a step that would overflow a number leaves it. */
 #ifndef MT_OUTER_H
 #define MT_OUTER_H
 

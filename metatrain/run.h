@@ -63,8 +63,9 @@ typedef struct mt_run {
     mt_metrics *metrics;
 } mt_run;
 
-/* Everything a rank needs from cfg (owned by the run from here on). 0 and a sentence. */
-int mt_run_open(mt_run *run, lopt_error *err);
+/* Everything a rank needs from cfg (owned by the run from here on). resumed: theta will come from a
+ * restart point, so optimizer.init is not read. 0 and a sentence. */
+int mt_run_open(mt_run *run, int resumed, lopt_error *err);
 void mt_run_close(mt_run *run); /* fine on a half-open run */
 
 /* Unrolls one window of each particle here at run->theta, into report_here. */
@@ -76,8 +77,11 @@ int mt_run_load_particles(mt_run *run, int64_t step, lopt_error *err);
 /* Serves the coordinator until it says END; returns the exit status it was told. */
 int mt_work(mt_run *run);
 
-/* Runs outer steps until cfg->outer.steps or a request to stop; returns an exit status. */
-int mt_coordinate(mt_run *run, int64_t resume_step, lopt_error *err);
+/* Brings the coordinator to a restart point: theta, outer optimizer, counters, its own particles. */
+int mt_restore(mt_run *run, int64_t step, lopt_error *err);
+/* Runs outer steps until cfg->outer.steps or a request to stop. Returns an exit status, says on stderr what
+ * failed, and leaves it in DIR/status.json. */
+int mt_coordinate(mt_run *run, int64_t resume_step);
 /* Tells every worker to end with this status. */
 void mt_dismiss(mt_run *run, int status);
 

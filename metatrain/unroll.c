@@ -282,17 +282,18 @@ static void run_truncated_window(mt_unroller *u, mt_particle *p, mt_report *repo
 }
 
 /* Mean over fresh training batches of the normalised loss at the final parameters. */
-static int fresh_losses(mt_unroller *u, mt_particle *p, double sum[2]) {
+static int fresh_losses(mt_unroller *u, mt_particle *p, mt_report *report, double sum[2]) {
     const task *t = u->task[p->at.task];
     int64_t batches = u->cfg->estimator.reduction_batches;
     sum[0] = sum[1] = 0;
     for (int64_t b = 0; b < batches; b++) {
         random_stream r = stream(u, RANDOM_META_BATCH, p, b);
         task_draw_batch(t, p->tau, TASK_TRAIN, &r, u->work);
-        for (int twin = 0; twin < 2; twin++)
-            sum[twin] +=
-                (double)task_normalise(t, task_loss(t, p->tau, u->work, p->params[twin], NULL)) /
-                (double)batches;
+        for (int twin = 0; twin < 2; twin++) {
+            float loss = task_loss(t, p->tau, u->work, p->params[twin], NULL);
+            report->non_finite += !isfinite(loss);
+            sum[twin] += (double)task_normalise(t, loss) / (double)batches;
+        }
     }
     return isfinite(sum[0]) && isfinite(sum[1]);
 }
@@ -316,7 +317,7 @@ static void run_whole_trajectory(mt_unroller *u, mt_particle *p, mt_report *repo
             least[twin] = fmin(least[twin], last[twin]);
         }
     }
-    if (reduction == MT_LAST_FRESH && !fresh_losses(u, p, last))
+    if (reduction == MT_LAST_FRESH && !fresh_losses(u, p, report, last))
         report->dropped = 1;
     for (int twin = 0; twin < 2; twin++)
         s->sum[twin] = reduction == MT_MEAN  ? mean[twin]

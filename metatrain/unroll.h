@@ -2,9 +2,9 @@
  *
  * unroll.h - inner training: one inner step, and one window of a particle.
  *
- *     mt_unroller_open(&u, cfg, optimizer, trained, &err);     once a rank: tasks, both optimizers,
- * scratch mt_unroller_set_theta(&u, theta);                        at every outer step
- *     mt_unroll_window(&u, particle, window, &report);         for each particle of this rank
+ *     mt_unroller_open(&u, cfg, optimizer, trained, &err);   once a rank: tasks, optimizers, scratch
+ *     mt_unroller_set_theta(&u, theta);                      at every outer step
+ *     mt_unroll_window(&u, particle, window, &report);       for each particle of this rank
  *
  * A window is `estimator.window` inner steps of both twins (full ES: a whole trajectory). The inner
  * step after the last one of a trajectory is the first of the next: a new trajectory samples a

@@ -66,7 +66,7 @@ static int mark_frozen(mt_run *run, lopt_error *err) {
     return 1;
 }
 
-static int open_theta(mt_run *run, lopt_error *err) {
+static int open_theta(mt_run *run, int resumed, lopt_error *err) {
     run->optimizer = mt_optimizer_create(&run->cfg->optimizer, run->cfg->file, err);
     if (!run->optimizer)
         return 0;
@@ -81,7 +81,8 @@ static int open_theta(mt_run *run, lopt_error *err) {
     if (!run->theta || !run->trained)
         return mt_error(err, LOPT_ENOMEM, "out of memory for a theta of %zu numbers", n);
     lopt_init_theta(run->optimizer, run->cfg->seed, run->theta);
-    return mark_frozen(run, err) && (run->cfg->init[0] == 0 || start_from_file(run, err));
+    return mark_frozen(run, err) &&
+           (resumed || run->cfg->init[0] == 0 || start_from_file(run, err));
 }
 
 static int open_particles(mt_run *run, lopt_error *err) {
@@ -108,8 +109,8 @@ static int open_coordinator(mt_run *run, lopt_error *err) {
            mt_outer_open(&run->outer, run->cfg, run->trained, lopt_n_theta(run->optimizer), err);
 }
 
-int mt_run_open(mt_run *run, lopt_error *err) {
-    return open_theta(run, err) &&
+int mt_run_open(mt_run *run, int resumed, lopt_error *err) {
+    return open_theta(run, resumed, err) &&
            mt_unroller_open(&run->unroller, run->cfg, run->optimizer, run->trained, err) &&
            open_particles(run, err) && (run->comm.rank > 0 || open_coordinator(run, err));
 }

@@ -322,9 +322,9 @@ Test(config, wrong_values) {
     refuse("particles: \"16\"\n",
            "t.yaml:1: particles: found \"16\", expected an integer in [1, 1000000]");
     refuse("estimator:\n  std:\n    1e99\n",
-           "t.yaml:3: estimator.std: found 1e99, expected a number in (0, 1000]");
+           "t.yaml:3: estimator.std: found 1e99, expected a number in [1e-12, 1000]");
     refuse("estimator:\n  std:\n  window: 3\n",
-           "t.yaml:2: estimator.std: found nothing, expected a number in (0, 1000]");
+           "t.yaml:2: estimator.std: found nothing, expected a number in [1e-12, 1000]");
     refuse("outer: 3\n", "t.yaml:1: outer: found 3, expected a mapping");
     refuse("outer:\n  schedule:\n  - 1\n",
            "t.yaml:2: outer.schedule: found a list, expected a mapping");

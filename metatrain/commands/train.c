@@ -12,6 +12,7 @@
 #include "commands.h"
 #include "durable.h"
 #include "run.h"
+#include "run_folder.h"
 #include "status_file.h"
 #include "stop.h"
 
@@ -98,35 +99,6 @@ static void default_dir(const char *config, char *dir, size_t bytes) {
     snprintf(dir, bytes, "runs/%.*s", (int)(dot ? dot - name : (long)strlen(name)), name);
 }
 
-static int make_folder(const char *path, lopt_error *err) {
-    if (!mt_make_folders(path, err))
-        return 0;
-    if (access(path, W_OK | X_OK))
-        return mt_error(err, LOPT_EARG, "%s: cannot write to this folder: %s", path,
-                        strerror(errno));
-    return 1;
-}
-
-/* A fresh start must not mix with an earlier run: that one is moved aside, whole. */
-static int move_earlier_run(const char *dir, lopt_error *err) {
-    char path[MT_PATH + 32];
-    snprintf(path, sizeof path, "%s/metrics.jsonl", dir);
-    if (access(path, F_OK))
-        return 1;
-    for (int k = 1; k < 10000; k++) {
-        snprintf(path, sizeof path, "%s.old-%d", dir, k);
-        if (!access(path, F_OK))
-            continue;
-        if (rename(dir, path))
-            return mt_error(err, LOPT_EARG, "%s: cannot move the earlier run to %s: %s", dir, path,
-                            strerror(errno));
-        fprintf(stderr, "metatrain: %s held an earlier run; it is now %s\n", dir, path);
-        return 1;
-    }
-    return mt_error(err, LOPT_EARG, "%s: too many earlier runs beside it; remove some of %s.old-*",
-                    dir, dir);
-}
-
 static int write_config(const mt_run *run, lopt_error *err) {
     char path[MT_PATH + 16], *text = mt_config_text(run->cfg);
     snprintf(path, sizeof path, "%s/config.yaml", run->dir);
@@ -151,20 +123,23 @@ static void first_difference(const char *a, const char *b, char *line, size_t by
     snprintf(line, bytes, "%.*s", (int)strcspn(start, "\n"), start);
 }
 
-/* A resumed run may be longer or save more often; anything else would be another run. */
+/* A resumed run may be longer, save more often, or find its files elsewhere; anything else would be
+ * another run. */
 static int same_run(const mt_config *saved, const mt_config *wanted, const char *dir,
                     lopt_error *err) {
     mt_config comparable = *saved;
     comparable.outer.steps = wanted->outer.steps;
     comparable.checkpoint.every = wanted->checkpoint.every;
     comparable.checkpoint.keep = wanted->checkpoint.keep;
+    snprintf(comparable.init, sizeof comparable.init, "%s", wanted->init);
+    snprintf(comparable.data_path, sizeof comparable.data_path, "%s", wanted->data_path);
     char *a = mt_config_text(&comparable), *b = mt_config_text(wanted), line[160];
     int same = a && b && strcmp(a, b) == 0;
     if (!same) {
         first_difference(b ? b : "", a ? a : "", line, sizeof line);
         mt_error(err, LOPT_EARG,
                  "%s: cannot resume with another configuration: the saved run has \"%s\"; only "
-                 "outer.steps and checkpoint.* may differ",
+                 "outer.steps, checkpoint.*, optimizer.init and data.path may differ",
                  dir, line + strspn(line, " -"));
     }
     free(a);
@@ -194,6 +169,11 @@ static int prepare_resume(mt_run *run, const train_options *o, int64_t *step, lo
         run->cfg = mt_config_parse(text, "the saved configuration", o->set, o->n_sets, err);
     free(text);
     int ok = saved && run->cfg && same_run(saved, run->cfg, run->dir, err);
+    if (ok && run->cfg->outer.steps < *step)
+        ok =
+            mt_error(err, LOPT_EARG,
+                     "%s: outer.steps: found %lld, expected at least %lld, the step to resume from",
+                     run->dir, (long long)run->cfg->outer.steps, (long long)*step);
     if (ok)
         fprintf(stderr, "metatrain: resuming %s at outer step %lld\n", run->dir, (long long)*step);
     mt_config_free(saved);
@@ -202,8 +182,8 @@ static int prepare_resume(mt_run *run, const train_options *o, int64_t *step, lo
 
 /* ---- the command --------------------------------------------------------------------------- */
 
-/* Everything that can be wrong before a rank is asked to do anything. */
-static int prepare(mt_run *run, const train_options *o, int64_t *resume_step, lopt_error *err) {
+/* The configuration, if one was given, and the name of the run's folder. */
+static int prepare(mt_run *run, const train_options *o, lopt_error *err) {
     if (o->config && !(run->cfg = mt_config_load(o->config, o->set, o->n_sets, err)))
         return 0;
     if (o->out && strlen(o->out) >= sizeof run->dir - 64)
@@ -214,23 +194,32 @@ static int prepare(mt_run *run, const train_options *o, int64_t *resume_step, lo
         default_dir(o->config, run->dir, sizeof run->dir);
     for (size_t n = strlen(run->dir); n > 1 && run->dir[n - 1] == '/'; n--)
         run->dir[n - 1] = 0;
-    return !o->resume || prepare_resume(run, o, resume_step, err);
+    return 1;
 }
 
-/* The coordinator's part: nothing on disk changes before every rank is ready. */
+/* The coordinator's part: apart from the lock nothing on disk changes before every rank is ready. */
 static int coordinate(mt_run *run, const train_options *o) {
     lopt_error err = {LOPT_OK, ""};
     int64_t resume_step = -1;
-    int status = MT_BAD_INPUT;
-    if (!prepare(run, o, &resume_step, &err))
-        status = mt_complain(&err);
-    else {
+    int lock = -1, ok = prepare(run, o, &err);
+    if (ok && o->resume && access(run->dir, F_OK) == 0)
+        ok = (lock = mt_run_folder_claim(run->dir, 1, &err)) >= 0;
+    if (ok && o->resume)
+        ok = prepare_resume(run, o, &resume_step, &err);
+    int resumed = resume_step >= 0;
+    if (ok) {
         mt_send_setup(run, resume_step);
-        int ok = mt_ranks_are_ready(run, mt_run_open(run, &err), &err);
-        ok = ok && (resume_step >= 0 || move_earlier_run(run->dir, &err)) &&
-             make_folder(run->dir, &err) && write_config(run, &err);
-        status = ok ? mt_coordinate(run, resume_step, &err) : mt_complain(&err);
+        int ready =
+            mt_run_open(run, resumed, &err) && (!resumed || mt_restore(run, resume_step, &err));
+        ok = mt_ranks_are_ready(run, ready, &err);
     }
+    if (ok && !resumed) {
+        mt_run_folder_release(lock);
+        ok = (lock = mt_run_folder_claim(run->dir, 0, &err)) >= 0;
+    }
+    ok = ok && write_config(run, &err);
+    int status = ok ? mt_coordinate(run, resume_step) : mt_complain(&err);
+    mt_run_folder_release(lock);
     mt_dismiss(run, status);
     return status;
 }
@@ -241,7 +230,7 @@ static int work(mt_run *run) {
     int status = MT_FAILED;
     if (!mt_receive_setup(run, &resume_step, &status, &err))
         return status;
-    int ok = run->cfg && mt_run_open(run, &err) &&
+    int ok = run->cfg && mt_run_open(run, resume_step >= 0, &err) &&
              (resume_step < 0 || mt_run_load_particles(run, resume_step, &err));
     if (ok)
         err.status = LOPT_OK;
