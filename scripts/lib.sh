@@ -35,6 +35,7 @@ run   all   dataset-fashion-mnist  the images of configs/quickstart.yaml
 run   all   gnuplot-nox            curves
 test  all   libcriterion-dev       unit tests
 check all   clang                  a second compiler's warnings
+check all   libclang-rt-dev        libFuzzer, which Debian's clang only recommends
 check all   clang-tidy             static analysis
 check all   cppcheck               static analysis
 check all   shellcheck             static analysis of these scripts

@@ -111,7 +111,8 @@ static int read_sizes(reader *r, const msgpack_object *shape, mt_array *a) {
 static int read_array(reader *r, const msgpack_object *o, mt_array *a, size_t *bytes) {
     text type, data;
     const msgpack_object *part = o->via.array.ptr;
-    if (o->type != MSGPACK_OBJECT_ARRAY || o->via.array.size != 3 || !text_of(&part[1], &type) ||
+    if (o->type != MSGPACK_OBJECT_ARRAY || o->via.array.size != 3 ||
+        part[0].type != MSGPACK_OBJECT_ARRAY || !text_of(&part[1], &type) ||
         !text_of(&part[2], &data))
         return wrong(r, "is no array of flax: expected [shape, type name, bytes]");
     if (!read_sizes(r, &part[0], a))

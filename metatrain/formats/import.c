@@ -206,8 +206,8 @@ lopt_optimizer *mt_import_optimizer(mt_import *in, const char *preset, const lop
                 in->arrays->source, in->preset);
     lopt_optimizer *opt = create(in, name, settings, n_settings, err);
     if (opt && lopt_n_theta(opt) == 0)
-        mt_error(err, LOPT_EARG, "optimizer %s is hand-designed: it has no weights to import",
-                 name);
+        mt_error(err, LOPT_EARG, "%s: optimizer %s is hand-designed and has no weights to import",
+                 in->arrays->source, name);
     else if (opt && mt_arrays_to_theta(in->arrays, in->places, opt, notes, err))
         return opt;
     lopt_destroy(opt);
