@@ -399,7 +399,7 @@ Test(flax, hostile_headers) {
     assert_refused(&b, "nested deeper");
     b = (bytes){0};
     put(&b, "\x80\x80", 2);
-    assert_refused(&b, "1 bytes after");
+    assert_refused(&b, "1 bytes after its only object");
     b = (bytes){0};
     put(&b, "\x93\x01\x02\x03", 4);
     assert_refused(&b, "no map");
