@@ -20,6 +20,9 @@ refused() { # WORDS COMMAND...: status 2 and one line with WORDS
 }
 digest() { mt show "$1" | sed -n 's/^digest: //p'; }
 
+run=
+trap '[ -z "$run" ] || kill -KILL "$run" 2>/dev/null || true' EXIT # a run that a failed check leaves behind
+
 # A living run keeps its folder; a stopped one says so in status.json.
 "$METATRAIN" train "$config" --out busy --set outer.steps=100000000 >busy.log 2>&1 &
 run=$!
@@ -29,6 +32,7 @@ refused "another run is using this folder" mt train "$config" --out busy "${shor
 kill -TERM "$run"
 status=0
 wait "$run" || status=$?
+run=
 [ "$status" -eq 75 ] || fail "a run stopped by SIGTERM ended with $status, expected 75"
 grep -q '"state": "stopped"' busy/status.json || fail "status.json: $(cat busy/status.json)"
 
@@ -62,6 +66,7 @@ echo "in the way" >broken/checkpoints
 kill -TERM "$run"
 status=0
 wait "$run" || status=$?
+run=
 [ "$status" -eq 1 ] || fail "a run that cannot save ended with $status, expected 1"
 grep -q 'its state could not be saved' out.log || fail "no word of the lost state: $(cat out.log)"
 grep -q '"state": "failed"' broken/status.json || fail "status.json: $(cat broken/status.json)"
