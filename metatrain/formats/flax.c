@@ -9,6 +9,7 @@
 
 #include "commands.h"
 #include "durable.h"
+#include "formats/import.h"
 #include "formats/msgpack_check.h"
 
 enum { EXT_ARRAY = 1, EXT_SCALAR = 3 };
@@ -389,10 +390,12 @@ int mt_flax_export(const char *path, const mt_theta *theta, FILE *notes, lopt_er
                  : mt_durable_write(path, bytes.data, bytes.size, err);
     msgpack_sbuffer_destroy(&bytes);
     free(leaves);
-    if (ok)
+    if (ok) {
         fprintf(notes,
                 "%s: the tree of theta in JAX, %zu leaves; settings and provenance have no "
                 "place in it\n",
                 path, n);
+        mt_import_print_command(notes, path, &mt_places_flax, opt);
+    }
     return ok;
 }

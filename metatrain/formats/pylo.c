@@ -336,5 +336,6 @@ int mt_pylo_write(const char *path, const mt_theta *theta, FILE *notes, lopt_err
     mt_pylo_print_arguments(notes, opt);
     fputs("\n", notes);
     mt_pylo_print_limits(notes, "", opt);
+    mt_import_print_command(notes, target, &mt_places_pylo, opt);
     return 1;
 }
