@@ -2,6 +2,9 @@
  *
  * Celo in both phases and Celo-Adam, against worked numbers: a transcription of the formulas in numpy, double,
  * that agrees with the published numbers of Celo with its published weights. */
+#include <unistd.h>
+
+#include "formats/import.h"
 #include "worked.h"
 
 enum { N_STEPS = 5 };
@@ -156,6 +159,35 @@ Test(celo_adam, published_numbers_with_their_schedule)
     lopt_state_destroy(state);
     lopt_destroy(opt);
     free(theta);
+}
+
+/* The published weights are their authors' to give: METATRAIN_CELO_THETA, or a place beside the clone. */
+Test(celo, published_numbers_with_the_published_weights)
+{
+    static const worked_case c = {N_STEPS,
+                                  5e-7,
+                                  1e-6,
+                                  1,
+                                  {{0, {0.23458406, 0.27839178, 0.19528846, 0.02169397}, 2.9430847},
+                                   {1, {0.25450262, 0.11171254, -0.07943200, -0.23380947}, 2.9145318},
+                                   {2, {0.02368764, -0.17179023, -0.28311557, -0.26362151}, 9.0011233},
+                                   {3, {-0.24391878, -0.30648637, -0.22234488, -0.03894777}, 0.9730354},
+                                   {4, {-0.30559233}, 0.3055923}}};
+    const char *path = getenv("METATRAIN_CELO_THETA");
+    lopt_error err = {0};
+    if (!path)
+        path = "../shared/data/celo/theta.state";
+    if (access(path, R_OK) != 0)
+        cr_skip_test("the published Celo weights are not at %s", path);
+    mt_import *in = mt_import_open("flax", &path, 1, "celo", &err);
+    cr_assert(in, "%s", err.text);
+    lopt_setting steps = {"num_steps", "100"};
+    FILE *notes = fopen("/dev/null", "w");
+    lopt_optimizer *opt = mt_import_optimizer(in, "celo", &steps, 1, notes, &err);
+    cr_assert(opt, "%s", err.text);
+    fclose(notes);
+    mt_import_free(in);
+    check(opt, &c);
 }
 
 Test(celo, sizes_of_the_published_weights)
