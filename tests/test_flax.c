@@ -538,7 +538,7 @@ Test(flax, written_bytes) {
     lopt_destroy(opt);
 }
 
-/* Keys of the tree: modules of Haiku keep their '/', w0__10 comes before w0__2, hidden before cell. */
+/* Modules of Haiku keep their '/', w0__10 comes before w0__2, hidden before cell. */
 Test(flax, written_tree) {
     static const char *const in_order[] = {"\xac"
                                            "ff_mod_stack",
@@ -597,7 +597,6 @@ Test(flax, every_learned_optimizer_returns) {
     cr_assert(n_learned >= 20);
 }
 
-/* A key that is read is a key of the tree: no two blocks share one. */
 Test(flax, legacy_lstm_state) {
     lopt_error err = {LOPT_OK, ""};
     mt_arrays *arrays = mt_arrays_create("tree", &err);
@@ -615,7 +614,7 @@ Test(flax, legacy_lstm_state) {
     mt_arrays_free(arrays);
 }
 
-/* ---- the published weights of Celo ------------------------------------------------------------ */
+/* ---- the published weights of Celo ----------------------------------------------------------- */
 
 /* Where they are: METATRAIN_CELO_THETA, or beside the clone. They are their authors' to give. */
 static const char *celo_path(void) {

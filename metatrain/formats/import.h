@@ -49,8 +49,8 @@ int mt_import_note(mt_import *in, const char *name, const char *value, lopt_erro
 lopt_optimizer *mt_import_optimizer(mt_import *in, const char *preset, const lopt_setting *settings,
                                     size_t n_settings, FILE *notes, lopt_error *err);
 
-/* For exporters: the command that reads `path` back as this optimizer, with every setting that is not
- * the preset's and, where the format lacks learned decays, with those. */
+/* For exporters: the command that reads `path` back as this optimizer, with every setting that is
+ * not the preset's and, where the format lacks learned decays, with those. */
 void mt_import_print_command(FILE *f, const char *path, const mt_places *places,
                              const lopt_optimizer *opt);
 

@@ -87,6 +87,7 @@ int mt_msgpack_check(const char *what, const unsigned char *bytes, size_t n, lop
         waiting[depth] = it.items;
     }
     if (at != n)
-        return mt_error(err, LOPT_EARG, "%s: not MessagePack: %zu bytes after its only object", what, n - at);
+        return mt_error(err, LOPT_EARG, "%s: not MessagePack: %zu bytes after its only object",
+                        what, n - at);
     return 1;
 }

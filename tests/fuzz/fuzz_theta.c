@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * libFuzzer: theta files. HDF5's own parser is not ours to fuzz (and crashes: metatrain/hdf5_file.h),
- * so the bytes say what a sealed, well-formed HDF5 file holds: attributes, texts and arrays of any
- * name, type and shape. One input in 256 is the file itself, which a child process reads first.
+ * libFuzzer: theta files. HDF5's own parser is not ours to fuzz (and crashes: see
+ * metatrain/hdf5_file.h), so the bytes say what a sealed, well-formed HDF5 file holds: attributes,
+ * texts and arrays of any name, type and shape. One input in 256 is the file itself, which a child
+ * process reads first.
  *
- * Bytes of an item: what, name (a byte below 128 picks a known one, else its low bits are the length
- * of one that follows), content (a length byte and text; or type, rank, sizes, and numbers). */
+ * Bytes of an item: what; name (a byte below 128 picks a known one, else its low bits are the
+ * length of one that follows); content (a length and text; or type, rank, sizes, numbers). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
