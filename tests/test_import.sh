@@ -76,6 +76,9 @@ gives 2 "holds \\['log_epsilon'\\]|has no" import "$SCRATCH/adam.state" --from f
 gives 2 'no setting "depth"' import "$SCRATCH/adam.state" --from flax --optimizer learnable-adam --set depth=3 "${out[@]}"
 gives 2 'PyLO has no optimizer like learnable-adam' export "$SCRATCH/adam.h5" --to pylo --out "$SCRATCH/none"
 gives 2 'expected pylo, flax, safetensors or c-header' export "$SCRATCH/adam.h5" --to pickle --out "$SCRATCH/none"
+truncate -s 3G "$SCRATCH/large.state" # no disk is used
+gives 2 'at most 1073741824 are read' import "$SCRATCH/large.state" --from flax --optimizer celo "${out[@]}"
+rm "$SCRATCH/large.state"
 size=$(wc -c <"$SCRATCH/adam.state")
 for kept in 0 1 20 $((size - 1)); do
     head -c "$kept" "$SCRATCH/adam.state" >"$SCRATCH/cut.state"
@@ -87,7 +90,7 @@ gives 0 'metatrain import theta.state --from flax --optimizer celo' import --hel
 
 # ---- the libraries of others ------------------------------------------------------------------------------
 
-python=${PYTHON-python3}
+python=${PYTHON-$([ -x build/venv/bin/python ] && echo build/venv/bin/python || echo python3)}
 if ! "$python" -c 'import msgpack, numpy, safetensors' 2>/dev/null; then
     echo "skipped: $python lacks msgpack, numpy or safetensors (interoperation)"
     [ "$failures" -eq 0 ]

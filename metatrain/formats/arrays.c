@@ -132,8 +132,14 @@ void *mt_arrays_own(mt_arrays *arrays, void *data) {
 const unsigned char *mt_arrays_read(mt_arrays *arrays, const char *path, size_t *n,
                                     lopt_error *err) {
     struct stat info;
-    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) {
+    int known = stat(path, &info) == 0;
+    if (known && !S_ISREG(info.st_mode)) {
         mt_error(err, LOPT_EARG, "%s: is not a file", path);
+        return NULL;
+    }
+    if (known && (uint64_t)info.st_size > MT_ARRAYS_FILE_BYTES) {
+        mt_error(err, LOPT_EARG, "%s: %lld bytes, at most %zu are read", path,
+                 (long long)info.st_size, MT_ARRAYS_FILE_BYTES);
         return NULL;
     }
     char *bytes = mt_text_read(path, MT_ARRAYS_FILE_BYTES, n, err);
