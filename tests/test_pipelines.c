@@ -156,3 +156,45 @@ Test(pipelines, a_copied_state_goes_on_with_the_same_bits)
     }
     free(p);
 }
+
+/* Updates of step 2,000 after as many steps on small tensors; gradients and parameters are given. */
+static void train_long(const lopt_optimizer *opt, const lopt_tensor *t, size_t n, float *updates)
+{
+    enum { LONG = 2000 };
+    float p[64], g[64];
+    lopt_state *state = lopt_state_create(opt, t, 3, NULL);
+    cr_assert(state && n <= 64);
+    lopt_state_reset(opt, state, LONG);
+    for (int step = 0; step < LONG; step++) {
+        normals(10, 0.3f, n, p);
+        normals(20 + (uint64_t)step, 0.5f, n, g);
+        lopt_step(opt, state, p, g, 1 + 1 / (1 + 0.01f * (float)step), updates);
+    }
+    lopt_state_destroy(state);
+}
+
+Test(pipelines, two_thousand_steps_do_not_drift)
+{
+    lopt_tensor t[] = {lopt_tensor_make("b", 1, (int64_t[]){7}), lopt_tensor_make("w", 2, (int64_t[]){5, 3}),
+                       lopt_tensor_make("c", 3, (int64_t[]){2, 4, 5})};
+    enum { N = 7 + 15 + 40 };
+    float reference[N], fast[N];
+    for (int i = 0; i < N_FORMS; i++) {
+        lopt_optimizer *opt = create(&forms[i]);
+        cr_assert(lopt_kernels_use("reference", NULL) == LOPT_OK);
+        train_long(opt, t, N, reference);
+        cr_assert(lopt_kernels_use(NULL, NULL) == LOPT_OK);
+        train_long(opt, t, N, fast);
+        const float *x = fast, *y = reference;
+        for (int k = 0; k < 3; k++) {
+            double difference = 0, largest = 0;
+            for (int64_t j = 0; j < lopt_tensor_size(&t[k]); j++, x++, y++) {
+                difference = fmax(difference, fabs((double)*x - *y));
+                largest = fmax(largest, fabs((double)*y));
+            }
+            cr_assert(difference <= 2 * forms[i].tolerance * largest, "%s, tensor %s: %.2e of the largest",
+                      forms[i].name, t[k].name, difference / largest);
+        }
+        lopt_destroy(opt);
+    }
+}
