@@ -34,21 +34,25 @@ static const char *compiler(void) {
 }
 
 json_t *mt_bench_machine(void) {
-    char cpu[256], memory[64], date[32];
+    char name[256], family[16], model[16], cpu[320], memory[64], date[32];
     double load[1] = {0};
     struct utsname os;
     time_t now = time(NULL);
     struct tm utc;
     strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-    proc_value("/proc/cpuinfo", "model name", cpu, sizeof cpu);
+    proc_value("/proc/cpuinfo", "model name", name, sizeof name);
+    proc_value("/proc/cpuinfo", "cpu family", family, sizeof family);
+    proc_value("/proc/cpuinfo", "model\t", model, sizeof model);
+    snprintf(cpu, sizeof cpu, family[0] ? "%s family %s model %s" : "%s",
+             name[0] ? name : "unknown", family, model);
     proc_value("/proc/meminfo", "MemTotal", memory, sizeof memory);
     if (uname(&os))
         memset(&os, 0, sizeof os);
     if (getloadavg(load, 1) < 1)
         load[0] = 0;
     return json_pack("{s:s, s:s, s:s, s:s, s:I, s:f, s:f, s:s, s:s, s:s}", "date", date, "version",
-                     lopt_version(), "cpu", cpu[0] ? cpu : "unknown", "architecture", os.machine,
-                     "cores", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "memory_gb",
+                     lopt_version(), "cpu", cpu, "architecture", os.machine, "cores",
+                     (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "memory_gb",
                      strtod(memory, NULL) / 1e6, "load_before", load[0], "system", os.release,
                      "compiler", compiler(), "kernels", lopt_kernels_name());
 }
