@@ -5,8 +5,7 @@
 
 #include <math.h>
 
-void lopt__controller_layout(lopt_optimizer *opt, int n_inputs, int size, int n_controls)
-{
+void lopt__controller_layout(lopt_optimizer *opt, int n_inputs, int size, int n_controls) {
     lopt__lstm_layout(opt, size, size);
     lopt__dense_layout(opt, "rnn_params/linear", n_inputs, size);
     lopt__dense_layout(opt, "rnn_params/linear_1", n_inputs, size);
@@ -16,8 +15,7 @@ void lopt__controller_layout(lopt_optimizer *opt, int n_inputs, int size, int n_
     lopt__dense_layout(opt, "rnn_params/step_size", size, 1);
 }
 
-lopt__controller lopt__controller_at(const lopt_optimizer *opt)
-{
+lopt__controller lopt__controller_at(const lopt_optimizer *opt) {
     lopt__controller c = {
         .pooled = lopt__dense_at(opt, "rnn_params/linear_1"),
         .own = lopt__dense_at(opt, "rnn_params/linear_2"),
@@ -33,14 +31,12 @@ lopt__controller lopt__controller_at(const lopt_optimizer *opt)
 }
 
 /* Two mixed copies of the inputs, then the LSTM's own. */
-size_t lopt__controller_scratch(int size, int64_t rows)
-{
+size_t lopt__controller_scratch(int size, int64_t rows) {
     return (size_t)rows * (size_t)(2 * size + 2 * size + 4 * size);
 }
 
 /* Largest of column j, at least 0 (the ReLU before it); NaN if one is. */
-static float largest(const float *u, int64_t rows, int size, int j)
-{
+static float largest(const float *u, int64_t rows, int size, int j) {
     float most = 0;
     for (int64_t r = 0; r < rows; r++) {
         float x = u[r * size + j];
@@ -50,8 +46,8 @@ static float largest(const float *u, int64_t rows, int size, int j)
     return most;
 }
 
-static void mix(const lopt__controller *c, int64_t rows, const float *x, float *pooled, float *mixed)
-{
+static void mix(const lopt__controller *c, int64_t rows, const float *x, float *pooled,
+                float *mixed) {
     lopt__dense_forward(&c->pooled, rows, x, pooled);
     lopt__dense_forward(&c->own, rows, x, mixed);
     for (int j = 0; j < c->size; j++) {
@@ -62,8 +58,7 @@ static void mix(const lopt__controller *c, int64_t rows, const float *x, float *
 }
 
 void lopt__controller_step(const lopt__controller *c, int64_t rows, const float *x, float *hidden,
-                           float *cell, const lopt__controller_out *out)
-{
+                           float *cell, const lopt__controller_out *out) {
     float *pooled = out->scratch, *mixed = pooled + rows * c->size;
     mix(c, rows, x, pooled, mixed);
     lopt__lstm_step(&c->lstm.gates, rows, mixed, hidden, cell, mixed + rows * c->size);
@@ -72,8 +67,7 @@ void lopt__controller_step(const lopt__controller *c, int64_t rows, const float 
     lopt__dense_forward(&c->step_size, rows, hidden, out->step_size);
 }
 
-int64_t lopt__planned_steps(const lopt_optimizer *opt, const lopt_state *state, int hyper)
-{
+int64_t lopt__planned_steps(const lopt_optimizer *opt, const lopt_state *state, int hyper) {
     int64_t setting = (int64_t)opt->value[hyper][0];
     if (setting > 0)
         return setting;
@@ -81,42 +75,36 @@ int64_t lopt__planned_steps(const lopt_optimizer *opt, const lopt_state *state, 
 }
 
 void lopt__controller_run_inputs(const lopt__loss_buffer *losses, int64_t step, int64_t num_steps,
-                                 float x[LOPT__N_RUN_INPUTS])
-{
+                                 float x[LOPT__N_RUN_INPUTS]) {
     lopt__time_fraction(step, num_steps, x);
     lopt__loss_buffer_features(losses, x + LOPT__N_FRACTION);
 }
 
-/* ---- memory of a run ------------------------------------------------------------------------------ */
+/* ---- memory of a run ------------------------------------------------------------------------- */
 
-size_t lopt__run_floats(int size, int64_t rows)
-{
+size_t lopt__run_floats(int size, int64_t rows) {
     return (size_t)(lopt__round_up(LOPT__LOSS_BUFFER_FLOATS) + 2 * rows * size);
 }
 
-lopt__run lopt__run_at(float *memory, int size, int64_t rows)
-{
+lopt__run lopt__run_at(float *memory, int size, int64_t rows) {
     float *hidden = memory + lopt__round_up(LOPT__LOSS_BUFFER_FLOATS);
     return (lopt__run){(lopt__loss_buffer *)(void *)memory, hidden, hidden + rows * size};
 }
 
-/* ---- Celo's schedule ------------------------------------------------------------------------------ */
+/* ---- Celo's schedule ------------------------------------------------------------------------- */
 
-size_t lopt__schedule_scratch(int size)
-{
+size_t lopt__schedule_scratch(int size) {
     return lopt__controller_scratch(size, 1);
 }
 
-void lopt__schedule_reset(const lopt__controller *c, float *memory, int64_t num_steps)
-{
+void lopt__schedule_reset(const lopt__controller *c, float *memory, int64_t num_steps) {
     lopt__run run = lopt__run_at(memory, c->size, 1);
     lopt__loss_buffer_reset(run.losses, num_steps);
     lopt__lstm_reset(&c->lstm, 1, run.hidden, run.cell);
 }
 
 float lopt__schedule_step(const lopt__controller *c, float *memory, int64_t step, int64_t num_steps,
-                          float loss, float *controls, float *scratch)
-{
+                          float loss, float *controls, float *scratch) {
     lopt__run run = lopt__run_at(memory, c->size, 1);
     float x[LOPT__N_RUN_INPUTS], step_size;
     lopt__loss_buffer_update(run.losses, loss);

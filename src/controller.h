@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * controller.h - the recurrent network of VeLO (Metz et al. 2022, 2211.09760) and Celo (Moudgil et al. 2025,
- * 2501.12670) that follows a whole run, one row per tensor, and says how the per-parameter networks are to
- * be mixed and scaled.
+ * controller.h - the recurrent network of VeLO (Metz et al. 2022, 2211.09760) and Celo (Moudgil et
+ * al. 2025, 2501.12670) that follows a whole run, one row per tensor, and says how the
+ * per-parameter networks are to be mixed and scaled.
  *
  *     u = ReLU(x linear_1)         x' = x linear_2 + max over rows of u
  *     LSTM on rows x'              controls = h rnn_to_controls,  step_size = h step_size
  *
- * theta also holds a layer "linear" that the published code computes and discards: it is kept so that
- * published weights go in and out, and has no effect.
+ * theta also holds a layer "linear" that the published code computes and discards: it is kept so
+ * that published weights go in and out, and has no effect.
  *
  *     lopt__controller_layout(opt, n_inputs, size, n_controls)     in kind->layout
  *     c = lopt__controller_at(opt)                                 in kind->prepare
  *     lopt__lstm_reset(&c.lstm, rows, hidden, cell)                in kind->reset
  *     lopt__controller_step(&c, rows, x, hidden, cell, &out)       in kind->step
  *
- * The first inputs of every row are the same: lopt__controller_run_inputs. Celo has no other inputs, so
- * that one row serves all tensors: lopt__schedule_step. */
+ * The first inputs of every row are the same: lopt__controller_run_inputs. Celo has no other
+ * inputs, so that one row serves all tensors: lopt__schedule_step. */
 #ifndef LOPT_CONTROLLER_H
 #define LOPT_CONTROLLER_H
 

@@ -6,14 +6,12 @@
 #include <math.h>
 #include <string.h>
 
-static float sigmoid(float x)
-{
+static float sigmoid(float x) {
     return 1.0f / (1.0f + expf(-x));
 }
 
 /* One row; gates[4 size] in order i, g, f, o. */
-static void cell_row(int size, const float *gates, float *hidden, float *cell)
-{
+static void cell_row(int size, const float *gates, float *hidden, float *cell) {
     const float *i = gates, *g = i + size, *f = g + size, *o = f + size;
     for (int k = 0; k < size; k++) {
         cell[k] = sigmoid(f[k] + 1.0f) * cell[k] + sigmoid(i[k]) * tanhf(g[k]);
@@ -21,9 +19,8 @@ static void cell_row(int size, const float *gates, float *hidden, float *cell)
     }
 }
 
-void lopt__lstm_step(const lopt__dense *gates, int64_t n, const float *x, float *hidden, float *cell,
-                     float *scratch)
-{
+void lopt__lstm_step(const lopt__dense *gates, int64_t n, const float *x, float *hidden,
+                     float *cell, float *scratch) {
     int size = gates->out / 4, n_x = gates->in - size;
     float *both = scratch, *z = scratch + n * gates->in;
     for (int64_t r = 0; r < n; r++) {
@@ -35,20 +32,18 @@ void lopt__lstm_step(const lopt__dense *gates, int64_t n, const float *x, float 
         cell_row(size, z + r * gates->out, hidden + r * size, cell + r * size);
 }
 
-/* ---- rows of an optimizer ----------------------------------------------------------------------- */
+/* ---- rows of an optimizer -------------------------------------------------------------------- */
 
 #define GATES "rnn_params/rnn/linear"
 
-void lopt__lstm_layout(lopt_optimizer *opt, int n_inputs, int size)
-{
+void lopt__lstm_layout(lopt_optimizer *opt, int n_inputs, int size) {
     int64_t one_row[] = {1, size};
     lopt__add_block(opt, "lstm_init_state/hidden", 2, one_row, LOPT__INIT_ZERO, 0);
     lopt__add_block(opt, "lstm_init_state/cell", 2, one_row, LOPT__INIT_ZERO, 0);
     lopt__dense_layout(opt, GATES, n_inputs + size, 4 * size);
 }
 
-lopt__lstm lopt__lstm_at(const lopt_optimizer *opt)
-{
+lopt__lstm lopt__lstm_at(const lopt_optimizer *opt) {
     lopt__lstm l = {
         .initial_hidden = opt->theta + lopt_block_find(opt, "lstm_init_state/hidden")->offset,
         .initial_cell = opt->theta + lopt_block_find(opt, "lstm_init_state/cell")->offset,
@@ -59,8 +54,7 @@ lopt__lstm lopt__lstm_at(const lopt_optimizer *opt)
     return l;
 }
 
-void lopt__lstm_reset(const lopt__lstm *l, int64_t rows, float *hidden, float *cell)
-{
+void lopt__lstm_reset(const lopt__lstm *l, int64_t rows, float *hidden, float *cell) {
     for (int64_t r = 0; r < rows; r++) {
         memcpy(hidden + r * l->size, l->initial_hidden, (size_t)l->size * sizeof(float));
         memcpy(cell + r * l->size, l->initial_cell, (size_t)l->size * sizeof(float));

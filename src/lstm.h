@@ -12,17 +12,17 @@
 
 #include "dense.h"
 
-/* One step of n rows: x[n][in], hidden[n][size] and cell[n][size] in place. gates: in + size inputs, 4 size
- * outputs. scratch[n * lopt__lstm_scratch(gates)]. */
-void lopt__lstm_step(const lopt__dense *gates, int64_t n, const float *x, float *hidden, float *cell,
-                     float *scratch);
+/* One step of n rows: x[n][in], hidden[n][size] and cell[n][size] in place. gates: in + size
+ * inputs, 4 size outputs. scratch[n * lopt__lstm_scratch(gates)]. */
+void lopt__lstm_step(const lopt__dense *gates, int64_t n, const float *x, float *hidden,
+                     float *cell, float *scratch);
 
-static inline size_t lopt__lstm_scratch(const lopt__dense *gates)
-{
+static inline size_t lopt__lstm_scratch(const lopt__dense *gates) {
     return (size_t)gates->in + (size_t)gates->out;
 }
 
-/* What optimizers have: a row for each tensor, an initial state that is learned, and theta's names for it. */
+/* What optimizers have: a row for each tensor, an initial state that is learned, and theta's names
+ * for it. */
 typedef struct lopt__lstm {
     int n_inputs, size;
     const float *initial_hidden, *initial_cell; /* [size] */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * normalise.h - second-moment normalisation: each feature is divided by its root mean square over the
- * tensor (Celo2: over the last two axes), x rsqrt(epsilon + mean x^2). Features are never mixed. */
+ * normalise.h - second-moment normalisation: each feature is divided by its root mean square over
+ * the tensor (Celo2: over the last two axes), x rsqrt(epsilon + mean x^2). Features are never
+ * mixed. */
 #ifndef LOPT_NORMALISE_H
 #define LOPT_NORMALISE_H
 
@@ -10,14 +11,12 @@
 
 #define LOPT__NORMALISE_EPSILON 1e-5f
 
-static inline float lopt__normaliser(float epsilon, float mean_square)
-{
+static inline float lopt__normaliser(float epsilon, float mean_square) {
     return 1.0f / sqrtf(epsilon + mean_square);
 }
 
 /* Sum of x^2: in float over blocks of 256, sixteen sums side by side; over blocks in double. */
-static inline double lopt__sum_of_squares(const float *x, int64_t n)
-{
+static inline double lopt__sum_of_squares(const float *x, int64_t n) {
     double total = 0;
     while (n > 0) {
         int64_t end = n < 256 ? n : 256, i = 0;

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Celo2 in its forms, against worked numbers of an independent transcription of the formulas. Recorded runs
- * of PyLO are test_replay.sh's. */
+ * Celo2 in its forms, against worked numbers of an independent transcription of the formulas.
+ * Recorded runs of PyLO are test_replay.sh's. */
 #include "worked.h"
 
 enum { N_STEPS = 3 };
 
 /* One wave over the first layer [30][8], cut into its 14 groups, then the other layers. */
-static void set_theta(lopt_optimizer *opt)
-{
+static void set_theta(lopt_optimizer *opt) {
     enum { FEATURES = 30, HIDDEN = 8, GROUPS = 14 };
     static const worked_block blocks[] = {{"ff_mod_stack/b0", 0.1, 0.5},
                                           {"ff_mod_stack/w1", 0.5, 1},
@@ -30,8 +29,7 @@ static void set_theta(lopt_optimizer *opt)
     free(theta);
 }
 
-static lopt_optimizer *create(const char *preset, const lopt_setting *more, size_t n_more)
-{
+static lopt_optimizer *create(const char *preset, const lopt_setting *more, size_t n_more) {
     lopt_setting settings[8] = {{"learning_rate", "0.01"}, {"weight_decay", "0.1"}};
     for (size_t i = 0; i < n_more; i++)
         settings[2 + i] = more[i];
@@ -40,50 +38,47 @@ static lopt_optimizer *create(const char *preset, const lopt_setting *more, size
     return opt;
 }
 
-static void check(lopt_optimizer *opt, const worked_case *c)
-{
+static void check(lopt_optimizer *opt, const worked_case *c) {
     worked_check(opt, c);
     cr_assert(lopt_kernels_use("reference", NULL) == LOPT_OK);
     worked_check(opt, c);
     lopt_destroy(opt);
 }
 
-#define VECTORS                                                                                      \
-    {3, {-0.22860309, -0.30042520, -0.24589315, -0.09552305}, 0.9683664},                            \
-    {                                                                                                \
-        4, {-0.31678504}, 0.3167850                                                                  \
+#define VECTORS                                                                                    \
+    {3, {-0.22860309, -0.30042520, -0.24589315, -0.09552305}, 0.9683664}, {                        \
+        4, {-0.31678504}, 0.3167850                                                                \
     }
 
-Test(celo2, worked_numbers_of_the_base)
-{
-    static const worked_case c = {N_STEPS,
-                                  5e-7,
-                                  1e-6,
-                                  1,
-                                  {{0, {0.21846516, 0.27314764, 0.18076494, -0.00910345}, 2.9537802},
-                                   {1, {0.24633631, 0.10618233, -0.08684082, -0.27352890}, 3.0905062},
-                                   {2, {0.02888090, -0.17145196, -0.29173386, -0.31294185}, 8.9401971},
-                                   VECTORS}};
+Test(celo2, worked_numbers_of_the_base) {
+    static const worked_case c = {
+        N_STEPS,
+        5e-7,
+        1e-6,
+        1,
+        {{0, {0.21846516, 0.27314764, 0.18076494, -0.00910345}, 2.9537802},
+         {1, {0.24633631, 0.10618233, -0.08684082, -0.27352890}, 3.0905062},
+         {2, {0.02888090, -0.17145196, -0.29173386, -0.31294185}, 8.9401971},
+         VECTORS}};
     check(create("celo2-base", NULL, 0), &c);
 }
 
 /* Tensors with fewer than two axes are not orthogonalised. */
-Test(celo2, worked_numbers_of_orthogonal_steps)
-{
-    static const worked_case c = {N_STEPS,
-                                  2e-6,
-                                  5e-6,
-                                  1,
-                                  {{0, {0.24236102, 0.30234835, 0.19015040, -0.00697988}, 3.0559956},
-                                   {1, {0.27446368, 0.09603734, -0.04122008, -0.28739166}, 3.0682125},
-                                   {2, {0.03766146, -0.16948186, -0.25684991, -0.32646787}, 9.2440430},
-                                   VECTORS}};
+Test(celo2, worked_numbers_of_orthogonal_steps) {
+    static const worked_case c = {
+        N_STEPS,
+        2e-6,
+        5e-6,
+        1,
+        {{0, {0.24236102, 0.30234835, 0.19015040, -0.00697988}, 3.0559956},
+         {1, {0.27446368, 0.09603734, -0.04122008, -0.28739166}, 3.0682125},
+         {2, {0.03766146, -0.16948186, -0.25684991, -0.32646787}, 9.2440430},
+         VECTORS}};
     check(create("celo2-base", (lopt_setting[]){{"orthogonalize", "true"}}, 1), &c);
 }
 
 /* Three steps of tensor D alone, by that name. */
-static void train_vector(const lopt_optimizer *opt, const char *name, float *p)
-{
+static void train_vector(const lopt_optimizer *opt, const char *name, float *p) {
     lopt_tensor all[WORKED_TENSORS];
     float params[WORKED_PARAMS], grads[WORKED_PARAMS];
     const size_t offset = 15 + 16 + 48;
@@ -100,8 +95,7 @@ static void train_vector(const lopt_optimizer *opt, const char *name, float *p)
     lopt_state_destroy(state);
 }
 
-static void check_vector(lopt_optimizer *opt, const char *name, const worked_result *expected)
-{
+static void check_vector(lopt_optimizer *opt, const char *name, const worked_result *expected) {
     static const worked_case c = {.element_tolerance = 5e-7, .sum_tolerance = 1e-6};
     lopt_tensor t = lopt_tensor_make(name, 1, (int64_t[]){5});
     float p[5];
@@ -110,16 +104,17 @@ static void check_vector(lopt_optimizer *opt, const char *name, const worked_res
     lopt_destroy(opt);
 }
 
-Test(celo2, adam_of_pylo)
-{
-    static const worked_result expected = {3, {-0.25628278, -0.32806975, -0.24461243, -0.02514720}, 1.0317114};
+Test(celo2, adam_of_pylo) {
+    static const worked_result expected = {
+        3, {-0.25628278, -0.32806975, -0.24461243, -0.02514720}, 1.0317114};
     check_vector(create("celo2-pylo", NULL, 0), "anything", &expected);
 }
 
-Test(celo2, adam_of_the_jax_form_is_for_biases)
-{
-    static const worked_result adam = {3, {-0.56175709, -0.61726403, -0.34052113, 0.28895089}, 2.2943855};
-    static const worked_result network = {3, {-0.22860309, -0.30042520, -0.24589315, -0.09552305}, 0.9683664};
+Test(celo2, adam_of_the_jax_form_is_for_biases) {
+    static const worked_result adam = {
+        3, {-0.56175709, -0.61726403, -0.34052113, 0.28895089}, 2.2943855};
+    static const worked_result network = {
+        3, {-0.22860309, -0.30042520, -0.24589315, -0.09552305}, 0.9683664};
     check_vector(create("celo2", NULL, 0), "mlp/~/linear_0/b", &adam);
     check_vector(create("celo2", NULL, 0), "b12", &adam);
     check_vector(create("celo2", NULL, 0), "layer_norm/scale", &network);
@@ -130,8 +125,8 @@ Test(celo2, adam_of_the_jax_form_is_for_biases)
 }
 
 /* One matrix "w" (6, 5) with a role; returns its first element after a step. */
-static float step_matrix(const char *preset, const lopt_setting *setting, lopt_role role, int nan_at)
-{
+static float step_matrix(const char *preset, const lopt_setting *setting, lopt_role role,
+                         int nan_at) {
     lopt_optimizer *opt = create(preset, setting, setting ? 1 : 0);
     lopt_tensor t = lopt_tensor_make("w", 2, (int64_t[]){6, 5});
     float p[30], g[30];
@@ -150,8 +145,7 @@ static float step_matrix(const char *preset, const lopt_setting *setting, lopt_r
 }
 
 /* Embeddings go to Adam in both forms of PyLO, with own or shared moments. */
-Test(celo2, embeddings_are_adams)
-{
+Test(celo2, embeddings_are_adams) {
     static const lopt_setting nothing = {"adam_for", "nothing"};
     const char *presets[] = {"celo2-pylo", "elo-celo2"};
     for (int i = 0; i < 2; i++) {
@@ -162,15 +156,13 @@ Test(celo2, embeddings_are_adams)
     }
 }
 
-Test(celo2, a_gradient_that_is_nan_shows)
-{
+Test(celo2, a_gradient_that_is_nan_shows) {
     cr_assert(isnan(step_matrix("celo2", NULL, LOPT_ROLE_WEIGHT, 17)));
     cr_assert(isnan(step_matrix("celo2-base", NULL, LOPT_ROLE_WEIGHT, 0)));
 }
 
 /* Steps of a matrix have root mean square rms_mult, whatever the gradient's size. */
-Test(celo2, steps_have_the_asked_size)
-{
+Test(celo2, steps_have_the_asked_size) {
     lopt_setting settings[] = {{"weight_decay", "0"}, {"rms_mult", "0.25"}, {"learning_rate", "1"}};
     lopt_optimizer *opt = worked_create("celo2", settings, 3);
     lopt_tensor t = lopt_tensor_make("w", 3, (int64_t[]){2, 7, 20});
@@ -191,8 +183,7 @@ Test(celo2, steps_have_the_asked_size)
     lopt_destroy(opt);
 }
 
-Test(celo2, theta_of_all_forms)
-{
+Test(celo2, theta_of_all_forms) {
     const char *presets[] = {"celo2", "celo2-base", "celo2-pylo", "elo-celo2"};
     for (int i = 0; i < 4; i++) {
         lopt_optimizer *opt = worked_create(presets[i], NULL, 0);

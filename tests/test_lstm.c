@@ -12,14 +12,12 @@
 static const char *const tables[] = {"reference", "portable", "avx2", "avx512"};
 enum { N_TABLES = sizeof tables / sizeof tables[0] };
 
-static void waves(float *out, size_t n, double a, double phase)
-{
+static void waves(float *out, size_t n, double a, double phase) {
     for (size_t k = 0; k < n; k++)
         out[k] = (float)(a * sin(0.37 * (double)k + phase));
 }
 
-static double sigmoid(double x)
-{
+static double sigmoid(double x) {
     return 1 / (1 + exp(-x));
 }
 
@@ -27,8 +25,7 @@ enum { ROWS = 3, INPUTS = 7, SIZE = 5, GATES = 4 * SIZE };
 
 /* One cell in double: gates in the order i, g, f, o, and 1 added to f. */
 static void cell_in_double(const float *w, const float *b, const float *x, int unit, double *hidden,
-                           double *cell, const double *old)
-{
+                           double *cell, const double *old) {
     double z[4];
     for (int gate = 0; gate < 4; gate++) {
         int column = gate * SIZE + unit;
@@ -42,9 +39,9 @@ static void cell_in_double(const float *w, const float *b, const float *x, int u
     *hidden = sigmoid(z[3]) * tanh(*cell);
 }
 
-static void check_cell(const char *table)
-{
-    float w[(INPUTS + SIZE) * GATES], b[GATES], x[ROWS * INPUTS], hidden[ROWS * SIZE], cell[ROWS * SIZE];
+static void check_cell(const char *table) {
+    float w[(INPUTS + SIZE) * GATES], b[GATES], x[ROWS * INPUTS], hidden[ROWS * SIZE],
+        cell[ROWS * SIZE];
     float scratch[ROWS * (INPUTS + SIZE + GATES)];
     double exact_hidden[ROWS * SIZE], exact_cell[ROWS * SIZE], old[SIZE];
     waves(w, sizeof w / sizeof *w, 0.8, 1);
@@ -62,26 +59,24 @@ static void check_cell(const char *table)
         for (int r = 0; r < ROWS; r++) {
             memcpy(old, exact_hidden + r * SIZE, sizeof old);
             for (int u = 0; u < SIZE; u++)
-                cell_in_double(w, b, x + r * INPUTS, u, &exact_hidden[r * SIZE + u], &exact_cell[r * SIZE + u],
-                               old);
+                cell_in_double(w, b, x + r * INPUTS, u, &exact_hidden[r * SIZE + u],
+                               &exact_cell[r * SIZE + u], old);
         }
     }
     for (int i = 0; i < ROWS * SIZE; i++)
         cr_assert(fabs(hidden[i] - exact_hidden[i]) < 2e-6 && fabs(cell[i] - exact_cell[i]) < 2e-6,
-                  "%s, %d: hidden %g (%g), cell %g (%g)", table, i, (double)hidden[i], exact_hidden[i],
-                  (double)cell[i], exact_cell[i]);
+                  "%s, %d: hidden %g (%g), cell %g (%g)", table, i, (double)hidden[i],
+                  exact_hidden[i], (double)cell[i], exact_cell[i]);
 }
 
-Test(lstm, cell_in_double)
-{
+Test(lstm, cell_in_double) {
     for (int i = 0; i < N_TABLES; i++)
         if (lopt_kernels_use(tables[i], NULL) == LOPT_OK)
             check_cell(tables[i]);
 }
 
 /* c += a b with rows further apart than they are long; what lies between is not touched. */
-static void check_product(const char *table, int m, int n, int k)
-{
+static void check_product(const char *table, int m, int n, int k) {
     int lda = k + 1, ldb = n + 3, ldc = n + 2;
     float *a = malloc((size_t)(m * lda) * sizeof *a), *b = malloc((size_t)(k * ldb) * sizeof *b);
     float *c = malloc((size_t)(m * ldc) * sizeof *c), *old = malloc((size_t)(m * ldc) * sizeof *c);
@@ -97,7 +92,8 @@ static void check_product(const char *table, int m, int n, int k)
                 exact += (double)a[i * lda + l] * b[l * ldb + j];
                 sum += fabs((double)a[i * lda + l] * b[l * ldb + j]);
             }
-            cr_assert(fabs(c[i * ldc + j] - exact) <= 1e-6 * (1 + sum) && (j < n || c[i * ldc + j] == old[i * ldc + j]),
+            cr_assert(fabs(c[i * ldc + j] - exact) <= 1e-6 * (1 + sum) &&
+                          (j < n || c[i * ldc + j] == old[i * ldc + j]),
                       "%s %dx%dx%d at %d, %d: %.9g, exactly %.9g", table, m, n, k, i, j,
                       (double)c[i * ldc + j], exact);
         }
@@ -107,9 +103,9 @@ static void check_product(const char *table, int m, int n, int k)
     free(old);
 }
 
-Test(lstm, products_of_any_shape)
-{
-    static const int rows[] = {1, 2, 3, 8, 9, 13, 25, 50}, columns[] = {1, 3, 15, 16, 17, 32, 47, 100, 256};
+Test(lstm, products_of_any_shape) {
+    static const int rows[] = {1, 2, 3, 8, 9, 13, 25, 50},
+                     columns[] = {1, 3, 15, 16, 17, 32, 47, 100, 256};
     for (int i = 0; i < N_TABLES; i++) {
         if (lopt_kernels_use(tables[i], NULL) != LOPT_OK)
             continue;
@@ -124,8 +120,7 @@ Test(lstm, products_of_any_shape)
 }
 
 /* A row's result does not depend on the rows beside it: the order of tensors changes no bit. */
-Test(lstm, rows_are_independent)
-{
+Test(lstm, rows_are_independent) {
     enum { N = 21, K = 150, COLUMNS = 37 };
     static float a[N * K], b[K * COLUMNS], all[N * COLUMNS], one[COLUMNS];
     waves(a, N * K, 1, 0.1);
@@ -137,7 +132,8 @@ Test(lstm, rows_are_independent)
         lopt__kernels_current()->multiply(N, COLUMNS, K, a, K, b, COLUMNS, all, COLUMNS);
         for (int r = 0; r < N; r++) {
             memset(one, 0, sizeof one);
-            lopt__kernels_current()->multiply(1, COLUMNS, K, a + r * K, K, b, COLUMNS, one, COLUMNS);
+            lopt__kernels_current()->multiply(1, COLUMNS, K, a + r * K, K, b, COLUMNS, one,
+                                              COLUMNS);
             cr_assert(memcmp(one, all + r * COLUMNS, sizeof one) == 0, "%s, row %d", tables[i], r);
         }
     }

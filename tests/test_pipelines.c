@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * VeLO, Celo and Celo2 on every kernel table that this machine runs, against the plain reference: updates of
- * a tensor agree within a few roundings of the largest. And a copied state goes on with the same bits. */
+ * VeLO, Celo and Celo2 on every kernel table that this machine runs, against the plain reference:
+ * updates of a tensor agree within a few roundings of the largest. And a copied state goes on with
+ * the same bits. */
 #include "random/random.h"
 #include "worked.h"
 
@@ -19,12 +20,22 @@ typedef struct form {
 /* Newton-Schulz magnifies roundings. */
 static const form forms[] = {
     {"velo", 1e-5, "velo", {{"lstm_hidden_size", "12"}, {"param_inits", "5"}}, 2},
-    {"velo, one network of 7 units", 1e-5, "velo-pylo",
-     {{"lstm_hidden_size", "3"}, {"param_inits", "1"}, {"hidden_size", "7"}, {"weight_decay", "0.1"}}, 4},
+    {"velo, one network of 7 units",
+     1e-5,
+     "velo-pylo",
+     {{"lstm_hidden_size", "3"},
+      {"param_inits", "1"},
+      {"hidden_size", "7"},
+      {"weight_decay", "0.1"}},
+     4},
     {"celo", 1e-5, "celo", {{NULL, NULL}}, 0},
     {"celo, wide", 1e-5, "celo-phase1", {{"hidden_size", "33"}, {"hidden_layers", "3"}}, 2},
     {"celo2-base", 1e-5, "celo2-base", {{NULL, NULL}}, 0},
-    {"celo2-base, magnitude", 1e-5, "celo2-base", {{"exp_mult", "0.3"}, {"param_scale_mult", "true"}}, 2},
+    {"celo2-base, magnitude",
+     1e-5,
+     "celo2-base",
+     {{"exp_mult", "0.3"}, {"param_scale_mult", "true"}},
+     2},
     {"celo2-base, over tensors", 1e-5, "celo2-base", {{"normalise_over", "tensor"}}, 1},
     {"celo2-base, tanh", 1e-5, "celo2-base", {{"activation", "tanh"}}, 1},
     {"celo2", 2e-4, "celo2", {{NULL, NULL}}, 0},
@@ -32,8 +43,7 @@ static const form forms[] = {
 };
 enum { N_FORMS = sizeof forms / sizeof forms[0] };
 
-static size_t tensors(lopt_tensor t[N_TENSORS])
-{
+static size_t tensors(lopt_tensor t[N_TENSORS]) {
     size_t n = 0;
     t[0] = lopt_tensor_make("scalar", 0, NULL);
     t[1] = lopt_tensor_make("b0", 1, (int64_t[]){37});
@@ -50,8 +60,7 @@ static size_t tensors(lopt_tensor t[N_TENSORS])
     return n;
 }
 
-static void normals(uint64_t a, float scale, size_t n, float *out)
-{
+static void normals(uint64_t a, float scale, size_t n, float *out) {
     random_stream r;
     random_open(&r, (random_address){5, RANDOM_TEST, a, 0, 0});
     random_normals(&r, n, out);
@@ -59,8 +68,7 @@ static void normals(uint64_t a, float scale, size_t n, float *out)
         out[i] *= scale;
 }
 
-static lopt_optimizer *create(const form *f)
-{
+static lopt_optimizer *create(const form *f) {
     lopt_optimizer *opt = worked_create(f->preset, f->setting, (size_t)f->n_settings);
     size_t n = lopt_n_theta(opt);
     float *theta = malloc(2 * n * sizeof *theta), *noise = theta + n;
@@ -74,8 +82,7 @@ static lopt_optimizer *create(const form *f)
 }
 
 /* Both gradients and parameters as given at every step, so that errors do not add up. */
-static void train(const lopt_optimizer *opt, const lopt_tensor *t, size_t n, float *updates)
-{
+static void train(const lopt_optimizer *opt, const lopt_tensor *t, size_t n, float *updates) {
     float *p = malloc(2 * n * sizeof *p), *g = p + n;
     lopt_state *state = lopt_state_create(opt, t, N_TENSORS, NULL);
     cr_assert(state);
@@ -89,9 +96,8 @@ static void train(const lopt_optimizer *opt, const lopt_tensor *t, size_t n, flo
     free(p);
 }
 
-static void compare(const form *f, const char *table, const lopt_tensor *t, size_t n, const float *fast,
-                    const float *reference)
-{
+static void compare(const form *f, const char *table, const lopt_tensor *t, size_t n,
+                    const float *fast, const float *reference) {
     for (int step = 0; step < N_STEPS; step++)
         for (int i = 0; i < N_TENSORS; i++) {
             double difference = 0, largest = 0;
@@ -100,14 +106,14 @@ static void compare(const form *f, const char *table, const lopt_tensor *t, size
                 difference = d <= difference ? difference : d;
                 largest = fabs((double)*reference) > largest ? fabs((double)*reference) : largest;
             }
-            cr_assert(difference <= f->tolerance * largest, "%s on %s, step %d, tensor %s: %.2e of the largest",
-                      f->name, table, step, t[i].name, difference / largest);
+            cr_assert(difference <= f->tolerance * largest,
+                      "%s on %s, step %d, tensor %s: %.2e of the largest", f->name, table, step,
+                      t[i].name, difference / largest);
         }
     (void)n;
 }
 
-Test(pipelines, tables_agree_with_the_reference)
-{
+Test(pipelines, tables_agree_with_the_reference) {
     lopt_tensor t[N_TENSORS];
     size_t n = tensors(t);
     float *fast = malloc(2 * N_STEPS * n * sizeof *fast), *reference = fast + N_STEPS * n;
@@ -126,8 +132,7 @@ Test(pipelines, tables_agree_with_the_reference)
     free(fast);
 }
 
-Test(pipelines, a_copied_state_goes_on_with_the_same_bits)
-{
+Test(pipelines, a_copied_state_goes_on_with_the_same_bits) {
     lopt_tensor t[N_TENSORS];
     size_t n = tensors(t), bytes;
     float *p = malloc(3 * n * sizeof *p), *q = p + n, *g = q + n;
@@ -157,9 +162,8 @@ Test(pipelines, a_copied_state_goes_on_with_the_same_bits)
     free(p);
 }
 
-/* Updates of step 2,000 after as many steps on small tensors; gradients and parameters are given. */
-static void train_long(const lopt_optimizer *opt, const lopt_tensor *t, size_t n, float *updates)
-{
+/* Updates after two thousand steps on small tensors; gradients and parameters are given. */
+static void train_long(const lopt_optimizer *opt, const lopt_tensor *t, size_t n, float *updates) {
     enum { LONG = 2000 };
     float p[64], g[64];
     lopt_state *state = lopt_state_create(opt, t, 3, NULL);
@@ -173,9 +177,9 @@ static void train_long(const lopt_optimizer *opt, const lopt_tensor *t, size_t n
     lopt_state_destroy(state);
 }
 
-Test(pipelines, two_thousand_steps_do_not_drift)
-{
-    lopt_tensor t[] = {lopt_tensor_make("b", 1, (int64_t[]){7}), lopt_tensor_make("w", 2, (int64_t[]){5, 3}),
+Test(pipelines, two_thousand_steps_do_not_drift) {
+    lopt_tensor t[] = {lopt_tensor_make("b", 1, (int64_t[]){7}),
+                       lopt_tensor_make("w", 2, (int64_t[]){5, 3}),
                        lopt_tensor_make("c", 3, (int64_t[]){2, 4, 5})};
     enum { N = 7 + 15 + 40 };
     float reference[N], fast[N];
@@ -192,8 +196,9 @@ Test(pipelines, two_thousand_steps_do_not_drift)
                 difference = fmax(difference, fabs((double)*x - *y));
                 largest = fmax(largest, fabs((double)*y));
             }
-            cr_assert(difference <= 2 * forms[i].tolerance * largest, "%s, tensor %s: %.2e of the largest",
-                      forms[i].name, t[k].name, difference / largest);
+            cr_assert(difference <= 2 * forms[i].tolerance * largest,
+                      "%s, tensor %s: %.2e of the largest", forms[i].name, t[k].name,
+                      difference / largest);
         }
         lopt_destroy(opt);
     }

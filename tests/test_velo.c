@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * VeLO: worked numbers, and recorded runs of PyLO with the parts of the controller given, both as recorded
- * and as another program computed them in double (tests/golden/README.md). The whole way from losses to
- * updates is test_replay.sh's. */
+ * VeLO: worked numbers, and recorded runs of PyLO with the parts of the controller given, both as
+ * recorded and as another program computed them in double (tests/golden/README.md). The whole way
+ * from losses to updates is test_replay.sh's. */
 #include "optimizers/velo.h"
 
 #include "controller.h"
@@ -10,7 +10,7 @@
 #include "hdf5_file.h"
 #include "worked.h"
 
-/* ---- worked numbers ------------------------------------------------------------------------------- */
+/* ---- worked numbers -------------------------------------------------------------------------- */
 
 static const worked_block blocks[] = {
     {"lstm_init_state/hidden", 0.1, 0.1},
@@ -34,8 +34,7 @@ static const worked_block blocks[] = {
 enum { N_BLOCKS = sizeof blocks / sizeof blocks[0] };
 
 /* The first layer is one wave over [networks][30][hidden], cut into its 14 groups. */
-static void cut_first_layer(lopt_optimizer *opt)
-{
+static void cut_first_layer(lopt_optimizer *opt) {
     enum { NETWORKS = 4, FEATURES = 30, HIDDEN = 4, GROUPS = 14 };
     float wave[NETWORKS * FEATURES * HIDDEN], *theta = malloc(lopt_n_theta(opt) * sizeof *theta);
     char name[48];
@@ -54,8 +53,7 @@ static void cut_first_layer(lopt_optimizer *opt)
     free(theta);
 }
 
-static lopt_optimizer *worked_velo(const char *keep_state, const char *short_means)
-{
+static lopt_optimizer *worked_velo(const char *keep_state, const char *short_means) {
     lopt_setting settings[] = {{"lstm_hidden_size", "8"},
                                {"param_inits", "4"},
                                {"num_steps", "100"},
@@ -67,17 +65,17 @@ static lopt_optimizer *worked_velo(const char *keep_state, const char *short_mea
     return opt;
 }
 
-Test(velo, worked_numbers)
-{
-    static const worked_case c = {5,
-                                  5e-7,
-                                  1e-6,
-                                  1,
-                                  {{0, {0.25319502, 0.29726729, 0.20273696, 0.02066412}, 2.9983075},
-                                   {1, {0.27316707, 0.12799382, -0.07609411, -0.24056990}, 2.9583881},
-                                   {2, {0.04210532, -0.15918152, -0.28541043, -0.27250689}, 9.2158489},
-                                   {3, {-0.22724389, -0.30018014, -0.23067057, -0.04772080}, 0.9621441},
-                                   {4, {-0.28797209}, 0.2879721}}};
+Test(velo, worked_numbers) {
+    static const worked_case c = {
+        5,
+        5e-7,
+        1e-6,
+        1,
+        {{0, {0.25319502, 0.29726729, 0.20273696, 0.02066412}, 2.9983075},
+         {1, {0.27316707, 0.12799382, -0.07609411, -0.24056990}, 2.9583881},
+         {2, {0.04210532, -0.15918152, -0.28541043, -0.27250689}, 9.2158489},
+         {3, {-0.22724389, -0.30018014, -0.23067057, -0.04772080}, 0.9621441},
+         {4, {-0.28797209}, 0.2879721}}};
     lopt_optimizer *opt = worked_velo("false", "false");
     worked_check(opt, &c);
     cr_assert(lopt_kernels_use("reference", NULL) == LOPT_OK);
@@ -85,21 +83,20 @@ Test(velo, worked_numbers)
     lopt_destroy(opt);
 }
 
-Test(velo, size_of_the_published_weights)
-{
+Test(velo, size_of_the_published_weights) {
     lopt_optimizer *opt = worked_create("velo", NULL, 0);
     cr_assert(lopt_n_theta(opt) == 2320385, "%zu", lopt_n_theta(opt));
     const lopt_block *gates = lopt_block_find(opt, "rnn_params/rnn/linear/w");
     const lopt_block *bank = lopt_block_find(opt, "ff_mod_stack/w0__13");
     cr_assert(gates && gates->rank == 2 && gates->dim[0] == 1024 && gates->dim[1] == 2048);
-    cr_assert(bank && bank->rank == 3 && bank->dim[0] == 256 && bank->dim[1] == 3 && bank->dim[2] == 4);
+    cr_assert(bank && bank->rank == 3 && bank->dim[0] == 256 && bank->dim[1] == 3 &&
+              bank->dim[2] == 4);
     lopt_destroy(opt);
 }
 
-/* ---- flags of old weights --------------------------------------------------------------------------- */
+/* ---- flags of old weights -------------------------------------------------------------------- */
 
-static lopt_state *run(const lopt_optimizer *opt, int n_steps)
-{
+static lopt_state *run(const lopt_optimizer *opt, int n_steps) {
     lopt_tensor t[WORKED_TENSORS];
     float p[WORKED_PARAMS], g[WORKED_PARAMS];
     worked_tensors(t);
@@ -113,13 +110,13 @@ static lopt_state *run(const lopt_optimizer *opt, int n_steps)
     return state;
 }
 
-Test(velo, the_recurrent_state_stays_if_asked)
-{
+Test(velo, the_recurrent_state_stays_if_asked) {
     for (int stays = 0; stays < 2; stays++) {
         lopt_optimizer *opt = worked_velo(stays ? "true" : "false", "false");
         lopt_state *state = run(opt, 3);
         lopt__run memory = lopt__run_at(state->global, 8, WORKED_TENSORS);
-        const float *initial = lopt_theta(opt) + lopt_block_find(opt, "lstm_init_state/hidden")->offset;
+        const float *initial =
+            lopt_theta(opt) + lopt_block_find(opt, "lstm_init_state/hidden")->offset;
         for (int r = 0; r < WORKED_TENSORS; r++)
             cr_assert((memcmp(memory.hidden + r * 8, initial, 8 * sizeof(float)) == 0) == stays);
         lopt_state_destroy(state);
@@ -127,8 +124,7 @@ Test(velo, the_recurrent_state_stays_if_asked)
     }
 }
 
-Test(velo, means_of_ten_steps_if_asked)
-{
+Test(velo, means_of_ten_steps_if_asked) {
     lopt_optimizer *opt = worked_velo("false", "true");
     lopt_state *state = run(opt, 1);
     lopt__run memory = lopt__run_at(state->global, 8, WORKED_TENSORS);
@@ -138,12 +134,12 @@ Test(velo, means_of_ten_steps_if_asked)
     lopt_destroy(opt);
 }
 
-/* ---- recorded runs ---------------------------------------------------------------------------------- */
+/* ---- recorded runs --------------------------------------------------------------------------- */
 
 enum { N_STEPS = 5, N_TENSORS = 8, N_PARAMS = 739, SIZE = 64, NETWORKS = 32 };
 enum { FIRST_LOSS_INPUT = 9, AFTER_LOSS_INPUTS = 18 };
 
-/* The first five steps of case 0 of velo_small.h5; [0] PyLO's numbers, [1] the companion in double. */
+/* Five steps of case 0 of velo_small.h5; [0] PyLO's numbers, [1] the companion in double. */
 typedef struct recording {
     lopt_tensor tensor[N_TENSORS];
     size_t offset[N_TENSORS + 1];
@@ -154,15 +150,13 @@ typedef struct recording {
     double step_size[2][N_STEPS][N_TENSORS];
 } recording;
 
-static void read_numbers(mt_hdf5 *f, const char *name, mt_item_type type, size_t n, void *out)
-{
+static void read_numbers(mt_hdf5 *f, const char *name, mt_item_type type, size_t n, void *out) {
     lopt_error err = {0};
     cr_assert(mt_hdf5_read(f, name, type, n, out, &err), "%s", err.text);
 }
 
 /* Floats or, in the companion, doubles. */
-static void read_both(mt_hdf5 *f, const char *name, size_t n, double *recorded, double *companion)
-{
+static void read_both(mt_hdf5 *f, const char *name, size_t n, double *recorded, double *companion) {
     char path[100];
     float *x = malloc(n * sizeof *x);
     snprintf(path, sizeof path, "case_0/%s", name);
@@ -175,14 +169,12 @@ static void read_both(mt_hdf5 *f, const char *name, size_t n, double *recorded, 
 }
 
 /* [step][size] of one tensor into rows of all of them. */
-static void spread(const double *from, size_t size, size_t offset, double to[N_STEPS][N_PARAMS])
-{
+static void spread(const double *from, size_t size, size_t offset, double to[N_STEPS][N_PARAMS]) {
     for (int t = 0; t < N_STEPS; t++)
         memcpy(to[t] + offset, from + (size_t)t * size, size * sizeof *from);
 }
 
-static void read_tensor(mt_hdf5 *f, recording *r, int i)
-{
+static void read_tensor(mt_hdf5 *f, recording *r, int i) {
     char name[100];
     lopt_error err = {0};
     mt_hdf5_shape shape;
@@ -212,8 +204,7 @@ static void read_tensor(mt_hdf5 *f, recording *r, int i)
     free(updates);
 }
 
-static recording *read_recording(void)
-{
+static recording *read_recording(void) {
     lopt_error err = {0};
     recording *r = calloc(1, sizeof *r);
     mt_hdf5 *f = mt_hdf5_open("tests/golden/velo_small.h5", &err);
@@ -231,8 +222,7 @@ static recording *read_recording(void)
     return r;
 }
 
-static lopt_optimizer *recorded_optimizer(void)
-{
+static lopt_optimizer *recorded_optimizer(void) {
     lopt_error err = {0};
     mt_golden *g = mt_golden_open("tests/golden/velo_small.h5", &err);
     cr_assert(g, "%s", err.text);
@@ -242,8 +232,7 @@ static lopt_optimizer *recorded_optimizer(void)
     return opt;
 }
 
-static double worst(const float *u, const double *expected, size_t n)
-{
+static double worst(const float *u, const double *expected, size_t n) {
     double difference = 0, scale = 0;
     for (size_t i = 0; i < n; i++) {
         double d = fabs(u[i] - expected[i]);
@@ -253,16 +242,17 @@ static double worst(const float *u, const double *expected, size_t n)
     return difference / scale;
 }
 
-static void check_updates(const recording *r, int which, int t, int tensor, const float *u, double tolerance)
-{
+static void check_updates(const recording *r, int which, int t, int tensor, const float *u,
+                          double tolerance) {
     size_t at = r->offset[tensor], n = r->offset[tensor + 1] - at;
     double error = worst(u, r->updates[which][t] + at, n);
-    cr_assert(error < tolerance, "%s, step %d, tensor %d: %.2e", which ? "double" : "PyLO", t, tensor, error);
+    cr_assert(error < tolerance, "%s, step %d, tensor %d: %.2e", which ? "double" : "PyLO", t,
+              tensor, error);
 }
 
-/* What the controller is told, apart from the losses, whose features cancel: 4e-2 between float and double. */
-Test(velo, inputs_of_the_controller)
-{
+/* What the controller is told, apart from the losses, whose features cancel: 4e-2 between float and
+ * double. */
+Test(velo, inputs_of_the_controller) {
     recording *r = read_recording();
     lopt_optimizer *opt = recorded_optimizer();
     lopt_state *state = lopt_state_create(opt, r->tensor, N_TENSORS, NULL);
@@ -270,10 +260,12 @@ Test(velo, inputs_of_the_controller)
         lopt__io io = {r->before[t], r->grads[t], r->loss[t], NULL};
         const float *x = lopt__velo_look(opt, state, &io);
         for (int i = 0; i < N_TENSORS * LOPT__VELO_INPUTS; i++) {
-            int input = i % LOPT__VELO_INPUTS, is_loss = input >= FIRST_LOSS_INPUT && input < AFTER_LOSS_INPUTS;
+            int input = i % LOPT__VELO_INPUTS,
+                is_loss = input >= FIRST_LOSS_INPUT && input < AFTER_LOSS_INPUTS;
             for (int which = 0; which < 2; which++) {
                 double d = fabs(x[i] - (&r->inputs[which][t][0][0])[i]);
-                cr_assert(d < (is_loss && which ? 4e-2 : 2e-6), "%s, step %d, tensor %d, input %d: off by %.2e",
+                cr_assert(d < (is_loss && which ? 4e-2 : 2e-6),
+                          "%s, step %d, tensor %d, input %d: off by %.2e",
                           which ? "double" : "PyLO", t, i / LOPT__VELO_INPUTS, input, d);
             }
         }
@@ -286,8 +278,7 @@ Test(velo, inputs_of_the_controller)
 }
 
 /* Loss features as recorded, all else by us. */
-static void check_given_losses(int which)
-{
+static void check_given_losses(int which) {
     recording *r = read_recording();
     lopt_optimizer *opt = recorded_optimizer();
     lopt_state *state = lopt_state_create(opt, r->tensor, N_TENSORS, NULL);
@@ -308,19 +299,16 @@ static void check_given_losses(int which)
     free(r);
 }
 
-Test(velo, given_loss_features)
-{
+Test(velo, given_loss_features) {
     check_given_losses(0);
 }
 
-Test(velo, given_loss_features_in_double)
-{
+Test(velo, given_loss_features_in_double) {
     check_given_losses(1);
 }
 
 /* Controls and step size of one tensor become the biases of layers whose weights are 0. */
-static void give(lopt_optimizer *opt, const double *controls, double step_size)
-{
+static void give(lopt_optimizer *opt, const double *controls, double step_size) {
     float *theta = malloc(lopt_n_theta(opt) * sizeof *theta);
     memcpy(theta, lopt_theta(opt), lopt_n_theta(opt) * sizeof *theta);
     const lopt_block *w = lopt_block_find(opt, "rnn_params/rnn_to_controls/w");
@@ -336,8 +324,7 @@ static void give(lopt_optimizer *opt, const double *controls, double step_size)
 }
 
 /* Each tensor by itself, since the controller, where tensors meet, is given. */
-static void check_given_controls(int which)
-{
+static void check_given_controls(int which) {
     recording *r = read_recording();
     lopt_optimizer *opt = recorded_optimizer();
     static float u[N_PARAMS];
@@ -345,7 +332,8 @@ static void check_given_controls(int which)
         lopt_state *state = lopt_state_create(opt, &r->tensor[i], 1, NULL);
         for (int t = 0; t < N_STEPS; t++) {
             give(opt, r->controls[which][t][i], r->step_size[which][t][i]);
-            lopt_step(opt, state, r->before[t] + r->offset[i], r->grads[t] + r->offset[i], r->loss[t], u);
+            lopt_step(opt, state, r->before[t] + r->offset[i], r->grads[t] + r->offset[i],
+                      r->loss[t], u);
             check_updates(r, which, t, i, u, 5e-5);
         }
         lopt_state_destroy(state);
@@ -354,12 +342,10 @@ static void check_given_controls(int which)
     free(r);
 }
 
-Test(velo, given_controls_and_step_size)
-{
+Test(velo, given_controls_and_step_size) {
     check_given_controls(0);
 }
 
-Test(velo, given_controls_and_step_size_in_double)
-{
+Test(velo, given_controls_and_step_size_in_double) {
     check_given_controls(1);
 }

@@ -5,8 +5,7 @@
 
 #include "packing.h"
 
-void lopt__job_open(lopt__job *job, const lopt__tensor *t, const lopt__io *io)
-{
+void lopt__job_open(lopt__job *job, const lopt__tensor *t, const lopt__io *io) {
     job->view = &t->view;
     job->acc = lopt__accumulators_at(t->data, &t->view);
     job->params = io->params + t->offset;
@@ -15,8 +14,7 @@ void lopt__job_open(lopt__job *job, const lopt__tensor *t, const lopt__io *io)
     job->slice = t->view.size;
 }
 
-float lopt__parameter_scale(const lopt__job *job)
-{
+float lopt__parameter_scale(const lopt__job *job) {
     int64_t n = job->view->size / job->slice;
     double sum = 0;
     for (int64_t i = 0; i < n; i++)
@@ -24,8 +22,7 @@ float lopt__parameter_scale(const lopt__job *job)
     return sqrtf((float)(sum / (double)n) + LOPT__PARAMETER_SCALE_FLOOR);
 }
 
-void lopt__job_step(lopt__job *job, const lopt__tensor *t, const lopt__io *io, int scaled)
-{
+void lopt__job_step(lopt__job *job, const lopt__tensor *t, const lopt__io *io, int scaled) {
     const lopt__kernels *kernels = lopt__kernels_current();
     float step_mult = job->step_mult;
     lopt__packing packing;

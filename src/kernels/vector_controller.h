@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * vector_controller.h - the part of vector.c that serves controllers: statistics of a tensor and products
- * of small matrices. Included by vector.c alone, which defines fetch, lane_mask and element_offset. */
+ * vector_controller.h - the part of vector.c that serves controllers: statistics of a tensor and
+ * products of small matrices. Included by vector.c alone, which defines fetch, lane_mask and
+ * element_offset. */
 #ifndef LOPT_VECTOR_CONTROLLER_H
 #define LOPT_VECTOR_CONTROLLER_H
 
-/* ---- statistics ----------------------------------------------------------------------------------- */
+/* ---- statistics ------------------------------------------------------------------------------ */
 
 #define N_SUMS (2 * LOPT__K)
 
@@ -16,8 +17,7 @@ typedef struct vector_sums {
     double total[N_SUMS];
 } vector_sums;
 
-static void flush_sums(vector_sums *s)
-{
+static void flush_sums(vector_sums *s) {
     for (int i = 0; i < N_SUMS; i++) {
         s->total[i] += lane_sum(s->sum[i]);
         s->sum[i] = splat(0);
@@ -25,17 +25,15 @@ static void flush_sums(vector_sums *s)
     s->n_vectors = 0;
 }
 
-INLINE void add_means(vector_sums *s, const float *momentum, int64_t pitch, vf rms, vf p)
-{
+INLINE void add_means(vector_sums *s, const float *momentum, int64_t pitch, vf rms, vf p) {
     s->sum[0] += p * p;
     s->sum[1] += rms;
     for (int k = 0; k < LOPT__K; k++)
         s->sum[2 + k] += load(momentum + k * pitch);
 }
 
-INLINE void add_deviations(vector_sums *s, const float *momentum, int64_t pitch, vf rms, const vf *mean,
-                           vi mask)
-{
+INLINE void add_deviations(vector_sums *s, const float *momentum, int64_t pitch, vf rms,
+                           const vf *mean, vi mask) {
     for (int k = 0; k < LOPT__K; k++) {
         vf m = masked(load(momentum + k * pitch) - mean[k], mask), r = masked(rms - mean[k], mask);
         s->sum[k] += m * m;
@@ -44,8 +42,7 @@ INLINE void add_deviations(vector_sums *s, const float *momentum, int64_t pitch,
 }
 
 /* mean NULL: sums of p^2, rms, m_k. Else: sums of (m_k - mean_k)^2, (rms - mean_k)^2. */
-static void sum_tensor(const lopt__job *job, const vf *mean, vector_sums *s)
-{
+static void sum_tensor(const lopt__job *job, const vf *mean, vector_sums *s) {
     const lopt__view *v = job->view;
     float buffer[LOPT__UNIT];
     for (int64_t outer = 0; outer < v->n_outer; outer++)
@@ -64,7 +61,8 @@ static void sum_tensor(const lopt__job *job, const vf *mean, vector_sums *s)
                         add_deviations(s, momentum + lane, v->pitch, load(rms + lane), mean,
                                        lane_mask(left, (int)i));
                     else
-                        add_means(s, momentum + lane, v->pitch, load(rms + lane), load_unaligned(p + i * VL));
+                        add_means(s, momentum + lane, v->pitch, load(rms + lane),
+                                  load_unaligned(p + i * VL));
                 }
                 s->n_vectors += UNIT_VECTORS;
                 if (s->n_vectors >= BLOCK_VECTORS)
@@ -74,8 +72,7 @@ static void sum_tensor(const lopt__job *job, const vf *mean, vector_sums *s)
     flush_sums(s);
 }
 
-static void statistics(const lopt__job *job, lopt__statistics *out)
-{
+static void statistics(const lopt__job *job, lopt__statistics *out) {
     double n = (double)job->view->size;
     vector_sums means = {0}, deviations = {0};
     vf mean[LOPT__K];
@@ -91,10 +88,11 @@ static void statistics(const lopt__job *job, lopt__statistics *out)
     }
 }
 
-/* ---- products ------------------------------------------------------------------------------------- */
+/* ---- products -------------------------------------------------------------------------------- */
 
 #define MAX_INNER 128 /* of k at a time: MAX_INNER x 2 vectors of b stay in L1 */
-#define MANY_ROWS (3 * N_UNITS) /* from here on b is copied first: its rows may collide in the cache */
+#define MANY_ROWS                                                                                  \
+    (3 * N_UNITS) /* from here on b is copied first: its rows may collide in the cache */
 
 typedef struct product {
     int64_t m, n, k;
@@ -104,30 +102,24 @@ typedef struct product {
 } product;
 
 /* c += a b for `rows` rows and `vectors` vectors of columns, whose sums stay in registers. */
-INLINE void multiply_tile(int rows, int vectors, int64_t k, const float *a, int64_t lda, const float *b,
-                          int64_t ldb, float *c, int64_t ldc)
-{
+INLINE void multiply_tile(int rows, int vectors, int64_t k, const float *a, int64_t lda,
+                          const float *b, int64_t ldb, float *c, int64_t ldc) {
     vf sum[8][8];
-    UNROLL for (int r = 0; r < rows; r++)
-        UNROLL for (int i = 0; i < vectors; i++)
-            sum[r][i] = load_unaligned(c + r * ldc + i * VL);
+    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < vectors; i++) sum[r][i] =
+        load_unaligned(c + r * ldc + i * VL);
     for (int64_t l = 0; l < k; l++) {
         vf row[8];
-        UNROLL for (int i = 0; i < vectors; i++)
-            row[i] = load_unaligned(b + l * ldb + i * VL);
-        UNROLL for (int r = 0; r < rows; r++)
-            UNROLL for (int i = 0; i < vectors; i++)
-                sum[r][i] += a[r * lda + l] * row[i];
+        UNROLL for (int i = 0; i < vectors; i++) row[i] = load_unaligned(b + l * ldb + i * VL);
+        UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < vectors; i++) sum[r][i] +=
+            a[r * lda + l] * row[i];
     }
-    UNROLL for (int r = 0; r < rows; r++)
-        UNROLL for (int i = 0; i < vectors; i++)
-            store_unaligned(c + r * ldc + i * VL, sum[r][i]);
+    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < vectors; i++)
+        store_unaligned(c + r * ldc + i * VL, sum[r][i]);
 }
 
 /* The same where only the first `width` columns are there; b has been padded. */
-INLINE void multiply_narrow(int rows, int64_t k, const float *a, int64_t lda, const float *b, float *c,
-                            int64_t ldc, int64_t width)
-{
+INLINE void multiply_narrow(int rows, int64_t k, const float *a, int64_t lda, const float *b,
+                            float *c, int64_t ldc, int64_t width) {
     float buffer[8 * VL] = {0};
     for (int r = 0; r < rows; r++)
         memcpy(buffer + r * VL, c + r * ldc, (size_t)width * sizeof *c);
@@ -137,8 +129,7 @@ INLINE void multiply_narrow(int rows, int64_t k, const float *a, int64_t lda, co
 }
 
 /* All rows of `vectors` vectors of columns. */
-INLINE void multiply_columns(int vectors, const product *x, int64_t column)
-{
+INLINE void multiply_columns(int vectors, const product *x, int64_t column) {
     const int width = vectors * VL;
     _Alignas(64) float copy[MAX_INNER * 2 * VL];
     const float *a = x->a, *b = x->b + column;
@@ -160,8 +151,7 @@ INLINE void multiply_columns(int vectors, const product *x, int64_t column)
 }
 
 /* All rows of the last columns, fewer than a vector. */
-static void multiply_last_columns(const product *x, int64_t column)
-{
+static void multiply_last_columns(const product *x, int64_t column) {
     int64_t width = x->n - column, left = x->m;
     float b[MAX_INNER * VL] = {0};
     const float *a = x->a;
@@ -175,8 +165,7 @@ static void multiply_last_columns(const product *x, int64_t column)
 }
 
 /* k is MAX_INNER at most. One row takes many columns at a time, so that its sums overlap. */
-static void multiply_block(const product *x)
-{
+static void multiply_block(const product *x) {
     int64_t column = 0;
     for (; x->m == 1 && column + N_UNITS * VL <= x->n; column += N_UNITS * VL)
         multiply_tile(1, N_UNITS, x->k, x->a, x->lda, x->b + column, x->ldb, x->c + column, x->ldc);
@@ -190,9 +179,8 @@ static void multiply_block(const product *x)
         multiply_last_columns(x, column);
 }
 
-static void multiply_matrices(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-                              int64_t ldb, float *c, int64_t ldc)
-{
+static void multiply_matrices(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
+                              const float *b, int64_t ldb, float *c, int64_t ldc) {
     for (int64_t l = 0; l < k; l += MAX_INNER) {
         int64_t inner = k - l < MAX_INNER ? k - l : MAX_INNER;
         multiply_block(&(product){m, n, inner, a + l, b + l * ldb, c, lda, ldb, ldc});

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * celo.c - Celo (Moudgil et al. 2025, 2501.12670): a per-parameter network, and a controller that schedules
- * its steps from the time and the losses alone.
+ * celo.c - Celo (Moudgil et al. 2025, 2501.12670): a per-parameter network, and a controller that
+ * schedules its steps from the time and the losses alone.
  *
- *     18 numbers about the run (controller.h) -> controller, one row for all tensors -> controls c, s
- *     weights of the network = mean over k of softmax(c)_k (network k of the bank); published: one network
+ *     18 numbers about the run (controller.h) -> controller, one row for all tensors -> c, s
+ *     weights of the network = mean over k of softmax(c)_k (network k; published: one network)
  *     each parameter: 30 features -> normalise -> network -> (o0, o1)
  *     step = o0 exp(o1 exp_mult) sqrt(mean p^2 + 1e-9) step_mult, in phase 2 times 0.1 exp(s)
  *     p <- p - learning_rate (step + weight_decay p)
  *
- * It is meta-trained in two phases: train_phase 1 is the network alone, with blocks lstm_init_state/... and
- * rnn_params/... frozen; train_phase 2 adds the schedule, with ff_mod_stack/... frozen. It runs in phase 2. */
+ * It is meta-trained in two phases: train_phase 1 is the network alone, with blocks
+ * lstm_init_state/... and rnn_params/... frozen; train_phase 2 adds the schedule, with
+ * ff_mod_stack/... frozen. It runs in phase 2. */
 #include <math.h>
 #include <string.h>
 
@@ -60,10 +61,11 @@ static const lopt__hyper hypers[] = {
 };
 
 static const lopt__preset presets[] = {
-    {{"celo", "celo", "a per-parameter network with a learned schedule", "Moudgil et al., 2025 (2501.12670)",
-      1},
+    {{"celo", "celo", "a per-parameter network with a learned schedule",
+      "Moudgil et al., 2025 (2501.12670)", 1},
      {{0}}},
-    {{"celo-phase1", "celo", "Celo's per-parameter network alone", "Moudgil et al., 2025 (2501.12670)", 1},
+    {{"celo-phase1", "celo", "Celo's per-parameter network alone",
+      "Moudgil et al., 2025 (2501.12670)", 1},
      {{"train_phase", "1"}}},
 };
 
@@ -79,31 +81,27 @@ typedef struct prepared {
     _Alignas(64) float bank[]; /* [param_inits][lopt__bank_floats] */
 } prepared;
 
-static lopt__bank_shape bank_shape(const lopt_optimizer *opt)
-{
+static lopt__bank_shape bank_shape(const lopt_optimizer *opt) {
     return (lopt__bank_shape){.n = lopt__integer(opt, PARAM_INITS),
                               .hidden = lopt__integer(opt, HIDDEN_SIZE),
                               .hidden_layers = lopt__integer(opt, HIDDEN_LAYERS),
                               .outputs = 2};
 }
 
-/* ---- theta -------------------------------------------------------------------------------------- */
+/* ---- theta ----------------------------------------------------------------------------------- */
 
-static void layout(lopt_optimizer *opt)
-{
+static void layout(lopt_optimizer *opt) {
     lopt__bank_shape shape = bank_shape(opt);
     lopt__bank_layout(opt, &shape);
     lopt__controller_layout(opt, LOPT__N_RUN_INPUTS, lopt__integer(opt, LSTM_HIDDEN_SIZE), shape.n);
 }
 
-static size_t prepared_bytes(const lopt_optimizer *opt)
-{
+static size_t prepared_bytes(const lopt_optimizer *opt) {
     lopt__bank_shape shape = bank_shape(opt);
     return sizeof(prepared) + sizeof(float) * (size_t)shape.n * lopt__bank_floats(&shape);
 }
 
-static void prepare(lopt_optimizer *opt)
-{
+static void prepare(lopt_optimizer *opt) {
     prepared *ready = opt->prepared;
     lopt__bank_shape shape = bank_shape(opt);
     lopt__decays_raw(&ready->decays, opt, MOMENTUM_DECAYS, RMS_DECAYS, ADAFACTOR_DECAYS);
@@ -111,47 +109,44 @@ static void prepare(lopt_optimizer *opt)
     lopt__bank_pack(&shape, opt, ready->bank);
 }
 
-/* ---- state -------------------------------------------------------------------------------------- */
+/* ---- state ----------------------------------------------------------------------------------- */
 
-static lopt__tie tie(const lopt_optimizer *opt)
-{
+static lopt__tie tie(const lopt_optimizer *opt) {
     return (lopt__tie)lopt__integer(opt, TIE_RULE);
 }
 
-static size_t global_floats(const lopt_optimizer *opt, size_t n_tensors)
-{
+static size_t global_floats(const lopt_optimizer *opt, size_t n_tensors) {
     (void)n_tensors;
     return lopt__run_floats(lopt__integer(opt, LSTM_HIDDEN_SIZE), 1);
 }
 
-static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view)
-{
+static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
     (void)opt;
     return lopt__accumulator_floats(view);
 }
 
-static void reset(const lopt_optimizer *opt, lopt_state *state)
-{
+static void reset(const lopt_optimizer *opt, lopt_state *state) {
     const prepared *ready = opt->prepared;
-    lopt__schedule_reset(&ready->controller, state->global, lopt__planned_steps(opt, state, NUM_STEPS));
+    lopt__schedule_reset(&ready->controller, state->global,
+                         lopt__planned_steps(opt, state, NUM_STEPS));
 }
 
-/* ---- scratch ------------------------------------------------------------------------------------ */
+/* ---- scratch --------------------------------------------------------------------------------- */
 
 typedef struct scratch {
     float *schedule, *controls;
-    float *mixed;   /* [lopt__bank_floats] */
+    float *mixed; /* [lopt__bank_floats] */
     float *network;
     float *kernel;
     size_t floats;
 } scratch;
 
 /* base NULL: only the size means something. */
-static scratch scratch_at(const lopt_optimizer *opt, const lopt_state *state, float *base)
-{
+static scratch scratch_at(const lopt_optimizer *opt, const lopt_state *state, float *base) {
     scratch s = {0};
     lopt__bank_shape shape = bank_shape(opt);
-    s.schedule = lopt__carve(base, &s.floats, lopt__schedule_scratch(lopt__integer(opt, LSTM_HIDDEN_SIZE)));
+    s.schedule =
+        lopt__carve(base, &s.floats, lopt__schedule_scratch(lopt__integer(opt, LSTM_HIDDEN_SIZE)));
     s.controls = lopt__carve(base, &s.floats, (size_t)shape.n);
     s.mixed = lopt__carve(base, &s.floats, lopt__bank_floats(&shape));
     s.network = lopt__carve(base, &s.floats, lopt__bank_mlp_floats(&shape));
@@ -159,15 +154,13 @@ static scratch scratch_at(const lopt_optimizer *opt, const lopt_state *state, fl
     return s;
 }
 
-static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state)
-{
+static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
     return scratch_at(opt, state, NULL).floats;
 }
 
-/* ---- step --------------------------------------------------------------------------------------- */
+/* ---- step ------------------------------------------------------------------------------------ */
 
-static void softmax(float *x, int n)
-{
+static void softmax(float *x, int n) {
     float most = x[0], sum = 0;
     for (int i = 1; i < n; i++)
         most = x[i] > most ? x[i] : most;
@@ -178,8 +171,7 @@ static void softmax(float *x, int n)
 }
 
 /* The one network of all tensors. */
-static void mix_network(const lopt_optimizer *opt, const scratch *s, lopt__mlp *mlp)
-{
+static void mix_network(const lopt_optimizer *opt, const scratch *s, lopt__mlp *mlp) {
     const prepared *ready = opt->prepared;
     lopt__bank_shape shape = bank_shape(opt);
     int64_t size = (int64_t)lopt__bank_floats(&shape);
@@ -187,15 +179,14 @@ static void mix_network(const lopt_optimizer *opt, const scratch *s, lopt__mlp *
     if (shape.n > 1) {
         softmax(s->controls, shape.n);
         memset(s->mixed, 0, (size_t)size * sizeof(float));
-        lopt__kernels_current()->multiply(1, size, shape.n, s->controls, shape.n, ready->bank, size, s->mixed,
-                                          size);
+        lopt__kernels_current()->multiply(1, size, shape.n, s->controls, shape.n, ready->bank, size,
+                                          s->mixed, size);
         packed = s->mixed;
     }
     lopt__bank_network(&shape, packed, 1.0f / (float)shape.n, LOPT__ALL_GROUPS, mlp, s->network);
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
-{
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     const prepared *ready = opt->prepared;
     scratch s = scratch_at(opt, state, state->scratch);
     lopt__mlp mlp;
@@ -212,8 +203,8 @@ static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *i
     float schedule = 1;
     if (lopt__integer(opt, TRAIN_PHASE) == 2 || lopt__integer(opt, PARAM_INITS) > 1) {
         float rate = lopt__schedule_step(&ready->controller, state->global, state->header->step,
-                                         lopt__planned_steps(opt, state, NUM_STEPS), io->loss, s.controls,
-                                         s.schedule);
+                                         lopt__planned_steps(opt, state, NUM_STEPS), io->loss,
+                                         s.controls, s.schedule);
         if (lopt__integer(opt, TRAIN_PHASE) == 2)
             schedule = rate;
     }

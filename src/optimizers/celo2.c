@@ -1,30 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * celo2.c - Celo2 (Moudgil et al. 2026, 2602.19142) in its four published forms: Celo2 and Celo2Base of the
- * Celo repository, CELO2 and ELO-CELO2 of PyLO.
+ * celo2.c - Celo2 (Moudgil et al. 2026, 2602.19142) in its four published forms: Celo2 and
+ * Celo2Base of the Celo repository, CELO2 and ELO-CELO2 of PyLO.
  *
  *     each parameter: 30 features -> normalise -> network -> y = o0 exp(o1 exp_mult)
  *     y <- y sqrt(mean p^2 + 1e-9)                     if param_scale_mult
- *     y <- orthogonal matrix near y                    if orthogonalize and there are two axes or more
+ *     y <- orthogonal matrix near y                    if orthogonalize, of two axes or more
  *     y <- rms_mult y rsqrt(mean y^2 + 1e-9)
  *     p <- p - learning_rate (y + weight_decay p)
  *
- * Features and y are normalised over the last two axes, each such matrix by itself (features over the whole
- * tensor, if asked). A tensor with fewer than two axes has no features of rows and columns.
+ * Features and y are normalised over the last two axes, each such matrix by itself (features over
+ * the whole tensor, if asked). A tensor with fewer than two axes has no features of rows and
+ * columns.
  *
  * Tensors that `adam_for` names are left to Adam, with its own rate:
  *
  *     p <- p - learning_rate adam_lr_mult (m^ / (sqrt(v^) + adam_epsilon) + adam_weight_decay p)
  *
- * or m^ rsqrt(v^ + adam_epsilon); m^ and v^ are m and v, bias-corrected or not. adam_moments: own, or shared
- * with the features (the first momentum and rms). What counts as a bias is told by the name: the part after
- * the last slash is b, or b and a number.
+ * or m^ rsqrt(v^ + adam_epsilon); m^ and v^ are m and v, bias-corrected or not. adam_moments: own,
+ * or shared with the features (the first momentum and rms). What counts as a bias is told by the
+ * name: the part after the last slash is b, or b and a number.
  *
- * Keys of PyLO's config -> settings here: lr, weight_decay, exp_mult, param_scale_mult, orthogonalize,
- * adam_lr_mult, adam_weight_decay (null: -1), adam_betas, clip_grad and clip_norm as in small_fc.c; rmsmult
- * -> rms_mult; adam_eps -> adam_epsilon; ns_iters, ns_eps, ns_coeffs, grad_clip_val -> ns_steps, ns_epsilon,
- * ns_coefficients, grad_limit; use_adamw_for_1d -> adam_for: true is vectors, false is embeddings;
- * net_ff_hidden_size, net_ff_hidden_layers -> hidden_size, hidden_layers; net_activation -> activation. */
+ * Keys of PyLO's config -> settings here: lr, weight_decay, exp_mult, param_scale_mult,
+ * orthogonalize, adam_lr_mult, adam_weight_decay (null: -1), adam_betas, clip_grad and clip_norm as
+ * in small_fc.c; rmsmult -> rms_mult; adam_eps -> adam_epsilon; ns_iters, ns_eps, ns_coeffs,
+ * grad_clip_val -> ns_steps, ns_epsilon, ns_coefficients, grad_limit; use_adamw_for_1d -> adam_for:
+ * true is vectors, false is embeddings; net_ff_hidden_size, net_ff_hidden_layers -> hidden_size,
+ * hidden_layers; net_activation -> activation. */
 #include <math.h>
 #include <string.h>
 
@@ -83,9 +85,10 @@ static const lopt__hyper hypers[] = {
     [ORTHOGONALIZE] = {"orthogonalize", LOPT__BOOLEAN, 1, 0, 1, NULL, "true",
                        "make steps of matrices nearly orthogonal (Newton-Schulz)"},
     [NS_STEPS] = {"ns_steps", LOPT__INTEGER, 1, 0, 100, NULL, "5", "Newton-Schulz steps"},
-    [NS_EPSILON] = {"ns_epsilon", LOPT__NUMBER, 1, 0, 1, NULL, "1e-8", "added to the norm before them"},
-    [NS_COEFFICIENTS] = {"ns_coefficients", LOPT__NUMBER, 3, -100, 100, NULL, "[3.4445, -4.775, 2.0315]",
-                         "of X, A X and A A X, where A is X X^T"},
+    [NS_EPSILON] = {"ns_epsilon", LOPT__NUMBER, 1, 0, 1, NULL, "1e-8",
+                    "added to the norm before them"},
+    [NS_COEFFICIENTS] = {"ns_coefficients", LOPT__NUMBER, 3, -100, 100, NULL,
+                         "[3.4445, -4.775, 2.0315]", "of X, A X and A A X, where A is X X^T"},
     [WEIGHT_DECAY] = LOPT__HYPER_WEIGHT_DECAY("0"),
     [MOMENTUM_DECAYS] = LOPT__HYPER_MOMENTUM_DECAYS("[0.9, 0.99, 0.999]"),
     [RMS_DECAYS] = LOPT__HYPER_RMS_DECAYS("0.95"),
@@ -94,18 +97,21 @@ static const lopt__hyper hypers[] = {
                    "clip the gradient of all tensors together to this norm; 0: off"},
     [GRAD_LIMIT] = {"grad_limit", LOPT__NUMBER, 1, 0, 1e30, NULL, "1000",
                     "then clip each number of it to +-this"},
-    [ADAM_FOR] = {"adam_for", LOPT__CHOICE, 1, 0, 0, "nothing|biases|named|embeddings|vectors", "nothing",
-                  "tensors for Adam: biases by name; named bias or embed; embeddings by role; these and "
-                  "all with fewer than two axes"},
+    [ADAM_FOR] =
+        {"adam_for", LOPT__CHOICE, 1, 0, 0, "nothing|biases|named|embeddings|vectors", "nothing",
+         "tensors for Adam: biases by name; named bias or embed; embeddings by role; these and "
+         "all with fewer than two axes"},
     [ADAM_MOMENTS] = {"adam_moments", LOPT__CHOICE, 1, 0, 0, "own|shared", "own",
                       "Adam's moments are its own, or the first momentum and rms"},
-    [ADAM_BETAS] = {"adam_betas", LOPT__NUMBER, 2, 0, 1, NULL, "[0.9, 0.95]", "decays of Adam's own moments"},
+    [ADAM_BETAS] = {"adam_betas", LOPT__NUMBER, 2, 0, 1, NULL, "[0.9, 0.95]",
+                    "decays of Adam's own moments"},
     [ADAM_EPSILON] = {"adam_epsilon", LOPT__NUMBER, 1, 0, 1e6, NULL, "1e-8", "Adam's epsilon"},
     [ADAM_EPSILON_INSIDE] = {"adam_epsilon_inside", LOPT__BOOLEAN, 1, 0, 1, NULL, "false",
                              "it is added inside the root"},
     [ADAM_BIAS_CORRECTION] = {"adam_bias_correction", LOPT__BOOLEAN, 1, 0, 1, NULL, "true",
                               "divide moments by 1 - beta^T"},
-    [ADAM_LR_MULT] = {"adam_lr_mult", LOPT__NUMBER, 1, 0, 1e6, NULL, "1", "Adam's rate over learning_rate"},
+    [ADAM_LR_MULT] = {"adam_lr_mult", LOPT__NUMBER, 1, 0, 1e6, NULL, "1",
+                      "Adam's rate over learning_rate"},
     [ADAM_WEIGHT_DECAY] = {"adam_weight_decay", LOPT__NUMBER, 1, -1, 1e6, NULL, "-1",
                            "weight decay of Adam's tensors; -1: weight_decay"},
     [ADAM_GRAD_LIMIT] = {"adam_grad_limit", LOPT__BOOLEAN, 1, 0, 1, NULL, "true",
@@ -116,7 +122,8 @@ static const lopt__hyper hypers[] = {
 #define SOURCE "Moudgil et al., 2026 (2602.19142)"
 
 static const lopt__preset presets[] = {
-    {{"celo2", "celo2", "orthogonal steps from a per-parameter network; Adam for biases", SOURCE, 1},
+    {{"celo2", "celo2", "orthogonal steps from a per-parameter network; Adam for biases", SOURCE,
+      1},
      {{"adam_for", "biases"},
       {"adam_epsilon_inside", "true"},
       {"adam_bias_correction", "false"},
@@ -124,8 +131,10 @@ static const lopt__preset presets[] = {
       {"adam_grad_limit", "false"}}},
     {{"celo2-base", "celo2", "Celo2's network for every tensor, steps as they are", SOURCE, 1},
      {{"orthogonalize", "false"}}},
-    {{"celo2-pylo", "celo2", "Celo2 as PyLO runs it", "PyLO CELO2, 2026", 1}, {{"adam_for", "vectors"}}},
-    {{"elo-celo2", "celo2", "ELO's form of Celo2: clipped, decayed, shared moments", "PyLO ELO-CELO2, 2026", 1},
+    {{"celo2-pylo", "celo2", "Celo2 as PyLO runs it", "PyLO CELO2, 2026", 1},
+     {{"adam_for", "vectors"}}},
+    {{"elo-celo2", "celo2", "ELO's form of Celo2: clipped, decayed, shared moments",
+      "PyLO ELO-CELO2, 2026", 1},
      {{"adam_for", "vectors"},
       {"adam_moments", "shared"},
       {"weight_decay", "0.1"},
@@ -137,22 +146,20 @@ static const lopt__preset presets[] = {
 typedef struct prepared {
     lopt__decays decays;
     lopt__pipeline pipeline;
-    lopt__mlp matrix, vector; /* vector: without features of rows and columns */
+    lopt__mlp matrix, vector;    /* vector: without features of rows and columns */
     _Alignas(64) float memory[]; /* packed, then both networks */
 } prepared;
 
-static lopt__bank_shape bank_shape(const lopt_optimizer *opt)
-{
+static lopt__bank_shape bank_shape(const lopt_optimizer *opt) {
     return (lopt__bank_shape){.n = 0,
                               .hidden = lopt__integer(opt, HIDDEN_SIZE),
                               .hidden_layers = lopt__integer(opt, HIDDEN_LAYERS),
                               .outputs = lopt__number(opt, EXP_MULT) == 0 ? 1 : 2};
 }
 
-/* ---- theta -------------------------------------------------------------------------------------- */
+/* ---- theta ----------------------------------------------------------------------------------- */
 
-static void layout(lopt_optimizer *opt)
-{
+static void layout(lopt_optimizer *opt) {
     lopt__bank_shape shape = bank_shape(opt);
     lopt__bank_layout(opt, &shape);
 }
@@ -162,8 +169,7 @@ typedef struct networks {
     size_t floats;
 } networks;
 
-static networks networks_at(const lopt_optimizer *opt, float *base)
-{
+static networks networks_at(const lopt_optimizer *opt, float *base) {
     networks n = {0};
     lopt__bank_shape shape = bank_shape(opt);
     n.packed = lopt__carve(base, &n.floats, lopt__bank_floats(&shape));
@@ -172,13 +178,11 @@ static networks networks_at(const lopt_optimizer *opt, float *base)
     return n;
 }
 
-static size_t prepared_bytes(const lopt_optimizer *opt)
-{
+static size_t prepared_bytes(const lopt_optimizer *opt) {
     return sizeof(prepared) + networks_at(opt, NULL).floats * sizeof(float);
 }
 
-static void prepare(lopt_optimizer *opt)
-{
+static void prepare(lopt_optimizer *opt) {
     prepared *ready = opt->prepared;
     lopt__bank_shape shape = bank_shape(opt);
     networks n = networks_at(opt, ready->memory);
@@ -190,20 +194,19 @@ static void prepare(lopt_optimizer *opt)
     lopt__bank_pack(&shape, opt, n.packed);
     lopt__bank_network(&shape, n.packed, 1, LOPT__ALL_GROUPS, &ready->matrix, n.matrix);
     lopt__bank_network(&shape, n.packed, 1, LOPT__NO_SIDES, &ready->vector, n.vector);
-    ready->matrix.activation = ready->vector.activation = (lopt__activation)lopt__integer(opt, ACTIVATION);
+    ready->matrix.activation = ready->vector.activation =
+        (lopt__activation)lopt__integer(opt, ACTIVATION);
 }
 
-/* ---- which tensors are Adam's -------------------------------------------------------------------- */
+/* ---- which tensors are Adam's ---------------------------------------------------------------- */
 
-static int is_bias(const char *name)
-{
+static int is_bias(const char *name) {
     const char *slash = strrchr(name, '/');
     const char *last = slash ? slash + 1 : name;
     return last[0] == 'b' && strspn(last + 1, "0123456789") == strlen(last + 1);
 }
 
-static int is_for_adam(const lopt_optimizer *opt, const lopt_tensor *t)
-{
+static int is_for_adam(const lopt_optimizer *opt, const lopt_tensor *t) {
     switch (lopt__integer(opt, ADAM_FOR)) {
     case FOR_BIASES:
         return is_bias(t->name);
@@ -218,16 +221,14 @@ static int is_for_adam(const lopt_optimizer *opt, const lopt_tensor *t)
     }
 }
 
-/* ---- state -------------------------------------------------------------------------------------- */
+/* ---- state ----------------------------------------------------------------------------------- */
 
-static lopt__tie tie(const lopt_optimizer *opt)
-{
+static lopt__tie tie(const lopt_optimizer *opt) {
     return (lopt__tie)lopt__integer(opt, TIE_RULE);
 }
 
 /* Adam's own moments fit in where accumulators might be needed. */
-static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view)
-{
+static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
     int rule = lopt__integer(opt, ADAM_FOR);
     int surely = (rule == FOR_VECTORS && view->rank < 2) ||
                  (rule >= FOR_EMBEDDINGS && view->role == LOPT_ROLE_EMBEDDING);
@@ -240,15 +241,13 @@ typedef struct matrix_shape {
     int64_t rows, cols; /* the last two axes; one row if there are fewer */
 } matrix_shape;
 
-static matrix_shape matrix_of(const lopt_tensor *t)
-{
+static matrix_shape matrix_of(const lopt_tensor *t) {
     if (t->rank >= 2)
         return (matrix_shape){t->dim[t->rank - 2], t->dim[t->rank - 1]};
     return (matrix_shape){1, t->rank == 1 ? t->dim[0] : 1};
 }
 
-static int64_t slice_of(const lopt_optimizer *opt, const lopt__tensor *t)
-{
+static int64_t slice_of(const lopt_optimizer *opt, const lopt__tensor *t) {
     matrix_shape m = matrix_of(&t->spec);
     return lopt__integer(opt, NORMALISE_OVER) == OVER_TENSOR ? t->view.size : m.rows * m.cols;
 }
@@ -263,8 +262,7 @@ typedef struct scratch {
 } scratch;
 
 /* base NULL: only the size means something. */
-static scratch scratch_at(const lopt_optimizer *opt, const lopt_state *state, float *base)
-{
+static scratch scratch_at(const lopt_optimizer *opt, const lopt_state *state, float *base) {
     scratch s = {0};
     int64_t size = 0, slices = 0;
     size_t newton_schulz = 0;
@@ -280,18 +278,18 @@ static scratch scratch_at(const lopt_optimizer *opt, const lopt_state *state, fl
     s.grads = lopt__carve(base, &s.floats, lopt__number(opt, CLIP_NORM) > 0 ? state->n_params : 0);
     s.steps = lopt__carve(base, &s.floats, (size_t)size);
     s.mean_square = lopt__carve(base, &s.floats, 2 * LOPT__N_EXTENDED * (size_t)slices);
-    s.newton_schulz = lopt__carve(base, &s.floats, lopt__integer(opt, ORTHOGONALIZE) ? newton_schulz : 0);
+    s.newton_schulz =
+        lopt__carve(base, &s.floats, lopt__integer(opt, ORTHOGONALIZE) ? newton_schulz : 0);
     s.kernel = lopt__carve(base, &s.floats,
                            lopt__kernel_scratch_most(state, lopt__integer(opt, HIDDEN_SIZE)));
     return s;
 }
 
-static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state)
-{
+static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
     return scratch_at(opt, state, NULL).floats;
 }
 
-/* ---- Adam's tensors ------------------------------------------------------------------------------- */
+/* ---- Adam's tensors -------------------------------------------------------------------------- */
 
 typedef struct adam {
     float beta1, beta2, one_minus_beta1, one_minus_beta2, correction1, correction2;
@@ -300,8 +298,7 @@ typedef struct adam {
 } adam;
 
 /* Own moments have decays in double; shared ones those of the accumulators, float. */
-static adam adam_constants(const lopt_optimizer *opt, const lopt__tensor *t, int64_t count)
-{
+static adam adam_constants(const lopt_optimizer *opt, const lopt__tensor *t, int64_t count) {
     int shared = lopt__integer(opt, ADAM_MOMENTS) == MOMENTS_SHARED;
     int corrected = lopt__integer(opt, ADAM_BIAS_CORRECTION);
     double beta1 = shared ? (float)opt->value[MOMENTUM_DECAYS][0] : opt->value[ADAM_BETAS][0];
@@ -314,16 +311,17 @@ static adam adam_constants(const lopt_optimizer *opt, const lopt__tensor *t, int
         .one_minus_beta2 = (float)(1 - beta2),
         .correction1 = corrected ? (float)(1 - pow(beta1, (double)count)) : 1,
         .correction2 = corrected ? (float)(1 - pow(beta2, (double)count)) : 1,
-        .grad_limit = lopt__integer(opt, ADAM_GRAD_LIMIT) ? lopt__number(opt, GRAD_LIMIT) : INFINITY,
+        .grad_limit =
+            lopt__integer(opt, ADAM_GRAD_LIMIT) ? lopt__number(opt, GRAD_LIMIT) : INFINITY,
         .epsilon = lopt__number(opt, ADAM_EPSILON),
-        .rate = lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE)) * lopt__number(opt, ADAM_LR_MULT),
+        .rate = lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE)) *
+                lopt__number(opt, ADAM_LR_MULT),
         .decay = decay < 0 ? lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY)) : decay,
         .epsilon_inside = lopt__integer(opt, ADAM_EPSILON_INSIDE),
     };
 }
 
-static void adam_update(const adam *a, float m, float v, float *p, float *update)
-{
+static void adam_update(const adam *a, float m, float v, float *p, float *update) {
     m /= a->correction1;
     v /= a->correction2;
     float direction = a->epsilon_inside ? m / sqrtf(v + a->epsilon) : m / (sqrtf(v) + a->epsilon);
@@ -333,8 +331,7 @@ static void adam_update(const adam *a, float m, float v, float *p, float *update
         *update = u;
 }
 
-static void step_own_moments(const adam *a, const lopt__tensor *t, const lopt__io *io)
-{
+static void step_own_moments(const adam *a, const lopt__tensor *t, const lopt__io *io) {
     const float *g = io->grads + t->offset;
     float *m = t->data, *v = t->data + t->view.size, *p = io->params + t->offset;
     for (int64_t i = 0; i < t->view.size; i++) {
@@ -345,8 +342,7 @@ static void step_own_moments(const adam *a, const lopt__tensor *t, const lopt__i
     }
 }
 
-static void step_shared_moments(const adam *a, const lopt__job *job)
-{
+static void step_shared_moments(const adam *a, const lopt__job *job) {
     const lopt__view *v = job->view;
     lopt__kernels_current()->accumulate((lopt__job *)job);
     for (int64_t outer = 0; outer < v->n_outer; outer++)
@@ -354,40 +350,39 @@ static void step_shared_moments(const adam *a, const lopt__job *job)
             const float *m = lopt__momentum_row(&job->acc, v, outer, row);
             const float *rms = lopt__rms_row(&job->acc, v, outer, row);
             for (int64_t lane = 0; lane < v->lanes; lane++) {
-                int64_t i = lopt__view_outer(v, outer) + row * v->row_stride + lane * v->lane_stride;
-                adam_update(a, m[lane], rms[lane], job->params + i, job->updates ? job->updates + i : NULL);
+                int64_t i =
+                    lopt__view_outer(v, outer) + row * v->row_stride + lane * v->lane_stride;
+                adam_update(a, m[lane], rms[lane], job->params + i,
+                            job->updates ? job->updates + i : NULL);
             }
         }
 }
 
-/* ---- the network's tensors ------------------------------------------------------------------------ */
+/* ---- the network's tensors ------------------------------------------------------------------- */
 
 /* y <- rms_mult y rsqrt(mean y^2 + 1e-9), of one matrix. */
-static void normalise_step(float rms_mult, float *y, int64_t n)
-{
+static void normalise_step(float rms_mult, float *y, int64_t n) {
     float mean_square = (float)(lopt__sum_of_squares(y, n) / (double)n);
     float scale = rms_mult * lopt__normaliser(NORMALISE_EPSILON, mean_square);
     for (int64_t i = 0; i < n; i++)
         y[i] *= scale;
 }
 
-static void shape_steps(const lopt_optimizer *opt, const lopt__tensor *t, const scratch *s)
-{
+static void shape_steps(const lopt_optimizer *opt, const lopt__tensor *t, const scratch *s) {
     matrix_shape m = matrix_of(&t->spec);
     float coefficients[3];
     for (int i = 0; i < 3; i++)
         coefficients[i] = (float)opt->value[NS_COEFFICIENTS][i];
     for (int64_t at = 0; at < t->view.size; at += m.rows * m.cols) {
         if (lopt__integer(opt, ORTHOGONALIZE) && t->spec.rank >= 2)
-            lopt__newton_schulz(s->steps + at, m.rows, m.cols, lopt__integer(opt, NS_STEPS), coefficients,
-                                lopt__number(opt, NS_EPSILON), s->newton_schulz);
+            lopt__newton_schulz(s->steps + at, m.rows, m.cols, lopt__integer(opt, NS_STEPS),
+                                coefficients, lopt__number(opt, NS_EPSILON), s->newton_schulz);
         normalise_step(lopt__number(opt, RMS_MULT), s->steps + at, m.rows * m.cols);
     }
 }
 
 static void step_network(const lopt_optimizer *opt, const lopt__tensor *t, lopt__job *job,
-                         const lopt__io *io, const scratch *s)
-{
+                         const lopt__io *io, const scratch *s) {
     const lopt__kernels *kernels = lopt__kernels_current();
     kernels->accumulate(job);
     kernels->moments(job);
@@ -399,11 +394,10 @@ static void step_network(const lopt_optimizer *opt, const lopt__tensor *t, lopt_
     lopt__apply_steps(io, t->offset, t->view.size, rate, decay, s->steps);
 }
 
-/* ---- step --------------------------------------------------------------------------------------- */
+/* ---- step ------------------------------------------------------------------------------------ */
 
-static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, int64_t count, lopt__job *job,
-                        const lopt__io *io, const scratch *s)
-{
+static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, int64_t count,
+                        lopt__job *job, const lopt__io *io, const scratch *s) {
     const prepared *ready = opt->prepared;
     lopt__job_open(job, t, io);
     job->slice = slice_of(opt, t);
@@ -419,8 +413,7 @@ static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, int64_
         step_own_moments(&a, t, io);
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
-{
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     const prepared *ready = opt->prepared;
     scratch s = scratch_at(opt, state, state->scratch);
     lopt__io conditioned = *io;

@@ -4,10 +4,12 @@
  *
  *     18 numbers about the run (controller.h) -> controller, one row -> s
  *     g clipped to +-1000;  m <- beta1 m + (1 - beta1) g,  v <- beta2 v + (1 - beta2) g^2
- *     p <- p - learning_rate (0.1 exp(s) step_mult m^ / (epsilon + sqrt(v^ + 1e-10)) + weight_decay p)
+ *     step = 0.1 exp(s) step_mult m^ / (epsilon + sqrt(v^ + 1e-10))
+ *     p <- p - learning_rate (step + weight_decay p)
  *
- * m^ = m / (1 - beta1^T), v^ = v / (1 - beta2^T), T = 1 at the first step; 1 - beta and the powers are taken
- * in float. param_scale_mult: steps in units of sqrt(mean p^2 + 1e-9). State of a tensor: m, v. */
+ * m^ = m / (1 - beta1^T), v^ = v / (1 - beta2^T), T = 1 at the first step; 1 - beta and the powers
+ * are taken in float. param_scale_mult: steps in units of sqrt(mean p^2 + 1e-9). State of a tensor:
+ * m, v. */
 #include <math.h>
 
 #include "controller.h"
@@ -42,7 +44,8 @@ static const lopt__hyper hypers[] = {
 };
 
 static const lopt__preset presets[] = {
-    {{"celo-adam", "celo_adam", "Adam with a learned schedule", "Moudgil et al., 2025 (2501.12670)", 1},
+    {{"celo-adam", "celo_adam", "Adam with a learned schedule", "Moudgil et al., 2025 (2501.12670)",
+      1},
      {{0}}},
 };
 
@@ -50,58 +53,50 @@ typedef struct prepared {
     lopt__controller controller;
 } prepared;
 
-static void layout(lopt_optimizer *opt)
-{
+static void layout(lopt_optimizer *opt) {
     lopt__controller_layout(opt, LOPT__N_RUN_INPUTS, lopt__integer(opt, LSTM_HIDDEN_SIZE), 0);
 }
 
-static size_t prepared_bytes(const lopt_optimizer *opt)
-{
+static size_t prepared_bytes(const lopt_optimizer *opt) {
     (void)opt;
     return sizeof(prepared);
 }
 
-static void prepare(lopt_optimizer *opt)
-{
+static void prepare(lopt_optimizer *opt) {
     prepared *ready = opt->prepared;
     ready->controller = lopt__controller_at(opt);
 }
 
-static size_t global_floats(const lopt_optimizer *opt, size_t n_tensors)
-{
+static size_t global_floats(const lopt_optimizer *opt, size_t n_tensors) {
     (void)n_tensors;
     return lopt__run_floats(lopt__integer(opt, LSTM_HIDDEN_SIZE), 1);
 }
 
-static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view)
-{
+static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
     (void)opt;
     return 2 * (size_t)view->size;
 }
 
-static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state)
-{
+static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
     (void)state;
     return lopt__schedule_scratch(lopt__integer(opt, LSTM_HIDDEN_SIZE));
 }
 
-static void reset(const lopt_optimizer *opt, lopt_state *state)
-{
+static void reset(const lopt_optimizer *opt, lopt_state *state) {
     const prepared *ready = opt->prepared;
-    lopt__schedule_reset(&ready->controller, state->global, lopt__planned_steps(opt, state, NUM_STEPS));
+    lopt__schedule_reset(&ready->controller, state->global,
+                         lopt__planned_steps(opt, state, NUM_STEPS));
 }
 
-static float parameter_scale(const float *p, int64_t n)
-{
+static float parameter_scale(const float *p, int64_t n) {
     double sum = 0;
     for (int64_t i = 0; i < n; i++)
         sum += (double)p[i] * p[i];
     return sqrtf((float)(sum / (double)n) + LOPT__PARAMETER_SCALE_FLOOR);
 }
 
-static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, int64_t count, const lopt__io *io,
-                        float step_mult)
-{
+static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, int64_t count,
+                        const lopt__io *io, float step_mult) {
     float beta1 = lopt__number(opt, BETA1), beta2 = lopt__number(opt, BETA2);
     float one_minus_beta1 = 1 - beta1, one_minus_beta2 = 1 - beta2;
     float correction1 = 1 - powf(beta1, (float)count), correction2 = 1 - powf(beta2, (float)count);
@@ -119,7 +114,8 @@ static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, int64_
         float clipped = lopt__clip(g[i], GRAD_LIMIT);
         m[i] = beta1 * m[i] + one_minus_beta1 * clipped;
         v[i] = beta2 * v[i] + one_minus_beta2 * (clipped * clipped);
-        float step = m[i] / correction1 * (step_mult / (epsilon + sqrtf(v[i] / correction2 + ROOT_EPSILON)));
+        float step =
+            m[i] / correction1 * (step_mult / (epsilon + sqrtf(v[i] / correction2 + ROOT_EPSILON)));
         float update = -rate * (step + decay * p[i]);
         p[i] += update;
         if (updates)
@@ -127,12 +123,11 @@ static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, int64_
     }
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
-{
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     const prepared *ready = opt->prepared;
     float rate = lopt__schedule_step(&ready->controller, state->global, state->header->step,
-                                         lopt__planned_steps(opt, state, NUM_STEPS), io->loss, NULL,
-                                         state->scratch);
+                                     lopt__planned_steps(opt, state, NUM_STEPS), io->loss, NULL,
+                                     state->scratch);
     for (size_t i = 0; i < state->n_tensors; i++)
         step_tensor(opt, &state->tensors[i], state->header->step + 1, io,
                     rate * lopt__number(opt, STEP_MULT));

@@ -8,15 +8,15 @@
  *     step = s o0 exp(o1 exp_mult) sqrt(mean p^2 + 1e-9) step_mult
  *     p <- p - learning_rate (step + weight_decay p)
  *
- * The controller's inputs: controller.h's 18 about the run; log magnitude of the mean rms; one-hot number of
- * axes longer than 1 (0 to 4); log magnitudes of the variance of each momentum, and of the mean of
- * (rms - mean m_k)^2, a slip of the published code that its weights were trained with. Of the tensor before
- * this step's gradient, with m and rms in units of the root mean square of p.
+ * The controller's inputs: controller.h's 18 about the run; log magnitude of the mean rms; one-hot
+ * number of axes longer than 1 (0 to 4); log magnitudes of the variance of each momentum, and of
+ * the mean of (rms - mean m_k)^2, a slip of the published code that its weights were trained with.
+ * Of the tensor before this step's gradient, with m and rms in units of the root mean square of p.
  *
- * Keys of PyLO's config -> settings here: lr -> learning_rate; net_lstm_hidden_size -> lstm_hidden_size;
- * net_param_inits -> param_inits; net_mlp_hidden_size -> hidden_size; net_mlp_hidden_layers -> hidden_layers
- * - 1; the others as in small_fc.c. Its decays take a detour through logarithms that changes nothing but the
- * last bit. */
+ * Keys of PyLO's config -> settings here: lr -> learning_rate; net_lstm_hidden_size ->
+ * lstm_hidden_size; net_param_inits -> param_inits; net_mlp_hidden_size -> hidden_size;
+ * net_mlp_hidden_layers -> hidden_layers - 1; the others as in small_fc.c. Its decays take a detour
+ * through logarithms that changes nothing but the last bit. */
 #include <math.h>
 #include <string.h>
 
@@ -57,17 +57,20 @@ static const lopt__hyper hypers[] = {
     [LEARNING_RATE] = LOPT__HYPER_LEARNING_RATE("1"),
     [STEP_MULT] = LOPT__HYPER_STEP_MULT("0.001"),
     [EXP_MULT] = LOPT__HYPER_EXP_MULT("0.001"),
-    [BANK_MULT] = {"bank_mult", LOPT__NUMBER, 1, 0, 1e6, NULL, "100", "factor of the mixed weights"},
+    [BANK_MULT] = {"bank_mult", LOPT__NUMBER, 1, 0, 1e6, NULL, "100",
+                   "factor of the mixed weights"},
     [PARAM_SCALE_MULT] = LOPT__HYPER_PARAM_SCALE_MULT("true"),
     [WEIGHT_DECAY] = LOPT__HYPER_WEIGHT_DECAY("0"),
     [WEIGHT_DECAY_USES] = LOPT__HYPER_WEIGHT_DECAY_USES("after"),
     [MOMENTUM_DECAYS] = LOPT__HYPER_MOMENTUM_DECAYS("[0.9, 0.99, 0.999]"),
     [RMS_DECAYS] = LOPT__HYPER_RMS_DECAYS("0.999"),
     [ADAFACTOR_DECAYS] = LOPT__HYPER_ADAFACTOR_DECAYS("[0.9, 0.99, 0.999]"),
-    [BUGGED_LOSS_FEATURES] = {"bugged_loss_features", LOPT__BOOLEAN, 1, 0, 1, NULL, "false",
-                              "means of the loss as for 10 steps, whatever is planned (HyperV2's default)"},
-    [BUGGED_NEXT_LSTM_STATE] = {"bugged_next_lstm_state", LOPT__BOOLEAN, 1, 0, 1, NULL, "false",
-                                "the recurrent state stays at its initial value (the oldest weights)"},
+    [BUGGED_LOSS_FEATURES] =
+        {"bugged_loss_features", LOPT__BOOLEAN, 1, 0, 1, NULL, "false",
+         "means of the loss as for 10 steps, whatever is planned (HyperV2's default)"},
+    [BUGGED_NEXT_LSTM_STATE] =
+        {"bugged_next_lstm_state", LOPT__BOOLEAN, 1, 0, 1, NULL, "false",
+         "the recurrent state stays at its initial value (the oldest weights)"},
     [NUM_STEPS] = LOPT__HYPER_NUM_STEPS,
     [TIE_RULE] = LOPT__HYPER_TIE_RULE("stable"),
 };
@@ -101,31 +104,27 @@ typedef struct prepared {
     _Alignas(64) float bank[]; /* [param_inits][lopt__bank_floats] */
 } prepared;
 
-static lopt__bank_shape bank_shape(const lopt_optimizer *opt)
-{
+static lopt__bank_shape bank_shape(const lopt_optimizer *opt) {
     return (lopt__bank_shape){.n = lopt__integer(opt, PARAM_INITS),
                               .hidden = lopt__integer(opt, HIDDEN_SIZE),
                               .hidden_layers = lopt__integer(opt, HIDDEN_LAYERS),
                               .outputs = 2};
 }
 
-/* ---- theta -------------------------------------------------------------------------------------- */
+/* ---- theta ----------------------------------------------------------------------------------- */
 
-static void layout(lopt_optimizer *opt)
-{
+static void layout(lopt_optimizer *opt) {
     lopt__bank_shape shape = bank_shape(opt);
     lopt__bank_layout(opt, &shape);
     lopt__controller_layout(opt, N_INPUTS, lopt__integer(opt, LSTM_HIDDEN_SIZE), shape.n);
 }
 
-static size_t prepared_bytes(const lopt_optimizer *opt)
-{
+static size_t prepared_bytes(const lopt_optimizer *opt) {
     lopt__bank_shape shape = bank_shape(opt);
     return sizeof(prepared) + sizeof(float) * (size_t)shape.n * lopt__bank_floats(&shape);
 }
 
-static void prepare(lopt_optimizer *opt)
-{
+static void prepare(lopt_optimizer *opt) {
     prepared *ready = opt->prepared;
     lopt__bank_shape shape = bank_shape(opt);
     lopt__decays_raw(&ready->decays, opt, MOMENTUM_DECAYS, RMS_DECAYS, ADAFACTOR_DECAYS);
@@ -133,39 +132,36 @@ static void prepare(lopt_optimizer *opt)
     lopt__bank_pack(&shape, opt, ready->bank);
 }
 
-/* ---- state -------------------------------------------------------------------------------------- */
+/* ---- state ----------------------------------------------------------------------------------- */
 
-static lopt__run run_at(const lopt_optimizer *opt, const lopt_state *state)
-{
-    return lopt__run_at(state->global, lopt__integer(opt, LSTM_HIDDEN_SIZE), (int64_t)state->n_tensors);
+static lopt__run run_at(const lopt_optimizer *opt, const lopt_state *state) {
+    return lopt__run_at(state->global, lopt__integer(opt, LSTM_HIDDEN_SIZE),
+                        (int64_t)state->n_tensors);
 }
 
-static size_t global_floats(const lopt_optimizer *opt, size_t n_tensors)
-{
+static size_t global_floats(const lopt_optimizer *opt, size_t n_tensors) {
     return lopt__run_floats(lopt__integer(opt, LSTM_HIDDEN_SIZE), (int64_t)n_tensors);
 }
 
-static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view)
-{
+static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
     (void)opt;
     return lopt__accumulator_floats(view);
 }
 
-static lopt__tie tie(const lopt_optimizer *opt)
-{
+static lopt__tie tie(const lopt_optimizer *opt) {
     return (lopt__tie)lopt__integer(opt, TIE_RULE);
 }
 
-static void reset(const lopt_optimizer *opt, lopt_state *state)
-{
+static void reset(const lopt_optimizer *opt, lopt_state *state) {
     const prepared *ready = opt->prepared;
     lopt__run run = run_at(opt, state);
     int bugged = lopt__integer(opt, BUGGED_LOSS_FEATURES);
-    lopt__loss_buffer_reset(run.losses, bugged ? BUGGED_STEPS : lopt__planned_steps(opt, state, NUM_STEPS));
+    lopt__loss_buffer_reset(run.losses,
+                            bugged ? BUGGED_STEPS : lopt__planned_steps(opt, state, NUM_STEPS));
     lopt__lstm_reset(&ready->controller.lstm, (int64_t)state->n_tensors, run.hidden, run.cell);
 }
 
-/* ---- scratch ------------------------------------------------------------------------------------ */
+/* ---- scratch --------------------------------------------------------------------------------- */
 
 typedef struct scratch {
     float *inputs, *controls, *step_size; /* a row for each tensor */
@@ -178,8 +174,7 @@ typedef struct scratch {
 } scratch;
 
 /* base NULL: only the size means something. */
-static scratch scratch_at(const lopt_optimizer *opt, const lopt_state *state, float *base)
-{
+static scratch scratch_at(const lopt_optimizer *opt, const lopt_state *state, float *base) {
     scratch s = {0};
     size_t n = state->n_tensors;
     int size = lopt__integer(opt, LSTM_HIDDEN_SIZE);
@@ -197,21 +192,18 @@ static scratch scratch_at(const lopt_optimizer *opt, const lopt_state *state, fl
     return s;
 }
 
-static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state)
-{
+static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
     return scratch_at(opt, state, NULL).floats;
 }
 
-/* ---- step --------------------------------------------------------------------------------------- */
+/* ---- step ------------------------------------------------------------------------------------ */
 
-static float log_magnitude(float x)
-{
+static float log_magnitude(float x) {
     return 0.5f * lopt__log_magnitude(10 * x);
 }
 
 /* The inputs that are about the tensor. */
-static void tensor_inputs(const lopt__tensor *t, const lopt__statistics *s, float *x)
-{
+static void tensor_inputs(const lopt__tensor *t, const lopt__statistics *s, float *x) {
     float floor = s->mean_p2 < MEAN_SQUARE_FLOOR ? MEAN_SQUARE_FLOOR : s->mean_p2;
     float unit = 1.0f / sqrtf(floor);
     int rank = 0;
@@ -227,11 +219,11 @@ static void tensor_inputs(const lopt__tensor *t, const lopt__statistics *s, floa
 }
 
 static void controller_inputs(const lopt_optimizer *opt, const lopt_state *state,
-                              const lopt__loss_buffer *losses, const lopt__io *io, float *x)
-{
+                              const lopt__loss_buffer *losses, const lopt__io *io, float *x) {
     lopt__job job = {0};
     float run[LOPT__N_RUN_INPUTS];
-    lopt__controller_run_inputs(losses, state->header->step, lopt__planned_steps(opt, state, NUM_STEPS), run);
+    lopt__controller_run_inputs(losses, state->header->step,
+                                lopt__planned_steps(opt, state, NUM_STEPS), run);
     for (size_t i = 0; i < state->n_tensors; i++, x += N_INPUTS) {
         lopt__statistics s;
         lopt__job_open(&job, &state->tensors[i], io);
@@ -241,8 +233,8 @@ static void controller_inputs(const lopt_optimizer *opt, const lopt_state *state
     }
 }
 
-static void run_controller(const lopt_optimizer *opt, const lopt_state *state, lopt__run run, const scratch *s)
-{
+static void run_controller(const lopt_optimizer *opt, const lopt_state *state, lopt__run run,
+                           const scratch *s) {
     const prepared *ready = opt->prepared;
     int64_t n = (int64_t)state->n_tensors;
     if (lopt__integer(opt, BUGGED_NEXT_LSTM_STATE)) {
@@ -255,18 +247,16 @@ static void run_controller(const lopt_optimizer *opt, const lopt_state *state, l
 }
 
 /* The networks of all tensors, packed: controls times the bank. */
-static void mix_networks(const lopt_optimizer *opt, int64_t n, const scratch *s)
-{
+static void mix_networks(const lopt_optimizer *opt, int64_t n, const scratch *s) {
     const prepared *ready = opt->prepared;
     lopt__bank_shape shape = bank_shape(opt);
     int64_t size = (int64_t)lopt__bank_floats(&shape);
     memset(s->mixed, 0, (size_t)(n * size) * sizeof(float));
-    lopt__kernels_current()->multiply(n, size, shape.n, s->controls, shape.n, ready->bank, size, s->mixed,
-                                      size);
+    lopt__kernels_current()->multiply(n, size, shape.n, s->controls, shape.n, ready->bank, size,
+                                      s->mixed, size);
 }
 
-float *lopt__velo_look(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
-{
+float *lopt__velo_look(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     lopt__run run = run_at(opt, state);
     scratch s = scratch_at(opt, state, state->scratch);
     lopt__loss_buffer_update(run.losses, io->loss);
@@ -274,8 +264,7 @@ float *lopt__velo_look(const lopt_optimizer *opt, lopt_state *state, const lopt_
     return s.inputs;
 }
 
-void lopt__velo_act(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
-{
+void lopt__velo_act(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     const prepared *ready = opt->prepared;
     lopt__bank_shape shape = bank_shape(opt);
     scratch s = scratch_at(opt, state, state->scratch);
@@ -295,8 +284,8 @@ void lopt__velo_act(const lopt_optimizer *opt, lopt_state *state, const lopt__io
     mix_networks(opt, (int64_t)state->n_tensors, &s);
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt__tensor *t = &state->tensors[i];
-        lopt__bank_network(&shape, s.mixed + i * lopt__bank_floats(&shape), mixed_mult, LOPT__ALL_GROUPS, &mlp,
-                           s.network);
+        lopt__bank_network(&shape, s.mixed + i * lopt__bank_floats(&shape), mixed_mult,
+                           LOPT__ALL_GROUPS, &mlp, s.network);
         job.learning_rate = lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE));
         job.weight_decay = lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY));
         job.step_mult = s.step_size[i] * lopt__number(opt, STEP_MULT);
@@ -304,8 +293,7 @@ void lopt__velo_act(const lopt_optimizer *opt, lopt_state *state, const lopt__io
     }
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
-{
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     lopt__velo_look(opt, state, io);
     lopt__velo_act(opt, state, io);
 }
