@@ -20,6 +20,7 @@ typedef struct task_gemm {
     task_gemm_kind kind;
     int rows, cols, depth;
     void (*kernel)(const float *, const float *, float *, ...); /* libxsmm's, or NULL */
+    int has_avx;                                                /* of this machine */
 } task_gemm;
 
 task_gemm task_gemm_plan(task_gemm_kind kind, int rows, int cols, int depth);
