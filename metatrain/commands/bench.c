@@ -140,7 +140,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 /* ---- the command ----------------------------------------------------------------------------- */
 
 static void print_machine(const json_t *m) {
-    printf("%s, %d cores, kernels %s, %s, metatrain %s, %s\n",
+    printf("%s, %d cores, kernels %s\n%s, metatrain %s, %s\n",
            json_string_value(json_object_get(m, "cpu")),
            (int)json_integer_value(json_object_get(m, "cores")),
            json_string_value(json_object_get(m, "kernels")),
