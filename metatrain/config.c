@@ -61,12 +61,12 @@ static void begin_task(void *into) {
 static int unknown_task(const mt_yaml *item, const char *path, const char *name, lopt_error *err) {
     char where[MT_KEY_PATH], text[MT_KEY_PATH];
     const task_info *known;
-    mt_suggestion s = mt_suggestion_for(name);
-    for (size_t i = 0; (known = task_known(i)); i++) mt_suggest(&s, known->name);
+    lopt__suggestion s = lopt__suggestion_for(name);
+    for (size_t i = 0; (known = task_known(i)); i++) lopt__suggest(&s, known->name);
     mt_key_path(where, "%stask", path);
     return mt_yaml_error(err, mt_yaml_nearest(item, "task"), where,
                          "found %s, expected a name of `metatrain list tasks`%s", name,
-                         mt_suggestion_text(&s, text, sizeof text));
+                         lopt__suggestion_text(&s, text, sizeof text));
 }
 
 /* A key that stands in the file may not differ from what a published name fixes. */

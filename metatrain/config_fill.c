@@ -220,11 +220,11 @@ static int unknown_key(const mt_schema *schema, const mt_yaml *node, const char 
                        const char *path, lopt_error *err) {
     char word[MT_KEY_PATH], text[MT_KEY_PATH + 32];
     mt_key_path(word, "%s%s", inside, node->key);
-    mt_suggestion s = mt_suggestion_for(word);
-    for (size_t i = 0; i < schema->n; i++) mt_suggest(&s, schema->keys[i].path);
+    lopt__suggestion s = lopt__suggestion_for(word);
+    for (size_t i = 0; i < schema->n; i++) lopt__suggest(&s, schema->keys[i].path);
     return mt_yaml_error(err, node, "",
                          "found the unknown key %s%s, expected a key of `metatrain list keys`%s",
-                         path, word, mt_suggestion_text(&s, text, sizeof text));
+                         path, word, lopt__suggestion_text(&s, text, sizeof text));
 }
 
 /* Fills from one mapping. inside: its path in the schema, with a dot at its end; path: that of

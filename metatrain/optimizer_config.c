@@ -20,12 +20,12 @@ static int preset_exists(const char *name) {
 static int unknown_preset(const mt_yaml *map, const char *path, const char *name, lopt_error *err) {
     char where[MT_KEY_PATH], text[MT_KEY_PATH];
     const lopt_preset_info *preset;
-    mt_suggestion s = mt_suggestion_for(name);
-    for (size_t i = 0; (preset = lopt_preset(i)); i++) mt_suggest(&s, preset->name);
+    lopt__suggestion s = lopt__suggestion_for(name);
+    for (size_t i = 0; (preset = lopt_preset(i)); i++) lopt__suggest(&s, preset->name);
     mt_key_path(where, "%sname", path);
     return mt_yaml_error(err, mt_yaml_nearest(map, "name"), where,
                          "found %s, expected a name of `metatrain list optimizers`%s", name,
-                         mt_suggestion_text(&s, text, sizeof text));
+                         lopt__suggestion_text(&s, text, sizeof text));
 }
 
 static int find_hyper(const char *preset, const char *name, lopt_hyper_info *hyper) {
@@ -38,19 +38,19 @@ static int unknown_hyper(const mt_schema *schema, const char *inside, const mt_y
                          const char *path, const char *preset, lopt_error *err) {
     char text[MT_KEY_PATH], names[200] = "";
     lopt_hyper_info hyper;
-    mt_suggestion s = mt_suggestion_for(node->key);
+    lopt__suggestion s = lopt__suggestion_for(node->key);
     for (size_t i = 0; i < schema->n; i++)
         if (strncmp(schema->keys[i].path, inside, strlen(inside)) == 0)
-            mt_suggest(&s, schema->keys[i].path + strlen(inside));
+            lopt__suggest(&s, schema->keys[i].path + strlen(inside));
     for (size_t i = 0; lopt_hyper(preset, i, &hyper); i++) {
-        mt_suggest(&s, hyper.name);
+        lopt__suggest(&s, hyper.name);
         size_t n = strlen(names);
         snprintf(names + n, sizeof names - n, "%s%s", i ? ", " : "", hyper.name);
     }
     return mt_yaml_error(err, node, "",
                          "found the unknown key %s%.60s, expected a setting of %s (%s%s)%s", path,
                          node->key, preset, names, strlen(names) + 1 == sizeof names ? "..." : "",
-                         mt_suggestion_text(&s, text, sizeof text));
+                         lopt__suggestion_text(&s, text, sizeof text));
 }
 
 /* One element; what it means is checked here so that the message has its line, the text goes on

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "random/random.h"
+#include "suggest.h"
 
 #ifndef LOPT_VERSION
 #define LOPT_VERSION "0.1.0"
@@ -107,12 +108,13 @@ static int read_settings(lopt_optimizer *opt, const lopt_setting *settings, size
 
 static void unknown_preset(const char *name, lopt_error *err)
 {
-    char known[400] = "";
-    size_t used = 0;
+    char text[96];
     const lopt_preset_info *info;
-    for (size_t i = 0; (info = lopt_preset(i)) && used < sizeof known; i++)
-        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", info->name);
-    lopt__fail(err, LOPT_EUNKNOWN, "there is no optimizer \"%.60s\"; there are: %s", name, known);
+    lopt__suggestion s = lopt__suggestion_for(name);
+    for (size_t i = 0; (info = lopt_preset(i)); i++)
+        lopt__suggest(&s, info->name);
+    lopt__fail(err, LOPT_EUNKNOWN, "there is no optimizer \"%.60s\"%s: `metatrain list optimizers` prints all",
+               name, lopt__suggestion_text(&s, text, sizeof text));
 }
 
 lopt_optimizer *lopt_create(const char *preset, const lopt_setting *settings, size_t n_settings,

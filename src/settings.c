@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "optimizer.h"
+#include "suggest.h"
 
 const char *lopt__type_name(lopt__type type)
 {
@@ -109,12 +110,13 @@ static void describe(const lopt__hyper *h, char *out, size_t bytes)
 
 static int unknown_setting(const lopt__kind *kind, const char *where, const char *name, lopt_error *err)
 {
-    char known[400] = "";
-    size_t used = 0;
-    for (int i = 0; i < kind->n_hypers && used < sizeof known; i++)
-        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "",
-                                 kind->hypers[i].name);
-    return lopt__fail(err, LOPT_EUNKNOWN, "%s has no setting \"%.60s\"; it has: %s", where, name, known);
+    char text[96];
+    lopt__suggestion s = lopt__suggestion_for(name);
+    for (int i = 0; i < kind->n_hypers; i++)
+        lopt__suggest(&s, kind->hypers[i].name);
+    return lopt__fail(err, LOPT_EUNKNOWN,
+                      "%s has no setting \"%.60s\"%s: `metatrain show %s` prints all", where, name,
+                      lopt__suggestion_text(&s, text, sizeof text), where);
 }
 
 int lopt__parse_setting(const lopt__kind *kind, const char *where, const lopt_setting *setting,

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "suggest.h"
 
 extern const task_kind task_kind_image_mlp, task_kind_quadratic, task_kind_quadratic_family,
     task_kind_noisy_quadratic, task_kind_log_quadratic, task_kind_sum_quadratic,
@@ -96,11 +97,11 @@ int task_spec_resolve(task_spec *spec, lopt_error *err) {
             return 1;
         }
     }
-    char known[400] = "";
+    char text[96];
     const task_info *info;
-    for (size_t i = 0; (info = task_known(i)); i++) {
-        size_t used = strlen(known);
-        snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", info->name);
-    }
-    return task_fail(err, LOPT_EUNKNOWN, "unknown task \"%.64s\", allowed: %s", spec->task, known);
+    lopt__suggestion s = lopt__suggestion_for(spec->task);
+    for (size_t i = 0; (info = task_known(i)); i++) lopt__suggest(&s, info->name);
+    return task_fail(err, LOPT_EUNKNOWN,
+                     "there is no task \"%.64s\"%s: `metatrain list tasks` prints all", spec->task,
+                     lopt__suggestion_text(&s, text, sizeof text));
 }

@@ -711,8 +711,8 @@ Test(suggest, nearest_name) {
         {"window", {"estimator.window", "seed", "tasks"}, "estimator.window"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        mt_suggestion s = mt_suggestion_for(cases[i].word);
-        for (int k = 0; k < 3; k++) mt_suggest(&s, cases[i].candidates[k]);
+        lopt__suggestion s = lopt__suggestion_for(cases[i].word);
+        for (int k = 0; k < 3; k++) lopt__suggest(&s, cases[i].candidates[k]);
         int right = cases[i].best ? s.best && strcmp(s.best, cases[i].best) == 0 : !s.best;
         cr_assert(right, "%s: %s", cases[i].word, s.best ? s.best : "(none)");
     }

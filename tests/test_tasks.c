@@ -497,7 +497,8 @@ static void expect(task_spec spec, const char *part) {
     } while (0)
 
 Test(names, bad_specs_get_a_sentence) {
-    expect(spec_of("image_mpl"), "unknown task \"image_mpl\", allowed: image_mlp, quadratic");
+    expect(spec_of("image_mpl"), "there is no task \"image_mpl\" (did you mean image_mlp?): "
+                                "`metatrain list tasks` prints all");
     BAD("image_mlp", batch_size, 0, "batch_size is 0, allowed: 1 to 65536");
     BAD("image_mlp", batch_size, -3, "batch_size is -3");
     BAD("image_mlp", hidden[0], 0, "width is 0");

@@ -64,29 +64,29 @@ static const struct argp_option options[] = {
 
 static int find_part(const char *name, bench_options *o) {
     char text[64];
-    mt_suggestion s = mt_suggestion_for(name);
+    lopt__suggestion s = lopt__suggestion_for(name);
     for (int i = FIRST_CHOICE; i < N_PARTS; i++) {
         if (strcmp(parts[i].name, name) == 0)
             return o->asked[i] = o->any = 1;
-        mt_suggest(&s, parts[i].name);
+        lopt__suggest(&s, parts[i].name);
     }
     return mt_error(&o->err, LOPT_EUNKNOWN,
                     "bench: found \"%.100s\", expected step, inner, outer or recipe%s", name,
-                    mt_suggestion_text(&s, text, sizeof text));
+                    lopt__suggestion_text(&s, text, sizeof text));
 }
 
 static int known_preset(const char *name, lopt_error *err) {
     char text[64];
-    mt_suggestion s = mt_suggestion_for(name);
+    lopt__suggestion s = lopt__suggestion_for(name);
     for (size_t i = 0; i < lopt_n_presets(); i++) {
         if (strcmp(lopt_preset(i)->name, name) == 0)
             return 1;
-        mt_suggest(&s, lopt_preset(i)->name);
+        lopt__suggest(&s, lopt_preset(i)->name);
     }
     return mt_error(err, LOPT_EUNKNOWN,
                     "bench: --optimizers: found \"%.100s\", expected a name of `metatrain list "
                     "optimizers`%s",
-                    name, mt_suggestion_text(&s, text, sizeof text));
+                    name, lopt__suggestion_text(&s, text, sizeof text));
 }
 
 static int cut_names(const char *list, bench_options *o) {

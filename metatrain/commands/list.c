@@ -137,11 +137,11 @@ static const struct argp_option options[] = {{"json", 'j', 0, 0, "print JSON", 0
 static int unknown_listing(const char *name) {
     char text[64];
     lopt_error err;
-    mt_suggestion s = mt_suggestion_for(name);
-    for (int i = 0; i < N_LISTINGS; i++) mt_suggest(&s, listings[i].name);
+    lopt__suggestion s = lopt__suggestion_for(name);
+    for (int i = 0; i < N_LISTINGS; i++) lopt__suggest(&s, listings[i].name);
     mt_error(&err, LOPT_EUNKNOWN,
              "list: found \"%.100s\", expected one of optimizers, tasks, estimators, keys%s", name,
-             mt_suggestion_text(&s, text, sizeof text));
+             lopt__suggestion_text(&s, text, sizeof text));
     return mt_complain(&err);
 }
 

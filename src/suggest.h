@@ -2,26 +2,26 @@
  *
  * suggest.h - "did you mean": the candidate nearest to a word that was not understood.
  *
- *     mt_suggestion s = mt_suggestion_for("lerning_rate");
- *     for each candidate: mt_suggest(&s, candidate);
+ *     lopt__suggestion s = lopt__suggestion_for("lerning_rate");
+ *     for each candidate: lopt__suggest(&s, candidate);
  *     if (s.best) ... one or few slips away (s.best is the candidate's own pointer)
  *
  * Nearness is the number of inserted, deleted, replaced or swapped letters (optimal string
  * alignment); more than a third of the word away is no suggestion. Names in other namespaces
  * ("outer.steps" for "steps") are near when the part after the last dot is. */
-#ifndef MT_SUGGEST_H
-#define MT_SUGGEST_H
+#ifndef LOPT_SUGGEST_H
+#define LOPT_SUGGEST_H
 
 #include <stddef.h>
 
-typedef struct mt_suggestion {
+typedef struct lopt__suggestion {
     const char *word, *best; /* best: NULL as long as nothing is near */
     size_t distance;
-} mt_suggestion;
+} lopt__suggestion;
 
-mt_suggestion mt_suggestion_for(const char *word);
-void mt_suggest(mt_suggestion *s, const char *candidate);
+lopt__suggestion lopt__suggestion_for(const char *word);
+void lopt__suggest(lopt__suggestion *s, const char *candidate);
 /* " (did you mean BEST?)", or "" when nothing is near. Returns text. */
-const char *mt_suggestion_text(const mt_suggestion *s, char *text, size_t text_bytes);
+const char *lopt__suggestion_text(const lopt__suggestion *s, char *text, size_t text_bytes);
 
 #endif
