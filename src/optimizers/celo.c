@@ -15,8 +15,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "bank.h"
-#include "controller.h"
+#include "controlled_bank.h"
 #include "kernels/kernels.h"
 #include "normalise.h"
 #include "shared_hypers.h"
@@ -75,12 +74,6 @@ static const lopt__pipeline pipeline = {.n_features = LOPT__N_EXTENDED,
                                         .momentum_epsilon = 0,
                                         .normalise_epsilon = LOPT__NORMALISE_EPSILON};
 
-typedef struct prepared {
-    lopt__decays decays;
-    lopt__controller controller;
-    _Alignas(64) float bank[]; /* [param_inits][lopt__bank_floats] */
-} prepared;
-
 static lopt__bank_shape bank_shape(const lopt_optimizer *opt) {
     return (lopt__bank_shape){.n = lopt__integer(opt, PARAM_INITS),
                               .hidden = lopt__integer(opt, HIDDEN_SIZE),
@@ -92,21 +85,17 @@ static lopt__bank_shape bank_shape(const lopt_optimizer *opt) {
 
 static void layout(lopt_optimizer *opt) {
     lopt__bank_shape shape = bank_shape(opt);
-    lopt__bank_layout(opt, &shape);
-    lopt__controller_layout(opt, LOPT__N_RUN_INPUTS, lopt__integer(opt, LSTM_HIDDEN_SIZE), shape.n);
+    lopt__controlled_layout(opt, &shape, LOPT__N_RUN_INPUTS, lopt__integer(opt, LSTM_HIDDEN_SIZE));
 }
 
 static size_t prepared_bytes(const lopt_optimizer *opt) {
     lopt__bank_shape shape = bank_shape(opt);
-    return sizeof(prepared) + sizeof(float) * (size_t)shape.n * lopt__bank_floats(&shape);
+    return lopt__controlled_bytes(&shape);
 }
 
 static void prepare(lopt_optimizer *opt) {
-    prepared *ready = opt->prepared;
     lopt__bank_shape shape = bank_shape(opt);
-    lopt__decays_raw(&ready->decays, opt, MOMENTUM_DECAYS, RMS_DECAYS, ADAFACTOR_DECAYS);
-    ready->controller = lopt__controller_at(opt);
-    lopt__bank_pack(&shape, opt, ready->bank);
+    lopt__controlled_prepare(opt, &shape, MOMENTUM_DECAYS, RMS_DECAYS, ADAFACTOR_DECAYS);
 }
 
 /* ---- state ----------------------------------------------------------------------------------- */
@@ -126,7 +115,7 @@ static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
 }
 
 static void reset(const lopt_optimizer *opt, lopt_state *state) {
-    const prepared *ready = opt->prepared;
+    const lopt__controlled *ready = opt->prepared;
     lopt__schedule_reset(&ready->controller, state->global,
                          lopt__planned_steps(opt, state, NUM_STEPS));
 }
@@ -172,7 +161,7 @@ static void softmax(float *x, int n) {
 
 /* The one network of all tensors. */
 static void mix_network(const lopt_optimizer *opt, const scratch *s, lopt__mlp *mlp) {
-    const prepared *ready = opt->prepared;
+    const lopt__controlled *ready = opt->prepared;
     lopt__bank_shape shape = bank_shape(opt);
     int64_t size = (int64_t)lopt__bank_floats(&shape);
     const float *packed = ready->bank;
@@ -187,7 +176,7 @@ static void mix_network(const lopt_optimizer *opt, const scratch *s, lopt__mlp *
 }
 
 static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    const prepared *ready = opt->prepared;
+    const lopt__controlled *ready = opt->prepared;
     scratch s = scratch_at(opt, state, state->scratch);
     lopt__mlp mlp;
     double mean_square[LOPT__N_EXTENDED];

@@ -20,8 +20,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "bank.h"
-#include "controller.h"
+#include "controlled_bank.h"
 #include "kernels/kernels.h"
 #include "log_magnitude.h"
 #include "normalise.h"
@@ -98,12 +97,6 @@ static const lopt__pipeline pipeline = {.n_features = LOPT__N_EXTENDED,
                                         .momentum_epsilon = 0,
                                         .normalise_epsilon = LOPT__NORMALISE_EPSILON};
 
-typedef struct prepared {
-    lopt__decays decays;
-    lopt__controller controller;
-    _Alignas(64) float bank[]; /* [param_inits][lopt__bank_floats] */
-} prepared;
-
 static lopt__bank_shape bank_shape(const lopt_optimizer *opt) {
     return (lopt__bank_shape){.n = lopt__integer(opt, PARAM_INITS),
                               .hidden = lopt__integer(opt, HIDDEN_SIZE),
@@ -115,21 +108,17 @@ static lopt__bank_shape bank_shape(const lopt_optimizer *opt) {
 
 static void layout(lopt_optimizer *opt) {
     lopt__bank_shape shape = bank_shape(opt);
-    lopt__bank_layout(opt, &shape);
-    lopt__controller_layout(opt, N_INPUTS, lopt__integer(opt, LSTM_HIDDEN_SIZE), shape.n);
+    lopt__controlled_layout(opt, &shape, N_INPUTS, lopt__integer(opt, LSTM_HIDDEN_SIZE));
 }
 
 static size_t prepared_bytes(const lopt_optimizer *opt) {
     lopt__bank_shape shape = bank_shape(opt);
-    return sizeof(prepared) + sizeof(float) * (size_t)shape.n * lopt__bank_floats(&shape);
+    return lopt__controlled_bytes(&shape);
 }
 
 static void prepare(lopt_optimizer *opt) {
-    prepared *ready = opt->prepared;
     lopt__bank_shape shape = bank_shape(opt);
-    lopt__decays_raw(&ready->decays, opt, MOMENTUM_DECAYS, RMS_DECAYS, ADAFACTOR_DECAYS);
-    ready->controller = lopt__controller_at(opt);
-    lopt__bank_pack(&shape, opt, ready->bank);
+    lopt__controlled_prepare(opt, &shape, MOMENTUM_DECAYS, RMS_DECAYS, ADAFACTOR_DECAYS);
 }
 
 /* ---- state ----------------------------------------------------------------------------------- */
@@ -153,7 +142,7 @@ static lopt__tie tie(const lopt_optimizer *opt) {
 }
 
 static void reset(const lopt_optimizer *opt, lopt_state *state) {
-    const prepared *ready = opt->prepared;
+    const lopt__controlled *ready = opt->prepared;
     lopt__run run = run_at(opt, state);
     int bugged = lopt__integer(opt, BUGGED_LOSS_FEATURES);
     lopt__loss_buffer_reset(run.losses,
@@ -235,7 +224,7 @@ static void controller_inputs(const lopt_optimizer *opt, const lopt_state *state
 
 static void run_controller(const lopt_optimizer *opt, const lopt_state *state, lopt__run run,
                            const scratch *s) {
-    const prepared *ready = opt->prepared;
+    const lopt__controlled *ready = opt->prepared;
     int64_t n = (int64_t)state->n_tensors;
     if (lopt__integer(opt, BUGGED_NEXT_LSTM_STATE)) {
         size_t bytes = (size_t)(n * ready->controller.size) * sizeof(float);
@@ -248,7 +237,7 @@ static void run_controller(const lopt_optimizer *opt, const lopt_state *state, l
 
 /* The networks of all tensors, packed: controls times the bank. */
 static void mix_networks(const lopt_optimizer *opt, int64_t n, const scratch *s) {
-    const prepared *ready = opt->prepared;
+    const lopt__controlled *ready = opt->prepared;
     lopt__bank_shape shape = bank_shape(opt);
     int64_t size = (int64_t)lopt__bank_floats(&shape);
     memset(s->mixed, 0, (size_t)(n * size) * sizeof(float));
@@ -265,7 +254,7 @@ float *lopt__velo_look(const lopt_optimizer *opt, lopt_state *state, const lopt_
 }
 
 void lopt__velo_act(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    const prepared *ready = opt->prepared;
+    const lopt__controlled *ready = opt->prepared;
     lopt__bank_shape shape = bank_shape(opt);
     scratch s = scratch_at(opt, state, state->scratch);
     float mixed_mult = lopt__number(opt, BANK_MULT) / (float)shape.n;

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * controlled_bank.c - see controlled_bank.h. */
+#include "controlled_bank.h"
+
+void lopt__controlled_layout(lopt_optimizer *opt, const lopt__bank_shape *shape, int n_inputs,
+                             int size) {
+    lopt__bank_layout(opt, shape);
+    lopt__controller_layout(opt, n_inputs, size, shape->n);
+}
+
+size_t lopt__controlled_bytes(const lopt__bank_shape *shape) {
+    return sizeof(lopt__controlled) + sizeof(float) * (size_t)shape->n * lopt__bank_floats(shape);
+}
+
+void lopt__controlled_prepare(lopt_optimizer *opt, const lopt__bank_shape *shape, int momenta,
+                              int rms, int adafactor) {
+    lopt__controlled *ready = opt->prepared;
+    lopt__decays_raw(&ready->decays, opt, momenta, rms, adafactor);
+    ready->controller = lopt__controller_at(opt);
+    lopt__bank_pack(shape, opt, ready->bank);
+}
