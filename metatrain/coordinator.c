@@ -191,15 +191,31 @@ static int write_theta(mt_run *run, lopt_error *err) {
     return ok;
 }
 
+/* A history that cannot be written is given up: theta does not depend on it. */
+static void write_history(mt_run *run, const mt_metrics_row *row) {
+    mt_scalar scalars[MT_METRICS_SCALARS];
+    size_t n = mt_metrics_scalars(row, scalars);
+    lopt_error err;
+    if (run->metrics && !harmless(mt_metrics_write(run->metrics, row, &err), &err)) {
+        mt_metrics_close(run->metrics);
+        run->metrics = NULL;
+    }
+    if (run->events &&
+        !harmless(mt_event_file_write(run->events, row->outer_step, scalars, n, &err), &err)) {
+        mt_event_file_close(run->events);
+        run->events = NULL;
+    }
+}
+
 static void record(mt_run *run, const mt_outer_summary *sum, const mt_outer_norms *norms,
                    double seconds, mt_progress *progress) {
-    lopt_error err;
     char rate[16], line[96];
     double busy = sum->seconds / (seconds * run->comm.size);
     mt_metrics_row row = {.outer_step = run->at.step,
                           .meta_loss = sum->meta_loss,
                           .meta_loss_std = sum->meta_loss_std,
                           .gradient_norm = norms->gradient,
+                          .signal_to_noise = sum->signal_to_noise,
                           .update_norm = norms->update,
                           .theta_norm = norms->theta,
                           .learning_rate = norms->learning_rate,
@@ -207,15 +223,12 @@ static void record(mt_run *run, const mt_outer_summary *sum, const mt_outer_norm
                           .dropped = sum->dropped,
                           .skipped = norms->update == 0 && !isfinite(norms->gradient),
                           .resets = sum->finished,
+                          .trajectory_length = (double)sum->finished_length / (double)sum->finished,
                           .inner_steps = run->at.inner_steps,
                           .inner_steps_per_second = (double)sum->inner_steps / seconds,
                           .idle_share = fmin(fmax(1 - busy, 0), 1),
                           .seconds = total_seconds(run)};
-    if (run->metrics && !mt_metrics_write(run->metrics, &row, &err)) {
-        warn(err.text);
-        mt_metrics_close(run->metrics);
-        run->metrics = NULL;
-    }
+    write_history(run, &row);
     mt_format_count((double)run->at.inner_steps / total_seconds(run), rate, sizeof rate);
     if (isnan(sum->meta_loss))
         snprintf(line, sizeof line, "every window diverged  %s inner steps/s", rate);
@@ -302,8 +315,10 @@ static const char *loop(mt_run *run, mt_progress *progress) {
         outer_step(run, progress);
         int point =
             run->at.step % run->cfg->checkpoint.every == 0 && run->at.step < run->cfg->outer.steps;
-        if (point)
+        if (point) {
             harmless(save(run, &err), &err);
+            harmless(!run->events || mt_event_file_flush(run->events, &err), &err);
+        }
         if (point || mt_seconds() > theta_due) {
             harmless(write_theta(run, &err), &err);
             harmless(write_status(run, MT_STATE_RUNNING, 0, &err), &err);
@@ -347,7 +362,8 @@ static int open_outputs(mt_run *run, int64_t resume_step, lopt_error *err) {
     char path[MT_PATH + 16];
     snprintf(path, sizeof path, "%s/metrics.jsonl", run->dir);
     run->metrics = mt_metrics_open(path, resume_step, err);
-    return run->metrics && write_theta(run, err) && write_status(run, MT_STATE_RUNNING, 0, err);
+    run->events = run->metrics ? mt_event_file_open(run->dir, resume_step, err) : NULL;
+    return run->events && write_theta(run, err) && write_status(run, MT_STATE_RUNNING, 0, err);
 }
 
 int mt_coordinate(mt_run *run, int64_t resume_step) {

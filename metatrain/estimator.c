@@ -34,10 +34,12 @@ int mt_estimator_open(mt_gradient_estimator *e, const mt_rule *rule, mt_noise no
     e->last_noise = malloc(p * sizeof *e->last_noise);
     e->delta = malloc((noise.n + 1) * sizeof *e->delta);
     e->gradient = calloc(noise.n + 1, sizeof *e->gradient);
+    e->part = calloc(noise.n + 1, sizeof *e->part);
     int sums = rule->multiplier == MT_NOISE_SINCE_RESET;
     if (sums)
         e->sum = calloc(p * noise.n + 1, sizeof *e->sum);
-    if (!e->trajectory || !e->last_noise || !e->delta || !e->gradient || (sums && !e->sum)) {
+    if (!e->trajectory || !e->last_noise || !e->delta || !e->gradient || !e->part ||
+        (sums && !e->sum)) {
         mt_estimator_close(e);
         return mt_error(err, LOPT_ENOMEM,
                         "out of memory for the estimator of %lld particles of %zu numbers",
@@ -54,6 +56,7 @@ void mt_estimator_close(mt_gradient_estimator *e) {
     free(e->last_noise);
     free(e->delta);
     free(e->gradient);
+    free(e->part);
     *e = (mt_gradient_estimator){0};
 }
 
@@ -79,9 +82,12 @@ static const float *direction(mt_gradient_estimator *e, int64_t particle, const 
     return sum;
 }
 
-static void add_particle(mt_gradient_estimator *e, const mt_report *r) {
+/* Returns the squared norm of what the particle adds. */
+static double add_particle(mt_gradient_estimator *e, const mt_report *r) {
     double scale = 2.0 * (double)e->noise.std * (double)e->noise.std * (double)e->particles;
+    double square = 0;
     int64_t count = 0;
+    memset(e->part, 0, e->noise.n * sizeof *e->part);
     for (int k = 0; k < r->n_segments; k++)
         count += r->segment[k].count;
     for (int k = 0; k < r->n_segments; k++) {
@@ -90,9 +96,24 @@ static void add_particle(mt_gradient_estimator *e, const mt_report *r) {
         if (r->dropped || s->count == 0)
             continue;
         double weight = (s->sum[0] - s->sum[1]) / ((double)count * scale);
-        for (size_t i = 0; i < e->noise.n; i++)
-            e->gradient[i] += weight * (double)v[i];
+        for (size_t i = 0; i < e->noise.n; i++) {
+            double change = weight * (double)v[i];
+            e->gradient[i] += change;
+            e->part[i] += change;
+        }
     }
+    for (size_t i = 0; i < e->noise.n; i++)
+        square += e->part[i] * e->part[i];
+    return square;
+}
+
+/* The gradient is a sum over independent particles whose squared norms add up to `squares`: its own
+ * squared norm over the variance that their spread gives it. */
+static double signal_to_noise(const mt_gradient_estimator *e, double squares) {
+    double n = (double)e->particles, signal = 0;
+    for (size_t i = 0; i < e->noise.n; i++)
+        signal += e->gradient[i] * e->gradient[i];
+    return e->particles > 1 ? signal / (n / (n - 1) * (squares - signal / n)) : NAN;
 }
 
 /* Mean meta-loss of a particle over its window and both twins; NaN if it has none. */
@@ -106,22 +127,24 @@ static double particle_loss(const mt_report *r) {
 }
 
 void mt_estimate(mt_gradient_estimator *e, const mt_report *report, mt_outer_summary *summary) {
-    double sum = 0, squares = 0, counted = 0;
+    double sum = 0, squares = 0, counted = 0, gradient_squares = 0;
     *summary = (mt_outer_summary){0};
     memset(e->gradient, 0, e->noise.n * sizeof *e->gradient);
     for (int64_t p = 0; p < e->particles; p++) {
         const mt_report *r = &report[p];
-        add_particle(e, r);
+        gradient_squares += add_particle(e, r);
         double loss = particle_loss(r);
         if (!isnan(loss))
             sum += loss, squares += loss * loss, counted++;
         summary->non_finite += r->non_finite;
         summary->dropped += r->dropped;
         summary->finished += r->finished;
+        summary->finished_length += r->finished_length;
         summary->inner_steps += r->inner_steps;
         summary->seconds += r->seconds;
     }
     summary->meta_loss = sum / counted;
     summary->meta_loss_std =
         sqrt(fmax(squares / counted - summary->meta_loss * summary->meta_loss, 0));
+    summary->signal_to_noise = signal_to_noise(e, gradient_squares);
 }

@@ -50,6 +50,7 @@ typedef struct mt_gradient_estimator {
     int64_t *last_noise; /* [particles]: last draw added to sum */
     float *delta;        /* [n] scratch */
     double *gradient;    /* [n] result */
+    double *part;        /* [n] scratch: what one particle added */
 } mt_gradient_estimator;
 
 int mt_estimator_open(mt_gradient_estimator *e, const mt_rule *rule, mt_noise noise,
@@ -60,7 +61,11 @@ void mt_estimator_close(mt_gradient_estimator *e);
 typedef struct mt_outer_summary {
     double meta_loss;     /* mean over particles and twins */
     double meta_loss_std; /* over particles */
+    /* Squared norm of the gradient over its variance, estimated from the spread of the particles:
+     * about 1 where it is noise alone. NaN for one particle. */
+    double signal_to_noise;
     int64_t non_finite, dropped, finished, inner_steps;
+    int64_t finished_length; /* of the trajectories that finished, together */
     double seconds; /* of all windows together */
 } mt_outer_summary;
 

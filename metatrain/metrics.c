@@ -23,24 +23,37 @@ struct mt_metrics {
     char path[PATH_MAX];
 };
 
-/* The fields of a row, in the order of a line. */
+/* The fields of a row, in the order of a line, with their groups in TensorBoard. */
 static const struct {
     const char *name;
     size_t offset;
     int integer;
+    const char *group; /* NULL: the step, which is no curve */
 } field[] = {
-#define INTEGER(name) {#name, offsetof(mt_metrics_row, name), 1}
-#define NUMBER(name) {#name, offsetof(mt_metrics_row, name), 0}
-    INTEGER(outer_step),   NUMBER(meta_loss),   NUMBER(meta_loss_std),
-    NUMBER(gradient_norm), NUMBER(update_norm), NUMBER(theta_norm),
-    NUMBER(learning_rate), INTEGER(non_finite), INTEGER(dropped),
-    INTEGER(skipped), INTEGER(resets),
-    INTEGER(inner_steps),  NUMBER(inner_steps_per_second), NUMBER(idle_share),
-    NUMBER(seconds),
+#define INTEGER(name, group) {#name, offsetof(mt_metrics_row, name), 1, group}
+#define NUMBER(name, group) {#name, offsetof(mt_metrics_row, name), 0, group}
+    INTEGER(outer_step, NULL),
+    NUMBER(meta_loss, "loss"),
+    NUMBER(meta_loss_std, "loss"),
+    NUMBER(gradient_norm, "gradient"),
+    NUMBER(signal_to_noise, "gradient"),
+    NUMBER(update_norm, "theta"),
+    NUMBER(theta_norm, "theta"),
+    NUMBER(learning_rate, "theta"),
+    INTEGER(non_finite, "divergence"),
+    INTEGER(dropped, "divergence"),
+    INTEGER(skipped, "divergence"),
+    INTEGER(resets, "trajectories"),
+    NUMBER(trajectory_length, "trajectories"),
+    INTEGER(inner_steps, "speed"),
+    NUMBER(inner_steps_per_second, "speed"),
+    NUMBER(idle_share, "speed"),
+    NUMBER(seconds, "speed"),
 #undef INTEGER
 #undef NUMBER
 };
 static const size_t n_fields = sizeof field / sizeof *field;
+_Static_assert(sizeof field / sizeof *field <= MT_METRICS_SCALARS, "room in mt_metrics_scalars");
 
 /* The line of a row with its newline; the caller frees. */
 static char *row_line(const mt_metrics_row *row, size_t *n) {
@@ -121,6 +134,18 @@ int mt_metrics_write(mt_metrics *m, const mt_metrics_row *row, lopt_error *err) 
     free(line);
     if (wrote == (ssize_t)n) return 1;
     return mt_error(err, LOPT_EIO, "%s: cannot be written: %s", m->path, strerror(cause));
+}
+
+size_t mt_metrics_scalars(const mt_metrics_row *row, mt_scalar scalars[MT_METRICS_SCALARS]) {
+    size_t n = 0;
+    for (size_t i = 0; i < n_fields; i++) {
+        const char *at = (const char *)row + field[i].offset;
+        if (!field[i].group) continue;
+        scalars[n].value = field[i].integer ? (double)*(const int64_t *)at : *(const double *)at;
+        snprintf(scalars[n].tag, sizeof scalars[n].tag, "%s/%s", field[i].group, field[i].name);
+        n++;
+    }
+    return n;
 }
 
 void mt_metrics_close(mt_metrics *m) {

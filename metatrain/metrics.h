@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "event_file.h"
 #include "lopt.h"
 
 typedef struct mt_metrics_row {
@@ -27,6 +28,7 @@ typedef struct mt_metrics_row {
     double meta_loss;        /* mean over particles and their twins */
     double meta_loss_std;    /* standard deviation over particles of the mean of the twins */
     double gradient_norm;    /* before clipping */
+    double signal_to_noise;  /* of the gradient (estimator.h); about 1 where it is noise alone */
     double update_norm;      /* of the change of theta */
     double theta_norm;       /* after the update */
     double learning_rate;    /* of the outer optimizer in this step */
@@ -34,11 +36,14 @@ typedef struct mt_metrics_row {
     int64_t dropped;         /* windows that counted for nothing: a loss without bound diverged */
     int64_t skipped;         /* 1 if the gradient was not finite and theta stayed */
     int64_t resets;          /* trajectories that ended in this step */
+    double trajectory_length; /* their mean length; NaN where none ended */
     int64_t inner_steps;     /* of both twins, since outer step 0, earlier runs included */
     double inner_steps_per_second; /* in this step */
     double idle_share;       /* of the workers' time in this step; 0..1 */
     double seconds;          /* since outer step 0, earlier runs included */
 } mt_metrics_row;
+
+enum { MT_METRICS_SCALARS = 32 }; /* room for the fields of a row */
 
 typedef struct mt_metrics mt_metrics;
 
@@ -46,6 +51,10 @@ typedef struct mt_metrics mt_metrics;
 mt_metrics *mt_metrics_open(const char *path, int64_t keep_through, lopt_error *err);
 int mt_metrics_write(mt_metrics *m, const mt_metrics_row *row, lopt_error *err);
 void mt_metrics_close(mt_metrics *m); /* NULL is fine */
+
+/* The fields of a row but its outer step as TensorBoard groups them, "gradient/gradient_norm";
+ * returns their number. */
+size_t mt_metrics_scalars(const mt_metrics_row *row, mt_scalar scalars[MT_METRICS_SCALARS]);
 
 /* All rows of a history, *n of them; the caller frees. A last line cut short is left out. */
 mt_metrics_row *mt_metrics_read(const char *path, size_t *n, lopt_error *err);

@@ -26,6 +26,7 @@ typedef struct mt_report {
     int32_t n_segments;
     int32_t dropped;     /* a loss without bound diverged: the window counts for nothing */
     int64_t finished;    /* trajectories that ended in this window */
+    int64_t finished_length; /* inner steps of those trajectories together */
     int64_t non_finite;  /* losses that were NaN or infinite before normalisation */
     int64_t inner_steps; /* of both twins together */
     double seconds;      /* spent in this window */

@@ -61,6 +61,7 @@ typedef struct mt_run {
     double seconds_before; /* wall time of earlier runs */
     double started;        /* mt_seconds() when this one began */
     mt_metrics *metrics;
+    mt_event_file *events; /* the same for TensorBoard */
 } mt_run;
 
 /* Everything a rank needs from cfg (owned by the run from here on). resumed: theta will come from a

@@ -259,6 +259,11 @@ static int bound_losses(const mt_unroller *u, mt_particle *p, float loss[2], mt_
     return 0;
 }
 
+static void finish_trajectory(const mt_particle *p, mt_report *report) {
+    report->finished++;
+    report->finished_length += p->at.length;
+}
+
 static void run_truncated_window(mt_unroller *u, mt_particle *p, mt_report *report) {
     float loss[2];
     mt_segment *s = NULL;
@@ -277,7 +282,8 @@ static void run_truncated_window(mt_unroller *u, mt_particle *p, mt_report *repo
         for (int twin = 0; twin < 2; twin++)
             s->sum[twin] += (double)loss[twin];
         s->count++;
-        report->finished += p->at.inner_step >= p->at.length;
+        if (p->at.inner_step >= p->at.length)
+            finish_trajectory(p, report);
     }
 }
 
@@ -324,7 +330,7 @@ static void run_whole_trajectory(mt_unroller *u, mt_particle *p, mt_report *repo
                        : reduction == MT_MIN ? least[twin]
                                              : last[twin];
     s->count = 1;
-    report->finished = 1;
+    finish_trajectory(p, report);
 }
 
 static double seconds_of_this_thread(void) {

@@ -117,6 +117,7 @@ int mt_run_open(mt_run *run, int resumed, lopt_error *err) {
 
 void mt_run_close(mt_run *run) {
     mt_metrics_close(run->metrics);
+    mt_event_file_close(run->events);
     mt_outer_close(&run->outer);
     mt_estimator_close(&run->estimator);
     for (int64_t i = 0; i < run->n_here; i++)
