@@ -77,14 +77,15 @@ typedef struct lopt_tensor {
     float lr_scale;     /* multiplies this tensor's learning rate (muP multipliers, groups); 1 */
     float weight_decay; /* this tensor's weight decay; negative: the optimizer's own; -1 */
     lopt_role role;
+    int64_t hidden_fan_in; /* inputs of a weight between two hidden layers, for muP; 0: no such weight */
 } lopt_tensor;
 
 lopt_tensor lopt_tensor_make(const char *name, int rank, const int64_t *dim);
 int64_t lopt_tensor_size(const lopt_tensor *t); /* number of elements, 1 for rank 0 */
 
-/* muLO (Therien et al. 2024, 2406.00153): the lr_scale of a weight by muP, with which a learned optimizer
- * that was meta-trained on narrow networks (preset mulo, theta unchanged) trains wide ones. Of the weight
- * between two hidden layers hidden_lr_mult base_fan_in / fan_in, of all other tensors 1:
+/* muLO (Therien et al. 2024, 2406.00153): what muP multiplies the learning rate of a tensor by, with which
+ * a learned optimizer that was meta-trained on narrow networks (preset mulo, theta unchanged) trains wide
+ * ones. Of the weight between two hidden layers hidden_lr_mult base_fan_in / fan_in, of all other tensors 1:
  *
  *     multilayer perceptron   hidden: all weights but the first and the last
  *     transformer             hidden: query, key, value and output projections (fan_in = d_model), both
@@ -92,7 +93,10 @@ int64_t lopt_tensor_size(const lopt_tensor *t); /* number of elements, 1 for ran
  *
  * base_fan_in 1 and hidden_lr_mult 1 are the multipliers of the published JAX code. The mup package and
  * PyLO's MuLO count width from a base network: base_fan_in is the fan_in of the same weight there.
- * fan_in and base_fan_in are 1 or more. */
+ *
+ * Optimizers with settings mup_base_fan_in (0: off; 1 in preset mulo) and mup_hidden_lr_mult apply it by
+ * themselves to tensors that have a hidden_fan_in, beside lr_scale. This function is for those who set
+ * lr_scale on their own; fan_in and base_fan_in are 1 or more. */
 float lopt_mup_lr_scale(int hidden, int64_t fan_in, int64_t base_fan_in, float hidden_lr_mult);
 
 /* ---- what exists -------------------------------------------------------------------------------- */

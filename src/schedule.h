@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * schedule.h - the hyperparameters that every hand-designed kind has in common: learning rate, its
- * schedule, weight decay. They come first in the kind's table, its own follow:
+ * schedule, weight decay, muP. They come first in the kind's table, its own follow:
  *
  *     enum { MOMENTUM = LOPT__N_COMMON, NESTEROV };
  *     static const lopt__hyper hypers[] = {
@@ -28,6 +28,7 @@
 #define LOPT_SCHEDULE_H
 
 #include "optimizer.h"
+#include "shared_hypers.h"
 
 #define LOPT__N_KNOTS 4
 
@@ -44,6 +45,8 @@ enum {
     LOPT__KNOT_RATES,
     LOPT__WEIGHT_DECAY,
     LOPT__WEIGHT_DECAY_FORM,
+    LOPT__MUP_BASE_FAN_IN,
+    LOPT__MUP_HIDDEN_LR_MULT,
     LOPT__N_COMMON
 };
 
@@ -75,7 +78,9 @@ enum {
     [LOPT__WEIGHT_DECAY_FORM] = {"weight_decay_form", LOPT__CHOICE, 1, 0, 0, "decoupled|gradient", \
                                  "decoupled",                                                      \
                                  "decoupled: p shrinks apart from the rule; gradient: p times "    \
-                                 "weight_decay is added to the gradient"}
+                                 "weight_decay is added to the gradient"},                         \
+    [LOPT__MUP_BASE_FAN_IN] = LOPT__HYPER_MUP_BASE_FAN_IN,                                         \
+    [LOPT__MUP_HIDDEN_LR_MULT] = LOPT__HYPER_MUP_HIDDEN_LR_MULT
 /* clang-format on */
 
 /* Learning rate of the update after `step` updates; lr_scale of tensors is not in it. */

@@ -46,6 +46,13 @@
     {"num_steps", LOPT__INTEGER, 1, 0, 1e12, NULL, "0",                                              \
      "planned length of training; 0: what the caller says, or 10000 if he does not"}
 
+/* state.c gives them effect (lopt_mup_lr_scale in lopt.h). */
+#define LOPT__HYPER_MUP_BASE_FAN_IN                                                                  \
+    {"mup_base_fan_in", LOPT__INTEGER, 1, 0, 1e9, NULL, "0",                                         \
+     "muP: rates of weights between hidden layers times this over their fan-in; 0: off"}
+#define LOPT__HYPER_MUP_HIDDEN_LR_MULT                                                               \
+    {"mup_hidden_lr_mult", LOPT__NUMBER, 1, 0, 1e6, NULL, "1", "and times this, where muP is on"}
+
 enum { LOPT__USES_BEFORE, LOPT__USES_AFTER }; /* weight_decay_uses */
 
 #endif

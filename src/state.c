@@ -31,6 +31,16 @@ float lopt_mup_lr_scale(int hidden, int64_t fan_in, int64_t base_fan_in, float h
     return hidden ? (float)(hidden_lr_mult * (double)base_fan_in / (double)fan_in) : 1;
 }
 
+/* muP's multiplier of a tensor under the settings of opt. */
+static float mup_scale(const lopt_optimizer *opt, const lopt_tensor *t)
+{
+    double base = lopt_get_number(opt, "mup_base_fan_in", 0); /* NaN: the kind has no such setting */
+    if (!(base > 0) || t->hidden_fan_in < 1)
+        return 1;
+    return lopt_mup_lr_scale(1, t->hidden_fan_in, (int64_t)base,
+                             (float)lopt_get_number(opt, "mup_hidden_lr_mult", 0));
+}
+
 static int check_tensor(const lopt_tensor *t, int64_t *total, lopt_error *err)
 {
     if (t->rank < 0 || t->rank > LOPT_MAX_RANK)
@@ -67,6 +77,7 @@ static void describe_tensors(const lopt_optimizer *opt, lopt_state *state, const
         lopt__tensor *t = &state->tensors[i];
         t->spec = tensors[i];
         t->spec.name[sizeof t->spec.name - 1] = '\0';
+        t->spec.lr_scale *= mup_scale(opt, &t->spec);
         t->offset = (int64_t)state->n_params;
         lopt__view_make(&t->view, &t->spec, tie);
         state->n_params += (size_t)t->view.size;

@@ -271,7 +271,8 @@ static void write_program(const char *path) {
     }
     snprintf(program + n, sizeof program - (size_t)n,
              "};\n    static float p[%u], g[%u];\n    opt_state *s = opt_create(tensors, %d);\n    "
-             "if (!s)\n        return 1;\n"
+             "if (!s)\n        return 1;\n    opt_set_lr_scale(s, 1, 0.5f);\n"
+             "#ifdef opt_MUP\n    opt_set_lr_scale(s, 3, opt_MUP / 33);\n#endif\n"
              "    for (int round = 0; round < 2; round++) {\n"
              "        for (unsigned i = 0; i < %u; i++)\n            p[i] = 0.1f * value(i, "
              "1000);\n        opt_reset(s);\n"
@@ -305,6 +306,8 @@ static void run_library(const lopt_optimizer *opt, float *params, size_t n) {
     lopt_tensor specs[N_TENSORS];
     for (int i = 0; i < N_TENSORS; i++)
         specs[i] = lopt_tensor_make("t", shapes[i].rank, shapes[i].dim);
+    specs[1].lr_scale = 0.5f;
+    specs[3].hidden_fan_in = 33;
     lopt_state *state = lopt_state_create(opt, specs, N_TENSORS, &err);
     cr_assert(state != NULL, "%s", err.text);
     for (unsigned i = 0; i < n; i++)
@@ -366,6 +369,11 @@ Test(export, header_with_every_setting) {
                                {"clip_norm", "3"},      {"learning_rate", "0.7"},
                                {"exp_mult", "0.01"},    {"tie_rule", "pylo-velo"}};
     assert_same_steps("small-fc", settings, sizeof settings / sizeof settings[0], 0);
+}
+
+Test(export, header_with_mup) {
+    lopt_setting settings[] = {{"hidden_size", "4"}, {"mup_hidden_lr_mult", "3"}};
+    assert_same_steps("mulo", settings, 2, 0);
 }
 
 Test(export, header_in_cpp) {

@@ -281,6 +281,25 @@ Test(image_mlp, initial_weights) {
     stop(&p);
 }
 
+/* What muP needs: of 64-12-20-8-10, reparametrised or not, w1 and w2 lie between hidden layers. */
+Test(image_mlp, says_which_weights_are_hidden) {
+    static const int64_t expected[8] = {0, 0, 12, 0, 20, 0, 0, 0};
+    for (int wrapped = 0; wrapped < 2; wrapped++) {
+        task_spec spec = spec_of("image_mlp");
+        spec.n_hidden = 3;
+        spec.hidden[0] = 12;
+        spec.hidden[1] = 20;
+        spec.hidden[2] = 8;
+        spec.reparam = wrapped ? TASK_REPARAM_TENSOR : TASK_REPARAM_NONE;
+        task *t = task_create(&spec, NULL);
+        cr_assert(t && t->n_tensors == 8);
+        for (int k = 0; k < 8; k++)
+            cr_assert(t->tensors[k].hidden_fan_in == expected[k], "%s: %d", t->tensors[k].name,
+                      (int)t->tensors[k].hidden_fan_in);
+        task_destroy(t);
+    }
+}
+
 /* An untrained network guesses: ln 10 plus half the variance of its logits. */
 Test(image_mlp, initial_loss) {
     task_spec spec = spec_of("image_mlp");

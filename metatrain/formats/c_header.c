@@ -55,7 +55,7 @@ static void print_comment(FILE *f, const char *name, const char *text) {
     fputc('\n', f);
 }
 
-static void print_manual(FILE *f, const mt_theta *theta, const char *prefix) {
+static void print_manual(FILE *f, const mt_theta *theta, const char *prefix, int uses_mup) {
     static const char *const manual[] = {
         " * How to use it: tensors lie back to back in one array of parameters, gradients alike.\n",
         " *\n",
@@ -69,6 +69,11 @@ static void print_manual(FILE *f, const mt_theta *theta, const char *prefix) {
         " * Memory: about 5 floats a parameter. Nothing is allocated in a step.\n",
         " *\n",
     };
+    static const char *const mup[] = {
+        " * Trained with muP: of the weight i between two hidden layers, before the first step,\n",
+        " *     @_set_lr_scale(state, i, @_MUP / inputs_of_the_layer);\n",
+        " *\n",
+    };
     char digest[33];
     const lopt_preset_info *info = lopt_info(theta->optimizer);
     fprintf(f,
@@ -79,6 +84,8 @@ static void print_manual(FILE *f, const mt_theta *theta, const char *prefix) {
             info->name, info->source, lopt_version());
     for (size_t i = 0; i < sizeof manual / sizeof manual[0]; i++)
         print_code(f, manual[i], prefix);
+    for (size_t i = 0; uses_mup && i < sizeof mup / sizeof mup[0]; i++)
+        print_code(f, mup[i], prefix);
     mt_theta_digest(theta->optimizer, lopt_theta(theta->optimizer), digest);
     fprintf(f, " * Provenance\n");
     print_comment(f, "digest", digest);
@@ -123,6 +130,8 @@ static void print_settings(FILE *f, const char *prefix, const mt_small_fc *fc) {
     print_constant(f, prefix, "WEIGHT_DECAY", fc->weight_decay);
     print_constant(f, prefix, "MAX_GRAD_NORM", fc->max_grad_norm);
     print_constant(f, prefix, "CLIP_NORM", fc->clip_norm);
+    if (fc->mup >= 0)
+        print_constant(f, prefix, "MUP", fc->mup);
     fprintf(f,
             "#define %s_DECAY_USES_UPDATED %d\n#define %s_NAN_TO_NUM %d\n#define %s_TIES_SWAPPED "
             "%d\n\n",
@@ -162,7 +171,7 @@ static void print_layers(FILE *f, const char *prefix, const mt_small_fc *fc) {
 
 static void print_header(FILE *f, const char *prefix, const mt_theta *theta,
                          const mt_small_fc *fc) {
-    print_manual(f, theta, prefix);
+    print_manual(f, theta, prefix, fc->mup >= 0);
     fprintf(f, "#ifndef %s_LEARNED_OPTIMIZER_H\n#define %s_LEARNED_OPTIMIZER_H\n\n", prefix,
             prefix);
     fputs("#include <float.h>\n#include <math.h>\n#include <stdlib.h>\n#include <string.h>\n\n", f);

@@ -129,6 +129,11 @@ static void print_small_fc_limits(FILE *f, const char *indent, const char *class
     if (fc->tie_pylo_velo)
         fprintf(f, "%s%s factors square tensors by another rule than tie_rule pylo-velo.\n", indent,
                 class);
+    if (fc->mup >= 0)
+        fprintf(f,
+                "%s%s has no multipliers of muP: PyLO's MuLO has them, or give each weight between "
+                "hidden layers %.9g / inputs of the layer times lr.\n",
+                indent, class, fc->mup);
     if (fc->decay_uses_updated == fc->nan_to_num)
         fprintf(f, "%s%s %s gradients that are not finite; this optimizer %s.\n", indent, class,
                 fc->nan_to_num ? "does not replace" : "replaces",

@@ -75,5 +75,7 @@ int mt_small_fc_of(const lopt_optimizer *opt, const char *what, mt_small_fc *fc,
     fc->clip_norm = lopt_get_number(opt, "clip_norm", 0);
     fc->nan_to_num = lopt_get_number(opt, "nan_to_num", 0) != 0;
     fc->tie_pylo_velo = lopt_get_number(opt, "tie_rule", 0) != 0;
+    double base = lopt_get_number(opt, "mup_base_fan_in", 0);
+    fc->mup = base > 0 ? base * lopt_get_number(opt, "mup_hidden_lr_mult", 0) : -1;
     return 1;
 }

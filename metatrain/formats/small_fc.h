@@ -25,6 +25,7 @@ typedef struct mt_small_fc {
     double max_grad_norm, clip_norm;
     int nan_to_num;
     int tie_pylo_velo;
+    double mup; /* muP: rates of weights between hidden layers times this over their fan-in; -1: off */
 } mt_small_fc;
 
 /* `what` begins the sentence if opt is of another kind. */

@@ -8,7 +8,7 @@
  *     p <- p - learning_rate (step + weight_decay p)
  *
  * learning_rate and weight_decay can be set for each tensor (lopt_tensor); weight decay uses p before or
- * after the step. With lr_scale of lopt_mup_lr_scale this is muLO (Therien et al. 2024, 2406.00153). theta:
+ * after the step. With mup_base_fan_in this is muLO (Therien et al. 2024, 2406.00153). theta:
  * w0 b0 w1 b1 ... of the MLP; unless decays are raw, also offsets of the decays, momentum_decays (3),
  * rms_decays (1), adafactor_decays (3).
  *
@@ -26,6 +26,7 @@
 #include "conditioning.h"
 #include "kernels/kernels.h"
 #include "normalise.h"
+#include "shared_hypers.h"
 
 enum {
     HIDDEN_SIZE,
@@ -46,7 +47,9 @@ enum {
     MAX_GRAD_NORM,
     CLIP_NORM,
     NAN_TO_NUM,
-    TIE_RULE
+    TIE_RULE,
+    MUP_BASE_FAN_IN,
+    MUP_HIDDEN_LR_MULT
 };
 enum { USES_BEFORE, USES_AFTER };
 enum { FORM_LEARNED, FORM_RAW };
@@ -88,6 +91,8 @@ static const lopt__hyper hypers[] = {
                     "replace NaN gradients by 0 and infinite ones by the largest float"},
     [TIE_RULE] = {"tie_rule", LOPT__CHOICE, 1, 0, 0, "stable|pylo-velo", "stable",
                   "which of two equally large axes counts as the larger"},
+    [MUP_BASE_FAN_IN] = LOPT__HYPER_MUP_BASE_FAN_IN,
+    [MUP_HIDDEN_LR_MULT] = LOPT__HYPER_MUP_HIDDEN_LR_MULT,
 };
 
 static const lopt__preset presets[] = {
@@ -101,9 +106,9 @@ static const lopt__preset presets[] = {
       {"momentum_decay_offsets", "[0.15216392, 0.14245212, 0.06812963]"},
       {"rms_decay_offsets", "0.01079706"},
       {"adafactor_decay_offsets", "[0.18621896, -0.10864615, -0.06185547]"}}},
-    {{"mulo", "small_fc", "small-fc for networks of any width, with lopt_mup_lr_scale",
+    {{"mulo", "small_fc", "small-fc for networks of any width: steps scaled by muP",
       "Therien et al., 2024 (2406.00153)", 1},
-     {{"hidden_size", "32"}, {"step_mult", "0.01"}, {"nan_to_num", "true"}}},
+     {{"hidden_size", "32"}, {"step_mult", "0.01"}, {"nan_to_num", "true"}, {"mup_base_fan_in", "1"}}},
     {{"elo", "small_fc", "small-fc with fixed decays and one learning rate", "PyLO ELO, 2025", 1},
      {{"hidden_size", "32"},
       {"learning_rate", "0.001"},

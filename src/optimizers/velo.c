@@ -45,7 +45,9 @@ enum {
     BUGGED_LOSS_FEATURES,
     BUGGED_NEXT_LSTM_STATE,
     NUM_STEPS,
-    TIE_RULE
+    TIE_RULE,
+    MUP_BASE_FAN_IN,
+    MUP_HIDDEN_LR_MULT
 };
 
 static const lopt__hyper hypers[] = {
@@ -72,6 +74,8 @@ static const lopt__hyper hypers[] = {
          "the recurrent state stays at its initial value (the oldest weights)"},
     [NUM_STEPS] = LOPT__HYPER_NUM_STEPS,
     [TIE_RULE] = LOPT__HYPER_TIE_RULE("stable"),
+    [MUP_BASE_FAN_IN] = LOPT__HYPER_MUP_BASE_FAN_IN,
+    [MUP_HIDDEN_LR_MULT] = LOPT__HYPER_MUP_HIDDEN_LR_MULT,
 };
 
 static const lopt__preset presets[] = {

@@ -54,6 +54,7 @@ static void plan(task *t, image_mlp *m, const task_spec *spec) {
         int out = last ? data->n_classes : spec->hidden[l];
         task_dense_plan(&m->layers[l], t, l, m->batch, in, out,
                         last ? TASK_LINEAR : (int)spec->activation);
+        if (l > 0 && !last) t->tensors[2 * l].hidden_fan_in = in; /* w_l of w0 b0 w1 b1 ... */
         in = out;
     }
     m->softmax = task_add_work(t, ((size_t)data->n_classes + 2) * batch * sizeof(real));
