@@ -19,6 +19,8 @@
 #include "estimator.h"
 #include "metrics.h"
 #include "outer.h"
+#include "progress.h"
+#include "status_file.h"
 #include "unroll.h"
 
 /* coordinator -> workers: SETUP, WINDOW, SAVE, END; workers -> coordinator: READY, REPORTS, SAVED.
@@ -71,20 +73,41 @@ void mt_run_close(mt_run *run); /* fine on a half-open run */
 
 /* Unrolls one window of each particle here at run->theta, into report_here. */
 void mt_run_windows(mt_run *run, int64_t window);
-/* Saves or restores this rank's particles. */
-int mt_run_save_particles(mt_run *run, int64_t step, lopt_error *err);
-int mt_run_load_particles(mt_run *run, int64_t step, lopt_error *err);
-
 /* Serves the coordinator until it says END; returns the exit status it was told. */
 int mt_work(mt_run *run);
 
-/* Brings the coordinator to a restart point: theta, outer optimizer, counters, its own particles. */
-int mt_restore(mt_run *run, int64_t step, lopt_error *err);
 /* Runs outer steps until cfg->outer.steps or a request to stop. Returns an exit status, says on stderr what
  * failed, and leaves it in DIR/status.json. */
 int mt_coordinate(mt_run *run, int64_t resume_step);
 /* Tells every worker to end with this status. */
 void mt_dismiss(mt_run *run, int status);
+
+/* ---- restart.c: restart points ---- */
+
+/* Saves or restores this rank's particles. */
+int mt_run_save_particles(mt_run *run, int64_t step, lopt_error *err);
+int mt_run_load_particles(mt_run *run, int64_t step, lopt_error *err);
+/* Coordinator: every rank writes its shard, then the point is closed. */
+int mt_save(mt_run *run, lopt_error *err);
+/* Brings the coordinator to a restart point: theta, outer optimizer, counters, its own particles. */
+int mt_restore(mt_run *run, int64_t step, lopt_error *err);
+
+/* ---- history.c: what people see, by the coordinator ---- */
+
+/* History, theta and status of a run that begins or goes on. */
+int mt_open_outputs(mt_run *run, int64_t resume_step, lopt_error *err);
+/* The line of an outer step that took so many seconds. */
+void mt_record(mt_run *run, const mt_outer_summary *sum, const mt_outer_norms *norms,
+               double seconds, mt_progress *progress);
+int mt_write_theta(mt_run *run, lopt_error *err);
+int mt_write_run_status(const mt_run *run, mt_state state, int status, lopt_error *err);
+void mt_print_summary(const mt_run *run, const char *reason, int saved);
+void mt_finish_plot(mt_run *run);
+double mt_total_seconds(const mt_run *run); /* of wall time, earlier runs included */
+/* Says so and forgets a failure of something that theta does not depend on. */
+int mt_harmless(int ok, const lopt_error *err);
+
+/* ---- setup.c: before the first window ---- */
 
 /* What the coordinator sends first, and what a rank answers. A worker gets run->cfg (NULL and a
  * sentence if it cannot be used here), or 0: told to end with *status. */

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * history.c - what people see of a run: metrics, theta, status, summary. See run.h. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "commands.h"
+#include "plot.h"
+#include "run.h"
+#include "theta_file.h"
+
+static void warn(const char *sentence) {
+    fprintf(stderr, "metatrain: warning: %s\n", sentence);
+}
+
+int mt_harmless(int ok, const lopt_error *err) {
+    if (!ok)
+        warn(err->text);
+    return ok;
+}
+
+double mt_total_seconds(const mt_run *run) {
+    return run->seconds_before + mt_seconds() - run->started;
+}
+
+/* "0.5 of image_mlp fashion_mnist 8x8 64-32-10 relu, batch 64; 0.5 of ..." */
+static void describe_tasks(const mt_run *run, char *text, size_t bytes) {
+    double total = 0;
+    size_t used = 0;
+    for (int i = 0; i < run->cfg->n_tasks; i++)
+        total += run->cfg->tasks[i].weight;
+    for (int i = 0; i < run->cfg->n_tasks && used < bytes; i++) {
+        const char *name = run->unroller.task[i]->name;
+        used += (size_t)(run->cfg->n_tasks == 1
+                             ? snprintf(text, bytes, "%s", name)
+                             : snprintf(text + used, bytes - used, "%s%.3g of %s", i ? "; " : "",
+                                        run->cfg->tasks[i].weight / total, name));
+    }
+}
+
+int mt_write_theta(mt_run *run, lopt_error *err) {
+    char path[MT_PATH + 16], seed[32], step[32], inner[32], tasks[2048];
+    char *config = mt_config_text(run->cfg);
+    snprintf(path, sizeof path, "%s/theta.h5", run->dir);
+    snprintf(seed, sizeof seed, "%llu", (unsigned long long)run->cfg->seed);
+    snprintf(step, sizeof step, "%lld", (long long)run->at.step);
+    snprintf(inner, sizeof inner, "%lld", (long long)run->at.inner_steps);
+    describe_tasks(run, tasks, sizeof tasks);
+    const mt_note notes[] = {
+        {"program", lopt_version()}, {"seed", seed},   {"outer_step", step},
+        {"inner_steps", inner},      {"tasks", tasks}, {"config", config ? config : ""}};
+    int ok =
+        mt_theta_write(path, run->optimizer, run->theta, notes, sizeof notes / sizeof *notes, err);
+    free(config);
+    return ok;
+}
+
+/* A history that cannot be written is given up: theta does not depend on it. */
+static void write_history(mt_run *run, const mt_metrics_row *row) {
+    mt_scalar scalars[MT_METRICS_SCALARS];
+    size_t n = mt_metrics_scalars(row, scalars);
+    lopt_error err;
+    if (run->metrics && !mt_harmless(mt_metrics_write(run->metrics, row, &err), &err)) {
+        mt_metrics_close(run->metrics);
+        run->metrics = NULL;
+    }
+    if (run->events &&
+        !mt_harmless(mt_event_file_write(run->events, row->outer_step, scalars, n, &err), &err)) {
+        mt_event_file_close(run->events);
+        run->events = NULL;
+    }
+}
+
+void mt_record(mt_run *run, const mt_outer_summary *sum, const mt_outer_norms *norms,
+               double seconds, mt_progress *progress) {
+    char rate[16], line[96];
+    double busy = sum->seconds / (seconds * run->comm.size);
+    mt_metrics_row row = {.outer_step = run->at.step,
+                          .meta_loss = sum->meta_loss,
+                          .meta_loss_std = sum->meta_loss_std,
+                          .gradient_norm = norms->gradient,
+                          .signal_to_noise = sum->signal_to_noise,
+                          .update_norm = norms->update,
+                          .theta_norm = norms->theta,
+                          .learning_rate = norms->learning_rate,
+                          .non_finite = sum->non_finite,
+                          .dropped = sum->dropped,
+                          .skipped = norms->update == 0 && !isfinite(norms->gradient),
+                          .resets = sum->finished,
+                          .trajectory_length = (double)sum->finished_length / (double)sum->finished,
+                          .inner_steps = run->at.inner_steps,
+                          .inner_steps_per_second = (double)sum->inner_steps / seconds,
+                          .idle_share = fmin(fmax(1 - busy, 0), 1),
+                          .seconds = mt_total_seconds(run)};
+    write_history(run, &row);
+    mt_format_count((double)run->at.inner_steps / mt_total_seconds(run), rate, sizeof rate);
+    if (isnan(sum->meta_loss))
+        snprintf(line, sizeof line, "every window diverged  %s inner steps/s", rate);
+    else
+        snprintf(line, sizeof line, "meta-loss %.4f  %s inner steps/s", sum->meta_loss, rate);
+    mt_progress_update(progress, run->at.step, line);
+}
+
+int mt_write_run_status(const mt_run *run, mt_state state, int status, lopt_error *err) {
+    mt_status now = {.state = state, .status = status, .outer_step = run->at.step};
+    return mt_status_write(run->dir, &now, err);
+}
+
+void mt_finish_plot(mt_run *run) {
+    char history[MT_PATH + 16], curve[MT_PATH + 16];
+    lopt_error err;
+    mt_metrics_close(run->metrics);
+    run->metrics = NULL;
+    snprintf(history, sizeof history, "%s/metrics.jsonl", run->dir);
+    snprintf(curve, sizeof curve, "%s/curve.svg", run->dir);
+    if (mt_harmless(mt_plot_training(history, curve, &err), &err))
+        printf("curve:  %s\n", curve);
+}
+
+void mt_print_summary(const mt_run *run, const char *reason, int saved) {
+    char digest[33], seconds[32];
+    mt_theta_digest(run->optimizer, run->theta, digest);
+    mt_format_seconds(mt_total_seconds(run), seconds, sizeof seconds);
+    printf("%s outer step %lld of %lld, %lld inner steps in %s\n",
+           reason ? "stopped at" : "done:", (long long)run->at.step,
+           (long long)run->cfg->outer.steps, (long long)run->at.inner_steps, seconds);
+    if (reason)
+        printf("stopped by %s; %s\n", reason,
+               saved ? "state is saved: run again with --resume" : "its state could not be saved");
+    if (run->at.non_finite)
+        printf("%lld losses were not finite, %lld windows counted for nothing, %lld gradients were "
+               "skipped; theta never saw them\n",
+               (long long)run->at.non_finite, (long long)run->at.dropped,
+               (long long)run->at.skipped);
+    printf("theta:  %s/theta.h5\ndigest: %s\n", run->dir, digest);
+}
+
+int mt_open_outputs(mt_run *run, int64_t resume_step, lopt_error *err) {
+    char path[MT_PATH + 16];
+    snprintf(path, sizeof path, "%s/metrics.jsonl", run->dir);
+    run->metrics = mt_metrics_open(path, resume_step, err);
+    run->events = run->metrics ? mt_event_file_open(run->dir, resume_step, err) : NULL;
+    return run->events && mt_write_theta(run, err) &&
+           mt_write_run_status(run, MT_STATE_RUNNING, 0, err);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * restart.c - restart points of a run: every rank saves and restores its part. See run.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "checkpoint.h"
+#include "commands.h"
+#include "run.h"
+
+/* ---- particles of this rank ---------------------------------------------------------------- */
+
+typedef int (*transfer)(mt_run *run, int64_t step, const mt_item *items, size_t n, lopt_error *err);
+
+/* Names the memory of all particles here and hands it to `move`. */
+static int move_particles(mt_run *run, int64_t step, transfer move, lopt_error *err) {
+    size_t n = (size_t)run->n_here;
+    mt_item *items = calloc(n * MT_PARTICLE_ITEMS + 1, sizeof *items);
+    char(*names)[MT_PARTICLE_NAME] = calloc(n * MT_PARTICLE_ITEMS + 1, sizeof *names);
+    int ok = items && names;
+    if (!ok)
+        mt_error(err, LOPT_ENOMEM, "out of memory for a checkpoint of %zu particles", n);
+    for (size_t i = 0; ok && i < n; i++)
+        mt_particle_items(&run->particle[i], &run->unroller.sizes, items + i * MT_PARTICLE_ITEMS,
+                          names + i * MT_PARTICLE_ITEMS);
+    ok = ok && move(run, step, items, n * MT_PARTICLE_ITEMS, err);
+    free(items);
+    free(names);
+    return ok;
+}
+
+static int write_shard(mt_run *run, int64_t step, const mt_item *items, size_t n, lopt_error *err) {
+    return mt_checkpoint_write_shard(run->dir, step, run->comm.rank, items, n, err);
+}
+
+static int read_particles(mt_run *run, int64_t step, const mt_item *items, size_t n,
+                          lopt_error *err) {
+    return mt_checkpoint_read_particles(run->dir, step, items, n, err);
+}
+
+int mt_run_save_particles(mt_run *run, int64_t step, lopt_error *err) {
+    return move_particles(run, step, write_shard, err);
+}
+
+/* The file's digest was verified, but its numbers are used as indices and lengths here. */
+static int check_counters(const mt_run *run, const mt_particle *p, int64_t number,
+                          lopt_error *err) {
+    const mt_particle_counters *c = &p->at;
+    if (c->number == number && c->task >= 0 && c->task < run->cfg->n_tasks && c->trajectory >= -1 &&
+        c->inner_step >= 0 && c->noise >= -1 && c->noise_draws >= 0)
+        return 1;
+    return mt_error(
+        err, LOPT_EARG,
+        "%s/checkpoints: the counters of particle %lld make no sense for this configuration",
+        run->dir, (long long)number);
+}
+
+int mt_run_load_particles(mt_run *run, int64_t step, lopt_error *err) {
+    if (!move_particles(run, step, read_particles, err))
+        return 0;
+    for (int64_t i = 0; i < run->n_here; i++)
+        if (!check_counters(run, &run->particle[i], run->comm.rank + i * run->comm.size, err))
+            return 0;
+    return 1;
+}
+
+/* ---- the coordinator ----------------------------------------------------------------------- */
+
+/* What run.h5 holds besides the configuration; `sums` is absent for estimators without them. */
+enum { RUN_ITEMS = 9 };
+static size_t run_items(mt_run *run, double *seconds, mt_item items[RUN_ITEMS]) {
+    size_t n = lopt_n_theta(run->optimizer), particles = (size_t)run->cfg->particles, used = 0;
+    items[used++] = (mt_item){"theta", MT_FLOATS, run->theta, n};
+    items[used++] = (mt_item){"counters", MT_INTEGERS, &run->at, sizeof run->at / sizeof(int64_t)};
+    items[used++] = (mt_item){"seconds", MT_DOUBLES, seconds, 1};
+    items[used++] = (mt_item){"outer_m", MT_DOUBLES, run->outer.m, n};
+    items[used++] = (mt_item){"outer_v", MT_DOUBLES, run->outer.v, n};
+    items[used++] =
+        (mt_item){"noise_trajectory", MT_INTEGERS, run->estimator.trajectory, particles};
+    items[used++] = (mt_item){"noise_last", MT_INTEGERS, run->estimator.last_noise, particles};
+    if (run->estimator.sum)
+        items[used++] = (mt_item){"noise_sum", MT_FLOATS, run->estimator.sum, particles * n};
+    return used;
+}
+
+/* A point that fails is reported and tried again when the next is due: the run is worth more than
+ * one point of it. */
+int mt_save(mt_run *run, lopt_error *err) {
+    int64_t step = run->at.step;
+    mt_item items[RUN_ITEMS];
+    double seconds = mt_total_seconds(run);
+    size_t n = run_items(run, &seconds, items);
+    char *text = mt_config_text(run->cfg);
+    int ok = text ? mt_checkpoint_begin(run->dir, step, err)
+                  : mt_error(err, LOPT_ENOMEM, "out of memory for a restart point");
+    if (ok) {
+        for (int rank = 1; rank < run->comm.size; rank++)
+            mt_comm_send(&run->comm, rank, MT_TAG_SAVE, &step, sizeof step);
+        ok = mt_run_save_particles(run, step, err);
+        for (int rank = 1; rank < run->comm.size; rank++) {
+            size_t bytes;
+            lopt_error *theirs =
+                mt_comm_receive(&run->comm, rank, MT_TAG_SAVED, NULL, NULL, &bytes);
+            if (bytes != sizeof *theirs)
+                mt_comm_abort(&run->comm, MT_FAILED);
+            if (ok && theirs->status != LOPT_OK)
+                *err = *theirs;
+            ok = ok && theirs->status == LOPT_OK;
+            free(theirs);
+        }
+        items[n++] = (mt_item){"config", MT_BYTES, text, strlen(text)};
+        ok = ok && mt_checkpoint_commit(run->dir, step, run->comm.size, items, n,
+                                        run->cfg->checkpoint.keep, err);
+    }
+    free(text);
+    return ok;
+}
+
+int mt_restore(mt_run *run, int64_t step, lopt_error *err) {
+    mt_item items[RUN_ITEMS];
+    size_t n = run_items(run, &run->seconds_before, items);
+    if (!mt_checkpoint_read_run(run->dir, step, items, n, err) ||
+        !mt_run_load_particles(run, step, err))
+        return 0;
+    if (run->at.step != step)
+        return mt_error(err, LOPT_EARG, "%s: the point of outer step %lld says it is of step %lld",
+                        run->dir, (long long)step, (long long)run->at.step);
+    run->outer.updates = run->at.updates;
+    run->outer.skipped = run->at.skipped;
+    return 1;
+}
