@@ -69,6 +69,12 @@ uint64_t random_u64(random_stream *r) {
     return x;
 }
 
+void random_fill(random_stream *r, size_t n, uint64_t *out) {
+    pcg64 g = load(r);
+    for (size_t i = 0; i < n; i++) out[i] = g();
+    store(r, g);
+}
+
 uint32_t random_u32(random_stream *r) {
     return static_cast<uint32_t>(random_u64(r) >> 32);
 }
@@ -103,17 +109,6 @@ double random_normal(random_stream *r) {
     normal_pair(g, pair);
     store(r, g);
     return pair[0];
-}
-
-void random_normals(random_stream *r, size_t n, float *out) {
-    pcg64 g = load(r);
-    double pair[2];
-    for (size_t i = 0; i < n; i += 2) {
-        normal_pair(g, pair);
-        out[i] = static_cast<float>(pair[0]);
-        if (i + 1 < n) out[i + 1] = static_cast<float>(pair[1]);
-    }
-    store(r, g);
 }
 
 void random_truncated_normals(random_stream *r, float scale, size_t n, float *out) {
