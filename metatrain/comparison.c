@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "optlist.h"
 #include "theta_file.h"
 
 #define REPORT_SPLITS (MT_SPLIT(TASK_TRAIN) | MT_SPLIT(TASK_OUTER_VALID) | MT_SPLIT(TASK_TEST))
@@ -17,7 +18,7 @@
 static mt_entry *add_entry(mt_comparison *c, const char *label) {
     mt_entry *e = &c->entries[c->n_entries++];
     snprintf(e->label, sizeof e->label, "%s", label);
-    e->n_rates = 1;
+    e->n_trials = 1;
     return e;
 }
 
@@ -78,20 +79,47 @@ static int add_theta(mt_comparison *c, const char *path, const char *given_label
     return ok;
 }
 
-/* The optimizer of a contender with learning_rate = rate in place of what its settings say. */
+/* name = value in place of what the settings say, or beside them. */
+static int change_setting(mt_optimizer_config *cfg, const char *name, const char *value, lopt_error *err) {
+    int i = 0;
+    while (i < cfg->n_settings && strcmp(cfg->settings[i].name, name) != 0) i++;
+    if (i == MT_MAX_SETTINGS)
+        return mt_error(err, LOPT_EARG, "optimizer %s: more than %d settings", cfg->name, MT_MAX_SETTINGS);
+    if (i == cfg->n_settings) cfg->n_settings++;
+    snprintf(cfg->settings[i].name, sizeof cfg->settings[i].name, "%s", name);
+    snprintf(cfg->settings[i].value, sizeof cfg->settings[i].value, "%s", value);
+    return 1;
+}
+
+/* The optimizer of a contender with learning_rate = rate. */
 static lopt_optimizer *create_with_rate(const mt_contender *contender, double rate, const char *file,
                                         lopt_error *err) {
     mt_optimizer_config cfg = contender->optimizer;
-    int i = 0;
-    while (i < cfg.n_settings && strcmp(cfg.settings[i].name, "learning_rate") != 0) i++;
-    if (i == MT_MAX_SETTINGS) {
-        mt_error(err, LOPT_EARG, "%s: %s: more than %d settings", file, cfg.name, MT_MAX_SETTINGS);
-        return NULL;
-    }
-    if (i == cfg.n_settings) cfg.n_settings++;
-    snprintf(cfg.settings[i].name, sizeof cfg.settings[i].name, "learning_rate");
-    snprintf(cfg.settings[i].value, sizeof cfg.settings[i].value, "%.17g", rate);
+    char value[32];
+    snprintf(value, sizeof value, "%.17g", rate);
+    return change_setting(&cfg, "learning_rate", value, err) ? mt_optimizer_create(&cfg, file, err) : NULL;
+}
+
+/* The optimizer of row i of a search; what the contender sets itself stays as it is. */
+static lopt_optimizer *create_from_row(const mt_contender *contender, int i, const char *file,
+                                       lopt_error *err) {
+    const mt_optimizer_config *given = &contender->optimizer;
+    mt_optimizer_config cfg = {.n_settings = 0};
+    lopt__optlist row;
+    lopt__optlist_row(&row, contender->search_seed, (uint64_t)i);
+    snprintf(cfg.name, sizeof cfg.name, "%s", given->name);
+    for (int k = 0; k < LOPT__OPTLIST_SETTINGS; k++)
+        if (!change_setting(&cfg, row.setting[k].name, row.setting[k].value, err)) return NULL;
+    for (int k = 0; k < given->n_settings; k++)
+        if (!change_setting(&cfg, given->settings[k].name, given->settings[k].value, err)) return NULL;
     return mt_optimizer_create(&cfg, file, err);
+}
+
+static lopt_optimizer *create_trial(const mt_suite *suite, const mt_contender *contender, int i,
+                                    lopt_error *err) {
+    if (contender->search > 0) return create_from_row(contender, i, suite->file, err);
+    if (contender->sweep) return create_with_rate(contender, suite->sweep[i], suite->file, err);
+    return mt_optimizer_create(&contender->optimizer, suite->file, err);
 }
 
 /* The optimizer that the suite describes with the theta of a file; any settings may differ but those that
@@ -113,12 +141,15 @@ static int set_theta_from(lopt_optimizer *opt, const char *path, lopt_error *err
 static int add_contender(mt_comparison *c, const mt_contender *contender, lopt_error *err) {
     const mt_suite *suite = c->suite;
     if (contender->optimizer.name[0] == '\0') return add_theta(c, contender->theta, contender->label, 1, 0, err);
-    mt_entry *e = add_entry(c, contender->label[0] ? contender->label : contender->optimizer.name);
+    char label[96];
+    snprintf(label, sizeof label, "%s%s", contender->optimizer.name, contender->search > 0 ? " search" : "");
+    mt_entry *e = add_entry(c, contender->label[0] ? contender->label : label);
+    e->searched = contender->search > 0;
+    e->search_seed = contender->search_seed;
     snprintf(e->theta_path, sizeof e->theta_path, "%s", contender->theta);
-    e->n_rates = contender->sweep ? suite->n_sweep : 1;
-    for (int i = 0; i < e->n_rates; i++) {
-        e->opt[i] = contender->sweep ? create_with_rate(contender, suite->sweep[i], suite->file, err)
-                                     : mt_optimizer_create(&contender->optimizer, suite->file, err);
+    e->n_trials = e->searched ? (int)contender->search : contender->sweep ? suite->n_sweep : 1;
+    for (int i = 0; i < e->n_trials; i++) {
+        e->opt[i] = create_trial(suite, contender, i, err);
         if (e->opt[i] == NULL) return 0;
         if (contender->theta[0] != '\0' ? !set_theta_from(e->opt[i], contender->theta, err)
                                         : !start_theta(e->opt[i], suite->seed, err))
@@ -167,7 +198,7 @@ static int allocate_outcomes(mt_comparison *c, lopt_error *err) {
     if (c->outcomes == NULL) return out_of_memory(err);
     for (int i = 0; i < c->n_tasks * c->n_entries; i++) {
         mt_outcome *o = &c->outcomes[i];
-        o->sweep_loss = calloc(MT_MAX_SWEEP, sizeof *o->sweep_loss);
+        o->sweep_loss = calloc((size_t)c->entries[i % c->n_entries].n_trials, sizeof *o->sweep_loss);
         o->points = calloc(seeds * mt_curve_points(&c->plan), sizeof *o->points);
         o->seconds = calloc(seeds, sizeof *o->seconds);
         if (!o->sweep_loss || !o->points || !o->seconds) return out_of_memory(err);
@@ -212,7 +243,7 @@ void mt_comparison_free(mt_comparison *c) {
     }
     free(c->outcomes);
     for (int i = 0; i < c->n_entries; i++)
-        for (int j = 0; j < MT_MAX_SWEEP; j++) lopt_destroy(c->entries[i].opt[j]);
+        for (int j = 0; j < c->entries[i].n_trials; j++) lopt_destroy(c->entries[i].opt[j]);
     free(c->entries);
     for (int i = 0; i < c->n_tasks; i++) task_destroy(c->tasks[i]);
     free(c);

@@ -8,13 +8,14 @@
  *     mt_comparison_free(c);
  *
  * An entry is one line of the final table: a contender of the suite, a theta file given by the user, or the
- * same optimizer with the theta it had before meta-training. An entry that sweeps is first trained with
- * every rate on MT_SWEEP_SEEDS seeds that the final runs do not use, and the rate with the lowest mean loss
- * on the inner validation split after the last step is taken; only then is it trained, like every other, on
+ * same optimizer with the theta it had before meta-training. An entry that sweeps its learning rate, or searches
+ * NAdamW's hyperparameters at random, has several trials: it is first trained with each of them on
+ * MT_SWEEP_SEEDS seeds that the final runs do not use, and the one with the lowest mean loss on the inner
+ * validation split after the last step is taken; only then is it trained, like every other, on
  * the seeds that are reported. All entries meet the same tasks, initial parameters and batches, seed by
  * seed. A run that diverges counts with the task's loss bound; none is left out.
  *
- * A cell (entry, task, rate, seed) is one run of mt_evaluate and takes one rank. Cells are dealt out by a
+ * A cell (entry, task, trial, seed) is one run of mt_evaluate and takes one rank. Cells are dealt out by a
  * fixed rule, results are put together by cell number: the same bits on any number of ranks, times apart.
  */
 #ifndef MT_COMPARISON_H
@@ -30,14 +31,16 @@ typedef struct mt_entry {
     char label[96];
     char theta_path[MT_PATH]; /* "" if the theta is not from a file */
     char digest[33];          /* of theta; "" for a hand-designed optimizer */
-    int n_rates;              /* trials: 1, or the length of the sweep */
-    lopt_optimizer *opt[MT_MAX_SWEEP]; /* one a rate */
+    int n_trials; /* 1, or the length of the sweep or search */
+    int searched; /* trials are rows 0, 1, ... of search_seed (src/optlist.h) */
+    uint64_t search_seed;
+    lopt_optimizer *opt[MT_MAX_SEARCH]; /* [n_trials] */
 } mt_entry;
 
 /* What an entry did on a task. */
 typedef struct mt_outcome {
-    double *sweep_loss; /* [n_rates] mean over sweep seeds, inner validation, after the last step */
-    int chosen;         /* rate */
+    double *sweep_loss; /* [n_trials]; mean over sweep seeds, inner validation, after the last step */
+    int chosen;         /* trial */
     mt_point *points;   /* [seeds][mt_curve_points] */
     double *seconds;    /* [seeds] one inner step */
 } mt_outcome;

@@ -10,6 +10,7 @@
 #include "commands.h"
 #include "comparison.h"
 #include "durable.h"
+#include "optlist.h"
 #include "plot.h"
 #include "table.h"
 
@@ -19,7 +20,7 @@
 static double chosen_rate(const mt_comparison *c, int task_index, int entry) {
     const mt_entry *e = &c->entries[entry];
     const lopt_optimizer *opt = e->opt[mt_comparison_outcome(c, task_index, entry)->chosen];
-    return lopt_info(opt)->learned && e->n_rates == 1 ? NAN : lopt_get_number(opt, "learning_rate", 0);
+    return lopt_info(opt)->learned && e->n_trials == 1 ? NAN : lopt_get_number(opt, "learning_rate", 0);
 }
 
 /* Whether the sweep ended at its lowest or highest rate: a better one may lie beyond. */
@@ -27,11 +28,12 @@ static int at_end_of_sweep(const mt_comparison *c, int task_index, int entry) {
     const mt_suite *s = c->suite;
     double rate = chosen_rate(c, task_index, entry);
     int lower = 0, higher = 0;
-    for (int i = 0; c->entries[entry].n_rates > 1 && i < s->n_sweep; i++) {
+    int swept = c->entries[entry].n_trials > 1 && !c->entries[entry].searched;
+    for (int i = 0; swept && i < s->n_sweep; i++) {
         lower |= s->sweep[i] < rate;
         higher |= s->sweep[i] > rate;
     }
-    return c->entries[entry].n_rates > 1 && !(lower && higher);
+    return swept && !(lower && higher);
 }
 
 static double valid_loss(const mt_comparison *c, int task_index, int entry) {
@@ -82,7 +84,7 @@ static void add_row(mt_text_table *table, const mt_comparison *c, int task_index
     char rate[CELL], trials[CELL], loss[3][CELL], accuracy[CELL], micros[CELL], ratio[CELL];
     static const task_split splits[] = {TASK_TRAIN, TASK_OUTER_VALID, TASK_TEST};
     format_or_blank(at_end_of_sweep(c, task_index, entry) ? "%g*" : "%g", chosen_rate(c, task_index, entry), rate);
-    snprintf(trials, sizeof trials, "%d", e->n_rates);
+    snprintf(trials, sizeof trials, "%d", e->n_trials);
     for (int i = 0; i < 3; i++) format_mean(mt_comparison_loss(c, task_index, entry, splits[i]), loss[i]);
     format_or_blank("%.1f %%", 100 * mt_comparison_accuracy(c, task_index, entry, TASK_TEST).mean, accuracy);
     format_or_blank("%.1f", 1e6 * seconds, micros);
@@ -106,11 +108,48 @@ static void print_task(const mt_comparison *c, int task_index, int *order, FILE 
     mt_text_table_free(table);
 }
 
+/* Hyperparameters that a row of a search sets, with the values of the row that was chosen. */
+static json_t *row_settings(const lopt_optimizer *opt) {
+    json_t *settings = json_object();
+    lopt__optlist row;
+    lopt__optlist_row(&row, 0, 0); /* for the names */
+    for (int i = 0; i < LOPT__OPTLIST_SETTINGS; i++) {
+        char value[64];
+        lopt_get(opt, row.setting[i].name, value, sizeof value);
+        json_t *parsed = json_loads(value, JSON_DECODE_ANY, NULL);
+        json_object_set_new(settings, row.setting[i].name, parsed != NULL ? parsed : json_string(value));
+    }
+    return settings;
+}
+
+/* "nadamw search: row 17 of search_seed 1, best of 50 rows" and its settings, in lines of 80 columns. */
+static void print_row(const mt_comparison *c, int task_index, int entry, FILE *f) {
+    const mt_entry *e = &c->entries[entry];
+    int chosen = mt_comparison_outcome(c, task_index, entry)->chosen;
+    const char *name;
+    json_t *value, *settings = row_settings(e->opt[chosen]);
+    fprintf(f, "\n%s: row %d of search_seed %llu, best of %d rows", e->label, chosen,
+            (unsigned long long)e->search_seed, e->n_trials);
+    size_t column = 80;
+    json_object_foreach(settings, name, value) {
+        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+        size_t n = strlen(name) + (text != NULL ? strlen(text) : 0) + 3;
+        fprintf(f, "%s%s %s", column + n > 80 ? "\n    " : ", ", name, text != NULL ? text : "");
+        column = column + n > 80 ? n : column + n;
+        free(text);
+    }
+    fputc('\n', f);
+    json_decref(settings);
+}
+
 void mt_comparison_print(const mt_comparison *c, FILE *f) {
     int *order = calloc((size_t)c->n_entries, sizeof *order), any_end = 0;
     for (int t = 0; order != NULL && t < c->n_tasks; t++) {
         print_task(c, t, order, f);
-        for (int e = 0; e < c->n_entries; e++) any_end |= at_end_of_sweep(c, t, e);
+        for (int e = 0; e < c->n_entries; e++) {
+            any_end |= at_end_of_sweep(c, t, e);
+            if (c->entries[e].searched) print_row(c, t, e, f);
+        }
     }
     free(order);
     fprintf(f, "\ntrials: learning rates tried, on %d other seeds, chosen by loss on inner validation data\n"
@@ -156,20 +195,36 @@ static json_t *curve_of(const mt_comparison *c, const mt_outcome *o, task_split 
 
 static json_t *sweep_of(const mt_entry *e, const mt_outcome *o) {
     json_t *rates = json_array();
-    for (int i = 0; e->n_rates > 1 && i < e->n_rates; i++)
+    for (int i = 0; e->n_trials > 1 && i < e->n_trials; i++) /* of a search: row i */
         json_array_append_new(rates, json_pack("{s:o, s:o}", "learning_rate",
                                                number(lopt_get_number(e->opt[i], "learning_rate", 0)),
                                                "inner_valid_loss", number(o->sweep_loss[i])));
     return rates;
 }
 
+/* A number, or text where JSON readers would not keep all digits. */
+static json_t *seed_json(uint64_t seed) {
+    char text[32];
+    if (seed <= INT64_MAX) return json_integer((json_int_t)seed);
+    snprintf(text, sizeof text, "%llu", (unsigned long long)seed);
+    return json_string(text);
+}
+
+/* null without a search */
+static json_t *search_of(const mt_entry *e, const mt_outcome *o) {
+    if (!e->searched) return json_null();
+    return json_pack("{s:o, s:i, s:o}", "search_seed", seed_json(e->search_seed), "row", o->chosen,
+                     "settings", row_settings(e->opt[o->chosen]));
+}
+
 static json_t *entry_json(const mt_comparison *c, int task_index, int entry) {
     const mt_entry *e = &c->entries[entry];
     const mt_outcome *o = mt_comparison_outcome(c, task_index, entry);
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:o, s:i, s:o, s:{s:o, s:o, s:o}, s:{s:o, s:o, s:o}}", "label", e->label,
+        "{s:s, s:s, s:s, s:s, s:o, s:i, s:o, s:o, s:{s:o, s:o, s:o}, s:{s:o, s:o, s:o}}", "label", e->label,
         "optimizer", lopt_info(e->opt[0])->name, "theta", e->theta_path, "digest", e->digest, "learning_rate",
-        number(chosen_rate(c, task_index, entry)), "trials", e->n_rates, "sweep", sweep_of(e, o), "final",
+        number(chosen_rate(c, task_index, entry)), "trials", e->n_trials, "sweep", sweep_of(e, o), "search",
+        search_of(e, o), "final",
         "train", final_losses(c, task_index, entry, TASK_TRAIN), "outer_valid",
         final_losses(c, task_index, entry, TASK_OUTER_VALID), "test",
         final_losses(c, task_index, entry, TASK_TEST), "curves", "train", curve_of(c, o, TASK_TRAIN),
@@ -190,8 +245,8 @@ static json_t *results_json(const mt_comparison *c) {
     const mt_suite *s = c->suite;
     json_t *tasks = json_array();
     for (int t = 0; t < c->n_tasks; t++) json_array_append_new(tasks, task_json(c, t));
-    return json_pack("{s:s, s:I, s:I, s:I, s:i, s:I, s:I, s:I, s:o}", "version", lopt_version(), "seed",
-                     (json_int_t)s->seed, "steps", (json_int_t)s->steps, "seeds", (json_int_t)s->seeds,
+    return json_pack("{s:s, s:o, s:I, s:I, s:i, s:I, s:I, s:I, s:o}", "version", lopt_version(), "seed",
+                     seed_json(s->seed), "steps", (json_int_t)s->steps, "seeds", (json_int_t)s->seeds,
                      "sweep_seeds", MT_SWEEP_SEEDS, "every", (json_int_t)s->every, "batches",
                      (json_int_t)s->batches, "last_batches", (json_int_t)s->last_batches, "tasks", tasks);
 }
@@ -249,7 +304,8 @@ static void make_label(const mt_comparison *c, int task_index, int entry, char *
     double rate = chosen_rate(c, task_index, entry);
     int n = snprintf(label, bytes, "%s", e->label);
     if (isfinite(rate)) n += snprintf(label + n, bytes - (size_t)n, " %g", rate);
-    if (e->n_rates > 1) snprintf(label + n, bytes - (size_t)n, ", best of %d rates", e->n_rates);
+    if (e->n_trials > 1) snprintf(label + n, bytes - (size_t)n, ", best of %d %s", e->n_trials,
+                                  e->searched ? "rows" : "rates");
 }
 
 /* Mean over seeds and one standard deviation around it at every point. numbers: [3][n_points] */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * comparison_run.c - the two phases of a comparison, dealt over the ranks: the sweep of learning rates, then
+ * comparison_run.c - the two phases of a comparison, dealt over the ranks: sweeps and searches, then
  * the runs that are reported. */
 #include <math.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@
 /* ---- cells --------------------------------------------------------------------------------------- */
 
 typedef struct cell {
-    int entry, task, rate, rank;
+    int entry, task, trial, rank;
     int64_t seed_index;
     double cost;
 } cell;
@@ -46,7 +46,7 @@ static void *allocate_or_end(mt_comm *comm, size_t n, size_t bytes) {
 /* Operations of a step: the gradient's, and for each parameter a few dozen or the network's. */
 static double cell_cost(const mt_comparison *c, const cell *one) {
     const task *t = c->tasks[one->task];
-    const lopt_optimizer *opt = c->entries[one->entry].opt[one->rate];
+    const lopt_optimizer *opt = c->entries[one->entry].opt[one->trial];
     return t->flops_per_step + (double)t->n_params * (20.0 + 2.0 * (double)lopt_n_theta(opt));
 }
 
@@ -81,7 +81,7 @@ static void deal(phase *p, mt_comm *comm) {
 static void run_cell(const mt_comparison *c, const phase *p, size_t i, mt_comm *comm) {
     lopt_error err;
     const cell *one = &p->cells[i];
-    if (!mt_evaluate(c->tasks[one->task], c->entries[one->entry].opt[one->rate], p->plan, one->seed_index,
+    if (!mt_evaluate(c->tasks[one->task], c->entries[one->entry].opt[one->trial], p->plan, one->seed_index,
                      &p->points[i * p->n_points], &p->seconds[i], &err)) {
         mt_complain(&err);
         mt_comm_abort(comm, MT_FAILED);
@@ -165,19 +165,19 @@ static void phase_free(phase *p) {
 static size_t count_sweep_cells(const mt_comparison *c) {
     size_t n = 0;
     for (int e = 0; e < c->n_entries; e++)
-        if (c->entries[e].n_rates > 1) n += (size_t)c->entries[e].n_rates;
+        if (c->entries[e].n_trials > 1) n += (size_t)c->entries[e].n_trials;
     return n * (size_t)c->n_tasks * MT_SWEEP_SEEDS;
 }
 
 static void add_sweep_cells(const mt_comparison *c, phase *p) {
     for (int t = 0; t < c->n_tasks; t++)
         for (int e = 0; e < c->n_entries; e++)
-            for (int rate = 0; c->entries[e].n_rates > 1 && rate < c->entries[e].n_rates; rate++)
+            for (int trial = 0; c->entries[e].n_trials > 1 && trial < c->entries[e].n_trials; trial++)
                 for (int s = 0; s < MT_SWEEP_SEEDS; s++)
-                    add_cell(p, c, (cell){.task = t, .entry = e, .rate = rate, .seed_index = SWEEP_SEED_0 + s});
+                    add_cell(p, c, (cell){.task = t, .entry = e, .trial = trial, .seed_index = SWEEP_SEED_0 + s});
 }
 
-/* The rate with the lowest mean; the first of equals; one that is not a number never. */
+/* The trial with the lowest mean; the first of equals; one that is not a number never. */
 static int lowest(const double *loss, int n) {
     int best = 0;
     for (int i = 1; i < n; i++)
@@ -185,18 +185,18 @@ static int lowest(const double *loss, int n) {
     return best;
 }
 
-static void choose_rates(mt_comparison *c, const phase *p) {
-    for (size_t i = 0; i < p->n_cells; i += MT_SWEEP_SEEDS) { /* the seeds of one rate lie together */
+static void choose_trials(mt_comparison *c, const phase *p) {
+    for (size_t i = 0; i < p->n_cells; i += MT_SWEEP_SEEDS) { /* the seeds of one trial lie together */
         double loss[MT_SWEEP_SEEDS];
         for (size_t s = 0; s < MT_SWEEP_SEEDS; s++)
             loss[s] = p->points[(i + s) * p->n_points + p->n_points - 1].normalised[TASK_INNER_VALID];
         const cell *one = &p->cells[i];
         mt_outcome *o = mt_comparison_outcome(c, one->task, one->entry);
-        o->sweep_loss[one->rate] = mt_mean_of(loss, MT_SWEEP_SEEDS).mean;
+        o->sweep_loss[one->trial] = mt_mean_of(loss, MT_SWEEP_SEEDS).mean;
     }
     for (int i = 0; i < c->n_tasks * c->n_entries; i++) {
-        int n_rates = c->entries[i % c->n_entries].n_rates;
-        c->outcomes[i].chosen = n_rates > 1 ? lowest(c->outcomes[i].sweep_loss, n_rates) : 0;
+        int n_trials = c->entries[i % c->n_entries].n_trials;
+        c->outcomes[i].chosen = n_trials > 1 ? lowest(c->outcomes[i].sweep_loss, n_trials) : 0;
     }
 }
 
@@ -221,7 +221,7 @@ static void sweep(mt_comparison *c, mt_comm *comm, mt_progress *progress) {
     p.cells = allocate_or_end(comm, count_sweep_cells(c), sizeof *p.cells);
     add_sweep_cells(c, &p);
     run_phase(c, &p, comm, progress);
-    if (comm->rank == 0) choose_rates(c, &p);
+    if (comm->rank == 0) choose_trials(c, &p);
     share_choices(c, comm);
     phase_free(&p);
 }
@@ -234,7 +234,7 @@ static void final_runs(mt_comparison *c, mt_comm *comm, mt_progress *progress) {
     for (int i = 0; i < n; i++)
         for (int64_t s = 0; s < seeds; s++)
             add_cell(&p, c, (cell){.task = i / c->n_entries, .entry = i % c->n_entries,
-                                   .rate = c->outcomes[i].chosen, .seed_index = s});
+                                   .trial = c->outcomes[i].chosen, .seed_index = s});
     run_phase(c, &p, comm, progress);
     size_t points = (size_t)seeds * p.n_points;
     for (int i = 0; i < n; i++) {

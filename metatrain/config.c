@@ -291,15 +291,37 @@ static const mt_key contender_keys[] = {
      .help = "theta file of a learned optimizer; empty: a random theta"},
     {"label", MT_KEY_TEXT, IN_CONTENDER(label),
      .help = "its name in tables and plots; empty: made from the rest"},
+    {"search", MT_KEY_INTEGER, IN_CONTENDER(search), .range = "[0, 1000]", .standard = "0",
+     .unit = "trials",
+     .help = "nadamw, optlist: tries so many rows of a random search over NAdamW's hyperparameters "
+             "(docs/optimizers.md); settings given here hold in every row"},
+    {"search_seed", MT_KEY_SEED, IN_CONTENDER(search_seed), .standard = "1",
+     .help = "search: row i of a seed is always the same row"},
     {"*", MT_KEY_SETTINGS, offsetof(mt_contender, optimizer), sizeof(mt_optimizer_config), 0,
      offsetof(mt_contender, sweep), .range = "",
      .help = "hyperparameters of that optimizer; `learning_rate: sweep` tries every rate of "
              "`sweep`"},
 };
 
+static int check_search(const mt_contender *contender, const mt_yaml *item, const char *path,
+                        lopt_error *err) {
+    char where[MT_KEY_PATH];
+    const char *name = contender->optimizer.name;
+    int searchable = strcmp(name, "nadamw") == 0 || strcmp(name, "optlist") == 0;
+    if (contender->search == 0 || (searchable && !contender->sweep)) return 1;
+    mt_key_path(where, "%ssearch", path);
+    return mt_yaml_error(err, mt_yaml_nearest(item, "search"), where,
+                         searchable ? "found %lld, expected 0, as the search draws what "
+                                      "`learning_rate: sweep` tries"
+                                    : "found %lld, expected 0, as only nadamw and optlist have a "
+                                      "random search",
+                         (long long)contender->search);
+}
+
 static int finish_contender(void *into, const mt_yaml *item, const char *path, lopt_error *err) {
     const mt_contender *contender = into;
     char where[MT_KEY_PATH];
+    if (!check_search(contender, item, path, err)) return 0;
     if (contender->optimizer.name[0] || contender->theta[0]) return 1;
     mt_key_path(where, "%.*s", (int)strlen(path) - 1, path);
     return mt_yaml_error(err, item, where,

@@ -90,11 +90,14 @@ lopt_optimizer *mt_optimizer_create(const mt_optimizer_config *cfg, const char *
 
 #define MT_MAX_CONTENDERS 32
 #define MT_MAX_SWEEP 64
+#define MT_MAX_SEARCH 1000
 
 typedef struct mt_contender {
     mt_optimizer_config optimizer;
     char theta[MT_PATH]; /* theta file of a learned optimizer, or "" */
     int sweep;           /* learning_rate: sweep */
+    int64_t search;      /* rows of a random search that are tried; 0: none */
+    uint64_t search_seed;
     char label[96];      /* name in tables; "" for one made from the settings */
 } mt_contender;
 

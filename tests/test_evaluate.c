@@ -11,6 +11,7 @@
 
 #include "comparison.h"
 #include "evaluate.h"
+#include "optlist.h"
 
 static lopt_error err;
 
@@ -125,7 +126,7 @@ static mt_comparison *compare(mt_suite *suite) {
 Test(evaluate, the_best_rate_is_chosen) {
     mt_suite *suite = make_suite(NULL, 0);
     mt_comparison *c = compare(suite);
-    cr_assert(c->n_entries == 2 && c->entries[0].n_rates == 1 && c->entries[1].n_rates == 4, "entries");
+    cr_assert(c->n_entries == 2 && c->entries[0].n_trials == 1 && c->entries[1].n_trials == 4, "entries");
     const mt_outcome *o = mt_comparison_outcome(c, 0, 1);
     cr_assert(suite->sweep[o->chosen] == 0.5, "rate %g was chosen", suite->sweep[o->chosen]);
     cr_assert(o->sweep_loss[o->chosen] == 0, "loss %g", o->sweep_loss[o->chosen]);
@@ -133,6 +134,56 @@ Test(evaluate, the_best_rate_is_chosen) {
     cr_assert(mt_comparison_loss(c, 0, 0, TASK_OUTER_VALID).mean > 0, "rate 0.01 cannot have arrived");
     mt_comparison_free(c);
     mt_suite_free(suite);
+}
+
+/* Trial i is row i of the search's seed, but for what the entry sets itself. */
+Test(evaluate, a_random_search_over_nadamw) {
+    const char *const sets[] = {"optimizers=[{name: nadamw, search: 12, search_seed: 7, beta1: 0.25}]", "steps=20"};
+    mt_suite *suite = make_suite(sets, 2);
+    mt_comparison *c = compare(suite);
+    const mt_entry *e = &c->entries[0];
+    const mt_outcome *o = mt_comparison_outcome(c, 0, 0);
+    cr_assert(e->n_trials == 12 && e->searched && e->search_seed == 7 && !strcmp(e->label, "nadamw search"), "entry");
+    for (int i = 0; i < 12; i++) {
+        lopt__optlist row;
+        lopt__optlist_row(&row, 7, (uint64_t)i);
+        double rate = lopt_get_number(e->opt[i], "learning_rate", 0);
+        cr_assert(rate == strtod(row.setting[0].value, NULL), "row %d has rate %g", i, rate);
+        cr_assert(lopt_get_number(e->opt[i], "beta1", 0) == 0.25, "row %d lost a setting", i);
+        cr_assert(!(o->sweep_loss[i] < o->sweep_loss[o->chosen]), "row %d is better than %d", i, o->chosen);
+    }
+    mt_comparison_free(c);
+    mt_suite_free(suite);
+}
+
+static char *printed(const mt_comparison *c) {
+    char *text = NULL;
+    size_t n;
+    FILE *f = open_memstream(&text, &n);
+    mt_comparison_print(c, f);
+    fclose(f);
+    return text;
+}
+
+Test(evaluate, the_output_says_which_row_of_how_many) {
+    const char *const sets[] = {"optimizers=[{name: optlist, search: 3, search_seed: 18446744073709551615}]"};
+    mt_suite *suite = make_suite(sets, 1);
+    mt_comparison *c = compare(suite);
+    char says[120], *text = printed(c);
+    snprintf(says, sizeof says, "optlist search: row %d of search_seed 18446744073709551615, best of 3 rows\n    learning_rate ",
+             mt_comparison_outcome(c, 0, 0)->chosen);
+    cr_assert(strstr(text, says), "no \"%s\" in %s", says, text);
+    free(text);
+    mt_comparison_free(c);
+    mt_suite_free(suite);
+}
+
+Test(evaluate, only_nadamw_can_be_searched_and_not_swept_too) {
+    static const char *const bad[][2] = {{"optimizers=[{name: adam, search: 2}]", "optimizers.0.search: found 2"},
+                                         {"optimizers=[{name: nadamw, search: 2, learning_rate: sweep}]", "sweep"},
+                                         {"optimizers=[{name: nadamw, search: 1001}]", "[0, 1000]"}};
+    for (int i = 0; i < 3; i++)
+        cr_assert(!mt_suite_load(NULL, &bad[i][0], 1, &err) && strstr(err.text, bad[i][1]), "%s", err.text);
 }
 
 /* Rate 2 multiplies the loss by 9 a step, infinite after 60 steps; rate 1000 ends in NaN. */
