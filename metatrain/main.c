@@ -4,6 +4,7 @@
  * status. */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -93,6 +94,7 @@ static int close_output(int status) {
 }
 
 int main(int argc, char **argv) {
+    unsetenv("LOPT_THREADS"); /* a rank is a core; who wants more threads says so */
     /* A run goes on when the program that read its progress has left. */
     signal(SIGPIPE, SIG_IGN);
     return close_output(run_command(argc, argv));

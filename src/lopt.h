@@ -22,10 +22,12 @@
  * Owner    what *_create returns, *_destroy frees (NULL is fine). Everything else is borrowed for the
  *          call, except that names and shapes of tensors are copied.
  * Threads  an optimizer is read-only between lopt_set_theta calls and may be shared by threads; a state
- *          belongs to one thread at a time.
+ *          belongs to one thread at a time. A step runs on the thread that calls it, and on others only
+ *          if asked (lopt_set_threads).
  * Errors   functions that can fail return NULL or a status other than LOPT_OK and write one sentence to
  *          *err (err may be NULL). lopt_step never allocates, never fails.
- * Bits     the same inputs give the same bits for one kernel table (lopt_kernels_name) and one build;
+ * Bits     the same inputs give the same bits for one kernel table (lopt_kernels_name) and one build, on
+ *          any number of threads;
  *          kernel tables agree with the reference within 1e-5 of the largest update of a tensor.
  * Never    prints, exits, opens files, reads the clock, keeps globals besides the kernel choice.
  *
@@ -41,6 +43,7 @@ extern "C" {
 #endif
 
 #define LOPT_MAX_RANK 4
+#define LOPT_MAX_THREADS 64
 
 /* ---- errors ------------------------------------------------------------------------------------- */
 
@@ -187,6 +190,17 @@ void lopt_state_reset(const lopt_optimizer *opt, lopt_state *state, int64_t num_
  * to any state created by the same preset, settings and tensors. Borrowed. */
 void *lopt_state_data(lopt_state *state, size_t *n_bytes);
 int64_t lopt_state_step(const lopt_state *state); /* updates done since reset */
+
+/* Threads that a step of states created from now on runs on, the caller's among them; 1 .. LOPT_MAX_THREADS.
+ * 1 unless set here or by the environment variable LOPT_THREADS (read by lopt_create; what is not such a
+ * number counts as the nearest that is). Worth it for deployment on large tensors: those of fewer than
+ * 32,768 elements stay on one thread, and so do optimizers whose step is not by element (docs/performance.md).
+ *
+ * The other threads belong to the state. They sleep between steps, block all signals, run where the system
+ * puts them (under mpirun that is the rank's core: unbind it first), and end with lopt_state_destroy. After
+ * fork() a child may not use, nor destroy, a state that has them. */
+lopt_status lopt_set_threads(lopt_optimizer *opt, int n, lopt_error *err);
+int lopt_threads(const lopt_optimizer *opt);
 
 /* One inner step: params[P] and state change in place. loss is the loss at params before the step (only
  * some optimizers read it). updates: NULL, or [P] that receives what is added to params (before that

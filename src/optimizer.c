@@ -117,6 +117,14 @@ static void unknown_preset(const char *name, lopt_error *err)
                name, lopt__suggestion_text(&s, text, sizeof text));
 }
 
+/* Anything but a number of threads is 1. */
+static int threads_by_environment(void)
+{
+    const char *text = getenv("LOPT_THREADS");
+    long n = text ? strtol(text, NULL, 10) : 1;
+    return n < 1 ? 1 : n > LOPT_MAX_THREADS ? LOPT_MAX_THREADS : (int)n;
+}
+
 lopt_optimizer *lopt_create(const char *preset, const lopt_setting *settings, size_t n_settings,
                             lopt_error *err)
 {
@@ -130,6 +138,7 @@ lopt_optimizer *lopt_create(const char *preset, const lopt_setting *settings, si
         return NULL;
     if (described.kind->layout)
         described.kind->layout(&described);
+    described.n_threads = threads_by_environment();
     lopt_optimizer *opt = allocate(&described);
     if (!opt)
         lopt__fail(err, LOPT_ENOMEM, "not enough memory for optimizer %s", preset);
@@ -147,6 +156,21 @@ lopt_optimizer *lopt_clone(const lopt_optimizer *opt)
 void lopt_destroy(lopt_optimizer *opt)
 {
     free(opt);
+}
+
+lopt_status lopt_set_threads(lopt_optimizer *opt, int n, lopt_error *err)
+{
+    if (n < 1 || n > LOPT_MAX_THREADS) {
+        lopt__fail(err, LOPT_EARG, "found %d threads, expected 1 to %d", n, LOPT_MAX_THREADS);
+        return LOPT_EARG;
+    }
+    opt->n_threads = n;
+    return LOPT_OK;
+}
+
+int lopt_threads(const lopt_optimizer *opt)
+{
+    return opt->n_threads;
 }
 
 const lopt_preset_info *lopt_info(const lopt_optimizer *opt)

@@ -18,6 +18,7 @@
 #define LOPT_OPTIMIZER_H
 
 #include "lopt.h"
+#include "team.h"
 #include "view.h"
 
 #define LOPT__MAX_HYPERS 40
@@ -61,7 +62,8 @@ typedef struct lopt__io {
     float *params;
     const float *grads;
     float loss;
-    float *updates; /* or NULL */
+    float *updates;   /* or NULL */
+    lopt__team *team; /* or NULL */
 } lopt__io;
 
 typedef struct lopt__kind {
@@ -90,6 +92,7 @@ struct lopt_optimizer {
     size_t n_blocks, n_theta;
     float *theta;   /* [n_theta] */
     void *prepared; /* the kind's own, 64-byte aligned; a function of value and theta */
+    int n_threads;  /* of states to be created */
 };
 
 typedef struct lopt__header {
@@ -110,6 +113,8 @@ struct lopt_state {
     lopt__tensor *tensors;
     size_t n_tensors, n_params;
     float *scratch;
+    lopt__team *team;
+    int n_threads; /* of the team; 1: there is none */
 };
 
 /* registry.c */

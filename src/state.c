@@ -131,6 +131,7 @@ lopt_state *lopt_state_create(const lopt_optimizer *opt, const lopt_tensor *tens
     if (plan) {
         plan->tensors = (lopt__tensor *)(plan + 1);
         plan->n_tensors = n_tensors;
+        plan->n_threads = opt->n_threads;
         describe_tensors(opt, plan, tensors);
         bytes = head + carve(opt, plan, NULL);
         memory = aligned_alloc(64, bytes);
@@ -147,12 +148,19 @@ lopt_state *lopt_state_create(const lopt_optimizer *opt, const lopt_tensor *tens
     lopt_state *state = (lopt_state *)memory;
     state->tensors = (lopt__tensor *)(state + 1);
     carve(opt, state, memory + head);
+    if (state->n_threads > 1 && !(state->team = lopt__team_create(state->n_threads))) {
+        lopt__fail(err, LOPT_ENOMEM, "the system cannot start %d threads", state->n_threads - 1);
+        lopt_state_destroy(state);
+        return NULL;
+    }
     lopt_state_reset(opt, state, 0);
     return state;
 }
 
 void lopt_state_destroy(lopt_state *state)
 {
+    if (state)
+        lopt__team_destroy(state->team);
     free(state);
 }
 
@@ -178,6 +186,6 @@ int64_t lopt_state_step(const lopt_state *state)
 void lopt_step(const lopt_optimizer *opt, lopt_state *state, float *params, const float *grads,
                float loss, float *updates)
 {
-    opt->kind->step(opt, state, &(lopt__io){params, grads, loss, updates});
+    opt->kind->step(opt, state, &(lopt__io){params, grads, loss, updates, state->team});
     state->header->step++;
 }

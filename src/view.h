@@ -30,6 +30,7 @@ typedef struct lopt__view {
     int lanes_are_d0;
     int64_t size;
     int64_t n_outer, outer_dim[2], outer_stride[2];
+    int64_t first_outer; /* 0; of a part of a tensor (kernels/parts.h) its first slice */
     int64_t rows, row_stride, row_pitch; /* row_pitch: rows rounded up to LOPT__UNIT */
     int64_t lanes, lane_stride, pitch;
 } lopt__view;
@@ -44,6 +45,7 @@ static inline int64_t lopt__round_up(int64_t n)
 /* Offset in the tensor of the first element of slice `outer`. */
 static inline int64_t lopt__view_outer(const lopt__view *v, int64_t outer)
 {
+    outer += v->first_outer;
     return outer / v->outer_dim[1] * v->outer_stride[0] + outer % v->outer_dim[1] * v->outer_stride[1];
 }
 

@@ -257,7 +257,7 @@ Test(velo, inputs_of_the_controller) {
     lopt_optimizer *opt = recorded_optimizer();
     lopt_state *state = lopt_state_create(opt, r->tensor, N_TENSORS, NULL);
     for (int t = 0; t < N_STEPS; t++) {
-        lopt__io io = {r->before[t], r->grads[t], r->loss[t], NULL};
+        lopt__io io = {r->before[t], r->grads[t], r->loss[t], NULL, NULL};
         const float *x = lopt__velo_look(opt, state, &io);
         for (int i = 0; i < N_TENSORS * LOPT__VELO_INPUTS; i++) {
             int input = i % LOPT__VELO_INPUTS,
@@ -284,7 +284,7 @@ static void check_given_losses(int which) {
     lopt_state *state = lopt_state_create(opt, r->tensor, N_TENSORS, NULL);
     static float u[N_PARAMS];
     for (int t = 0; t < N_STEPS; t++) {
-        lopt__io io = {r->before[t], r->grads[t], r->loss[t], u};
+        lopt__io io = {r->before[t], r->grads[t], r->loss[t], u, NULL};
         float *x = lopt__velo_look(opt, state, &io);
         for (int i = 0; i < N_TENSORS; i++)
             for (int k = FIRST_LOSS_INPUT; k < AFTER_LOSS_INPUTS; k++)

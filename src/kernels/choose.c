@@ -67,16 +67,17 @@ lopt_status lopt_kernels_use(const char *name, lopt_error *err)
     return LOPT_OK;
 }
 
-size_t lopt__kernel_scratch_floats(const lopt__view *view, int hidden)
+size_t lopt__kernel_scratch_floats(const lopt__view *view, int hidden, int n_threads)
 {
-    return lopt__packing_floats(view) + lopt__workspace_at(NULL, view, hidden).floats;
+    return lopt__packing_floats(view) + lopt__shared_at(NULL, view).floats +
+           (size_t)n_threads * lopt__workspace_at(NULL, view, hidden).floats;
 }
 
 size_t lopt__kernel_scratch_most(const lopt_state *state, int hidden)
 {
     size_t most = 0;
     for (size_t i = 0; i < state->n_tensors; i++) {
-        size_t n = lopt__kernel_scratch_floats(&state->tensors[i].view, hidden);
+        size_t n = lopt__kernel_scratch_floats(&state->tensors[i].view, hidden, state->n_threads);
         most = n > most ? n : most;
     }
     return most;

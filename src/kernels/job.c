@@ -12,6 +12,7 @@ void lopt__job_open(lopt__job *job, const lopt__tensor *t, const lopt__io *io) {
     job->grads = io->grads + t->offset;
     job->updates = io->updates ? io->updates + t->offset : NULL;
     job->slice = t->view.size;
+    job->team = io->team;
 }
 
 float lopt__parameter_scale(const lopt__job *job) {

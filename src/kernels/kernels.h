@@ -36,6 +36,8 @@ typedef struct lopt__job {
     float step_mult, exp_mult;
     int64_t slice;       /* elements, neighbours in memory, that are normalised together */
     double *mean_square; /* [size / slice][LOPT__N_EXTENDED], written by moments, read by apply */
+    lopt__team *team;    /* or NULL: one thread */
+    float *inverse_mean; /* [n_outer][K]: 1 / (mean of R + epsilon), from accumulate to apply */
     float *scratch;      /* [lopt__kernel_scratch_floats], 64-byte aligned */
 } lopt__job;
 
@@ -67,7 +69,7 @@ static inline double *lopt__mean_square_at(const lopt__job *job, int64_t offset)
 const lopt__kernels *lopt__kernels_current(void); /* the chosen table */
 
 /* Enough for any table, for one tensor and a network with layers of `hidden` units. */
-size_t lopt__kernel_scratch_floats(const lopt__view *view, int hidden);
+size_t lopt__kernel_scratch_floats(const lopt__view *view, int hidden, int n_threads);
 size_t lopt__kernel_scratch_most(const lopt_state *state, int hidden); /* for any tensor of a state */
 
 /* Points the job at a tensor, normalised as a whole. */

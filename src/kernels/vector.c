@@ -16,7 +16,7 @@
  *     enough to hide the latency of one vector's chain of instructions behind the others'.
  *
  * Sums over a tensor are kept as vectors for some hundred additions, then added up in double, always in
- * the same order. */
+ * the same order. Passes go by parts (parts.h), which may run on several threads. */
 #include "normalise.h"
 #include "simd.h"
 #include "workspace.h"
@@ -100,6 +100,35 @@ static lopt__workspace workspace(const lopt__job *job)
     return lopt__workspace_at(job->scratch, job->view, job->mlp->layer[0].out);
 }
 
+/* ---- parts -------------------------------------------------------------------------------------- */
+
+/* A pass over a tensor. Each thread has a workspace; what parts share lies before them. */
+typedef struct pass {
+    lopt__job *job;
+    lopt__parts parts;
+    lopt__shared shared;
+    float *workspaces;
+    size_t workspace_floats;
+    double (*sums)[LOPT__N_EXTENDED]; /* of the parts, or NULL */
+} pass;
+
+static pass pass_of(lopt__job *job)
+{
+    pass p = {.job = job,
+              .parts = lopt__parts_of(job->view, job->slice != job->view->size),
+              .shared = lopt__shared_at(job->scratch, job->view)};
+    p.workspaces = job->scratch + p.shared.floats;
+    p.workspace_floats = lopt__workspace_at(NULL, job->view, job->mlp->layer[0].out).floats;
+    job->inverse_mean = p.shared.inverse_mean;
+    return p;
+}
+
+static void open_part(const pass *p, int64_t i, int thread, lopt__part *part)
+{
+    lopt__part_open(part, p->job, &p->parts, i);
+    part->job.scratch = p->workspaces + (size_t)thread * p->workspace_floats;
+}
+
 /* ---- accumulate --------------------------------------------------------------------------------- */
 
 typedef struct rates {
@@ -131,11 +160,15 @@ INLINE vf accumulate_vector(const rates *r, vf g, float *momentum, int64_t pitch
     return square;
 }
 
-/* x[k][i] <- decay_k x[k][i] + (1 - decay_k) (square[i] / n + 1e-30), for whole vectors. */
-static void decay_side(const lopt__decays *d, const float *square, float n, int64_t pitch, float *x)
+/* x[k][i] <- decay_k x[k][i] + (1 - decay_k) (total[i] / count + 1e-30), i < n; square[] is room for the
+ * totals, rounded. */
+static void decay_side(const lopt__decays *d, const double *total, float count, int64_t n, float *square,
+                       int64_t pitch, float *x)
 {
-    vf per = splat(1.0f / n);
-    for (int64_t i = 0; i < pitch; i += VL) {
+    vf per = splat(1.0f / count);
+    for (int64_t i = 0; i < lopt__round_up(n); i++)
+        square[i] = i < n ? (float)total[i] : 0;
+    for (int64_t i = 0; i < n; i += VL) {
         vf mean = load(square + i) * per + LOPT__GRAD_SQUARE_FLOOR;
         for (int k = 0; k < LOPT__K; k++)
             store(x + k * pitch + i,
@@ -205,28 +238,45 @@ static double sum_of(const float *x, int64_t n)
     return total;
 }
 
-static void accumulate_slice(const lopt__job *job, const lopt__workspace *w, const rates *r, int64_t outer)
+/* Rows of a slice: momenta and rms. Sums of g^2 go to w->lane_total and w->row_total. */
+static void accumulate_rows(const lopt__job *job, const lopt__workspace *w, const rates *r, int64_t outer)
 {
     const lopt__view *v = job->view;
-    float *lane_side = job->acc.lane + outer * LOPT__K * v->pitch;
-    float *row_side = job->acc.row + outer * LOPT__K * v->row_pitch;
-    memset(w->lane_total, 0, (size_t)v->pitch * sizeof *w->lane_total);
-    memset(w->lane_sum, 0, (size_t)v->pitch * sizeof *w->lane_sum);
+    int64_t n = lopt__round_up(v->lanes);
+    memset(w->lane_total, 0, (size_t)n * sizeof *w->lane_total);
+    memset(w->lane_sum, 0, (size_t)n * sizeof *w->lane_sum);
     const float *grads = job->grads + element_offset(v, outer, 0, 0);
     for (int64_t row = 0; row < v->rows; row++, grads += v->row_stride) {
-        w->row_sum[row] = (float)accumulate_row(job, w, r, grads, outer, row);
+        w->row_total[row] = (float)accumulate_row(job, w, r, grads, outer, row);
         if ((row + 1) % BLOCK_VECTORS == 0)
-            end_block(w, v->pitch);
+            end_block(w, n);
     }
-    end_block(w, v->pitch);
-    for (int64_t i = 0; i < v->pitch; i++)
-        w->lane_sum[i] = (float)w->lane_total[i];
-    decay_side(job->decays, w->lane_sum, (float)v->rows, v->pitch, lane_side);
-    decay_side(job->decays, w->row_sum, (float)v->lanes, v->row_pitch, row_side);
+    end_block(w, n);
+}
+
+static void decay_lanes(const lopt__job *job, const lopt__workspace *w, int64_t outer)
+{
+    const lopt__view *v = job->view;
+    decay_side(job->decays, w->lane_total, (float)v->rows, v->lanes, w->lane_sum, v->pitch,
+               job->acc.lane + outer * LOPT__K * v->pitch);
+}
+
+static void decay_rows(const lopt__job *job, const lopt__workspace *w, int64_t outer)
+{
+    const lopt__view *v = job->view;
+    decay_side(job->decays, w->row_total, (float)v->lanes, v->rows, w->row_sum, v->row_pitch,
+               job->acc.row + outer * LOPT__K * v->row_pitch);
+}
+
+static void set_inverse_mean(const lopt__job *job, int64_t outer)
+{
+    const lopt__view *v = job->view;
+    const float *lane_side = job->acc.lane + outer * LOPT__K * v->pitch;
+    const float *row_side = job->acc.row + outer * LOPT__K * v->row_pitch;
     for (int k = 0; k < LOPT__K; k++) {
         double mean = v->lanes_are_d0 ? sum_of(row_side + k * v->row_pitch, v->rows) / (double)v->rows
                                       : sum_of(lane_side + k * v->pitch, v->lanes) / (double)v->lanes;
-        w->inverse_mean[outer * LOPT__K + k] = 1.0f / ((float)mean + LOPT__FACTOR_EPSILON);
+        job->inverse_mean[outer * LOPT__K + k] = 1.0f / ((float)mean + LOPT__FACTOR_EPSILON);
     }
 }
 
@@ -235,7 +285,7 @@ static void accumulate_unfactored(const lopt__job *job, const rates *r)
 {
     const lopt__view *v = job->view;
     float buffer[LOPT__UNIT];
-    for (int64_t unit = 0; unit < v->pitch; unit += LOPT__UNIT) {
+    for (int64_t unit = 0; unit < v->lanes; unit += LOPT__UNIT) {
         const float *g = fetch(job->grads + unit, 1, v->lanes - unit, LOPT__UNIT, buffer);
         for (int i = 0; i < UNIT_VECTORS; i++) {
             int64_t lane = unit + i * VL;
@@ -251,16 +301,70 @@ static void accumulate_unfactored(const lopt__job *job, const rates *r)
     }
 }
 
-static void accumulate(lopt__job *job)
+/* A part of a cut slice has all of its own lanes or rows, and keeps its sums over the others. */
+static void accumulate_cut(const pass *p, const lopt__job *job, const lopt__workspace *w, int64_t i)
 {
+    double *sums = p->shared.sums + i * p->shared.sums_pitch;
+    if (p->parts.by_lanes) {
+        decay_lanes(job, w, 0);
+        memcpy(sums, w->row_total, (size_t)job->view->rows * sizeof *sums);
+    } else {
+        decay_rows(job, w, 0);
+        memcpy(sums, w->lane_total, (size_t)job->view->lanes * sizeof *sums);
+    }
+}
+
+static void accumulate_part(void *pass_, int64_t i, int thread)
+{
+    const pass *p = pass_;
+    lopt__part part;
+    open_part(p, i, thread, &part);
+    const lopt__job *job = &part.job;
     lopt__workspace w = workspace(job);
     rates r = splat_rates(job->decays, job->pipeline->grad_limit);
     if (!job->view->factored) {
         accumulate_unfactored(job, &r);
         return;
     }
-    for (int64_t outer = 0; outer < job->view->n_outer; outer++)
-        accumulate_slice(job, &w, &r, outer);
+    for (int64_t outer = 0; outer < job->view->n_outer; outer++) {
+        accumulate_rows(job, &w, &r, outer);
+        if (p->parts.cuts > 1) {
+            accumulate_cut(p, job, &w, i);
+            continue;
+        }
+        decay_lanes(job, &w, outer);
+        decay_rows(job, &w, outer);
+        set_inverse_mean(job, outer);
+    }
+}
+
+/* What the parts of a slice leave to be done, with the sums of all of them. */
+static void join_slice(const pass *p, int64_t outer)
+{
+    lopt__workspace w = lopt__workspace_at(p->workspaces, p->job->view, p->job->mlp->layer[0].out);
+    const lopt__view *v = p->job->view;
+    int64_t n = p->parts.by_lanes ? v->rows : v->lanes;
+    double *total = p->parts.by_lanes ? w.row_total : w.lane_total;
+    const double *sums = p->shared.sums + outer * p->parts.cuts * p->shared.sums_pitch;
+    memcpy(total, sums, (size_t)n * sizeof *total);
+    for (int64_t part = 1; part < p->parts.cuts; part++) {
+        sums += p->shared.sums_pitch;
+        for (int64_t i = 0; i < n; i++)
+            total[i] += sums[i];
+    }
+    if (p->parts.by_lanes)
+        decay_rows(p->job, &w, outer);
+    else
+        decay_lanes(p->job, &w, outer);
+    set_inverse_mean(p->job, outer);
+}
+
+static void accumulate(lopt__job *job)
+{
+    pass p = pass_of(job);
+    lopt__team_run(job->team, p.parts.n, accumulate_part, &p);
+    for (int64_t outer = 0; outer < job->view->n_outer && job->view->factored && p.parts.cuts > 1; outer++)
+        join_slice(&p, outer);
 }
 
 /* ---- what a row or a lane contributes ------------------------------------------------------------- */
@@ -271,8 +375,8 @@ static void prepare_rows(const lopt__job *job, const lopt__workspace *w, int64_t
     const lopt__view *v = job->view;
     for (int k = 0; k < LOPT__K && v->factored; k++) {
         const float *side = job->acc.row + (outer * LOPT__K + k) * v->row_pitch;
-        vf scale = splat(v->lanes_are_d0 ? w->inverse_mean[outer * LOPT__K + k] : 1.0f);
-        for (int64_t row = 0; row < v->row_pitch; row += VL) {
+        vf scale = splat(v->lanes_are_d0 ? job->inverse_mean[outer * LOPT__K + k] : 1.0f);
+        for (int64_t row = 0; row < v->rows; row += VL) {
             vf x = load(side + row);
             int64_t at = k * v->row_pitch + row;
             store(w->row_factor + at, rsqrt(at_least(x * scale, splat(LOPT__RSQRT_FLOOR))));
@@ -289,7 +393,7 @@ static void prepare_lanes(const lopt__job *job, const lopt__workspace *w, int64_
     for (int k = 0; k < LOPT__K; k++) {
         const float *side = job->acc.lane + (outer * LOPT__K + k) * v->pitch + lane0;
         int is_R = v->factored && !v->lanes_are_d0;
-        vf scale = splat(is_R ? w->inverse_mean[outer * LOPT__K + k] : 1.0f);
+        vf scale = splat(is_R ? job->inverse_mean[outer * LOPT__K + k] : 1.0f);
         vf shift = splat(v->factored ? 0.0f : LOPT__FACTOR_EPSILON);
         for (int64_t i = 0; i < n; i += VL) {
             vf x = load(side + i);
@@ -518,13 +622,15 @@ static int is_rare(const lopt__job *job)
            (job->pipeline->n_features != LOPT__N_EXTENDED && isfinite(job->pipeline->grad_limit));
 }
 
-static void moments(lopt__job *job)
+static void moments_part(void *pass_, int64_t i, int thread)
 {
+    const pass *p = pass_;
+    lopt__part part;
+    open_part(p, i, thread, &part);
+    lopt__job *job = &part.job;
     const lopt__view *v = job->view;
-    if (is_rare(job)) {
-        lopt__kernels_reference.moments(job);
-        return;
-    }
+    if (p->sums)
+        job->mean_square = p->sums[i];
     lopt__workspace w = workspace(job);
     element_sums s = {0};
     double total[LOPT__N_EXTENDED] = {0};
@@ -532,6 +638,24 @@ static void moments(lopt__job *job)
         moments_slice(job, &w, outer, &s, total);
         if (job->slice != v->size || outer == v->n_outer - 1)
             end_moments(job, &s, total, lopt__mean_square_at(job, lopt__view_outer(v, outer)));
+    }
+}
+
+static void moments(lopt__job *job)
+{
+    double sums[LOPT__MAX_PARTS][LOPT__N_EXTENDED];
+    if (is_rare(job)) {
+        lopt__kernels_reference.moments(job);
+        return;
+    }
+    pass p = pass_of(job);
+    int is_joined = job->slice == job->view->size && p.parts.n > 1;
+    p.sums = is_joined ? sums : NULL;
+    lopt__team_run(job->team, p.parts.n, moments_part, &p);
+    for (int i = 0; i < LOPT__N_EXTENDED && is_joined; i++) {
+        job->mean_square[i] = sums[0][i];
+        for (int64_t part = 1; part < p.parts.n; part++)
+            job->mean_square[i] += sums[part][i];
     }
 }
 

@@ -320,19 +320,27 @@ static void apply_slice(const lopt__job *job, const lopt__workspace *w, int64_t 
     }
 }
 
+static void apply_part(void *pass_, int64_t i, int thread)
+{
+    lopt__part part;
+    open_part(pass_, i, thread, &part);
+    const lopt__job *job = &part.job;
+    lopt__workspace w = workspace(job);
+    for (int64_t outer = 0; outer < job->view->n_outer; outer++) {
+        if (outer == 0 || job->slice != job->view->size)
+            fold_weights(job, &w, lopt__mean_square_at(job, lopt__view_outer(job->view, outer)));
+        apply_slice(job, &w, outer);
+    }
+}
+
 static void apply(lopt__job *job)
 {
-    const lopt__view *v = job->view;
     if (is_rare(job)) {
         lopt__kernels_reference.apply(job);
         return;
     }
-    lopt__workspace w = workspace(job);
-    for (int64_t outer = 0; outer < v->n_outer; outer++) {
-        if (outer == 0 || job->slice != v->size)
-            fold_weights(job, &w, lopt__mean_square_at(job, lopt__view_outer(v, outer)));
-        apply_slice(job, &w, outer);
-    }
+    pass p = pass_of(job);
+    lopt__team_run(job->team, p.parts.n, apply_part, &p);
 }
 
 #endif

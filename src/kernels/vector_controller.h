@@ -42,7 +42,7 @@ INLINE void add_deviations(vector_sums *s, const float *momentum, int64_t pitch,
 }
 
 /* mean NULL: sums of p^2, rms, m_k. Else: sums of (m_k - mean_k)^2, (rms - mean_k)^2. */
-static void sum_tensor(const lopt__job *job, const vf *mean, vector_sums *s) {
+static void sum_part(const lopt__job *job, const vf *mean, vector_sums *s) {
     const lopt__view *v = job->view;
     float buffer[LOPT__UNIT];
     for (int64_t outer = 0; outer < v->n_outer; outer++)
@@ -50,7 +50,7 @@ static void sum_tensor(const lopt__job *job, const vf *mean, vector_sums *s) {
             const float *momentum = lopt__momentum_row(&job->acc, v, outer, row);
             const float *rms = lopt__rms_row(&job->acc, v, outer, row);
             const float *params = job->params + element_offset(v, outer, row, 0);
-            for (int64_t unit = 0; unit < v->pitch; unit += LOPT__UNIT) {
+            for (int64_t unit = 0; unit < v->lanes; unit += LOPT__UNIT) {
                 int64_t left = v->lanes - unit;
                 const float *p = mean ? NULL
                                       : fetch(params + unit * v->lane_stride, v->lane_stride, left,
@@ -72,19 +72,46 @@ static void sum_tensor(const lopt__job *job, const vf *mean, vector_sums *s) {
     flush_sums(s);
 }
 
+/* Sums over a tensor, by parts. */
+typedef struct statistics_pass {
+    const lopt__job *job;
+    const vf *mean;
+    lopt__parts parts;
+    double total[LOPT__MAX_PARTS][N_SUMS];
+} statistics_pass;
+
+static void statistics_part(void *pass_, int64_t i, int thread) {
+    (void)thread;
+    statistics_pass *p = pass_;
+    vector_sums s = {0};
+    lopt__part part;
+    lopt__part_open(&part, p->job, &p->parts, i);
+    sum_part(&part.job, p->mean, &s);
+    memcpy(p->total[i], s.total, sizeof s.total);
+}
+
+static void sum_tensor(const lopt__job *job, const vf *mean, double total[N_SUMS]) {
+    statistics_pass p = {.job = job, .mean = mean, .parts = lopt__parts_of(job->view, 0)};
+    lopt__team_run(job->team, p.parts.n, statistics_part, &p);
+    for (int k = 0; k < N_SUMS; k++) {
+        total[k] = p.total[0][k];
+        for (int64_t i = 1; i < p.parts.n; i++)
+            total[k] += p.total[i][k];
+    }
+}
+
 static void statistics(const lopt__job *job, lopt__statistics *out) {
-    double n = (double)job->view->size;
-    vector_sums means = {0}, deviations = {0};
+    double n = (double)job->view->size, means[N_SUMS], deviations[N_SUMS];
     vf mean[LOPT__K];
-    sum_tensor(job, NULL, &means);
+    sum_tensor(job, NULL, means);
     for (int k = 0; k < LOPT__K; k++)
-        mean[k] = splat((float)(means.total[2 + k] / n));
-    sum_tensor(job, mean, &deviations);
-    out->mean_p2 = (float)(means.total[0] / n);
-    out->mean_rms = (float)(means.total[1] / n);
+        mean[k] = splat((float)(means[2 + k] / n));
+    sum_tensor(job, mean, deviations);
+    out->mean_p2 = (float)(means[0] / n);
+    out->mean_rms = (float)(means[1] / n);
     for (int k = 0; k < LOPT__K; k++) {
-        out->variance_m[k] = (float)(deviations.total[k] / n);
-        out->rms_around_m[k] = (float)(deviations.total[LOPT__K + k] / n);
+        out->variance_m[k] = (float)(deviations[k] / n);
+        out->rms_around_m[k] = (float)(deviations[LOPT__K + k] / n);
     }
 }
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * workspace.h - scratch of the vectorised kernels for one tensor: where each array lies, and how much it is
- * together. Independent of the instruction set, so that a state serves any kernel table. */
+ * together. Independent of the instruction set, so that a state serves any kernel table.
+ *
+ *     [lopt__shared][lopt__workspace of thread 0][of thread 1]... */
 #ifndef LOPT_WORKSPACE_H
 #define LOPT_WORKSPACE_H
 
-#include "kernels.h"
+#include "parts.h"
 
 #define LOPT__TILE 64 /* parameters that pass through the network together, at most */
 
@@ -17,10 +19,10 @@
 
 typedef struct lopt__workspace {
     int64_t chunk;       /* lanes whose lane_bias is kept at a time, a multiple of LOPT__TILE */
-    float *inverse_mean; /* [n_outer][K]: 1 / (mean of R + epsilon), from accumulate to apply */
     double *lane_total;  /* [pitch] sums of g^2 over rows */
     float *lane_sum;     /* [pitch] the same over a block of rows */
-    float *row_sum;      /* [row_pitch] sums of g^2 over lanes */
+    double *row_total;   /* [row_pitch] sums of g^2 over lanes */
+    float *row_sum;      /* [row_pitch] the same, rounded */
     float *row_factor, *row_rsqrt;   /* [K][row_pitch] */
     float *g_factor, *m_factor;      /* [K][chunk] */
     float *lane_rsqrt;               /* [K][chunk] */
@@ -38,6 +40,25 @@ static inline float *lopt__take(lopt__workspace *w, float *base, int64_t n)
     return at;
 }
 
+/* What the parts of a tensor share. base NULL: only the size means something. */
+typedef struct lopt__shared {
+    float *inverse_mean; /* see lopt__job */
+    double *sums;        /* [parts][sums_pitch] of cut slices: sums of g^2 of a part, by lane or by row */
+    int64_t sums_pitch;
+    size_t floats;
+} lopt__shared;
+
+static inline lopt__shared lopt__shared_at(float *base, const lopt__view *v)
+{
+    lopt__parts parts = lopt__parts_of(v, 0);
+    lopt__shared s = {.sums_pitch = parts.by_lanes ? v->row_pitch : v->pitch};
+    int is_cut = v->factored && parts.cuts > 1;
+    s.inverse_mean = lopt__carve(base, &s.floats, (size_t)(v->n_outer * LOPT__K));
+    s.sums = (double *)(void *)lopt__carve(base, &s.floats,
+                                           is_cut ? 2 * (size_t)(parts.n * s.sums_pitch) : 0);
+    return s;
+}
+
 /* base NULL: only w.floats and w.chunk mean something. */
 static inline lopt__workspace lopt__workspace_at(float *base, const lopt__view *v, int hidden)
 {
@@ -45,9 +66,9 @@ static inline lopt__workspace lopt__workspace_at(float *base, const lopt__view *
     int64_t chunk = 2048 / units / LOPT__TILE * LOPT__TILE; /* lane_bias: 8 kB, a quarter of a small L1 */
     lopt__workspace w = {.chunk = chunk < LOPT__TILE ? LOPT__TILE : chunk};
     int64_t rows = v->factored ? v->row_pitch : 0, lanes = v->factored ? v->pitch : 0;
-    w.inverse_mean = lopt__take(&w, base, v->n_outer * LOPT__K);
     w.lane_total = (double *)(void *)lopt__take(&w, base, 2 * lanes);
     w.lane_sum = lopt__take(&w, base, lanes);
+    w.row_total = (double *)(void *)lopt__take(&w, base, 2 * rows);
     w.row_sum = lopt__take(&w, base, rows);
     w.row_factor = lopt__take(&w, base, LOPT__K * rows);
     w.row_rsqrt = lopt__take(&w, base, LOPT__K * rows);

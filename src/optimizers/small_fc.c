@@ -216,7 +216,8 @@ static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *i
     lopt__time_tanh(state->header->step, time);
 
     double mean_square[LOPT__N_EXTENDED];
-    lopt__io conditioned = {io->params, grads, io->loss, io->updates};
+    lopt__io conditioned = *io;
+    conditioned.grads = grads;
     lopt__job job = {
         .pipeline = &pipeline,
         .mean_square = mean_square,

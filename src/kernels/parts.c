@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * parts.c - see parts.h. */
+#include "parts.h"
+
+#include "workspace.h"
+
+#define ROW_UNIT LOPT__UNIT   /* cuts lie at multiples of these */
+#define LANE_UNIT LOPT__TILE
+
+static int64_t power_of_two_below(int64_t n) {
+    int64_t power = 1;
+    while (2 * power <= n)
+        power *= 2;
+    return power;
+}
+
+lopt__parts lopt__parts_of(const lopt__view *v, int whole_slices) {
+    int64_t wanted = v->size / LOPT__PART_ELEMENTS;
+    if (wanted > LOPT__MAX_PARTS)
+        wanted = LOPT__MAX_PARTS;
+    wanted = power_of_two_below(wanted);
+    if (v->n_outer >= wanted)
+        return (lopt__parts){.n = wanted, .cuts = 1};
+    int64_t rows = v->rows / ROW_UNIT, lanes = v->lanes / LANE_UNIT;
+    int by_lanes = rows < 4 && lanes > rows;
+    int64_t most = whole_slices ? 1 : by_lanes ? lanes : rows, cuts = wanted / v->n_outer;
+    cuts = power_of_two_below(cuts < most ? cuts : most);
+    return (lopt__parts){.n = v->n_outer * cuts, .cuts = cuts, .by_lanes = by_lanes};
+}
+
+typedef struct range {
+    int64_t first, n;
+} range;
+
+/* Range i of `of`, as equal as whole units allow. */
+static range cut(int64_t n, int64_t unit, int64_t i, int64_t of) {
+    int64_t units = (n + unit - 1) / unit, end = units * (i + 1) / of * unit;
+    range r = {.first = units * i / of * unit};
+    r.n = (end < n ? end : n) - r.first;
+    return r;
+}
+
+void lopt__part_open(lopt__part *part, const lopt__job *job, const lopt__parts *parts, int64_t i) {
+    const lopt__view *v = job->view;
+    int64_t cuts = parts->cuts;
+    range slices = cuts == 1 ? cut(v->n_outer, 1, i, parts->n) : (range){i / cuts, 1};
+    range rows = parts->by_lanes ? (range){0, v->rows} : cut(v->rows, ROW_UNIT, i % cuts, cuts);
+    range lanes = parts->by_lanes ? cut(v->lanes, LANE_UNIT, i % cuts, cuts) : (range){0, v->lanes};
+    int64_t offset = rows.first * v->row_stride + lanes.first * v->lane_stride;
+    part->job = *job;
+    part->view = *v;
+    part->job.view = &part->view;
+    part->view.first_outer += slices.first;
+    part->view.n_outer = slices.n;
+    part->view.rows = rows.n;
+    part->view.lanes = lanes.n;
+    lopt__accumulators *acc = &part->job.acc;
+    acc->momentum = lopt__momentum_row(&job->acc, v, slices.first, rows.first) + lanes.first;
+    acc->rms = lopt__rms_row(&job->acc, v, slices.first, rows.first) + lanes.first;
+    acc->lane += slices.first * LOPT__K * v->pitch + lanes.first;
+    if (acc->row)
+        acc->row += slices.first * LOPT__K * v->row_pitch + rows.first;
+    part->job.grads += offset;
+    part->job.params += offset;
+    if (job->updates)
+        part->job.updates += offset;
+    if (job->steps)
+        part->job.steps += offset;
+    if (job->inverse_mean)
+        part->job.inverse_mean += slices.first * LOPT__K;
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A step has the same bits on any number of threads: every optimizer, every kernel table, tensors of every
+ * rank, in one part and in many. And how many threads there are. */
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lopt.h"
+#include "team.h"
+
+enum { STEPS = 3 };
+
+/* Small and large; cut along rows, along lanes, between slices; lanes that are strided; both orders. */
+static const struct shape {
+    int rank;
+    int64_t dim[4];
+} shapes[] = {{0, {0}},           {1, {1}},           {1, {3}},           {2, {1, 1}},
+              {2, {5, 3}},        {1, {50001}},       {2, {601, 70}},     {2, {70, 601}},
+              {2, {5, 8001}},     {2, {8001, 5}},     {3, {130, 4, 65}},  {3, {2, 170, 200}},
+              {3, {200, 170, 2}}, {4, {3, 3, 64, 80}}, {4, {80, 64, 3, 3}}, {4, {2, 90, 1, 190}}};
+enum { N_SHAPES = sizeof shapes / sizeof shapes[0] };
+
+static uint32_t random_state;
+
+static void fill(float *x, size_t n, float scale)
+{
+    for (size_t i = 0; i < n; i++) {
+        random_state = random_state * 1664525u + 1013904223u;
+        x[i] = scale * (float)(int32_t)random_state * 0x1p-31f;
+    }
+}
+
+static size_t all_tensors(lopt_tensor tensors[N_SHAPES])
+{
+    size_t n = 0;
+    for (int i = 0; i < N_SHAPES; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "w%d", i);
+        tensors[i] = lopt_tensor_make(name, shapes[i].rank, shapes[i].dim);
+        n += (size_t)lopt_tensor_size(&tensors[i]);
+    }
+    return n;
+}
+
+static lopt_optimizer *create(const char *preset)
+{
+    lopt_error err = {0};
+    lopt_optimizer *opt = lopt_create(preset, NULL, 0, &err);
+    cr_assert(opt, "%s", err.text);
+    float *theta = malloc((lopt_n_theta(opt) + 1) * sizeof *theta);
+    lopt_init_theta(opt, 7, theta);
+    lopt_set_theta(opt, theta);
+    free(theta);
+    return opt;
+}
+
+/* What a few steps leave behind: params, updates, state. */
+typedef struct outcome {
+    size_t n, bytes;
+    float *params, *updates;
+    void *data;
+} outcome;
+
+static outcome run(lopt_optimizer *opt, int n_threads)
+{
+    lopt_error err = {0};
+    lopt_tensor tensors[N_SHAPES];
+    outcome o = {.n = all_tensors(tensors)};
+    float *grads = malloc(o.n * sizeof *grads);
+    o.params = malloc(o.n * sizeof *o.params);
+    o.updates = malloc(o.n * sizeof *o.updates);
+    cr_assert(lopt_set_threads(opt, n_threads, &err) == LOPT_OK, "%s", err.text);
+    lopt_state *state = lopt_state_create(opt, tensors, N_SHAPES, &err);
+    cr_assert(state, "%s", err.text);
+    lopt_state_reset(opt, state, 100);
+    random_state = 1;
+    fill(o.params, o.n, 1);
+    for (int step = 0; step < STEPS; step++) {
+        fill(grads, o.n, 0.1f);
+        lopt_step(opt, state, o.params, grads, 1.0f / (float)(step + 1), o.updates);
+    }
+    const void *data = lopt_state_data(state, &o.bytes);
+    o.data = memcpy(malloc(o.bytes), data, o.bytes);
+    lopt_state_destroy(state);
+    free(grads);
+    return o;
+}
+
+static void discard(outcome *o)
+{
+    free(o->params);
+    free(o->updates);
+    free(o->data);
+}
+
+static void check(const char *preset)
+{
+    static const int counts[] = {2, 3, 5};
+    lopt_optimizer *opt = create(preset);
+    outcome one = run(opt, 1);
+    for (int i = 0; i < 3; i++) {
+        outcome many = run(opt, counts[i]);
+        cr_assert(memcmp(one.params, many.params, one.n * sizeof(float)) == 0 &&
+                      memcmp(one.updates, many.updates, one.n * sizeof(float)) == 0 &&
+                      memcmp(one.data, many.data, one.bytes) == 0,
+                  "%s, %s: %d threads differ from one", preset, lopt_kernels_name(), counts[i]);
+        discard(&many);
+    }
+    for (size_t i = 0; i < one.n; i++)
+        cr_assert(isfinite(one.params[i]), "%s: parameter %zu", preset, i);
+    discard(&one);
+    lopt_destroy(opt);
+}
+
+Test(threads, every_optimizer_has_the_same_bits)
+{
+    for (size_t i = 0; lopt_preset(i); i++)
+        check(lopt_preset(i)->name);
+}
+
+Test(threads, every_kernel_table_has_the_same_bits)
+{
+    static const char *const tables[] = {"reference", "portable", "avx2", "avx512"};
+    for (int i = 0; i < 4; i++)
+        if (lopt_kernels_use(tables[i], NULL) == LOPT_OK)
+            check("velo");
+}
+
+/* ---- how many ---------------------------------------------------------------------------------- */
+
+static int n_running(void)
+{
+    int n = -2; /* "." and ".." */
+    DIR *tasks = opendir("/proc/self/task");
+    cr_assert(tasks);
+    while (readdir(tasks))
+        n++;
+    closedir(tasks);
+    return n;
+}
+
+static int n_started(lopt_optimizer *opt)
+{
+    lopt_tensor t = lopt_tensor_make("w", 1, (int64_t[]){3});
+    int before = n_running();
+    lopt_state *state = lopt_state_create(opt, &t, 1, NULL);
+    int n = n_running() - before;
+    lopt_state_destroy(state);
+    return n;
+}
+
+Test(threads, none_is_started_unless_asked_for)
+{
+    lopt_error err;
+    unsetenv("LOPT_THREADS");
+    lopt_optimizer *opt = create("adam"), *copy;
+    cr_assert(lopt_threads(opt) == 1 && n_started(opt) == 0);
+    cr_assert(lopt_set_threads(opt, 4, &err) == LOPT_OK && n_started(opt) == 3);
+    copy = lopt_clone(opt);
+    cr_assert(lopt_threads(copy) == 4);
+    cr_assert(lopt_set_threads(opt, 0, &err) == LOPT_EARG);
+    cr_assert_str_eq(err.text, "found 0 threads, expected 1 to 64");
+    cr_assert(lopt_set_threads(opt, LOPT_MAX_THREADS + 1, &err) == LOPT_EARG && lopt_threads(opt) == 4);
+    lopt_destroy(copy);
+    lopt_destroy(opt);
+}
+
+Test(threads, environment_asks)
+{
+    static const struct {
+        const char *text;
+        int n;
+    } cases[] = {{"3", 3}, {"0", 1}, {"many", 1}, {"1000", LOPT_MAX_THREADS}};
+    for (int i = 0; i < 4; i++) {
+        setenv("LOPT_THREADS", cases[i].text, 1);
+        lopt_optimizer *opt = create("adam");
+        cr_assert(lopt_threads(opt) == cases[i].n, "%s: %d", cases[i].text, lopt_threads(opt));
+        lopt_destroy(opt);
+    }
+}
+
+/* ---- the team ---------------------------------------------------------------------------------- */
+
+typedef struct counts {
+    int part[100], thread_too_large;
+} counts;
+
+static void count(void *counts_, int64_t part, int thread)
+{
+    counts *c = counts_;
+    c->part[part]++;
+    c->thread_too_large |= thread >= 3;
+}
+
+Test(threads, each_part_is_done_once)
+{
+    lopt__team *team = lopt__team_create(3);
+    cr_assert(lopt__team_size(team) == 3 && lopt__team_size(NULL) == 1);
+    for (int n = 0; n <= 100; n++)
+        for (int repeat = 0; repeat < 20; repeat++) {
+            counts c = {{0}, 0};
+            lopt__team_run(n % 7 ? team : NULL, n, count, &c);
+            for (int i = 0; i < 100; i++)
+                cr_assert(c.part[i] == (i < n), "part %d of %d: %d times", i, n, c.part[i]);
+            cr_assert(!c.thread_too_large);
+        }
+    lopt__team_destroy(team);
+}
