@@ -87,7 +87,7 @@ static void run_passes(void *self) {
 
 typedef struct inner {
     lopt_optimizer *opt;
-    float *trained; /* as the recipes freeze theta */
+    unsigned char *trained; /* as the recipes freeze theta */
     mt_unroller unroller;
     mt_particle particle;
     int64_t windows;
@@ -150,7 +150,7 @@ static int open_parts(inner *in, lopt_error *err) {
 }
 
 /* Celo is meta-trained in two phases: its network, then its schedule (configs/recipes/). */
-static void mark_trained(const lopt_optimizer *opt, float *trained) {
+static void mark_trained(const lopt_optimizer *opt, unsigned char *trained) {
     const char *name = lopt_info(opt)->name;
     int phase = strcmp(name, "celo-phase1") == 0 ? 1 : strcmp(name, "celo") == 0 ? 2 : 0;
     for (size_t i = 0; i < lopt_n_blocks(opt); i++) {
@@ -166,7 +166,7 @@ static int inner_open(inner *in, const mt_config *cfg, const char *name, lopt_er
     if (!in->opt)
         return 0;
     size_t n = lopt_n_theta(in->opt);
-    in->trained = block(n * sizeof(float));
+    in->trained = block(n);
     if (!in->trained)
         return mt_error(err, LOPT_ENOMEM, "out of memory");
     mark_trained(in->opt, in->trained);

@@ -32,14 +32,11 @@ int mt_estimator_open(mt_gradient_estimator *e, const mt_rule *rule, mt_noise no
     *e = (mt_gradient_estimator){.rule = rule, .noise = noise, .particles = particles};
     e->trajectory = malloc(p * sizeof *e->trajectory);
     e->last_noise = malloc(p * sizeof *e->last_noise);
-    e->delta = malloc((noise.n + 1) * sizeof *e->delta);
     e->gradient = calloc(noise.n + 1, sizeof *e->gradient);
-    e->part = calloc(noise.n + 1, sizeof *e->part);
     int sums = rule->multiplier == MT_NOISE_SINCE_RESET;
     if (sums)
         e->sum = calloc(p * noise.n + 1, sizeof *e->sum);
-    if (!e->trajectory || !e->last_noise || !e->delta || !e->gradient || !e->part ||
-        (sums && !e->sum)) {
+    if (!e->trajectory || !e->last_noise || !e->gradient || (sums && !e->sum)) {
         mt_estimator_close(e);
         return mt_error(err, LOPT_ENOMEM,
                         "out of memory for the estimator of %lld particles of %zu numbers",
@@ -54,65 +51,93 @@ void mt_estimator_close(mt_gradient_estimator *e) {
     free(e->sum);
     free(e->trajectory);
     free(e->last_noise);
-    free(e->delta);
     free(e->gradient);
-    free(e->part);
     *e = (mt_gradient_estimator){0};
 }
 
-/* The vector that a segment's loss difference multiplies; brings the particle's sum up to the
- * segment. */
-static const float *direction(mt_gradient_estimator *e, int64_t particle, const mt_segment *s) {
-    size_t n = e->noise.n;
-    if (e->rule->multiplier == MT_THIS_NOISE) {
-        mt_noise_draw(&e->noise, particle, s->noise, e->delta);
-        return e->delta;
-    }
-    float *sum = e->sum + (size_t)particle * n;
-    int new_trajectory = s->trajectory != e->trajectory[particle];
-    if (new_trajectory)
-        memset(sum, 0, n * sizeof *sum);
-    if (new_trajectory || s->noise != e->last_noise[particle]) {
-        mt_noise_draw(&e->noise, particle, s->noise, e->delta);
-        for (size_t i = 0; i < n; i++)
-            sum[i] += e->delta[i];
-    }
-    e->trajectory[particle] = s->trajectory;
-    e->last_noise[particle] = s->noise;
-    return sum;
-}
+/* ---- what a particle adds to the gradient -------------------------------------------------- */
 
-/* Returns the squared norm of what the particle adds. */
-static double add_particle(mt_gradient_estimator *e, const mt_report *r) {
+/* Of a segment: what happens to the noise that its loss difference multiplies, and the factor. */
+typedef struct action {
+    int restart; /* from zero */
+    int add;     /* draw `noise` */
+    int64_t noise;
+    int counts;
+    double weight;
+} action;
+
+static void plan(mt_gradient_estimator *e, const mt_report *r, action actions[MT_MAX_SEGMENTS]) {
     double scale = 2.0 * (double)e->noise.std * (double)e->noise.std * (double)e->particles;
-    double square = 0;
+    int64_t *trajectory = &e->trajectory[r->particle], *last = &e->last_noise[r->particle];
     int64_t count = 0;
-    memset(e->part, 0, e->noise.n * sizeof *e->part);
     for (int k = 0; k < r->n_segments; k++)
         count += r->segment[k].count;
     for (int k = 0; k < r->n_segments; k++) {
         const mt_segment *s = &r->segment[k];
-        const float *v = direction(e, r->particle, s);
-        if (r->dropped || s->count == 0)
-            continue;
-        double weight = (s->sum[0] - s->sum[1]) / ((double)count * scale);
-        for (size_t i = 0; i < e->noise.n; i++) {
-            double change = weight * (double)v[i];
-            e->gradient[i] += change;
-            e->part[i] += change;
-        }
+        int restart = e->rule->multiplier == MT_THIS_NOISE || s->trajectory != *trajectory;
+        actions[k] =
+            (action){.restart = restart,
+                     .add = restart || s->noise != *last,
+                     .noise = s->noise,
+                     .counts = !r->dropped && s->count > 0,
+                     .weight = (s->sum[0] - s->sum[1]) / ((double)count * scale)};
+        *trajectory = s->trajectory;
+        *last = s->noise;
     }
-    for (size_t i = 0; i < e->noise.n; i++)
-        square += e->part[i] * e->part[i];
+}
+
+/* In eight sums, which a compiler keeps in vectors without changing the order. */
+static double squared_norm(size_t n, const double *x) {
+    double lane[8] = {0}, sum = 0;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (int k = 0; k < 8; k++)
+            lane[k] += x[i + k] * x[i + k];
+    for (; i < n; i++)
+        lane[0] += x[i] * x[i];
+    for (int k = 0; k < 8; k++)
+        sum += lane[k];
+    return sum;
+}
+
+static double add_piece(mt_gradient_estimator *e, int64_t particle, const action *actions, int n,
+                        mt_piece at) {
+    float delta[MT_PIECE], alone[MT_PIECE];
+    double part[MT_PIECE] = {0}, *gradient = e->gradient + at.begin;
+    float *sum = e->sum ? e->sum + (size_t)particle * e->noise.n + at.begin : alone;
+    for (const action *a = actions; a < actions + n; a++) {
+        if (a->restart)
+            memset(sum, 0, at.n * sizeof *sum);
+        if (a->add) {
+            mt_noise_draw(&e->noise, particle, a->noise, at, delta);
+            for (size_t i = 0; i < at.n; i++)
+                sum[i] += delta[i];
+        }
+        for (size_t i = 0; a->counts && i < at.n; i++)
+            part[i] += a->weight * (double)sum[i];
+    }
+    for (size_t i = 0; i < at.n; i++)
+        gradient[i] += part[i];
+    return squared_norm(at.n, part);
+}
+
+/* Returns the squared norm of what the particle adds. */
+static double add_particle(mt_gradient_estimator *e, const mt_report *r) {
+    action actions[MT_MAX_SEGMENTS];
+    double square = 0;
+    plan(e, r, actions);
+    for (mt_piece at = mt_noise_piece(&e->noise, 0); at.n > 0;
+         at = mt_noise_piece(&e->noise, at.begin + at.n))
+        square += add_piece(e, r->particle, actions, r->n_segments, at);
     return square;
 }
+
+/* ---- all particles --------------------------------------------------------------------------- */
 
 /* The gradient is a sum over independent particles whose squared norms add up to `squares`: its own
  * squared norm over the variance that their spread gives it. */
 static double signal_to_noise(const mt_gradient_estimator *e, double squares) {
-    double n = (double)e->particles, signal = 0;
-    for (size_t i = 0; i < e->noise.n; i++)
-        signal += e->gradient[i] * e->gradient[i];
+    double n = (double)e->particles, signal = squared_norm(e->noise.n, e->gradient);
     return e->particles > 1 ? signal / (n / (n - 1) * (squares - signal / n)) : NAN;
 }
 

@@ -48,9 +48,7 @@ typedef struct mt_gradient_estimator {
     float *sum;          /* [particles][n]: noise since reset; NULL unless the rule needs it */
     int64_t *trajectory; /* [particles]: whose noise is in sum; -1 before the first report */
     int64_t *last_noise; /* [particles]: last draw added to sum */
-    float *delta;        /* [n] scratch */
     double *gradient;    /* [n] result */
-    double *part;        /* [n] scratch: what one particle added */
 } mt_gradient_estimator;
 
 int mt_estimator_open(mt_gradient_estimator *e, const mt_rule *rule, mt_noise noise,

@@ -3,13 +3,26 @@
  * noise.c - see noise.h. */
 #include "noise.h"
 
+#include <string.h>
+
 #include "random/random.h"
 
-void mt_noise_draw(const mt_noise *noise, int64_t particle, int64_t draw, float *delta) {
+mt_piece mt_noise_piece(const mt_noise *noise, size_t from) {
+    const unsigned char *theta = noise->trained;
+    const unsigned char *begin = memchr(theta + from, 1, noise->n - from);
+    if (!begin)
+        return (mt_piece){noise->n, 0};
+    size_t left = noise->n - (size_t)(begin - theta), most = left < MT_PIECE ? left : MT_PIECE;
+    const unsigned char *end = memchr(begin, 0, most);
+    return (mt_piece){(size_t)(begin - theta), end ? (size_t)(end - begin) : most};
+}
+
+void mt_noise_draw(const mt_noise *noise, int64_t particle, int64_t draw, mt_piece piece,
+                   float *delta) {
     random_stream r;
-    random_open(&r,
-                (random_address){noise->seed, RANDOM_NOISE, (uint64_t)particle, (uint64_t)draw, 0});
-    random_normals(&r, noise->n, delta);
-    for (size_t i = 0; i < noise->n; i++)
-        delta[i] *= noise->std * noise->trained[i];
+    random_open(&r, (random_address){noise->seed, RANDOM_NOISE, (uint64_t)particle, (uint64_t)draw,
+                                     piece.begin});
+    random_normals(&r, piece.n, delta);
+    for (size_t i = 0; i < piece.n; i++)
+        delta[i] *= noise->std;
 }

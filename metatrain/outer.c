@@ -8,7 +8,7 @@
 
 #include "commands.h"
 
-int mt_outer_open(mt_outer *o, const mt_config *cfg, const float *trained, size_t n,
+int mt_outer_open(mt_outer *o, const mt_config *cfg, const unsigned char *trained, size_t n,
                   lopt_error *err) {
     *o = (mt_outer){.cfg = cfg,
                     .trained = trained,

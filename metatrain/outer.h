@@ -16,7 +16,7 @@
 
 typedef struct mt_outer {
     const mt_config *cfg; /* borrowed */
-    const float *trained; /* [n] 1 or 0; borrowed */
+    const unsigned char *trained; /* [n] 1 or 0; borrowed */
     size_t n;
     int64_t updates; /* done so far */
     int64_t skipped; /* gradients that were not finite */
@@ -27,7 +27,7 @@ typedef struct mt_outer_norms {
     double gradient, update, theta, learning_rate; /* gradient: before clipping */
 } mt_outer_norms;
 
-int mt_outer_open(mt_outer *o, const mt_config *cfg, const float *trained, size_t n,
+int mt_outer_open(mt_outer *o, const mt_config *cfg, const unsigned char *trained, size_t n,
                   lopt_error *err);
 void mt_outer_close(mt_outer *o);
 double mt_outer_learning_rate(const mt_config *cfg, int64_t update); /* update counts from 0 */

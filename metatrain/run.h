@@ -49,7 +49,8 @@ typedef struct mt_run {
 
     /* every rank */
     lopt_optimizer *optimizer; /* its settings and layout */
-    float *theta, *trained;    /* [n_theta]; trained: 1, or 0 where frozen */
+    float *theta;              /* [n_theta] */
+    unsigned char *trained;    /* [n_theta]: 1, or 0 where frozen */
     mt_unroller unroller;
     int64_t n_here;
     mt_particle *particle;  /* [n_here]: particles rank, rank + size, ... */

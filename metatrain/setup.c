@@ -76,7 +76,7 @@ static int open_theta(mt_run *run, int resumed, lopt_error *err) {
                         "optimizers` shows those that have",
                         run->cfg->file, run->cfg->optimizer.name);
     run->theta = malloc(n * sizeof(float));
-    run->trained = malloc(n * sizeof(float));
+    run->trained = malloc(n);
     if (!run->theta || !run->trained)
         return mt_error(err, LOPT_ENOMEM, "out of memory for a theta of %zu numbers", n);
     lopt_init_theta(run->optimizer, run->cfg->seed, run->theta);

@@ -42,16 +42,16 @@ static int open_tasks(mt_unroller *u, lopt_error *err, size_t *work_bytes) {
 }
 
 int mt_unroller_open(mt_unroller *u, const mt_config *cfg, const lopt_optimizer *optimizer,
-                     const float *trained, lopt_error *err) {
+                     const unsigned char *trained, lopt_error *err) {
     size_t n = lopt_n_theta(optimizer), work_bytes = 0;
     *u = (mt_unroller){.cfg = cfg,
                        .rule = mt_estimator_rule(cfg->estimator.name),
                        .noise = {cfg->seed, (float)cfg->estimator.std, n, trained},
                        .optimizer = {lopt_clone(optimizer), lopt_clone(optimizer)}};
     u->theta = block(n * sizeof(float));
-    u->delta = block(n * sizeof(float));
-    u->perturbed = block(n * sizeof(float));
-    int ok = u->optimizer[0] && u->optimizer[1] && u->theta && u->delta && u->perturbed;
+    u->perturbed[0] = block(n * sizeof(float));
+    u->perturbed[1] = block(n * sizeof(float));
+    int ok = u->optimizer[0] && u->optimizer[1] && u->theta && u->perturbed[0] && u->perturbed[1];
     if (ok && !open_tasks(u, err, &work_bytes)) {
         mt_unroller_close(u);
         return 0;
@@ -70,18 +70,21 @@ void mt_unroller_close(mt_unroller *u) {
             lopt_state_destroy(u->state[i][twin]);
         task_destroy(u->task[i]);
     }
-    for (int twin = 0; twin < 2; twin++)
+    for (int twin = 0; twin < 2; twin++) {
         lopt_destroy(u->optimizer[twin]);
+        free(u->perturbed[twin]);
+    }
     free(u->theta);
-    free(u->delta);
-    free(u->perturbed);
     free(u->grads);
     free(u->work);
     *u = (mt_unroller){0};
 }
 
 void mt_unroller_set_theta(mt_unroller *u, const float *theta) {
-    memcpy(u->theta, theta, u->noise.n * sizeof *theta);
+    size_t bytes = u->noise.n * sizeof *theta;
+    memcpy(u->theta, theta, bytes);
+    memcpy(u->perturbed[0], theta, bytes);
+    memcpy(u->perturbed[1], theta, bytes);
 }
 
 /* ---- addressed draws ----------------------------------------------------------------------- */
@@ -120,14 +123,20 @@ static int64_t draw_task(const mt_config *cfg, random_stream *r) {
 
 /* Puts both optimizers at theta +- the particle's current noise. */
 static void perturb(mt_unroller *u, const mt_particle *p) {
-    size_t n = u->noise.n;
-    mt_noise_draw(&u->noise, p->at.number, p->at.noise, u->delta);
-    for (int twin = 0; twin < 2; twin++) {
-        float sign = twin ? -1.f : 1.f;
-        for (size_t i = 0; i < n; i++)
-            u->perturbed[i] = u->theta[i] + sign * u->delta[i];
-        lopt_set_theta(u->optimizer[twin], u->perturbed);
+    const mt_noise *noise = &u->noise;
+    float delta[MT_PIECE];
+    for (mt_piece at = mt_noise_piece(noise, 0); at.n > 0;
+         at = mt_noise_piece(noise, at.begin + at.n)) {
+        const float *theta = u->theta + at.begin;
+        float *plus = u->perturbed[0] + at.begin, *minus = u->perturbed[1] + at.begin;
+        mt_noise_draw(noise, p->at.number, p->at.noise, at, delta);
+        for (size_t i = 0; i < at.n; i++) {
+            plus[i] = theta[i] + delta[i];
+            minus[i] = theta[i] - delta[i];
+        }
     }
+    for (int twin = 0; twin < 2; twin++)
+        lopt_set_theta(u->optimizer[twin], u->perturbed[twin]);
 }
 
 static void redraw(mt_unroller *u, mt_particle *p) {

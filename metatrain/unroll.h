@@ -33,14 +33,14 @@ typedef struct mt_unroller {
     task *task[MT_MAX_TASKS];
     lopt_state *state[MT_MAX_TASKS][2];
     lopt_optimizer *optimizer[2];     /* at theta+delta, theta-delta */
-    float *theta, *delta, *perturbed; /* [n_theta] each */
+    float *theta, *perturbed[2];      /* [n_theta] each; of the twins: frozen numbers as in theta */
     float *grads;
     void *work;
 } mt_unroller;
 
 /* trained[n_theta]: 1 or 0 for frozen; borrowed. */
 int mt_unroller_open(mt_unroller *u, const mt_config *cfg, const lopt_optimizer *optimizer,
-                     const float *trained, lopt_error *err);
+                     const unsigned char *trained, lopt_error *err);
 void mt_unroller_close(mt_unroller *u);
 void mt_unroller_set_theta(mt_unroller *u, const float *theta);
 void mt_unroll_window(mt_unroller *u, mt_particle *p, int64_t window, mt_report *report);

@@ -16,11 +16,12 @@
 #include <string.h>
 
 #include "estimator.h"
+#include "whole_noise.h"
 
 enum { DIM = 3, PARTICLES = 4000, LENGTH = 12, WINDOW = 4, NOISE_EVERY = 8 };
 static const double a[DIM] = {1, -0.5, 0.25};
 static const float theta[DIM] = {0.1f, 0.2f, 0.3f};
-static const float trained[DIM] = {1, 1, 1};
+static const unsigned char trained[DIM] = {1, 1, 1};
 static const double x0 = 1, c = 0.45;
 
 /* a.(theta + sign * delta) */
@@ -71,7 +72,7 @@ static void walk(const mt_rule *rule, const mt_noise *noise, walker *w, int64_t 
             s = &r->segment[r->n_segments++];
             *s = (mt_segment){.trajectory = w->trajectory, .noise = w->noise};
         }
-        mt_noise_draw(noise, particle, w->noise, delta);
+        whole_noise(noise, particle, w->noise, delta);
         take_step(w, delta, s);
     }
 }
@@ -178,8 +179,8 @@ Test(estimators, dropped_particles_count_for_nothing_but_keep_their_noise) {
     r = (mt_report){.n_segments = 1,
                     .segment = {{.trajectory = 0, .noise = 1, .count = 2, .sum = {9, 1}}}};
     mt_estimate(&e, &r, &summary);
-    mt_noise_draw(&noise, 0, 0, first);
-    mt_noise_draw(&noise, 0, 1, second);
+    whole_noise(&noise, 0, 0, first);
+    whole_noise(&noise, 0, 1, second);
     for (int i = 0; i < DIM; i++) {
         double expected =
             8.0 / 2 * (double)(first[i] + second[i]) / (2 * (double)0.1f * (double)0.1f);
@@ -191,9 +192,9 @@ Test(estimators, dropped_particles_count_for_nothing_but_keep_their_noise) {
 }
 
 Test(estimators, frozen_numbers_are_not_perturbed) {
-    static const float partly[DIM] = {1, 0, 1};
+    static const unsigned char partly[DIM] = {1, 0, 1};
     mt_noise noise = {3, 0.1f, DIM, partly};
     float delta[DIM];
-    mt_noise_draw(&noise, 5, 7, delta);
+    whole_noise(&noise, 5, 7, delta);
     cr_assert(delta[0] != 0 && delta[1] == 0 && delta[2] != 0);
 }

@@ -8,10 +8,10 @@
 #include "outer.h"
 
 enum { N = 3 };
-static const float all[N] = {1, 1, 1}, but_second[N] = {1, 0, 1};
+static const unsigned char all[N] = {1, 1, 1}, but_second[N] = {1, 0, 1};
 
 /* Default configuration with settings; fresh outer optimizer. */
-static mt_config *open(mt_outer *o, const float *trained, const char *const *sets, int n) {
+static mt_config *open(mt_outer *o, const unsigned char *trained, const char *const *sets, int n) {
     lopt_error err;
     mt_config *cfg = mt_config_load(NULL, sets, n, &err);
     cr_assert(cfg, "%s", err.text);

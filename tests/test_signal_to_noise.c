@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "estimator.h"
+#include "whole_noise.h"
 
 enum { DIM = 20, PARTICLES = 50 };
 static const float std_delta = 0.1f;
@@ -26,7 +27,7 @@ static double by_definition(const mt_noise *noise, const mt_report *report) {
     for (int i = 0; i < DIM; i++)
         mean[i] = 0;
     for (int p = 0; p < PARTICLES; p++) {
-        mt_noise_draw(noise, p, report[p].segment[0].noise, delta);
+        whole_noise(noise, p, report[p].segment[0].noise, delta);
         for (int i = 0; i < DIM; i++) {
             part[p][i] = report[p].segment[0].sum[0] * (double)delta[i] / (2 * (double)(std_delta * std_delta));
             mean[i] += part[p][i] / PARTICLES;
@@ -42,7 +43,7 @@ static double by_definition(const mt_noise *noise, const mt_report *report) {
 
 /* Mean over many outer steps of what mt_estimate says when the twins' difference is 2 slope.delta + noise. */
 static double average(double slope, double noise_of_loss, int steps) {
-    static float trained[DIM];
+    static unsigned char trained[DIM];
     static mt_report report[PARTICLES];
     mt_gradient_estimator e;
     mt_outer_summary summary;
@@ -56,7 +57,7 @@ static double average(double slope, double noise_of_loss, int steps) {
         cr_assert(mt_estimator_open(&e, mt_estimator_rule(MT_ES), noise, PARTICLES, &err), "%s", err.text);
         for (int p = 0; p < PARTICLES; p++) {
             float delta[DIM];
-            mt_noise_draw(&noise, p, 3, delta);
+            whole_noise(&noise, p, 3, delta);
             double uniform = rand_r(&state) / (double)RAND_MAX - 0.5;
             report[p] = report_of(p, 2 * slope * (double)delta[0] + noise_of_loss * uniform);
         }

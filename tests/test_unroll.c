@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "unroll.h"
+#include "whole_noise.h"
 
 static const char base[] = "seed: 5\n"
                            "optimizer: {name: small-fc, hidden_size: 3, step_mult: 0.05}\n"
@@ -32,7 +33,8 @@ typedef struct setup {
     mt_config *cfg;
     lopt_optimizer *opt;
     mt_unroller unroller;
-    float *theta, *trained;
+    float *theta;
+    unsigned char *trained;
 } setup;
 
 static void open(setup *s, mt_config *cfg) {
@@ -42,7 +44,7 @@ static void open(setup *s, mt_config *cfg) {
     cr_assert(s->opt, "%s", err.text);
     size_t n = lopt_n_theta(s->opt);
     s->theta = calloc(n, sizeof(float));
-    s->trained = calloc(n, sizeof(float));
+    s->trained = calloc(n, 1);
     for (size_t i = 0; i < n; i++)
         s->trained[i] = 1;
     lopt_init_theta(s->opt, cfg->seed, s->theta);
@@ -79,7 +81,7 @@ static random_stream stream(const setup *s, random_purpose purpose, int64_t p, c
 static void perturb(setup *s, lopt_optimizer *twin, int64_t p, int64_t draw, float sign) {
     size_t n = lopt_n_theta(s->opt);
     float delta[512], theta[512];
-    mt_noise_draw(&s->unroller.noise, p, draw, delta);
+    whole_noise(&s->unroller.noise, p, draw, delta);
     for (size_t i = 0; i < n; i++)
         theta[i] = s->theta[i] + sign * delta[i];
     lopt_set_theta(twin, theta);
