@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * show.c - `metatrain show`: what a theta file or a restart point holds. */
+ * show.c - `metatrain show`: what a theta file or a restart point holds; what an optimizer or a task
+ * is (show_named.c). */
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
@@ -15,30 +16,43 @@
 #include "commands.h"
 #include "config.h"
 #include "hdf5_file.h"
+#include "show_named.h"
 #include "table.h"
 #include "theta_file.h"
 
-enum { PATH_BYTES = 2048, TEXT_BYTES = 256 };
+enum { PATH_BYTES = 2048, TEXT_BYTES = 256, MAX_SETS = 64 };
 
 /* ---- arguments ------------------------------------------------------------------------------- */
 
 typedef struct show_options {
-    const char *file;
-    int json;
+    const char *what[2]; /* FILE, or what to show and its name */
+    const char *set[MAX_SETS];
+    int n_what, n_sets, json;
 } show_options;
 
 static const char doc[] =
-    "Say what FILE holds: optimizer, hyperparameters, blocks of theta, where it comes from.\v"
+    "Say what FILE holds: optimizer, hyperparameters, blocks of theta, where it comes from; or what "
+    "the optimizer or the task NAME is: hyperparameters and blocks of theta, or tensors.\v"
     "FILE is a theta file, a restart point (its folder or its run.h5), or the folder of a run, "
     "which stands "
     "for its theta.h5. The line `digest:` is a digest of theta's layout and bits: equal digests "
     "are equal "
     "theta. A damaged file is named and gives status 2.\n\n"
+    "NAME is one of `metatrain list optimizers` or `metatrain list tasks`.\n\n"
     "Examples:\n"
     "  metatrain show runs/quickstart/theta.h5\n"
-    "  metatrain show runs/quickstart/checkpoints/step-000000000200 --json\n";
+    "  metatrain show runs/quickstart/checkpoints/step-000000000200 --json\n"
+    "  metatrain show optimizer small-fc --set hidden_size=32\n"
+    "  metatrain show task image_mlp --set hidden=[128,128]\n";
 
-static const struct argp_option options[] = {{"json", 'j', 0, 0, "print one JSON object", 0}, {0}};
+static const struct argp_option options[] = {
+    {"json", 'j', 0, 0, "print one JSON object", 0},
+    {"set", 's', "KEY=VALUE", 0, "optimizer, task: with this setting (repeatable)", 0},
+    {0}};
+
+static int is_named(const char *word) {
+    return strcmp(word, "optimizer") == 0 || strcmp(word, "task") == 0;
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
     show_options *o = state->input;
@@ -46,15 +60,26 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 'j':
         o->json = 1;
         return 0;
+    case 's':
+        if (o->n_sets == MAX_SETS)
+            return argp_error(state, "more than %d times --set", MAX_SETS), EINVAL;
+        o->set[o->n_sets++] = arg;
+        return 0;
     case ARGP_KEY_ARG:
-        if (o->file)
-            return argp_error(state, "one FILE expected, found \"%s\" after \"%s\"", arg, o->file),
+        if (o->n_what == 2 || (o->n_what == 1 && !is_named(o->what[0])))
+            return argp_error(state, "one FILE expected, found \"%s\" after \"%s\"", arg,
+                              o->what[o->n_what - 1]),
                    EINVAL;
-        o->file = arg;
+        o->what[o->n_what++] = arg;
         return 0;
     case ARGP_KEY_END:
-        if (!o->file)
+        if (o->n_what == 0)
             return argp_error(state, "FILE is missing"), EINVAL;
+        if (o->n_what == 1 && is_named(o->what[0]) && access(o->what[0], F_OK) != 0)
+            return argp_error(state, "the NAME of the %s is missing", o->what[0]), EINVAL;
+        if (o->n_what == 1 && o->n_sets > 0)
+            return argp_error(state, "--set is for `show optimizer NAME` and `show task NAME`"),
+                   EINVAL;
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -253,24 +278,12 @@ static void print_text(const subject *s) {
 
 /* ---- as JSON --------------------------------------------------------------------------------- */
 
-/* Numbers, booleans and lists as such, choices as strings. */
 static json_t *settings_json(const lopt_optimizer *opt) {
     json_t *settings = json_object();
     lopt_hyper_info hyper;
-    for (size_t i = 0; lopt_hyper(lopt_info(opt)->name, i, &hyper); i++) {
-        char value[TEXT_BYTES];
-        lopt_get(opt, hyper.name, value, sizeof value);
-        json_t *parsed = json_loads(value, JSON_DECODE_ANY, NULL);
-        json_object_set_new(settings, hyper.name, parsed ? parsed : json_string(value));
-    }
+    for (size_t i = 0; lopt_hyper(lopt_info(opt)->name, i, &hyper); i++)
+        json_object_set_new(settings, hyper.name, mt_setting_json(opt, hyper.name));
     return settings;
-}
-
-static json_t *shape_json(int rank, const int64_t *dim) {
-    json_t *shape = json_array();
-    for (int i = 0; i < rank; i++)
-        json_array_append_new(shape, json_integer((json_int_t)dim[i]));
-    return shape;
 }
 
 static json_t *blocks_json(const lopt_optimizer *opt) {
@@ -279,7 +292,7 @@ static json_t *blocks_json(const lopt_optimizer *opt) {
         const lopt_block *b = lopt_block_at(opt, i);
         block_summary x = summarise(b, lopt_theta(opt));
         json_array_append_new(blocks, json_pack("{s:s, s:o, s:I, s:f, s:f, s:f}", "name", b->name,
-                                                "shape", shape_json(b->rank, b->dim), "offset",
+                                                "shape", mt_shape_json(b->rank, b->dim), "offset",
                                                 (json_int_t)b->offset, "mean", x.mean, "std", x.std,
                                                 "max_abs", x.max_abs));
     }
@@ -294,7 +307,7 @@ static json_t *items_json(const mt_hdf5 *run) {
         if (mt_hdf5_shape_of(run, name, &shape, NULL))
             json_object_set_new(items, name,
                                 json_pack("{s:s, s:o}", "type", type_name(shape.type), "shape",
-                                          shape_json(shape.rank, shape.dim)));
+                                          mt_shape_json(shape.rank, shape.dim)));
     return items;
 }
 
@@ -312,28 +325,36 @@ static void print_json(const subject *s) {
                   settings_json(opt), "blocks", blocks_json(opt), "provenance", notes);
     if (s->run)
         json_object_set_new(all, "items", items_json(s->run));
-    char *text = json_dumps(all, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
-    puts(text ? text : "{}");
-    free(text);
-    json_decref(all);
+    mt_json_print(all, stdout);
 }
 
 /* ---- the command ----------------------------------------------------------------------------- */
 
-int mt_command_show(int argc, char **argv) {
-    static const struct argp parser = {options, parse, "FILE", doc, 0, 0, 0};
-    show_options o = {0};
+static int show_file(const show_options *o, lopt_error *err) {
     subject s = {.theta = NULL};
-    lopt_error err = {LOPT_OK, ""};
-    int status = mt_parse_arguments(&parser, argc, argv, 0, &o);
-    if (status >= 0)
-        return status;
-    int ok = read_subject(o.file, &s, &err);
-    if (ok && o.json)
+    int ok = read_subject(o->what[0], &s, err);
+    if (ok && o->json)
         print_json(&s);
     else if (ok)
         print_text(&s);
     mt_theta_free(s.theta);
     mt_hdf5_close(s.run);
+    return ok;
+}
+
+int mt_command_show(int argc, char **argv) {
+    static const struct argp parser = {options, parse, "FILE\noptimizer NAME\ntask NAME", doc, 0, 0,
+                                       0};
+    show_options o = {.n_what = 0};
+    lopt_error err = {LOPT_OK, ""};
+    int ok, status = mt_parse_arguments(&parser, argc, argv, 0, &o);
+    if (status >= 0)
+        return status;
+    if (o.n_what == 1)
+        ok = show_file(&o, &err);
+    else if (strcmp(o.what[0], "optimizer") == 0)
+        ok = mt_show_optimizer(o.what[1], o.set, o.n_sets, o.json, stdout, &err);
+    else
+        ok = mt_show_task(o.what[1], o.set, o.n_sets, o.json, stdout, &err);
     return ok ? MT_DONE : mt_complain(&err);
 }
