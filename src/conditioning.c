@@ -9,12 +9,36 @@
 #include <float.h>
 #include <math.h>
 
-static double sum_of_squares(const float *x, int64_t n)
+#include "pieces.h"
+
+/* Gradients in pieces: their squares summed, or themselves scaled. */
+typedef struct sweep {
+    const float *in;
+    int64_t n;
+    double sum[LOPT__MAX_PIECES];
+    float factor, *out;
+    int nan_to_num;
+} sweep;
+
+static void square_piece(void *sweep_, int64_t piece, int thread)
 {
+    (void)thread;
+    sweep *s = sweep_;
+    lopt__range r = lopt__piece(s->n, piece);
     double sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += (double)x[i] * x[i];
-    return sum;
+    for (int64_t i = r.first; i < r.first + r.n; i++)
+        sum += (double)s->in[i] * s->in[i];
+    s->sum[piece] = sum;
+}
+
+static float norm(lopt__team *team, const float *x, int64_t n)
+{
+    sweep s = {.in = x, .n = n};
+    double sum = 0;
+    lopt__team_run(team, lopt__n_pieces(n), square_piece, &s);
+    for (int64_t i = 0; i < lopt__n_pieces(n); i++)
+        sum += s.sum[i];
+    return (float)sqrt(sum);
 }
 
 static float finite(float x)
@@ -24,12 +48,14 @@ static float finite(float x)
     return x > FLT_MAX ? FLT_MAX : x < -FLT_MAX ? -FLT_MAX : x;
 }
 
-static void scale(const float *in, float factor, int nan_to_num, int64_t n, float *out)
+static void scale_piece(void *sweep_, int64_t piece, int thread)
 {
-    for (int64_t i = 0; i < n; i++) {
-        out[i] = in[i] * factor;
-        if (nan_to_num)
-            out[i] = finite(out[i]);
+    (void)thread;
+    const sweep *s = sweep_;
+    lopt__range r = lopt__piece(s->n, piece);
+    for (int64_t i = r.first; i < r.first + r.n; i++) {
+        float x = s->in[i] * s->factor;
+        s->out[i] = s->nan_to_num ? finite(x) : x;
     }
 }
 
@@ -37,18 +63,18 @@ void lopt__condition(const lopt__conditioning *c, const lopt_state *state, const
 {
     float global = 1;
     if (c->clip_norm > 0) {
-        float norm = (float)sqrt(sum_of_squares(grads, (int64_t)state->n_params));
-        global = norm <= c->clip_norm ? 1 : c->clip_norm / norm;
+        float whole = norm(state->team, grads, (int64_t)state->n_params);
+        global = whole <= c->clip_norm ? 1 : c->clip_norm / whole;
     }
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt__tensor *t = &state->tensors[i];
         const float *g = grads + t->offset;
         float factor = global;
         if (c->max_grad_norm > 0) {
-            float norm = global * (float)sqrt(sum_of_squares(g, t->view.size));
-            float own = c->max_grad_norm / (norm + 1e-6f);
+            float own = c->max_grad_norm / (global * norm(state->team, g, t->view.size) + 1e-6f);
             factor *= own > 1 ? 1 : own;
         }
-        scale(g, factor, c->nan_to_num, t->view.size, out + t->offset);
+        sweep s = {g, t->view.size, {0}, factor, out + t->offset, c->nan_to_num};
+        lopt__team_run(state->team, lopt__n_pieces(s.n), scale_piece, &s);
     }
 }

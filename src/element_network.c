@@ -55,15 +55,34 @@ static int widest(const lopt__network *net)
     return most;
 }
 
-/* The scale of each own feature, then two blocks of activations. */
-size_t lopt__network_scratch(const lopt__network *net)
+/* Two blocks of activations. */
+static size_t thread_floats(const lopt__network *net)
 {
-    return (size_t)lopt__round_up(net->layer[0].in) + 2 * LOPT__ROWS * (size_t)widest(net);
+    return 2 * LOPT__ROWS * (size_t)widest(net);
 }
 
-static int64_t block_rows(const lopt__elements *e, int64_t at)
+/* The scale of each own feature, then activations for each thread. */
+size_t lopt__network_scratch(const lopt__network *net, int n_threads)
 {
-    return e->n - at < LOPT__ROWS ? e->n - at : LOPT__ROWS;
+    return (size_t)lopt__round_up(net->layer[0].in) + (size_t)n_threads * thread_floats(net);
+}
+
+/* A tensor on its way through the network. */
+typedef struct passage {
+    const lopt__network *net;
+    const lopt__elements *elements;
+    float *scale, *activations;
+    double sum[LOPT__MAX_PIECES][LOPT__MAX_OWN_FEATURES]; /* of squares of each feature */
+} passage;
+
+static float *activations_of(const passage *p, int thread)
+{
+    return p->activations + (size_t)thread * thread_floats(p->net);
+}
+
+static int64_t block_rows(int64_t end, int64_t at)
+{
+    return end - at < LOPT__ROWS ? end - at : LOPT__ROWS;
 }
 
 /* Sums of squares of each feature: in float over a block, in double over blocks. */
@@ -77,17 +96,34 @@ static void add_squares(int64_t n, int width, const float *restrict x, double *s
         sum[j] += (double)block[j];
 }
 
-/* scale[width] = 1 / sqrt(epsilon + mean square) of each feature. x: room for a block. */
-static void normalisers(const lopt__elements *e, int width, float *x, float *scale)
+static void square_piece(void *passage_, int64_t piece, int thread)
 {
+    passage *p = passage_;
+    const lopt__elements *e = p->elements;
+    lopt__range r = lopt__piece(e->n, piece);
+    int width = p->net->layer[0].in;
+    float *x = activations_of(p, thread);
     double sum[LOPT__MAX_OWN_FEATURES] = {0};
-    for (int64_t at = 0; at < e->n; at += LOPT__ROWS) {
-        int64_t n = block_rows(e, at);
+    for (int64_t at = r.first; at < r.first + r.n; at += LOPT__ROWS) {
+        int64_t n = block_rows(r.first + r.n, at);
         e->features(e->source, at, n, x);
         add_squares(n, width, x, sum);
     }
-    for (int j = 0; j < width; j++)
-        scale[j] = lopt__normaliser(LOPT__NORMALISE_EPSILON, (float)(sum[j] / (double)e->n));
+    memcpy(p->sum[piece], sum, sizeof sum);
+}
+
+/* scale[j] = 1 / sqrt(epsilon + mean square) of each feature. */
+static void normalisers(passage *p)
+{
+    const lopt__elements *e = p->elements;
+    int64_t n_pieces = lopt__n_pieces(e->n);
+    lopt__team_run(e->team, n_pieces, square_piece, p);
+    for (int j = 0; j < p->net->layer[0].in; j++) {
+        double sum = 0;
+        for (int64_t i = 0; i < n_pieces; i++)
+            sum += p->sum[i][j];
+        p->scale[j] = lopt__normaliser(LOPT__NORMALISE_EPSILON, (float)(sum / (double)e->n));
+    }
 }
 
 static void relu(int64_t n, float *x)
@@ -110,17 +146,29 @@ static const float *forward(const lopt__network *net, int64_t n, float *x, float
     return x;
 }
 
-void lopt__network_run(const lopt__network *net, const lopt__elements *e, float *scratch)
+static void network_piece(void *passage_, int64_t piece, int thread)
 {
-    int width = net->layer[0].in;
-    float *scale = scratch, *x = scale + lopt__round_up(width), *y = x + LOPT__ROWS * widest(net);
-    normalisers(e, width, x, scale);
-    for (int64_t at = 0; at < e->n; at += LOPT__ROWS) {
-        int64_t n = block_rows(e, at);
+    const passage *p = passage_;
+    const lopt__elements *e = p->elements;
+    lopt__range r = lopt__piece(e->n, piece);
+    int width = p->net->layer[0].in;
+    float *x = activations_of(p, thread), *y = x + LOPT__ROWS * widest(p->net);
+    for (int64_t at = r.first; at < r.first + r.n; at += LOPT__ROWS) {
+        int64_t n = block_rows(r.first + r.n, at);
         e->features(e->source, at, n, x);
         for (int64_t i = 0; i < n * width; i += width)
             for (int j = 0; j < width; j++)
-                x[i + j] *= scale[j];
-        e->outputs(e->source, at, n, forward(net, n, x, y));
+                x[i + j] *= p->scale[j];
+        e->outputs(e->source, piece, at, n, forward(p->net, n, x, y));
     }
+}
+
+void lopt__network_run(const lopt__network *net, const lopt__elements *e, float *scratch)
+{
+    passage p = {.net = net,
+                 .elements = e,
+                 .scale = scratch,
+                 .activations = scratch + lopt__round_up(net->layer[0].in)};
+    normalisers(&p);
+    lopt__team_run(e->team, lopt__n_pieces(e->n), network_piece, &p);
 }

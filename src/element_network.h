@@ -13,12 +13,14 @@
  *     lopt__network_run(&copy, &elements, scratch)
  *
  * Inputs are the own features, then the shared ones, which become a part of the first layer's bias.
- * The kind makes features and uses outputs by blocks of rows through two functions. */
+ * The kind makes features and uses outputs by blocks of rows through two functions, which threads call
+ * at the same time for different pieces of the tensor (pieces.h). */
 #ifndef LOPT_ELEMENT_NETWORK_H
 #define LOPT_ELEMENT_NETWORK_H
 
 #include "dense.h"
 #include "mlp.h"
+#include "pieces.h"
 
 #define LOPT__ROWS 128 /* elements that pass through the network together, at most */
 #define LOPT__MAX_OWN_FEATURES 32
@@ -29,12 +31,15 @@ typedef struct lopt__network {
 } lopt__network;
 
 /* A tensor for the network. Both functions are given elements at .. at + n - 1, n <= LOPT__ROWS;
- * `features` is called for every block twice, and before the `outputs` of that block. */
+ * `features` is called for every block twice, and before the `outputs` of that block. Blocks of a piece
+ * come in order. */
 typedef struct lopt__elements {
     int64_t n;
     void *source;                                                          /* the kind's own */
     void (*features)(const void *source, int64_t at, int64_t n, float *x); /* x[n][own features] */
-    void (*outputs)(void *source, int64_t at, int64_t n, const float *y);  /* y[n][outputs] */
+    void (*outputs)(void *source, int64_t piece, int64_t at, int64_t n,
+                    const float *y); /* y[n][outputs] */
+    lopt__team *team;                /* or NULL */
 } lopt__elements;
 
 /* Adds layers "<name>_0", "<name>_1", ... to theta (dense.h). */
@@ -45,7 +50,7 @@ lopt__network lopt__network_at(const lopt_optimizer *opt, const char *name, int 
  * by it. */
 lopt__network lopt__network_sharing(const lopt__network *net, int n_shared, const float *shared,
                                     float *bias);
-size_t lopt__network_scratch(const lopt__network *net);
+size_t lopt__network_scratch(const lopt__network *net, int n_threads);
 void lopt__network_run(const lopt__network *net, const lopt__elements *elements, float *scratch);
 
 #endif

@@ -18,7 +18,8 @@
  * into blocks that stay in the first cache, adds weight decay to the gradient where that is asked
  * for, adds updates to the parameters and reports them. The compiler vectorises rules (compiled
  * with -O3 -fno-math-errno): no calls besides sqrtf in them. Kinds that need a whole tensor (norms)
- * run a rule with lopt__run_rule into scratch, scale, and end with lopt__add_update.
+ * run a rule with lopt__run_rule into scratch, scale, and end with lopt__add_update. All of these
+ * use the threads of io->team: rules see blocks in any order.
  *
  * State of a tensor: arrays of its size, one after the other. NaN gradients give NaN updates in
  * every rule, as in the published code: choose with lopt__max and friends, not fmaxf. */
@@ -81,7 +82,7 @@ size_t lopt__two_arrays(const lopt_optimizer *opt, const lopt__view *view);
 size_t lopt__largest_tensor(const lopt_optimizer *opt, const lopt_state *state);
 
 /* Square root of the sum of squares. */
-float lopt__norm(const float *x, int64_t n);
+float lopt__norm(lopt__team *team, const float *x, int64_t n);
 /* coefficient |params| / (|update| + epsilon) of a tensor; 1 if either norm is 0. */
 float lopt__trust_ratio(const lopt__tensor *t, const lopt__io *io, const float *update,
                         float coefficient, float epsilon);

@@ -3,6 +3,7 @@
  * parts.c - see parts.h. */
 #include "parts.h"
 
+#include "pieces.h"
 #include "workspace.h"
 
 #define ROW_UNIT LOPT__UNIT   /* cuts lie at multiples of these */
@@ -29,24 +30,12 @@ lopt__parts lopt__parts_of(const lopt__view *v, int whole_slices) {
     return (lopt__parts){.n = v->n_outer * cuts, .cuts = cuts, .by_lanes = by_lanes};
 }
 
-typedef struct range {
-    int64_t first, n;
-} range;
-
-/* Range i of `of`, as equal as whole units allow. */
-static range cut(int64_t n, int64_t unit, int64_t i, int64_t of) {
-    int64_t units = (n + unit - 1) / unit, end = units * (i + 1) / of * unit;
-    range r = {.first = units * i / of * unit};
-    r.n = (end < n ? end : n) - r.first;
-    return r;
-}
-
 void lopt__part_open(lopt__part *part, const lopt__job *job, const lopt__parts *parts, int64_t i) {
     const lopt__view *v = job->view;
     int64_t cuts = parts->cuts;
-    range slices = cuts == 1 ? cut(v->n_outer, 1, i, parts->n) : (range){i / cuts, 1};
-    range rows = parts->by_lanes ? (range){0, v->rows} : cut(v->rows, ROW_UNIT, i % cuts, cuts);
-    range lanes = parts->by_lanes ? cut(v->lanes, LANE_UNIT, i % cuts, cuts) : (range){0, v->lanes};
+    lopt__range slices = cuts == 1 ? lopt__cut(v->n_outer, 1, i, parts->n) : (lopt__range){i / cuts, 1};
+    lopt__range rows = parts->by_lanes ? (lopt__range){0, v->rows} : lopt__cut(v->rows, ROW_UNIT, i % cuts, cuts);
+    lopt__range lanes = parts->by_lanes ? lopt__cut(v->lanes, LANE_UNIT, i % cuts, cuts) : (lopt__range){0, v->lanes};
     int64_t offset = rows.first * v->row_stride + lanes.first * v->lane_stride;
     part->job = *job;
     part->view = *v;

@@ -175,9 +175,9 @@ static void precondition(const lopt_optimizer *opt, const lopt__tensor *t, const
     }
 }
 
-static float rms(const float *x, int64_t n)
+static float rms(lopt__team *team, const float *x, int64_t n)
 {
-    return lopt__norm(x, n) / sqrtf((float)n);
+    return lopt__norm(team, x, n) / sqrtf((float)n);
 }
 
 /* What u is multiplied by: clipping, learning rate, scale of the parameters. */
@@ -186,9 +186,9 @@ static float step_size(const lopt_optimizer *opt, const lopt__tensor *t, const l
 {
     float threshold = lopt__number(opt, CLIPPING_THRESHOLD);
     if (threshold != 0)
-        rate /= lopt__max(1, rms(u, t->view.size) / threshold);
+        rate /= lopt__max(1, rms(io->team, u, t->view.size) / threshold);
     if (lopt__integer(opt, MULTIPLY_BY_PARAMETER_SCALE))
-        rate *= lopt__max(MIN_PARAMETER_SCALE, rms(io->params + t->offset, t->view.size));
+        rate *= lopt__max(MIN_PARAMETER_SCALE, rms(io->team, io->params + t->offset, t->view.size));
     return rate;
 }
 

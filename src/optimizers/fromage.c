@@ -52,8 +52,8 @@ static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *i
         double scaled = rate * t->spec.lr_scale, k = 1 / sqrt(1 + scaled * scaled);
         const float *g = lopt__decayed_gradient(opt, t, io, state->scratch);
         float relative =
-            ratio(lopt__number(opt, MIN_NORM), lopt__norm(io->params + t->offset, t->view.size),
-                  lopt__norm(g, t->view.size));
+            ratio(lopt__number(opt, MIN_NORM), lopt__norm(io->team, io->params + t->offset, t->view.size),
+                  lopt__norm(io->team, g, t->view.size));
         fromage_constants c = {-(float)(scaled * k) * relative, (float)(k - 1)};
         lopt__step_tensor(opt, t, io, (float)scaled, rule, &c);
     }

@@ -67,9 +67,8 @@ static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view)
 /* The network's scratch, then its first bias with the time in it. */
 static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state)
 {
-    (void)state;
     const lopt__network *net = opt->prepared;
-    return lopt__network_scratch(net) + (size_t)net->layer[0].out;
+    return lopt__network_scratch(net, state->n_threads) + (size_t)net->layer[0].out;
 }
 
 /* ---- step ------------------------------------------------------------------------------------ */
@@ -104,8 +103,9 @@ static void features(const void *source_, int64_t at, int64_t n, float *x)
     }
 }
 
-static void outputs(void *source_, int64_t at, int64_t n, const float *y)
+static void outputs(void *source_, int64_t piece, int64_t at, int64_t n, const float *y)
 {
+    (void)piece;
     const source *s = source_;
     float step[LOPT__ROWS];
     for (int64_t i = 0; i < n; i++)
@@ -116,7 +116,7 @@ static void outputs(void *source_, int64_t at, int64_t n, const float *y)
 static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
 {
     const lopt__network *whole = opt->prepared;
-    float time[LOPT__N_TIME], *bias = state->scratch + lopt__network_scratch(whole);
+    float time[LOPT__N_TIME], *bias = state->scratch + lopt__network_scratch(whole, state->n_threads);
     lopt__time_tanh(state->header->step, time);
     lopt__network net = lopt__network_sharing(whole, LOPT__N_TIME, time, bias);
     for (size_t i = 0; i < state->n_tensors; i++) {
@@ -128,7 +128,7 @@ static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *i
                     .step_mult = lopt__number(opt, STEP_MULT),
                     .exp_mult = lopt__number(opt, EXP_MULT)};
         accumulate(opt, t, io->grads + t->offset);
-        lopt__network_run(&net, &(lopt__elements){t->view.size, &s, features, outputs},
+        lopt__network_run(&net, &(lopt__elements){t->view.size, &s, features, outputs, io->team},
                           state->scratch);
     }
 }

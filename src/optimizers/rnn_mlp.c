@@ -230,7 +230,7 @@ static scratch scratch_at(const lopt_optimizer *opt, const lopt_state *state, fl
     s.to_inputs = lopt__carve(base, &s.floats, n * N_FROM_LSTM);
     s.norm = lopt__carve(base, &s.floats, n);
     s.lstm = lopt__carve(base, &s.floats, n * lopt__lstm_scratch(&ready->lstm.gates));
-    s.network = lopt__carve(base, &s.floats, lopt__network_scratch(&ready->network));
+    s.network = lopt__carve(base, &s.floats, lopt__network_scratch(&ready->network, state->n_threads));
     s.bias = lopt__carve(base, &s.floats, (size_t)ready->network.layer[0].out);
     return s;
 }
@@ -336,7 +336,7 @@ typedef struct source {
     const lopt__tensor *tensor;
     const lopt__io *io;
     float grad_limit, rate, decay, step_mult, exp_mult;
-    double from_mlp[N_FROM_MLP]; /* sums */
+    double from_mlp[LOPT__MAX_PIECES][N_FROM_MLP]; /* sums */
 } source;
 
 static void features(const void *source_, int64_t at, int64_t n, float *x)
@@ -360,14 +360,14 @@ static void features(const void *source_, int64_t at, int64_t n, float *x)
     }
 }
 
-static void outputs(void *source_, int64_t at, int64_t n, const float *y)
+static void outputs(void *source_, int64_t piece, int64_t at, int64_t n, const float *y)
 {
     source *s = source_;
     float step[LOPT__ROWS];
     for (int64_t i = 0; i < n; i++, y += N_OUTPUTS) {
         step[i] = y[0] * expf(y[1] * s->exp_mult) * s->step_mult;
         for (int j = 0; j < N_FROM_MLP; j++)
-            s->from_mlp[j] += y[2 + j];
+            s->from_mlp[piece][j] += y[2 + j];
     }
     lopt__apply_steps(s->io, s->tensor->offset + at, n, s->rate, s->decay, step);
 }
@@ -389,11 +389,17 @@ static void step_tensor(const lopt_optimizer *opt, const lopt_state *state, size
     s->decay = lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY));
     memset(s->from_mlp, 0, sizeof s->from_mlp);
     lopt__network net = lopt__network_sharing(&ready->network, N_SHARED, shared, work->bias);
-    lopt__network_run(&net, &(lopt__elements){t->view.size, s, features, outputs}, work->network);
+    lopt__network_run(&net,
+                      &(lopt__elements){t->view.size, s, features, outputs, s->io->team},
+                      work->network);
 
     float *from_mlp = memory_at(opt, state).from_mlp + i * N_FROM_MLP;
-    for (int j = 0; j < N_FROM_MLP; j++)
-        from_mlp[j] = (float)(s->from_mlp[j] / (double)t->view.size);
+    for (int j = 0; j < N_FROM_MLP; j++) {
+        double sum = 0;
+        for (int64_t k = 0; k < lopt__n_pieces(t->view.size); k++)
+            sum += s->from_mlp[k][j];
+        from_mlp[j] = (float)(sum / (double)t->view.size);
+    }
 }
 
 static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
