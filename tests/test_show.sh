@@ -1,56 +1,73 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# `metatrain show optimizer NAME` and `metatrain show task NAME`.
-set -u
-failed=0
+# show says the same of a run's theta.h5 and of its last restart point, as text and as JSON, and names damage.
+set -euo pipefail
+cd "$SOURCE_DIR"
+failures=0
+run=$SCRATCH/run
 
-fail() { echo "FAIL: $*"; failed=1; }
-
-# gives STATUS PATTERN ARGUMENT...: status and a pattern that stdout and stderr together must have.
-gives() {
-    local status=$1 pattern=$2 out
-    shift 2
-    out=$("$METATRAIN" show "$@" 2>&1)
-    [ $? -eq "$status" ] || fail "show $*: expected status $status: $out"
-    grep -Eq -- "$pattern" <<<"$out" || fail "show $*: no /$pattern/ in: $out"
+fail() {
+    echo "FAIL: $*" >&2
+    failures=$((failures + 1))
 }
 
-# ---- optimizers --------------------------------------------------------------------------------------
+# shows STATUS PATTERN ARGUMENT...: status of `metatrain show` and a pattern in its output.
+shows() {
+    local want=$1 pattern=$2 status=0
+    shift 2
+    "$METATRAIN" show "$@" >"$SCRATCH/output" 2>&1 || status=$?
+    [ "$status" -eq "$want" ] || fail "show $*: status $status, expected $want: $(tail -n 3 "$SCRATCH/output")"
+    grep -qE -e "$pattern" "$SCRATCH/output" || fail "show $*: no /$pattern/ in: $(head -n 4 "$SCRATCH/output")"
+}
 
-gives 0 '^theta: 2409 numbers$' optimizer mulo
-gives 0 '^mup_base_fan_in +1 +integer in \[0, 1e\+09\] +muP' optimizer mulo
-gives 0 '^w1 +\(32, 32\) +1024$' optimizer mulo
-gives 0 '^w0 +\(39, 8\) +312$' optimizer mulo --set hidden_size=8
-gives 0 '^state: 8\.0 bytes per parameter of a 1000x1000 matrix, 8\.0 of a vector' optimizer adam
-gives 0 '^theta: 0 numbers$' optimizer adam
-gives 0 '^kind: nadamw \(src/optimizers/nadamw\.c\), hand-designed$' optimizer optlist
-gives 0 '^beta1 +0\.5 ' optimizer adam --set beta1=0.5
-gives 0 '"n_theta": 37089,' optimizer celo --json
+digest() {
+    "$METATRAIN" show "$1" | sed -n 's/^digest: //p'
+}
 
-# Every preset that the list has; sizes of blocks add up to theta.
-"$METATRAIN" list optimizers | while read -r name _; do
-    "$METATRAIN" show optimizer "$name" --json >"$SCRATCH/shown" || fail "show optimizer $name"
-    awk '/"n_theta"/ { total = $2 + 0 } /"size"/ { sum += $2 + 0 } END { exit sum != total }' "$SCRATCH/shown" ||
-        fail "$name: blocks and theta differ in size"
-    [ $failed -eq 0 ] || exit 1
-done || failed=1
+"$METATRAIN" train configs/quickstart.yaml --out "$run" --set outer.steps=2 --set particles=2 \
+    --set estimator.window=5 --set checkpoint.every=1 --set optimizer.hidden_size=3 >/dev/null 2>&1
+theta=$run/theta.h5
+point=$run/checkpoints/step-000000000002
 
-gives 2 'no optimizer "adan" \(did you mean adam\?\): `metatrain list optimizers`' optimizer adan
-gives 2 'has no setting "momentum"' optimizer adam --set momentum=0.9
-gives 2 'found "beta1", expected NAME=VALUE' optimizer adam --set beta1
-gives 2 'the NAME of the optimizer is missing' optimizer
-gives 2 'found "adam" after "sgd"' sgd adam
-gives 2 '--set is for' theta.h5 --set beta1=0.5
+# ---- what a person reads --------------------------------------------------------------------------------
 
-# ---- tasks -------------------------------------------------------------------------------------------
+shows 0 "^$theta: theta file, 147 numbers$" "$theta"
+shows 0 '^optimizer: small-fc \(.*2022.*\)$' "$theta"
+shows 0 '^hidden_size +3$' "$theta"
+shows 0 '^momentum_decays +\[0\.9, 0\.99, 0\.999\]$' "$theta"
+shows 0 '^w0 +\(39, 3\)( +-?[0-9.e-]+){3}$' "$theta"
+shows 0 '^  outer_step: 2$' "$theta"
+shows 0 '^      hidden_size: 3$' "$theta"
+shows 0 "^$theta: theta file" "$run"
+for file in "$point" "$point/run.h5"; do
+    shows 0 '^.*run\.h5: restart point, 147 numbers$' "$file"
+    shows 0 '^  outer_m +float64  \(147\)$' "$file"
+    [ "$(digest "$file")" = "$(digest "$theta")" ] || fail "$file: another digest than theta.h5"
+done
+[ "$(digest "$run/checkpoints/step-000000000001")" != "$(digest "$theta")" ] || fail "two steps have one digest"
 
-gives 0 '^parameters: 26122 in 6 tensors$' task image_mlp --set hidden=[128,128]
-gives 0 '^w1 +\(128, 128\) +16384 +between hidden layers$' task image_mlp --set hidden=[128,128]
-gives 0 '^sampled numbers: 10 a trajectory$' task FixedDimQuadraticFamily
-gives 0 '"loss_bound": null' task quadratic --json
-gives 0 '"n_params": 7,' task quadratic --set dim=7 --json
-gives 2 'no task "image_mpl" \(did you mean image_mlp\?\): `metatrain list tasks`' task image_mpl
-gives 2 'found 0, expected an integer' task quadratic --set dim=0
+# ---- what a program reads -------------------------------------------------------------------------------
 
-exit $failed
+for file in "$theta" "$point"; do
+    shows 0 "^  \"digest\": \"$(digest "$theta")\",$" "$file" --json
+    shows 0 '^    "hidden_size": 3,$' "$file" --json
+    shows 0 '^    "weight_decay_uses": "after",$' "$file" --json
+    shows 0 '^  "n_theta": 147,$' "$file" --json
+    shows 0 '^      "name": "adafactor_decays",$' "$file" --json
+done
+
+# ---- damage ---------------------------------------------------------------------------------------------
+
+shows 2 'FILE is missing'
+shows 2 'No such file' "$SCRATCH/nothing.h5"
+shows 2 'neither a theta\.h5 nor a manifest' "$run/checkpoints"
+shows 2 'not a theta file' tests/golden/elo.h5
+shows 2 'its format is "metatrain checkpoint 1"' "$point/particles-0000.h5"
+printf x | dd of="$point/particles-0000.h5" bs=1 seek=9000 conv=notrunc status=none
+shows 2 'particles-0000\.h5: damaged' "$point"
+shows 0 'restart point' "$point/run.h5"
+printf x | dd of="$point/run.h5" bs=1 seek=5000 conv=notrunc status=none
+shows 2 'run\.h5: ' "$point/run.h5"
+
+[ "$failures" -eq 0 ]
