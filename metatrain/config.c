@@ -114,6 +114,9 @@ static void share_data_path(mt_task_config *tasks, int n, const char *data_path)
 /* ---- meta-training --------------------------------------------------------------------------- */
 
 #define IN_CONFIG(field) offsetof(mt_config, field), sizeof(((mt_config *)0)->field)
+#define KNOTS(where, list, count)                                                                  \
+    MT_KEY_NUMBER, offsetof(mt_config, where.list), sizeof(double), MT_MAX_KNOTS,                  \
+        offsetof(mt_config, where.count)
 
 static const mt_key config_keys[] = {
     {"seed", MT_KEY_SEED, IN_CONFIG(seed), .standard = "1",
@@ -138,6 +141,9 @@ static const mt_key config_keys[] = {
     {"estimator.name", MT_KEY_CHOICE, IN_CONFIG(estimator.name), .range = "es|tes|pes|nres|gpes",
      .standard = "pes",
      .help = "how losses become a gradient of theta (`metatrain list estimators`)"},
+    {"estimator.compat", MT_KEY_CHOICE, IN_CONFIG(estimator.compat), .range = "clean|reference",
+     .standard = "clean",
+     .help = "reference: as the published implementations, quirks included (docs/meta-training.md)"},
     {"estimator.std", MT_KEY_NUMBER, IN_CONFIG(estimator.std), .range = "[1e-12, 1000]",
      .standard = "0.01", .help = "standard deviation of the perturbations of theta"},
     {"estimator.window", MT_KEY_INTEGER, IN_CONFIG(estimator.window), .range = ANY_COUNT,
@@ -147,6 +153,14 @@ static const mt_key config_keys[] = {
      .standard = "200", .unit = "inner steps",
      .help = "gpes: inner steps from one draw of the perturbation to the next, a multiple of the "
              "window"},
+    {"estimator.meta_loss", MT_KEY_CHOICE, IN_CONFIG(estimator.meta_loss),
+     .range = "train|same_data|fresh_train|inner_valid|outer_valid|test", .standard = "train",
+     .help = "what judges an inner step: the training batch before the update, the same batch "
+             "after it, or a fresh batch of a split after it"},
+    {"estimator.meta_value", MT_KEY_CHOICE, IN_CONFIG(estimator.meta_value), .range = "loss|error",
+     .standard = "loss",
+     .help = "what is taken of that batch: the loss, or the share that is classified wrongly "
+             "(tasks with classes)"},
     {"estimator.reduction", MT_KEY_CHOICE, IN_CONFIG(estimator.reduction),
      .range = "mean|min|last|last_fresh", .standard = "mean",
      .help = "es: what a trajectory is judged by: the mean, smallest or last of its meta-losses, "
@@ -154,51 +168,91 @@ static const mt_key config_keys[] = {
     {"estimator.reduction_batches", MT_KEY_INTEGER, IN_CONFIG(estimator.reduction_batches),
      .range = "[1, 1000000]", .standard = "50", .unit = "batches",
      .help = "last_fresh: how many fresh batches"},
-    {"estimator.meta_loss", MT_KEY_CHOICE, IN_CONFIG(estimator.meta_loss),
-     .range = "train|same_data|fresh_train|inner_valid|outer_valid", .standard = "train",
-     .help = "loss that judges an inner step: the training loss before the update, the loss "
-             "after it on the same batch, or after it on a fresh batch of a split"},
+    {"estimator.reduction_split", MT_KEY_CHOICE, IN_CONFIG(estimator.reduction_split),
+     .range = "train|inner_valid|outer_valid|test", .standard = "train",
+     .help = "last_fresh: the split they come from"},
+    {"estimator.clip", MT_KEY_NUMBER, IN_CONFIG(estimator.clip), .range = "[0, 1000000000]",
+     .standard = "0", .help = "largest difference of the twins' meta-losses; 0: any"},
+    {"estimator.shaping", MT_KEY_CHOICE, IN_CONFIG(estimator.shaping),
+     .range = "none|sign|standardise|range|centred_rank", .standard = "none",
+     .help = "what the meta-losses of an outer step become: their twins' sign, in units of their "
+             "standard deviation, mapped to [-1, 1], or ranks from -1/2 to 1/2"},
+    {"estimator.shaping_scale", MT_KEY_NUMBER, IN_CONFIG(estimator.shaping_scale),
+     .range = "(0, 1000000000]", .standard = "1", .help = "factor of what shaping gives"},
     {"estimator.schedule.name", MT_KEY_CHOICE, IN_CONFIG(estimator.schedule.name),
-     .range = "constant|log_uniform", .standard = "log_uniform",
-     .help = "lengths of trajectories: always `max`, or drawn log-uniformly from `min` to `max`"},
+     .range = "constant|log_uniform|scheduled", .standard = "log_uniform",
+     .help = "lengths of trajectories: always `max`, drawn log-uniformly from `min` to `max`, or "
+             "what the knots say at the outer step"},
     {"estimator.schedule.min", MT_KEY_INTEGER, IN_CONFIG(estimator.schedule.min),
      .range = ANY_COUNT, .standard = "100", .unit = "inner steps", .help = "shortest trajectory"},
     {"estimator.schedule.max", MT_KEY_INTEGER, IN_CONFIG(estimator.schedule.max),
-     .range = ANY_COUNT, .standard = "2000", .unit = "inner steps", .help = "longest trajectory"},
+     .range = ANY_COUNT, .standard = "2000", .unit = "inner steps",
+     .help = "longest trajectory; with knots they say it"},
+    {"estimator.schedule.knot_steps", KNOTS(estimator.schedule.knots, step, n_steps),
+     .range = "[0, 1000000000]", .standard = "[]", .unit = "outer steps",
+     .help = "where straight lines of the length begin and end, rising"},
+    {"estimator.schedule.knot_lengths", KNOTS(estimator.schedule.knots, value, n_values),
+     .range = ANY_COUNT, .standard = "[]", .unit = "inner steps",
+     .help = "lengths there: of `scheduled`, or the longest of `log_uniform`"},
+    {"estimator.schedule.std", MT_KEY_NUMBER, IN_CONFIG(estimator.schedule.std),
+     .range = "[0, 1000000000]", .standard = "0", .unit = "inner steps",
+     .help = "scheduled: standard deviation of the lengths, which stay at least `min`"},
+    {"estimator.schedule.multiple", MT_KEY_INTEGER, IN_CONFIG(estimator.schedule.multiple),
+     .range = ANY_COUNT, .standard = "1", .unit = "inner steps",
+     .help = "lengths are rounded down to a multiple of this"},
+    {"estimator.schedule.offset", MT_KEY_INTEGER, IN_CONFIG(estimator.schedule.offset),
+     .range = "[0, 1000000000]", .standard = "0", .unit = "inner steps",
+     .help = "first trajectories end early by a uniform number below this, so that particles "
+             "leave lock-step; 0: below their own length"},
     {"particles", MT_KEY_INTEGER, IN_CONFIG(particles), .range = "[1, 1000000]", .standard = "16",
      .unit = "antithetic pairs",
      .help = "pairs of inner trainings, under theta + noise and theta − noise, over "
              "all ranks together"},
     {"outer.steps", MT_KEY_INTEGER, IN_CONFIG(outer.steps), .range = ANY_COUNT, .standard = "1000",
      .unit = "outer steps", .help = "updates of theta"},
-    {"outer.optimizer", MT_KEY_CHOICE, IN_CONFIG(outer.optimizer), .range = "adam|adamw|sgd",
+    {"outer.optimizer", MT_KEY_CHOICE, IN_CONFIG(outer.optimizer), .range = "adam|adamw|sgd|lion",
      .standard = "adam", .help = "what updates theta"},
     {"outer.learning_rate", MT_KEY_NUMBER, IN_CONFIG(outer.learning_rate), .range = "[0, 1000]",
      .standard = "0.001", .help = "its (peak) learning rate"},
     {"outer.beta1", MT_KEY_NUMBER, IN_CONFIG(outer.beta1), .range = "[0, 1)", .standard = "0.9",
-     .help = "adam, adamw: decay of the mean gradient; sgd: momentum"},
+     .help = "decay of the mean gradient; sgd: momentum; lion: its weight in the step"},
     {"outer.beta2", MT_KEY_NUMBER, IN_CONFIG(outer.beta2), .range = "[0, 1)", .standard = "0.999",
-     .help = "adam, adamw: decay of the mean square"},
+     .help = "adam, adamw: decay of the mean square; lion: of the mean gradient"},
     {"outer.epsilon", MT_KEY_NUMBER, IN_CONFIG(outer.epsilon), .range = "(0, 1]",
      .standard = "1e-8", .help = "adam, adamw: added to the root of the mean square"},
+    {"outer.epsilon_root", MT_KEY_NUMBER, IN_CONFIG(outer.epsilon_root), .range = "[0, 1]",
+     .standard = "0", .help = "adam, adamw: added inside the root"},
     {"outer.weight_decay", MT_KEY_NUMBER, IN_CONFIG(outer.weight_decay), .range = "[0, 1000]",
      .standard = "0",
-     .help = "adamw: theta shrinks by learning rate times this, apart from the gradient"},
+     .help = "adamw, lion: theta shrinks by learning rate times this, apart from the gradient"},
     {"outer.gradient_clip", MT_KEY_NUMBER, IN_CONFIG(outer.gradient_clip),
      .range = "[0, 1000000000]", .standard = "0",
      .help = "largest norm of the gradient of theta; 0: any"},
+    {"outer.accumulate", MT_KEY_INTEGER, IN_CONFIG(outer.accumulate), .range = ANY_COUNT,
+     .standard = "1", .unit = "outer steps",
+     .help = "outer steps whose mean gradient makes one update of theta"},
     {"outer.schedule.name", MT_KEY_CHOICE, IN_CONFIG(outer.schedule.name),
-     .range = "constant|warmup_cosine", .standard = "constant",
-     .help = "learning rate over the run"},
+     .range = "constant|warmup_cosine|linear|exponential|sqrt_decay|piecewise",
+     .standard = "constant", .help = "learning rate over the run"},
     {"outer.schedule.warmup", MT_KEY_INTEGER, IN_CONFIG(outer.schedule.warmup),
-     .range = "[0, 1000000000]", .standard = "0", .unit = "outer steps",
-     .help = "warmup_cosine: steps of linear rise"},
+     .range = "[0, 1000000000]", .standard = "0", .unit = "updates",
+     .help = "linear rise before any of them but piecewise"},
+    {"outer.schedule.start_fraction", MT_KEY_NUMBER, IN_CONFIG(outer.schedule.start_fraction),
+     .range = "[0, 1]", .standard = "0",
+     .help = "where the rise begins, as a fraction of the peak; 0: one step above nothing"},
     {"outer.schedule.decay", MT_KEY_INTEGER, IN_CONFIG(outer.schedule.decay), .range = ANY_COUNT,
-     .standard = "10000", .unit = "outer steps",
-     .help = "warmup_cosine: outer step at which the cosine ends, the rise included"},
+     .standard = "10000", .unit = "updates",
+     .help = "warmup_cosine, linear: where the fall ends, the rise included"},
     {"outer.schedule.end_fraction", MT_KEY_NUMBER, IN_CONFIG(outer.schedule.end_fraction),
      .range = "[0, 1]", .standard = "0",
-     .help = "warmup_cosine: last learning rate as a fraction of the peak"},
+     .help = "warmup_cosine, linear: last learning rate as a fraction of the peak"},
+    {"outer.schedule.decay_per_step", MT_KEY_NUMBER, IN_CONFIG(outer.schedule.decay_per_step),
+     .range = "[0, 1]", .standard = "7e-5", .help = "exponential: part of the rate lost an update"},
+    {"outer.schedule.knot_steps", KNOTS(outer.schedule.knots, step, n_steps),
+     .range = "[0, 1000000000]", .standard = "[]", .unit = "updates",
+     .help = "piecewise: where straight lines begin and end, rising"},
+    {"outer.schedule.knot_fractions", KNOTS(outer.schedule.knots, value, n_values),
+     .range = "[0, 1]", .standard = "[]", .help = "piecewise: fractions of the peak there"},
     {"checkpoint.every", MT_KEY_INTEGER, IN_CONFIG(checkpoint.every), .range = ANY_COUNT,
      .standard = "100", .unit = "outer steps",
      .help = "outer steps from one restart point to the next"},
@@ -217,55 +271,84 @@ static int check_optimizer(const mt_config *cfg, const mt_yaml *root, lopt_error
         cfg->optimizer.name);
 }
 
+/* As many values as steps, the steps rising; `needed`: why there must be some, or NULL. */
+static int check_knots(const mt_knots *k, const char *section, const char *values,
+                       const char *needed, const mt_yaml *root, lopt_error *err) {
+    char steps_path[MT_KEY_PATH], path[MT_KEY_PATH];
+    mt_key_path(steps_path, "%sknot_steps", section);
+    mt_key_path(path, "%s%s", section, values);
+    if (needed && k->n_steps == 0)
+        return mt_yaml_error(err, mt_yaml_nearest(root, steps_path), steps_path,
+                             "found no steps, expected some, as %s needs them", needed);
+    for (int i = 1; i < k->n_steps; i++)
+        if (k->step[i] <= k->step[i - 1])
+            return mt_yaml_error(err, mt_yaml_nearest(root, steps_path), steps_path,
+                                 "found %g after %g, expected rising steps", k->step[i],
+                                 k->step[i - 1]);
+    if (k->n_values == k->n_steps) return 1;
+    return mt_yaml_error(err, mt_yaml_nearest(root, path), path,
+                         "found %d values, expected %d, one for each step of %s", k->n_values,
+                         k->n_steps, steps_path);
+}
+
 /* A window may hold one reset at most, so no trajectory is shorter than the window. */
 static int check_lengths(const mt_config *cfg, const mt_yaml *root, lopt_error *err) {
     const char *min_path = "estimator.schedule.min", *max_path = "estimator.schedule.max";
-    int constant = cfg->estimator.schedule.name == MT_CONSTANT;
+    mt_schedule name = cfg->estimator.schedule.name;
     int64_t min = cfg->estimator.schedule.min, max = cfg->estimator.schedule.max;
-    if (!constant && min > max)
+    if (name == MT_LOG_UNIFORM && min > max)
         return mt_yaml_error(err, mt_yaml_nearest(root, min_path), min_path,
                              "found %lld, expected at most %lld (%s)", (long long)min,
                              (long long)max, max_path);
-    int64_t shortest = constant ? max : min;
-    const char *path = constant ? max_path : min_path;
-    if (cfg->estimator.name == MT_ES || shortest >= cfg->estimator.window) return 1;
-    return mt_yaml_error(
-        err, mt_yaml_nearest(root, path), path,
-        "found %lld, expected at least %lld (estimator.window), as a window may hold one reset",
-        (long long)shortest, (long long)cfg->estimator.window);
+    int64_t shortest = name == MT_CONSTANT ? max : min, multiple = cfg->estimator.schedule.multiple;
+    int64_t rounded = shortest < multiple ? multiple : shortest / multiple * multiple;
+    const char *path = name == MT_CONSTANT ? max_path : min_path;
+    if (cfg->estimator.name != MT_ES && rounded < cfg->estimator.window)
+        return mt_yaml_error(err, mt_yaml_nearest(root, path), path,
+                             "found %lld, expected at least %lld (estimator.window), as a window "
+                             "may hold one reset",
+                             (long long)rounded, (long long)cfg->estimator.window);
+    return check_knots(&cfg->estimator.schedule.knots, "estimator.schedule.", "knot_lengths",
+                       name == MT_SCHEDULED ? "schedule scheduled" : NULL, root, err);
 }
 
 static int check_estimator(const mt_config *cfg, const mt_yaml *root, lopt_error *err) {
-    const char *every = "estimator.noise_every", *reduction = "estimator.reduction";
+    const char *every = "estimator.noise_every", *clip = "estimator.clip",
+               *reduction = "estimator.reduction";
     long long window = cfg->estimator.window, noise_every = cfg->estimator.noise_every;
     if (cfg->estimator.name == MT_GPES && noise_every % window != 0)
         return mt_yaml_error(err, mt_yaml_nearest(root, every), every,
                              "found %lld, expected a multiple of %lld (estimator.window)",
                              noise_every, window);
-    if (cfg->estimator.name != MT_ES && cfg->estimator.reduction != MT_MEAN) {
-        char word[32];
-        mt_key_choice(mt_schema_find(&mt_config_schema, reduction), (int)cfg->estimator.reduction,
-                      word, sizeof word);
-        return mt_yaml_error(err, mt_yaml_nearest(root, reduction), reduction,
-                             "found %s, expected mean, as only es reduces whole trajectories",
-                             word);
-    }
-    return 1;
+    if (cfg->estimator.clip > 0 && cfg->estimator.shaping != MT_UNSHAPED)
+        return mt_yaml_error(err, mt_yaml_nearest(root, clip), clip,
+                             "found %g, expected 0, as estimator.shaping bounds the differences",
+                             cfg->estimator.clip);
+    if (cfg->estimator.name == MT_ES || cfg->estimator.reduction == MT_MEAN) return 1;
+    char word[32];
+    mt_key_choice(mt_schema_find(&mt_config_schema, reduction), (int)cfg->estimator.reduction, word,
+                  sizeof word);
+    return mt_yaml_error(err, mt_yaml_nearest(root, reduction), reduction,
+                         "found %s, expected mean, as only es reduces whole trajectories", word);
 }
 
 static int check_outer(const mt_config *cfg, const mt_yaml *root, lopt_error *err) {
     const char *decay = "outer.weight_decay", *warmup = "outer.schedule.warmup";
-    if (cfg->outer.weight_decay > 0 && cfg->outer.optimizer != MT_OUTER_ADAMW)
-        return mt_yaml_error(err, mt_yaml_nearest(root, decay), decay,
-                             "found %g, expected 0, as only outer.optimizer adamw decays theta",
-                             cfg->outer.weight_decay);
-    int rises = cfg->outer.schedule.name == MT_OUTER_WARMUP_COSINE;
-    if (rises && cfg->outer.schedule.warmup >= cfg->outer.schedule.decay)
+    mt_outer_optimizer optimizer = cfg->outer.optimizer;
+    mt_outer_schedule name = cfg->outer.schedule.name;
+    if (cfg->outer.weight_decay > 0 && optimizer != MT_OUTER_ADAMW && optimizer != MT_OUTER_LION)
+        return mt_yaml_error(
+            err, mt_yaml_nearest(root, decay), decay,
+            "found %g, expected 0, as only outer.optimizer adamw and lion decay theta",
+            cfg->outer.weight_decay);
+    int falls = name == MT_OUTER_WARMUP_COSINE || name == MT_OUTER_LINEAR;
+    if (falls && cfg->outer.schedule.warmup >= cfg->outer.schedule.decay)
         return mt_yaml_error(err, mt_yaml_nearest(root, warmup), warmup,
                              "found %lld, expected fewer than %lld (outer.schedule.decay)",
                              (long long)cfg->outer.schedule.warmup,
                              (long long)cfg->outer.schedule.decay);
-    return 1;
+    return check_knots(&cfg->outer.schedule.knots, "outer.schedule.", "knot_fractions",
+                       name == MT_OUTER_PIECEWISE ? "schedule piecewise" : NULL, root, err);
 }
 
 static int finish_config(void *into, const mt_yaml *root, const char *path, lopt_error *err) {

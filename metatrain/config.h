@@ -25,13 +25,19 @@
 #define MT_PATH 1024
 
 typedef enum mt_estimator { MT_ES, MT_TES, MT_PES, MT_NRES, MT_GPES } mt_estimator;
-typedef enum mt_schedule { MT_CONSTANT, MT_LOG_UNIFORM } mt_schedule;
+/* Clean rules, or those of the published implementations with their quirks (estimator.h). */
+typedef enum mt_compat { MT_CLEAN, MT_REFERENCE } mt_compat;
+typedef enum mt_schedule { MT_CONSTANT, MT_LOG_UNIFORM, MT_SCHEDULED } mt_schedule;
 /* Meta-loss of an inner step (spec B.3): the training loss before the update, the loss after the update on
  * the same batch, or after it on a fresh batch of a split. */
-typedef enum mt_meta_loss { MT_LOSS_TRAIN, MT_LOSS_SAME_DATA, MT_LOSS_FRESH_TRAIN, MT_LOSS_INNER_VALID, MT_LOSS_OUTER_VALID } mt_meta_loss;
+typedef enum mt_meta_loss { MT_LOSS_TRAIN, MT_LOSS_SAME_DATA, MT_LOSS_FRESH_TRAIN, MT_LOSS_INNER_VALID, MT_LOSS_OUTER_VALID, MT_LOSS_TEST } mt_meta_loss;
+/* What is taken of that batch: the loss, or the share of it that is classified wrongly. */
+typedef enum mt_meta_value { MT_VALUE_LOSS, MT_VALUE_ERROR } mt_meta_value;
 typedef enum mt_reduction { MT_MEAN, MT_MIN, MT_LAST, MT_LAST_FRESH } mt_reduction; /* full ES only */
-typedef enum mt_outer_optimizer { MT_OUTER_ADAM, MT_OUTER_ADAMW, MT_OUTER_SGD } mt_outer_optimizer;
-typedef enum mt_outer_schedule { MT_OUTER_CONSTANT, MT_OUTER_WARMUP_COSINE } mt_outer_schedule;
+/* What the meta-losses of an outer step become before the twins are compared (estimator.h). */
+typedef enum mt_shaping { MT_UNSHAPED, MT_SIGN, MT_STANDARDISE, MT_RANGE, MT_CENTRED_RANK } mt_shaping;
+typedef enum mt_outer_optimizer { MT_OUTER_ADAM, MT_OUTER_ADAMW, MT_OUTER_SGD, MT_OUTER_LION } mt_outer_optimizer;
+typedef enum mt_outer_schedule { MT_OUTER_CONSTANT, MT_OUTER_WARMUP_COSINE, MT_OUTER_LINEAR, MT_OUTER_EXPONENTIAL, MT_OUTER_SQRT_DECAY, MT_OUTER_PIECEWISE } mt_outer_schedule;
 
 /* An optimizer as a configuration names it: a preset and the settings that override it. */
 typedef struct mt_optimizer_config {
@@ -45,6 +51,37 @@ typedef struct mt_task_config {
     double weight;
 } mt_task_config;
 
+#define MT_MAX_KNOTS 8
+
+/* A piecewise linear function of the outer step, constant outside its knots; as many values as
+ * steps. */
+typedef struct mt_knots {
+    int n_steps, n_values;
+    double step[MT_MAX_KNOTS], value[MT_MAX_KNOTS];
+} mt_knots;
+
+typedef struct mt_estimator_config {
+    mt_estimator name;
+    mt_compat compat;
+    double std;
+    int64_t window;
+    int64_t noise_every; /* gpes: inner steps between noise draws, a multiple of window */
+    mt_meta_loss meta_loss;
+    mt_meta_value meta_value;
+    mt_reduction reduction;
+    int64_t reduction_batches;  /* last_fresh: fresh batches */
+    task_split reduction_split; /* last_fresh: where they come from */
+    double clip;                /* of loss differences; 0: none */
+    mt_shaping shaping;
+    double shaping_scale;
+    struct {
+        mt_schedule name;
+        int64_t min, max, multiple, offset;
+        double std;
+        mt_knots knots;
+    } schedule; /* schedules.h */
+} mt_estimator_config;
+
 typedef struct mt_config {
     char file[MT_PATH]; /* "" when there was none */
     uint64_t seed;
@@ -55,23 +92,20 @@ typedef struct mt_config {
     char data_path[MT_PATH]; /* folders searched before the system's; copied into every task */
     int n_tasks;
     mt_task_config tasks[MT_MAX_TASKS];
-    struct {
-        mt_estimator name;
-        double std;
-        int64_t window;
-        int64_t noise_every; /* gpes: inner steps between noise draws, a multiple of window */
-        mt_reduction reduction;
-        int64_t reduction_batches; /* last_fresh: fresh batches */
-        mt_meta_loss meta_loss;
-        struct { mt_schedule name; int64_t min, max; } schedule; /* constant: max */
-    } estimator;
+    mt_estimator_config estimator;
     int64_t particles;
     struct {
         int64_t steps;
         mt_outer_optimizer optimizer;
-        double learning_rate, beta1, beta2, epsilon, weight_decay;
+        double learning_rate, beta1, beta2, epsilon, epsilon_root, weight_decay;
         double gradient_clip; /* global norm; 0: none */
-        struct { mt_outer_schedule name; int64_t warmup, decay; double end_fraction; } schedule;
+        int64_t accumulate;   /* outer steps whose mean gradient makes one update */
+        struct {
+            mt_outer_schedule name;
+            int64_t warmup, decay;
+            double start_fraction, end_fraction, decay_per_step;
+            mt_knots knots;
+        } schedule; /* schedules.h */
     } outer;
     struct { int64_t every, keep; } checkpoint;
 } mt_config;

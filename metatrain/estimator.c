@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "shaping.h"
 
 static const mt_rule rules[] = {
     [MT_ES] = {"es", "full evolution strategies: every window is a whole trajectory",
@@ -26,17 +27,21 @@ const mt_rule *mt_estimator_rule(mt_estimator name) {
     return (size_t)name < sizeof rules / sizeof *rules ? &rules[name] : NULL;
 }
 
-int mt_estimator_open(mt_gradient_estimator *e, const mt_rule *rule, mt_noise noise,
+int mt_estimator_open(mt_gradient_estimator *e, const mt_estimator_config *how, mt_noise noise,
                       int64_t particles, lopt_error *err) {
     size_t p = (size_t)particles;
-    *e = (mt_gradient_estimator){.rule = rule, .noise = noise, .particles = particles};
+    *e = (mt_gradient_estimator){
+        .how = how, .rule = mt_estimator_rule(how->name), .noise = noise, .particles = particles};
     e->trajectory = malloc(p * sizeof *e->trajectory);
     e->last_noise = malloc(p * sizeof *e->last_noise);
+    e->fitness = malloc(2 * p * sizeof *e->fitness);
+    e->order = malloc(2 * p * sizeof *e->order);
     e->gradient = calloc(noise.n + 1, sizeof *e->gradient);
-    int sums = rule->multiplier == MT_NOISE_SINCE_RESET;
+    int sums = e->rule->multiplier == MT_NOISE_SINCE_RESET;
     if (sums)
         e->sum = calloc(p * noise.n + 1, sizeof *e->sum);
-    if (!e->trajectory || !e->last_noise || !e->gradient || (sums && !e->sum)) {
+    if (!e->trajectory || !e->last_noise || !e->fitness || !e->order || !e->gradient ||
+        (sums && !e->sum)) {
         mt_estimator_close(e);
         return mt_error(err, LOPT_ENOMEM,
                         "out of memory for the estimator of %lld particles of %zu numbers",
@@ -51,8 +56,48 @@ void mt_estimator_close(mt_gradient_estimator *e) {
     free(e->sum);
     free(e->trajectory);
     free(e->last_noise);
+    free(e->fitness);
+    free(e->order);
     free(e->gradient);
     *e = (mt_gradient_estimator){0};
+}
+
+/* ---- loss differences ---------------------------------------------------------------------- */
+
+static int64_t meta_losses(const mt_report *r) {
+    int64_t count = 0;
+    for (int k = 0; k < r->n_segments; k++)
+        count += r->segment[k].count;
+    return count;
+}
+
+/* Mean meta-loss of a twin over its window; NaN if it counts for nothing. */
+static double window_mean(const mt_report *r, int twin) {
+    double sum = 0;
+    for (int k = 0; k < r->n_segments; k++)
+        sum += r->segment[k].sum[twin];
+    return r->dropped ? (double)NAN : sum / (double)meta_losses(r);
+}
+
+static void shape_fitness(mt_gradient_estimator *e, const mt_report *report) {
+    for (int64_t p = 0; p < e->particles; p++)
+        for (int twin = 0; twin < 2; twin++)
+            e->fitness[2 * p + twin] = window_mean(&report[p], twin);
+    mt_shape(e->how->shaping, 2 * (size_t)e->particles, e->fitness, e->order);
+}
+
+/* How much worse the positive twin was in a segment of a window of `count` meta-losses. */
+static double difference(const mt_gradient_estimator *e, int64_t particle, const mt_segment *s,
+                         double count) {
+    if (e->how->shaping == MT_UNSHAPED) {
+        double d = (s->sum[0] - s->sum[1]) / count, clip = e->how->clip;
+        return clip > 0 && isfinite(d) ? fmax(fmin(d, clip), -clip) : d;
+    }
+    const double *f = e->fitness + 2 * particle;
+    double d = f[0] - f[1], share = (double)s->count / count;
+    if (e->how->shaping == MT_SIGN && !isnan(d))
+        d = (d > 0) - (d < 0);
+    return e->how->shaping_scale * share * d;
 }
 
 /* ---- what a particle adds to the gradient -------------------------------------------------- */
@@ -66,21 +111,21 @@ typedef struct action {
     double weight;
 } action;
 
-static void plan(mt_gradient_estimator *e, const mt_report *r, action actions[MT_MAX_SEGMENTS]) {
+/* count: what the particle's sums are divided by. */
+static void plan(mt_gradient_estimator *e, const mt_report *r, double count,
+                 action actions[MT_MAX_SEGMENTS]) {
     double scale = 2.0 * (double)e->noise.std * (double)e->noise.std * (double)e->particles;
     int64_t *trajectory = &e->trajectory[r->particle], *last = &e->last_noise[r->particle];
-    int64_t count = 0;
-    for (int k = 0; k < r->n_segments; k++)
-        count += r->segment[k].count;
     for (int k = 0; k < r->n_segments; k++) {
         const mt_segment *s = &r->segment[k];
         int restart = e->rule->multiplier == MT_THIS_NOISE || s->trajectory != *trajectory;
-        actions[k] =
-            (action){.restart = restart,
-                     .add = restart || s->noise != *last,
-                     .noise = s->noise,
-                     .counts = !r->dropped && s->count > 0,
-                     .weight = (s->sum[0] - s->sum[1]) / ((double)count * scale)};
+        double weight = difference(e, r->particle, s, count) / scale;
+        int out_of_range = e->how->name == MT_ES && !isfinite(weight);
+        actions[k] = (action){.restart = restart,
+                              .add = restart || s->noise != *last,
+                              .noise = s->noise,
+                              .counts = !r->dropped && s->count > 0 && !out_of_range,
+                              .weight = weight};
         *trajectory = s->trajectory;
         *last = s->noise;
     }
@@ -122,10 +167,10 @@ static double add_piece(mt_gradient_estimator *e, int64_t particle, const action
 }
 
 /* Returns the squared norm of what the particle adds. */
-static double add_particle(mt_gradient_estimator *e, const mt_report *r) {
+static double add_particle(mt_gradient_estimator *e, const mt_report *r, double count) {
     action actions[MT_MAX_SEGMENTS];
     double square = 0;
-    plan(e, r, actions);
+    plan(e, r, count, actions);
     for (mt_piece at = mt_noise_piece(&e->noise, 0); at.n > 0;
          at = mt_noise_piece(&e->noise, at.begin + at.n))
         square += add_piece(e, r->particle, actions, r->n_segments, at);
@@ -133,6 +178,19 @@ static double add_particle(mt_gradient_estimator *e, const mt_report *r) {
 }
 
 /* ---- all particles --------------------------------------------------------------------------- */
+
+/* The published nres and gpes divide by the meta-losses of all particles together. Returns the sum of
+ * the particles' squared norms. */
+static double add_particles(mt_gradient_estimator *e, const mt_report *report) {
+    int together = e->how->compat == MT_REFERENCE && e->rule->redraw != MT_EACH_WINDOW;
+    double all = 0, squares = 0;
+    for (int64_t p = 0; together && p < e->particles; p++)
+        all += (double)meta_losses(&report[p]);
+    for (int64_t p = 0; p < e->particles; p++)
+        squares += add_particle(
+            e, &report[p], together ? all / (double)e->particles : (double)meta_losses(&report[p]));
+    return squares;
+}
 
 /* The gradient is a sum over independent particles whose squared norms add up to `squares`: its own
  * squared norm over the variance that their spread gives it. */
@@ -152,12 +210,15 @@ static double particle_loss(const mt_report *r) {
 }
 
 void mt_estimate(mt_gradient_estimator *e, const mt_report *report, mt_outer_summary *summary) {
-    double sum = 0, squares = 0, counted = 0, gradient_squares = 0;
+    double sum = 0, squares = 0, counted = 0;
     *summary = (mt_outer_summary){0};
     memset(e->gradient, 0, e->noise.n * sizeof *e->gradient);
+    shape_fitness(e, report);
+    double gradient_squares = add_particles(e, report);
+    for (size_t i = 0; e->how->compat == MT_REFERENCE && i < e->noise.n; i++)
+        e->gradient[i] = isfinite(e->gradient[i]) ? e->gradient[i] : 0;
     for (int64_t p = 0; p < e->particles; p++) {
         const mt_report *r = &report[p];
-        gradient_squares += add_particle(e, r);
         double loss = particle_loss(r);
         if (!isnan(loss))
             sum += loss, squares += loss * loss, counted++;

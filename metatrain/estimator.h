@@ -16,8 +16,22 @@
  *
  *     gradient = 1/N  sum over particles, segments of  D/n * (delta or its sum) / (2 std^2)
  *
- * Sources: ES (Salimans et al. 2017), PES (Vicol et al. 2021), NRES and GPES (Li et al. 2023). This
- * is the clean form: the loss of a trajectory's last step belongs to the noise that produced it.
+ * `estimator.clip` keeps D/n within [-clip, clip]. `estimator.shaping` replaces the mean meta-losses
+ * of the 2N twins by other numbers f, smaller still being better, and D/n by (f+ - f-) times the
+ * segment's share of n, all times shaping_scale:
+ *
+ *     sign          f+ - f- is -1, 0 or 1
+ *     standardise   f in units of the standard deviation of the 2N (times std: GPES's loss normalisation)
+ *     range         the smallest becomes -1, the largest 1
+ *     centred_rank  ranks from -1/2 to 1/2; equal losses share the mean of their ranks
+ *
+ * The default is the clean form: the loss of a trajectory's last step belongs to the noise that
+ * produced it, and a particle whose loss is not finite counts for nothing. `estimator.compat:
+ * reference` is the published form: one particle that is not finite makes the whole gradient zero
+ * (full ES: counts for nothing), nres and gpes divide by the meta-losses of all particles together
+ * rather than by each particle's own; what else differs happens while unrolling (unroll.h).
+ *
+ * Sources: ES (Salimans et al. 2017), PES (Vicol et al. 2021), NRES and GPES (Li et al. 2023).
  *
  * The sums since reset are kept here, one vector a particle, and follow from the reports alone.
  * Particles are added in order, so the bits do not depend on who ran what. */
@@ -42,16 +56,19 @@ typedef struct mt_rule {
 const mt_rule *mt_estimator_rule(mt_estimator name); /* NULL past the last */
 
 typedef struct mt_gradient_estimator {
+    const mt_estimator_config *how; /* borrowed */
     const mt_rule *rule;
     mt_noise noise;
     int64_t particles;
     float *sum;          /* [particles][n]: noise since reset; NULL unless the rule needs it */
     int64_t *trajectory; /* [particles]: whose noise is in sum; -1 before the first report */
     int64_t *last_noise; /* [particles]: last draw added to sum */
-    double *gradient;    /* [n] result */
+    double *fitness; /* [2 particles]: mean meta-loss of each twin, then what shaping makes of it */
+    size_t *order;   /* [2 particles] scratch of ranking */
+    double *gradient; /* [n] result */
 } mt_gradient_estimator;
 
-int mt_estimator_open(mt_gradient_estimator *e, const mt_rule *rule, mt_noise noise,
+int mt_estimator_open(mt_gradient_estimator *e, const mt_estimator_config *how, mt_noise noise,
                       int64_t particles, lopt_error *err);
 void mt_estimator_close(mt_gradient_estimator *e);
 
@@ -64,7 +81,7 @@ typedef struct mt_outer_summary {
     double signal_to_noise;
     int64_t non_finite, dropped, finished, inner_steps;
     int64_t finished_length; /* of the trajectories that finished, together */
-    double seconds; /* of all windows together */
+    double seconds;          /* of all windows together */
 } mt_outer_summary;
 
 /* report[particles] in particle order -> e->gradient and summary. */

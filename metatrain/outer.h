@@ -2,13 +2,19 @@
  *
  * outer.h - the update of theta from an estimated gradient (spec C.1).
  *
- *     adam   theta -= lr * mhat / (sqrt(vhat) + epsilon)
+ *     adam   theta -= lr * mhat / (sqrt(vhat + epsilon_root) + epsilon)
  *     adamw  the same plus lr * weight_decay * theta
  *     sgd    theta -= lr * m,  m = beta1 * m + gradient
+ *     lion   theta -= lr * (sign(beta1 * m + (1 - beta1) * gradient) + weight_decay * theta),
+ *            then m = beta2 * m + (1 - beta2) * gradient
  *
- * The gradient is first scaled to a global norm of at most gradient_clip (0: as it is). Frozen
- * numbers are neither moved nor decayed. A gradient that is not finite changes nothing, not
- * even the moments, and is counted; a step that would overflow a number leaves it. */
+ * lr is that of schedules.h. The gradient of each outer step is first scaled to a global norm of at
+ * most gradient_clip (0: as it is). With accumulate > 1, so many outer steps make one update with the
+ * mean of their gradients, and updates are what the schedule counts. Frozen numbers are neither moved
+ * nor decayed. A gradient that is not finite changes nothing, not even the moments, and is counted; a
+ * step that would overflow a number leaves it.
+ *
+ * Sources: Adam (Kingma and Ba 2015), AdamW (Loshchilov and Hutter 2019), Lion (Chen et al. 2023). */
 #ifndef MT_OUTER_H
 #define MT_OUTER_H
 
@@ -21,6 +27,8 @@ typedef struct mt_outer {
     int64_t updates; /* done so far */
     int64_t skipped; /* gradients that were not finite */
     double *m, *v;   /* [n] each */
+    double *sum;     /* [n + 2]: gradients since the last update, how many, of how many outer steps;
+                        NULL unless accumulate > 1 */
 } mt_outer;
 
 typedef struct mt_outer_norms {
@@ -30,7 +38,7 @@ typedef struct mt_outer_norms {
 int mt_outer_open(mt_outer *o, const mt_config *cfg, const unsigned char *trained, size_t n,
                   lopt_error *err);
 void mt_outer_close(mt_outer *o);
-double mt_outer_learning_rate(const mt_config *cfg, int64_t update); /* update counts from 0 */
+/* One outer step. */
 void mt_outer_update(mt_outer *o, double *gradient, float *theta,
                      mt_outer_norms *norms); /* clips gradient in place */
 

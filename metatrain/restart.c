@@ -66,8 +66,8 @@ int mt_run_load_particles(mt_run *run, int64_t step, lopt_error *err) {
 
 /* ---- the coordinator ----------------------------------------------------------------------- */
 
-/* What run.h5 holds besides the configuration; `sums` is absent for estimators without them. */
-enum { RUN_ITEMS = 9 };
+/* What run.h5 holds besides the configuration, which says whether the sums are there. */
+enum { RUN_ITEMS = 10 };
 static size_t run_items(mt_run *run, double *seconds, mt_item items[RUN_ITEMS]) {
     size_t n = lopt_n_theta(run->optimizer), particles = (size_t)run->cfg->particles, used = 0;
     items[used++] = (mt_item){"theta", MT_FLOATS, run->theta, n};
@@ -75,6 +75,8 @@ static size_t run_items(mt_run *run, double *seconds, mt_item items[RUN_ITEMS]) 
     items[used++] = (mt_item){"seconds", MT_DOUBLES, seconds, 1};
     items[used++] = (mt_item){"outer_m", MT_DOUBLES, run->outer.m, n};
     items[used++] = (mt_item){"outer_v", MT_DOUBLES, run->outer.v, n};
+    if (run->outer.sum)
+        items[used++] = (mt_item){"outer_sum", MT_DOUBLES, run->outer.sum, n + 2};
     items[used++] =
         (mt_item){"noise_trajectory", MT_INTEGERS, run->estimator.trajectory, particles};
     items[used++] = (mt_item){"noise_last", MT_INTEGERS, run->estimator.last_noise, particles};

@@ -103,7 +103,7 @@ static int open_coordinator(mt_run *run, lopt_error *err) {
     if (!run->report)
         return mt_error(err, LOPT_ENOMEM, "out of memory for %lld reports",
                         (long long)run->cfg->particles);
-    return mt_estimator_open(&run->estimator, run->unroller.rule, run->unroller.noise,
+    return mt_estimator_open(&run->estimator, &run->cfg->estimator, run->unroller.noise,
                              run->cfg->particles, err) &&
            mt_outer_open(&run->outer, run->cfg, run->trained, lopt_n_theta(run->optimizer), err);
 }

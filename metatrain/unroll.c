@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "commands.h"
+#include "schedules.h"
 
 /* ---- set-up -------------------------------------------------------------------------------- */
 
@@ -25,6 +26,11 @@ static int open_tasks(mt_unroller *u, lopt_error *err, size_t *work_bytes) {
         task *t = u->task[i] = task_create(&u->cfg->tasks[i].spec, err);
         if (!t)
             return 0;
+        if (u->cfg->estimator.meta_value == MT_VALUE_ERROR && !task_has_accuracy(t))
+            return mt_error(err, LOPT_EARG,
+                            "%s: estimator.meta_value: found error, expected loss, as %s has no "
+                            "classes",
+                            u->cfg->file, t->name);
         size_t state_bytes = 0;
         for (int twin = 0; twin < 2; twin++) {
             u->state[i][twin] =
@@ -97,17 +103,6 @@ static random_stream stream(const mt_unroller *u, random_purpose purpose, const 
     return r;
 }
 
-int64_t mt_trajectory_length(const mt_config *cfg, int64_t particle, int64_t trajectory) {
-    double low = (double)cfg->estimator.schedule.min, high = (double)cfg->estimator.schedule.max;
-    if (cfg->estimator.schedule.name == MT_CONSTANT)
-        return cfg->estimator.schedule.max;
-    random_stream r;
-    random_open(&r, (random_address){cfg->seed, RANDOM_LENGTH, (uint64_t)particle,
-                                     (uint64_t)trajectory, 0});
-    double length = floor(exp(log(low) + random_uniform(&r) * (log(high) - log(low))));
-    return (int64_t)fmin(fmax(length, low), high);
-}
-
 static int64_t draw_task(const mt_config *cfg, random_stream *r) {
     double total = 0;
     for (int i = 0; i < cfg->n_tasks; i++)
@@ -148,20 +143,26 @@ static void redraw(mt_unroller *u, mt_particle *p) {
  * trajectory. The first trajectory of a particle ends early by a uniform offset, so that particles
  * leave lock-step. */
 static void draw_length(const mt_unroller *u, mt_particle *p, int64_t *planned) {
-    if (u->rule->start == MT_NEW_TRAJECTORY) {
-        p->at.length = *planned = mt_trajectory_length(u->cfg, -1, p->at.trajectory);
-        return;
-    }
-    p->at.length = *planned = mt_trajectory_length(u->cfg, p->at.number, p->at.trajectory);
-    if (p->at.trajectory > 0)
+    int64_t offset = u->cfg->estimator.schedule.offset;
+    int shared = u->rule->start == MT_NEW_TRAJECTORY;
+    *planned =
+        mt_trajectory_length(u->cfg, shared ? -1 : p->at.number, p->at.trajectory, u->outer_step);
+    p->at.length = *planned;
+    if (shared || p->at.trajectory > 0)
         return;
     random_stream r = stream(u, RANDOM_OFFSET, p, 0);
-    p->at.length -= (int64_t)random_below(&r, (uint64_t)*planned);
+    p->at.length -= (int64_t)random_below(&r, (uint64_t)(offset ? offset : *planned));
+    p->at.length = p->at.length < 1 ? 1 : p->at.length;
+}
+
+static int published(const mt_unroller *u) {
+    return u->cfg->estimator.compat == MT_REFERENCE;
 }
 
 /* A new task, new initial parameters (the same for both twins) and fresh optimizer states. */
 static void start_trajectory(mt_unroller *u, mt_particle *p) {
     int64_t planned;
+    int unperturbed = published(u) && p->at.trajectory < 0 && u->rule->start != MT_NEW_TRAJECTORY;
     p->at.trajectory++;
     p->at.inner_step = 0;
     draw_length(u, p, &planned);
@@ -174,8 +175,13 @@ static void start_trajectory(mt_unroller *u, mt_particle *p) {
     r = stream(u, RANDOM_INIT, p, 0);
     task_initial_params(t, p->tau, &r, p->params[0]);
     memcpy(p->params[1], p->params[0], t->n_params * sizeof(float));
-    for (int twin = 0; twin < 2; twin++)
+    for (int twin = 0; twin < 2; twin++) {
+        if (unperturbed)
+            lopt_set_theta(u->optimizer[twin], u->theta);
         lopt_state_reset(u->optimizer[twin], u->state[p->at.task][twin], planned);
+    }
+    if (unperturbed)
+        perturb(u, p);
 }
 
 /* The optimizers' states live in the unroller while a window runs and in the particle between
@@ -200,68 +206,101 @@ static void copy_positive_twin(mt_unroller *u, mt_particle *p) {
     memcpy(p->params[1], p->params[0], u->task[p->at.task]->n_params * sizeof(float));
 }
 
-float mt_inner_step(const task *t, const float *tau, void *work, const lopt_optimizer *opt,
-                    lopt_state *state, float *params, float *grads) {
-    float loss = task_loss(t, tau, work, params, grads);
-    lopt_step(opt, state, params, grads, loss, NULL);
-    return loss;
+/* What judges a twin on the batch at hand, given its loss (spec B.3). Parameters that diverged are
+ * wrong about everything. */
+static float judge(const mt_unroller *u, const mt_particle *p, int twin, float loss) {
+    const task *t = u->task[p->at.task];
+    if (u->cfg->estimator.meta_value == MT_VALUE_LOSS)
+        return loss;
+    return isfinite(loss) ? 1 - task_accuracy(t, p->tau, u->work, p->params[twin]) : 1;
 }
 
-/* Both twins make one inner step on the same batch; loss[2]: their raw meta-losses (spec B.3). */
-static void step_twins(mt_unroller *u, mt_particle *p, float loss[2]) {
+/* A fresh batch of a split judges both twins as they are now. */
+static void judge_on(mt_unroller *u, mt_particle *p, task_split split, int64_t batch,
+                     float value[2]) {
+    const task *t = u->task[p->at.task];
+    random_stream r = stream(u, RANDOM_META_BATCH, p, batch);
+    task_draw_batch(t, p->tau, split, &r, u->work);
+    for (int twin = 0; twin < 2; twin++)
+        value[twin] = judge(u, p, twin, task_loss(t, p->tau, u->work, p->params[twin], NULL));
+}
+
+/* Both twins make one inner step on the same batch; value[2]: what judges them, not yet
+ * normalised. */
+static void step_twins(mt_unroller *u, mt_particle *p, float value[2]) {
     static const task_split fresh_split[] = {[MT_LOSS_FRESH_TRAIN] = TASK_TRAIN,
                                              [MT_LOSS_INNER_VALID] = TASK_INNER_VALID,
-                                             [MT_LOSS_OUTER_VALID] = TASK_OUTER_VALID};
+                                             [MT_LOSS_OUTER_VALID] = TASK_OUTER_VALID,
+                                             [MT_LOSS_TEST] = TASK_TEST};
     const task *t = u->task[p->at.task];
     mt_meta_loss kind = u->cfg->estimator.meta_loss;
     random_stream r = stream(u, RANDOM_BATCH, p, p->at.inner_step);
     task_draw_batch(t, p->tau, TASK_TRAIN, &r, u->work);
-    for (int twin = 0; twin < 2; twin++)
-        loss[twin] = mt_inner_step(t, p->tau, u->work, u->optimizer[twin],
-                                   u->state[p->at.task][twin], p->params[twin], u->grads);
-    p->at.inner_step++;
-    if (kind == MT_LOSS_TRAIN)
-        return;
-    if (kind != MT_LOSS_SAME_DATA) {
-        r = stream(u, RANDOM_META_BATCH, p, p->at.inner_step);
-        task_draw_batch(t, p->tau, fresh_split[kind], &r, u->work);
+    for (int twin = 0; twin < 2; twin++) {
+        float loss = task_loss(t, p->tau, u->work, p->params[twin], u->grads);
+        if (kind == MT_LOSS_TRAIN)
+            value[twin] = judge(u, p, twin, loss);
+        lopt_step(u->optimizer[twin], u->state[p->at.task][twin], p->params[twin], u->grads, loss,
+                  NULL);
+        if (kind == MT_LOSS_SAME_DATA)
+            value[twin] = judge(u, p, twin, task_loss(t, p->tau, u->work, p->params[twin], NULL));
     }
-    for (int twin = 0; twin < 2; twin++)
-        loss[twin] = task_loss(t, p->tau, u->work, p->params[twin], NULL);
+    p->at.inner_step++;
+    if (kind != MT_LOSS_TRAIN && kind != MT_LOSS_SAME_DATA)
+        judge_on(u, p, fresh_split[kind], p->at.inner_step, value);
 }
 
 /* ---- one window ---------------------------------------------------------------------------- */
 
-static mt_segment *open_segment(const mt_particle *p, mt_report *report) {
-    mt_segment *s = &report->segment[report->n_segments++];
-    *s = (mt_segment){.trajectory = p->at.trajectory, .noise = p->at.noise};
+/* The segment that the loss of a step belongs to: the last one, or a new one where the trajectory
+ * or the noise is another. */
+static mt_segment *segment_of(mt_report *report, int64_t trajectory, int64_t noise) {
+    mt_segment *s = &report->segment[report->n_segments];
+    if (report->n_segments > 0 && s[-1].trajectory == trajectory && s[-1].noise == noise)
+        return s - 1;
+    report->n_segments++;
+    *s = (mt_segment){.trajectory = trajectory, .noise = noise};
     return s;
 }
 
-/* Starts a trajectory or draws noise where it is time; 1 if a segment begins with the coming step.
- */
+/* Starts a trajectory or draws noise where it is time. Returns 1 if that cost the inner step: the
+ * published reset does, but for a particle's first. */
 static int turn(mt_unroller *u, mt_particle *p) {
     if (p->at.inner_step >= p->at.length) {
+        int costs = published(u) && u->rule->redraw != MT_EVERY_K_STEPS && p->at.trajectory >= 0;
         start_trajectory(u, p);
-        return 1;
+        return costs;
     }
     if (u->rule->redraw == MT_EVERY_K_STEPS && p->at.inner_step > 0 &&
-        p->at.inner_step % u->cfg->estimator.noise_every == 0) {
+        p->at.inner_step % u->cfg->estimator.noise_every == 0)
         redraw(u, p);
-        return 1;
-    }
     return 0;
 }
 
-/* Normalises the twins' meta-losses in place. A loss that is non-finite even then drops the window
- * and ends the trajectory; returns 0. */
+/* The published pes credits the last loss of a trajectory to the next. */
+static int64_t credited(const mt_unroller *u, const mt_particle *p) {
+    int early = published(u) && u->rule->redraw == MT_EACH_WINDOW &&
+                u->rule->start == MT_OWN_STATE && p->at.inner_step >= p->at.length;
+    return p->at.trajectory + early;
+}
+
+/* An error is bounded as it is; the published form normalises it all the same, but not at the end
+ * of full ES. */
+static float normalised(const mt_unroller *u, const mt_particle *p, float value, int at_end) {
+    if (u->cfg->estimator.meta_value == MT_VALUE_ERROR && (at_end || !published(u)))
+        return value;
+    return task_normalise(u->task[p->at.task], value);
+}
+
+/* Normalises the twins' meta-losses in place. One that is non-finite even then drops the window
+ * and ends the trajectory, but for the published form; returns 0. */
 static int bound_losses(const mt_unroller *u, mt_particle *p, float loss[2], mt_report *report) {
     report->inner_steps += 2;
     for (int twin = 0; twin < 2; twin++) {
         report->non_finite += !isfinite(loss[twin]);
-        loss[twin] = task_normalise(u->task[p->at.task], loss[twin]);
+        loss[twin] = normalised(u, p, loss[twin], 0);
     }
-    if (isfinite(loss[0]) && isfinite(loss[1]))
+    if (published(u) || (isfinite(loss[0]) && isfinite(loss[1])))
         return 1;
     report->dropped = 1;
     p->at.length = p->at.inner_step;
@@ -275,7 +314,6 @@ static void finish_trajectory(const mt_particle *p, mt_report *report) {
 
 static void run_truncated_window(mt_unroller *u, mt_particle *p, mt_report *report) {
     float loss[2];
-    mt_segment *s = NULL;
     if (u->rule->redraw == MT_EACH_WINDOW)
         redraw(u, p);
     else if (p->at.noise >= 0)
@@ -283,11 +321,12 @@ static void run_truncated_window(mt_unroller *u, mt_particle *p, mt_report *repo
     if (u->rule->start == MT_POSITIVE_STATE)
         copy_positive_twin(u, p);
     for (int64_t k = 0; k < u->cfg->estimator.window; k++) {
-        if (turn(u, p) || !s)
-            s = open_segment(p, report);
+        if (turn(u, p))
+            continue;
         step_twins(u, p, loss);
         if (!bound_losses(u, p, loss, report))
             break;
+        mt_segment *s = segment_of(report, credited(u, p), p->at.noise);
         for (int twin = 0; twin < 2; twin++)
             s->sum[twin] += (double)loss[twin];
         s->count++;
@@ -296,21 +335,19 @@ static void run_truncated_window(mt_unroller *u, mt_particle *p, mt_report *repo
     }
 }
 
-/* Mean over fresh training batches of the normalised loss at the final parameters. */
-static int fresh_losses(mt_unroller *u, mt_particle *p, mt_report *report, double sum[2]) {
-    const task *t = u->task[p->at.task];
+/* Mean over fresh batches of the normalised meta-loss at the final parameters. */
+static int fresh_losses(mt_unroller *u, mt_particle *p, mt_report *report, double mean[2]) {
     int64_t batches = u->cfg->estimator.reduction_batches;
-    sum[0] = sum[1] = 0;
+    float value[2];
+    mean[0] = mean[1] = 0;
     for (int64_t b = 0; b < batches; b++) {
-        random_stream r = stream(u, RANDOM_META_BATCH, p, b);
-        task_draw_batch(t, p->tau, TASK_TRAIN, &r, u->work);
+        judge_on(u, p, u->cfg->estimator.reduction_split, b, value);
         for (int twin = 0; twin < 2; twin++) {
-            float loss = task_loss(t, p->tau, u->work, p->params[twin], NULL);
-            report->non_finite += !isfinite(loss);
-            sum[twin] += (double)task_normalise(t, loss) / (double)batches;
+            report->non_finite += !isfinite(value[twin]);
+            mean[twin] += (double)normalised(u, p, value[twin], 1) / (double)batches;
         }
     }
-    return isfinite(sum[0]) && isfinite(sum[1]);
+    return isfinite(mean[0]) && isfinite(mean[1]);
 }
 
 /* Full ES: a whole trajectory, reduced to one number a twin (spec A.2). */
@@ -320,7 +357,7 @@ static void run_whole_trajectory(mt_unroller *u, mt_particle *p, mt_report *repo
     float loss[2];
     redraw(u, p);
     start_trajectory(u, p);
-    mt_segment *s = open_segment(p, report);
+    mt_segment *s = segment_of(report, p->at.trajectory, p->at.noise);
     double length = (double)p->at.length;
     while (p->at.inner_step < p->at.length) {
         step_twins(u, p, loss);
@@ -329,7 +366,7 @@ static void run_whole_trajectory(mt_unroller *u, mt_particle *p, mt_report *repo
         for (int twin = 0; twin < 2; twin++) {
             last[twin] = (double)loss[twin];
             mean[twin] += last[twin] / length;
-            least[twin] = fmin(least[twin], last[twin]);
+            least[twin] = last[twin] < least[twin] || isnan(last[twin]) ? last[twin] : least[twin];
         }
     }
     if (reduction == MT_LAST_FRESH && !fresh_losses(u, p, report, last))
@@ -351,6 +388,7 @@ static double seconds_of_this_thread(void) {
 void mt_unroll_window(mt_unroller *u, mt_particle *p, int64_t window, mt_report *report) {
     double start = seconds_of_this_thread();
     *report = (mt_report){.particle = p->at.number, .window = window};
+    u->outer_step = window;
     exchange_states(u, p, 0);
     if (u->rule->start == MT_NEW_TRAJECTORY)
         run_whole_trajectory(u, p, report);

@@ -9,7 +9,16 @@
  * A window is `estimator.window` inner steps of both twins (full ES: a whole trajectory). The inner
  * step after the last one of a trajectory is the first of the next: a new trajectory samples a
  * task, initial parameters and a length, all addressed by (particle, trajectory), so the result is
- * a function of the particle and theta alone, whoever runs it. */
+ * a function of the particle and theta alone, whoever runs it. What twins share: task, initial
+ * parameters, length, batches; they differ in theta alone.
+ *
+ * `estimator.compat: reference` unrolls as the published implementations do:
+ *
+ *     tes, pes, nres   a reset costs an inner step of the window, which has no meta-loss
+ *     pes              the loss of a trajectory's last step belongs to the next trajectory's noise, and
+ *                      that noise stays in the sum although it never acted there
+ *     all              a particle's first optimizer states are made under theta, not theta +- delta; a
+ *                      particle that diverges goes on to the end of its trajectory */
 #ifndef MT_UNROLL_H
 #define MT_UNROLL_H
 
@@ -17,17 +26,10 @@
 #include "particle.h"
 #include "task.h"
 
-/* One inner step: the loss of the drawn batch at params, then the optimizer's update. Returns the
- * loss. */
-float mt_inner_step(const task *t, const float *tau, void *work, const lopt_optimizer *opt,
-                    lopt_state *state, float *params, float *grads);
-
-/* Planned length of a trajectory (spec B.1), by the schedule of the configuration. */
-int64_t mt_trajectory_length(const mt_config *cfg, int64_t particle, int64_t trajectory);
-
 typedef struct mt_unroller {
     const mt_config *cfg; /* borrowed */
     const mt_rule *rule;
+    int64_t outer_step; /* of the window at hand */
     mt_noise noise;
     mt_particle_sizes sizes; /* of this run's particles */
     task *task[MT_MAX_TASKS];

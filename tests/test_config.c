@@ -45,13 +45,21 @@ static const char everything[] =
     "  path: /a:/b\n"
     "estimator:\n"
     "  name: gpes\n"
+    "  compat: reference\n"
     "  std: 0.5\n"
     "  window: 20\n"
     "  noise_every: 40\n"
+    "  meta_loss: inner_valid\n"
+    "  meta_value: error\n"
     "  reduction: mean\n"
     "  reduction_batches: 7\n"
-    "  meta_loss: inner_valid\n"
-    "  schedule: {name: constant, min: 30, max: 31}\n"
+    "  reduction_split: outer_valid\n"
+    "  clip: 0\n"
+    "  shaping: centred_rank\n"
+    "  shaping_scale: 3\n"
+    "  schedule:\n"
+    "    {name: constant, min: 30, max: 31, knot_steps: [5, 6.5], knot_lengths: [40, 60],\n"
+    "     std: 4, multiple: 2, offset: 9}\n"
     "particles: 4\n"
     "outer:\n"
     "  steps: 123\n"
@@ -60,9 +68,13 @@ static const char everything[] =
     "  beta1: 0.2\n"
     "  beta2: 0.3\n"
     "  epsilon: 1e-4\n"
+    "  epsilon_root: 1e-5\n"
     "  weight_decay: 0.01\n"
     "  gradient_clip: 2\n"
-    "  schedule: {name: warmup_cosine, warmup: 10, decay: 90, end_fraction: 0.5}\n"
+    "  accumulate: 3\n"
+    "  schedule:\n"
+    "    {name: warmup_cosine, warmup: 10, start_fraction: 0.25, decay: 90, end_fraction: 0.5,\n"
+    "     decay_per_step: 0.125, knot_steps: [0, 7], knot_fractions: [1, 0.75]}\n"
     "checkpoint:\n"
     "  every: 11\n"
     "  keep: 2\n";
@@ -133,6 +145,19 @@ Test(config, every_key_lands_in_its_place) {
     cr_assert(c->estimator.name == MT_GPES && c->estimator.std == 0.5 && c->estimator.window == 20);
     cr_assert(c->estimator.noise_every == 40 && c->estimator.reduction == MT_MEAN);
     cr_assert(c->estimator.reduction_batches == 7 && c->estimator.meta_loss == MT_LOSS_INNER_VALID);
+    cr_assert(c->estimator.compat == MT_REFERENCE && c->estimator.meta_value == MT_VALUE_ERROR);
+    cr_assert(c->estimator.reduction_split == TASK_OUTER_VALID && c->estimator.clip == 0);
+    cr_assert(c->estimator.shaping == MT_CENTRED_RANK && c->estimator.shaping_scale == 3);
+    cr_assert(c->estimator.schedule.std == 4 && c->estimator.schedule.multiple == 2 &&
+              c->estimator.schedule.offset == 9);
+    const mt_knots *lengths = &c->estimator.schedule.knots, *rates = &c->outer.schedule.knots;
+    cr_assert(lengths->n_steps == 2 && lengths->step[1] == 6.5 && lengths->n_values == 2 &&
+              lengths->value[0] == 40 && lengths->value[1] == 60);
+    cr_assert(rates->n_steps == 2 && rates->step[1] == 7 && rates->n_values == 2 &&
+              rates->value[0] == 1 && rates->value[1] == 0.75);
+    cr_assert(c->outer.epsilon_root == 1e-5 && c->outer.accumulate == 3 &&
+              c->outer.schedule.start_fraction == 0.25 &&
+              c->outer.schedule.decay_per_step == 0.125);
     cr_assert(c->estimator.schedule.name == MT_CONSTANT && c->estimator.schedule.min == 30);
     cr_assert(c->estimator.schedule.max == 31 && c->particles == 4 && c->outer.steps == 123);
     cr_assert(c->outer.optimizer == MT_OUTER_ADAMW && c->outer.learning_rate == 0.1);
@@ -417,11 +442,26 @@ Test(config, checks_across_keys) {
     mt_config_free(parse_or_fail("estimator: {name: es, reduction: last_fresh}\n"));
     refuse(
         "outer:\n  weight_decay: 0.1\n",
-        "t.yaml:2: outer.weight_decay: found 0.1, expected 0, as only outer.optimizer adamw "
-        "decays theta");
+        "t.yaml:2: outer.weight_decay: found 0.1, expected 0, as only outer.optimizer adamw and "
+        "lion decay theta");
     refuse(
         "outer:\n  schedule:\n    decay: 10\n    name: warmup_cosine\n    warmup: 10\n",
         "t.yaml:5: outer.schedule.warmup: found 10, expected fewer than 10 (outer.schedule.decay)");
+    refuse(
+        "estimator:\n  schedule: {name: scheduled}\n",
+        "t.yaml:2: estimator.schedule.knot_steps: found no steps, expected some, as schedule "
+        "scheduled needs them");
+    refuse(
+        "outer:\n  schedule:\n    knot_steps: [1, 2, 2]\n",
+        "t.yaml:3: outer.schedule.knot_steps: found 2 after 2, expected rising steps");
+    refuse(
+        "outer:\n  schedule: {knot_steps: [1, 2]}\n",
+        "t.yaml:2: outer.schedule.knot_fractions: found 0 values, expected 2, one for each step of "
+        "outer.schedule.knot_steps");
+    refuse(
+        "estimator:\n  clip: 3\n  shaping: sign\n",
+        "t.yaml:2: estimator.clip: found 3, expected 0, as estimator.shaping bounds the "
+        "differences");
     refuse(
         "tasks:\n- augment:\n    reparam:\n      range: [2, 1]\n",
         "t.yaml:4: tasks.0.augment.reparam.range: found [2, 1], expected the smaller number first");

@@ -96,16 +96,52 @@ Test(outer, frozen_and_non_finite_change_nothing) {
     shut(&o, cfg);
 }
 
-Test(outer, warmup_then_cosine) {
+Test(outer, epsilon_inside_the_root) {
     mt_outer o;
+    mt_outer_norms norms;
+    mt_config *cfg = open(&o, all, SETS("outer.learning_rate=0.1", "outer.epsilon_root=0.75"));
+    float theta[N] = {1, 2, 3};
+    mt_outer_update(&o, (double[N]){0.5, 0, 0}, theta, &norms);
+    cr_assert(NEAR(theta[0], 1 - 0.1 * 0.5), "%g", (double)theta[0]); /* root of 1/4 + 3/4 */
+    shut(&o, cfg);
+}
+
+/* Lion steps by the sign of a mean that the step's own gradient has a larger part in than the moment. */
+Test(outer, lion) {
+    mt_outer o;
+    mt_outer_norms norms;
+    mt_config *cfg = open(&o, but_second,
+                          SETS("outer.learning_rate=0.1", "outer.optimizer=lion", "outer.beta1=0.5",
+                               "outer.beta2=0.75", "outer.weight_decay=0.5"));
+    float theta[N] = {1, 2, -4};
+    mt_outer_update(&o, (double[N]){3, 9, -0.001}, theta, &norms);
+    cr_assert(NEAR(theta[0], 1 - 0.1 * (1 + 0.5)) && theta[1] == 2 &&
+              NEAR(theta[2], -4 - 0.1 * (-1 - 2)));
+    cr_assert(NEAR(o.m[0], 0.75) && NEAR(o.m[2], -0.00025));
+    /* 0.5 * 0.75 - 0.5 * 0.7 > 0: still down */
+    mt_outer_update(&o, (double[N]){-0.7, 0, 0}, theta, &norms);
+    cr_assert(NEAR(theta[0], 0.85 - 0.1 * (1 + 0.425)) && NEAR(o.m[0], 0.5625 - 0.175));
+    shut(&o, cfg);
+}
+
+Test(outer, accumulation_updates_with_the_mean) {
+    mt_outer o;
+    mt_outer_norms norms;
     mt_config *cfg = open(&o, all,
-                          SETS("outer.learning_rate=1", "outer.schedule.name=warmup_cosine",
-                               "outer.schedule.warmup=9", "outer.schedule.decay=109",
-                               "outer.schedule.end_fraction=0.2", "outer.steps=50"));
-    cr_assert(NEAR(mt_outer_learning_rate(cfg, 0), 0.1) &&
-              NEAR(mt_outer_learning_rate(cfg, 8), 0.9) && NEAR(mt_outer_learning_rate(cfg, 9), 1));
-    cr_assert(NEAR(mt_outer_learning_rate(cfg, 59), 0.6) &&
-              NEAR(mt_outer_learning_rate(cfg, 109), 0.2) &&
-              NEAR(mt_outer_learning_rate(cfg, 1000), 0.2));
+                          SETS("outer.learning_rate=1", "outer.optimizer=sgd", "outer.beta1=0",
+                               "outer.accumulate=3", "outer.gradient_clip=4"));
+    float theta[N] = {0, 0, 0};
+    for (int round = 1; round <= 2; round++) {
+        mt_outer_update(&o, (double[N]){1, 2, 0}, theta, &norms);
+        mt_outer_update(&o, (double[N]){NAN, 0, 0}, theta, &norms);
+        cr_assert(norms.update == 0 && NEAR(theta[0], 1 - round) && o.updates == round - 1);
+        mt_outer_update(&o, (double[N]){1, 0, 8}, theta,
+                        &norms); /* of norm sqrt(65), clipped to 4 */
+        double scale = 4 / sqrt(65);
+        cr_assert(o.updates == round && NEAR(theta[1], -round) &&
+                  NEAR(theta[2], -round * 8 * scale / 2));
+        theta[0] = (float)-round;
+    }
+    cr_assert(o.skipped == 2);
     shut(&o, cfg);
 }

@@ -11,6 +11,7 @@
 
 enum { DIM = 20, PARTICLES = 50 };
 static const float std_delta = 0.1f;
+static const mt_estimator_config full_es = {.name = MT_ES};
 
 /* A window of es whose twins differ by `difference`. */
 static mt_report report_of(int64_t particle, double difference) {
@@ -54,7 +55,7 @@ static double average(double slope, double noise_of_loss, int steps) {
         trained[i] = 1;
     for (int step = 0; step < steps; step++) {
         mt_noise noise = {.seed = (uint64_t)step, .std = std_delta, .n = DIM, .trained = trained};
-        cr_assert(mt_estimator_open(&e, mt_estimator_rule(MT_ES), noise, PARTICLES, &err), "%s", err.text);
+        cr_assert(mt_estimator_open(&e, &full_es, noise, PARTICLES, &err), "%s", err.text);
         for (int p = 0; p < PARTICLES; p++) {
             float delta[DIM];
             whole_noise(&noise, p, 3, delta);

@@ -9,6 +9,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "schedules.h"
 #include "unroll.h"
 #include "whole_noise.h"
 
@@ -19,14 +20,18 @@ static const char base[] = "seed: 5\n"
                            "estimator:\n  std: 0.1\n  window: 5\n"
                            "  schedule: {name: log_uniform, min: 6, max: 15}\n";
 
-static mt_config *config(const char *estimator, const char *more) {
+static mt_config *config_from(const char *text, const char *estimator, const char *more) {
     lopt_error err;
     char name[64];
     snprintf(name, sizeof name, "estimator.name=%s", estimator);
     const char *sets[] = {name, more};
-    mt_config *cfg = mt_config_parse(base, "base", sets, more ? 2 : 1, &err);
+    mt_config *cfg = mt_config_parse(text, "base", sets, more ? 2 : 1, &err);
     cr_assert(cfg, "%s", err.text);
     return cfg;
+}
+
+static mt_config *config(const char *estimator, const char *more) {
+    return config_from(base, estimator, more);
 }
 
 typedef struct setup {
@@ -88,9 +93,10 @@ static void perturb(setup *s, lopt_optimizer *twin, int64_t p, int64_t draw, flo
 }
 
 static void act_reset(setup *s, lopt_optimizer *twin[2], actor *a, int64_t p) {
+    int published = s->cfg->estimator.compat == MT_REFERENCE;
     a->trajectory++;
     a->step = 0;
-    int64_t planned = mt_trajectory_length(s->cfg, p, a->trajectory);
+    int64_t planned = mt_trajectory_length(s->cfg, p, a->trajectory, 0);
     a->length = planned;
     random_stream r = stream(s, RANDOM_OFFSET, p, a, 0);
     if (a->trajectory == 0)
@@ -106,7 +112,12 @@ static void act_reset(setup *s, lopt_optimizer *twin[2], actor *a, int64_t p) {
     task_initial_params(a->task, a->tau, &r, a->params[0]);
     memcpy(a->params[1], a->params[0], sizeof a->params[0]);
     for (int k = 0; k < 2; k++)
+        if (published && a->trajectory == 0)
+            lopt_set_theta(twin[k], s->theta);
+    for (int k = 0; k < 2; k++)
         lopt_state_reset(twin[k], a->state[k], planned);
+    for (int k = 0; k < 2; k++)
+        perturb(s, twin[k], p, a->noise, k ? -1 : 1);
 }
 
 /* One window; sums[2] over all its steps and the number of resets. */
@@ -146,6 +157,22 @@ static int act(setup *s, lopt_optimizer *twin[2], actor *a, int64_t p, double su
     return resets;
 }
 
+static void open_actor(const setup *s, actor *a) {
+    lopt_error err;
+    *a = (actor){.trajectory = -1, .noise = -1};
+    a->task = task_create(&s->cfg->tasks[0].spec, &err);
+    a->work = aligned_alloc(64, (a->task->work_bytes + 127) / 64 * 64);
+    for (int k = 0; k < 2; k++)
+        a->state[k] = lopt_state_create(s->opt, a->task->tensors, a->task->n_tensors, &err);
+}
+
+static void close_actor(actor *a) {
+    for (int k = 0; k < 2; k++)
+        lopt_state_destroy(a->state[k]);
+    task_destroy(a->task);
+    free(a->work);
+}
+
 /* `theta` drifts between windows as an outer optimizer would make it, so a stale theta would be
  * seen. */
 static void compare(const char *estimator, const char *more) {
@@ -157,12 +184,7 @@ static void compare(const char *estimator, const char *more) {
     actor a[3] = {0};
     for (int p = 0; p < 3; p++) {
         cr_assert(mt_particle_open(&particle[p], p, &s.unroller.sizes, &err));
-        a[p].task = task_create(&s.cfg->tasks[0].spec, &err);
-        a[p].work = aligned_alloc(64, (a[p].task->work_bytes + 127) / 64 * 64);
-        a[p].trajectory = a[p].noise = -1;
-        for (int k = 0; k < 2; k++)
-            a[p].state[k] =
-                lopt_state_create(s.opt, a[p].task->tensors, a[p].task->n_tensors, &err);
+        open_actor(&s, &a[p]);
     }
     int resets = 0, finished = 0;
     for (int window = 0; window < 12; window++) {
@@ -198,10 +220,7 @@ static void compare(const char *estimator, const char *more) {
               "%d resets, %d finished: the test should see both", resets, finished);
     for (int p = 0; p < 3; p++) {
         mt_particle_close(&particle[p]);
-        for (int k = 0; k < 2; k++)
-            lopt_state_destroy(a[p].state[k]);
-        task_destroy(a[p].task);
-        free(a[p].work);
+        close_actor(&a[p]);
     }
     lopt_destroy(twin[0]);
     lopt_destroy(twin[1]);
@@ -221,6 +240,150 @@ Test(unroll, gpes) {
     compare("gpes", "estimator.noise_every=5");
 }
 
+/* ---- the published implementations, as their papers' code steps through a window ------------- */
+
+enum { WINDOW = 5, MAX_THETA = 512 };
+
+/* Per slot of a window: the twins' difference, whether there was a loss, whether the trajectory
+ * finished, the noise. */
+typedef struct slots {
+    double d[WINDOW];
+    int valid[WINDOW], done[WINDOW];
+    int64_t noise[WINDOW];
+} slots;
+
+static void publish(setup *s, lopt_optimizer *twin[2], actor *a, int64_t p, slots *out) {
+    float grads[16];
+    int each_window = s->cfg->estimator.name == MT_PES || s->cfg->estimator.name == MT_TES;
+    *out = (slots){0};
+    if (each_window)
+        a->noise = a->draws++;
+    for (int k = 0; k < 2 && a->noise >= 0; k++)
+        perturb(s, twin[k], p, a->noise, k ? -1 : 1);
+    if (a->trajectory < 0)
+        act_reset(s, twin, a, p); /* made before the first window */
+    if (s->cfg->estimator.name == MT_TES) {
+        size_t bytes;
+        void *from = lopt_state_data(a->state[0], &bytes);
+        memcpy(lopt_state_data(a->state[1], &bytes), from, bytes);
+        memcpy(a->params[1], a->params[0], sizeof a->params[0]);
+    }
+    for (int i = 0; i < WINDOW; i++) {
+        if (a->step >= a->length) {
+            act_reset(s, twin, a, p); /* this slot has no loss */
+            continue;
+        }
+        random_stream r = stream(s, RANDOM_BATCH, p, a, a->step);
+        task_draw_batch(a->task, a->tau, TASK_TRAIN, &r, a->work);
+        for (int k = 0; k < 2; k++) {
+            float loss = task_loss(a->task, a->tau, a->work, a->params[k], grads);
+            out->d[i] += (k ? -1 : 1) * (double)task_normalise(a->task, loss);
+            lopt_step(twin[k], a->state[k], a->params[k], grads, loss, NULL);
+        }
+        out->valid[i] = 1;
+        out->noise[i] = a->noise;
+        out->done[i] = ++a->step >= a->length;
+    }
+}
+
+/* Adds a particle's part of the published gradient; acc[n] is what pes carries. */
+static void add_published(const setup *s, int64_t p, const slots *o, double *acc, double all,
+                          double *gradient) {
+    size_t n = lopt_n_theta(s->opt);
+    mt_estimator name = s->cfg->estimator.name;
+    double valid = 0, finished = 0, var = pow((double)s->unroller.noise.std, 2);
+    float delta[MAX_THETA];
+    for (int i = 0; i < WINDOW; i++)
+        valid += o->valid[i];
+    for (int i = 0; i < WINDOW; i++) {
+        int done = 0;
+        for (int k = 0; k <= i; k++)
+            done |= o->done[k];
+        finished = done && i == WINDOW - 1 ? 1 : finished;
+        whole_noise(&s->unroller.noise, p, o->noise[i], delta);
+        for (size_t j = 0; o->valid[i] && j < n; j++) {
+            double v = (double)delta[j] + (name == MT_PES && !done ? acc[j] : 0);
+            gradient[j] += o->d[i] * v / (2 * var * (name == MT_NRES ? all : 3 * valid));
+        }
+    }
+    int64_t last = o->noise[o->valid[WINDOW - 1] ? WINDOW - 1 : 0]; /* pes has one a window */
+    whole_noise(&s->unroller.noise, p, last, delta);
+    for (size_t j = 0; j < n; j++)
+        acc[j] = finished > 0 ? (double)delta[j] : acc[j] + (double)delta[j];
+}
+
+/* An optimizer whose theta says where its state begins, so that it shows under which theta the
+ * first states are made. */
+static const char with_initial_state[] =
+    "seed: 5\n"
+    "optimizer: {name: celo, lstm_hidden_size: 2, step_mult: 0.05}\n"
+    "tasks:\n  - {task: quadratic, dim: 4}\n"
+    "particles: 3\n"
+    "estimator:\n  compat: reference\n  std: 0.1\n  window: 5\n"
+    "  schedule: {name: log_uniform, min: 6, max: 15}\n";
+
+static void compare_published(const char *estimator) {
+    static double acc[3][MAX_THETA], gradient[MAX_THETA];
+    setup s;
+    mt_particle particle[3];
+    actor a[3];
+    mt_report report[3];
+    slots o[3];
+    mt_gradient_estimator e;
+    mt_outer_summary summary;
+    lopt_error err;
+    open(&s, config_from(with_initial_state, estimator, NULL));
+    size_t n = lopt_n_theta(s.opt);
+    cr_assert(n <= MAX_THETA);
+    cr_assert(mt_estimator_open(&e, &s.cfg->estimator, s.unroller.noise, 3, &err));
+    lopt_optimizer *twin[2] = {lopt_clone(s.opt), lopt_clone(s.opt)};
+    for (int p = 0; p < 3; p++) {
+        cr_assert(mt_particle_open(&particle[p], p, &s.unroller.sizes, &err));
+        open_actor(&s, &a[p]);
+    }
+    int resets_at_the_end = 0;
+    for (int window = 0; window < 40; window++) {
+        double all = 0;
+        memset(gradient, 0, sizeof gradient);
+        for (int p = 0; p < 3; p++) {
+            mt_unroll_window(&s.unroller, &particle[p], window, &report[p]);
+            publish(&s, twin, &a[p], p, &o[p]);
+            for (int i = 0; i < WINDOW; i++)
+                all += o[p].valid[i];
+            resets_at_the_end += o[p].done[WINDOW - 1];
+        }
+        for (int p = 0; p < 3; p++)
+            add_published(&s, p, &o[p], acc[p], all, gradient);
+        mt_estimate(&e, report, &summary);
+        double largest = 0;
+        for (size_t i = 0; i < n; i++)
+            largest = fmax(largest, fabs(gradient[i]));
+        for (size_t i = 0; i < n; i++)
+            cr_assert(fabs(e.gradient[i] - gradient[i]) <= 1e-6 * largest,
+                      "%s, window %d, component %zu: %.12g, published %.12g", estimator, window, i,
+                      e.gradient[i], gradient[i]);
+    }
+    cr_assert(resets_at_the_end > 3, "the test should see trajectories end with their window");
+    for (int p = 0; p < 3; p++) {
+        mt_particle_close(&particle[p]);
+        close_actor(&a[p]);
+    }
+    lopt_destroy(twin[0]);
+    lopt_destroy(twin[1]);
+    mt_estimator_close(&e);
+    shut(&s);
+}
+
+Test(unroll, published_pes) {
+    compare_published("pes");
+}
+Test(unroll, published_tes) {
+    compare_published("tes");
+}
+Test(unroll, published_nres) {
+    compare_published("nres");
+}
+
 /* Full ES: the mean over one whole trajectory, the same length for all particles of an outer step.
  */
 Test(unroll, es_reduces_a_whole_trajectory) {
@@ -235,7 +398,7 @@ Test(unroll, es_reduces_a_whole_trajectory) {
         cr_assert(r[i].n_segments == 1 && r[i].segment[0].count == 1 && r[i].finished == 1);
     }
     cr_assert(r[0].inner_steps == r[1].inner_steps &&
-              r[0].inner_steps == 2 * mt_trajectory_length(s.cfg, -1, 0));
+              r[0].inner_steps == 2 * mt_trajectory_length(s.cfg, -1, 0, 0));
     cr_assert(r[0].segment[0].sum[0] != r[0].segment[0].sum[1] &&
               r[0].segment[0].sum[0] != r[1].segment[0].sum[0]);
     for (int i = 0; i < 2; i++)
@@ -268,17 +431,4 @@ Test(unroll, divergence_drops_the_window) {
     cr_assert(dropped > 0, "nothing diverged");
     mt_particle_close(&p);
     shut(&s);
-}
-
-Test(unroll, lengths_are_log_uniform) {
-    mt_config *cfg = config("nres", "estimator.schedule.max=600");
-    int below = 0, n = 4000;
-    for (int i = 0; i < n; i++) {
-        int64_t length = mt_trajectory_length(cfg, 1, i);
-        cr_assert(length >= 6 && length <= 600);
-        below += length < 60; /* the middle on a logarithmic scale */
-    }
-    cr_assert(fabs((double)below / n - 0.5) < 0.04, "share below the geometric mean %g",
-              (double)below / n);
-    mt_config_free(cfg);
 }
