@@ -69,10 +69,19 @@ uint64_t random_u64(random_stream *r) {
     return x;
 }
 
+/* A state waits for the one before it; three that are a third apart do not wait for one another. */
 void random_fill(random_stream *r, size_t n, uint64_t *out) {
-    pcg64 g = load(r);
-    for (size_t i = 0; i < n; i++) out[i] = g();
-    store(r, g);
+    pcg64 g = load(r), second = g, third = g;
+    size_t part = n >= 128 ? n / 3 : 0;
+    second.advance(part);
+    third.advance(2 * part);
+    for (size_t i = 0; i < part; i++) {
+        out[i] = g();
+        out[part + i] = second();
+        out[2 * part + i] = third();
+    }
+    for (size_t i = 3 * part; i < n; i++) out[i] = third();
+    store(r, third);
 }
 
 uint32_t random_u32(random_stream *r) {

@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * normal.c - random_normals of random.h: Box-Muller in single precision, the same bits everywhere.
- *
- * Every operation here is exact or correctly rounded by IEEE 754 (+, -, x, sqrt, integers), each is
- * written down, and this file is compiled without contraction into multiply-adds. So any compiler,
+ * pairs.c - see pairs.h. Compiled once per instruction set with -DRANDOM_ISA=portable|avx2|avx512 and
+ * that set's flags, always without contraction into multiply-adds. Every operation is exact or
+ * correctly rounded by IEEE 754 (+, -, x, sqrt, integers) and each is written down, so any compiler,
  * instruction set and vector width gives the same numbers; libm is not asked. The loops have no
- * branch, so compilers vectorise them, and one build for all machines is fast enough: half of the
- * time is PCG's. */
+ * branch, and compilers vectorise them. */
+#include "random/pairs.h"
+
 #include <math.h>
 #include <string.h>
-
-#include "random/random.h"
 
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0
 #error "floats must be rounded after every operation (x87: compile with -msse2 -mfpmath=sse)"
 #endif
 
-enum { PAIRS = 128 }; /* at a time: raw outputs and normals stay in the first cache */
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
 
 static inline uint32_t bits(float x) {
     uint32_t u;
@@ -71,29 +70,12 @@ static inline void pair(uint64_t output, float *x, float *y) {
     *y = radius * from_bits(bits(s) ^ swap);
 }
 
-/* out[2 n] <- the pairs of n <= PAIRS outputs. */
-static void pairs(int n, const uint64_t *restrict output, float *restrict out) {
-    float x[PAIRS], y[PAIRS];
+void JOIN(random_pairs_, RANDOM_ISA)(int n, const uint64_t *restrict output, float *restrict out) {
+    float x[RANDOM_PAIRS], y[RANDOM_PAIRS];
     for (int i = 0; i < n; i++)
         pair(output[i], &x[i], &y[i]);
     for (int i = 0; i < n; i++) {
         out[2 * i] = x[i];
         out[2 * i + 1] = y[i];
-    }
-}
-
-void random_normals(random_stream *r, size_t n, float *out) {
-    uint64_t output[PAIRS];
-    float last, beyond;
-    while (n >= 2) {
-        size_t now = n / 2 < PAIRS ? n / 2 : PAIRS;
-        random_fill(r, now, output);
-        pairs((int)now, output, out);
-        out += 2 * now;
-        n -= 2 * now;
-    }
-    if (n) {
-        pair(random_u64(r), &last, &beyond);
-        *out = last;
     }
 }
