@@ -95,6 +95,19 @@ INLINE int64_t element_offset(const lopt__view *v, int64_t outer, int64_t row, i
     return lopt__view_outer(v, outer) + row * v->row_stride + lane * v->lane_stride;
 }
 
+/* The same lanes of the next row, which lie too far for the hardware to guess (harmless past the last row).
+ * params may be NULL. */
+INLINE void prefetch_next_row(const lopt__view *v, const float *momentum, const float *rms, const float *grads,
+                              const float *params)
+{
+    for (int k = 0; k < LOPT__K; k++)
+        __builtin_prefetch(momentum + (LOPT__K + k) * v->pitch);
+    __builtin_prefetch(rms + v->pitch);
+    __builtin_prefetch(grads + v->row_stride);
+    if (params)
+        __builtin_prefetch(params + v->row_stride);
+}
+
 static lopt__workspace workspace(const lopt__job *job)
 {
     return lopt__workspace_at(job->scratch, job->view, job->mlp->layer[0].out);
@@ -202,8 +215,10 @@ static double accumulate_row(const lopt__job *job, const lopt__workspace *w, con
         int64_t end = block + BLOCK_VECTORS * VL < v->lanes ? block + BLOCK_VECTORS * VL : v->lanes;
         int64_t whole = v->lane_stride == 1 ? end / LOPT__UNIT * LOPT__UNIT : block;
         vf sum = {0};
-        for (int64_t unit = block; unit < whole; unit += LOPT__UNIT)
+        for (int64_t unit = block; unit < whole; unit += LOPT__UNIT) {
             sum += accumulate_unit(r, grads + unit, momentum + unit, v->pitch, rms + unit, w->lane_sum + unit);
+            prefetch_next_row(v, momentum + unit, rms + unit, grads + unit, NULL);
+        }
         for (int64_t unit = whole; unit < end; unit += LOPT__UNIT) {
             const float *g = fetch(grads + unit * v->lane_stride, v->lane_stride, v->lanes - unit,
                                    LOPT__UNIT, buffer);
@@ -539,8 +554,10 @@ INLINE void element_moments(int n_element, const lopt__job *job, const lopt__wor
     for (int64_t row = row0; row < row1; row++) {
         strip s = strip_at(job, w, outer, offset, row, lane0);
         const float *grads = job->grads + s.at, *params = job->params + s.at;
-        for (int64_t unit = 0; unit < whole; unit += LOPT__UNIT)
+        for (int64_t unit = 0; unit < whole; unit += LOPT__UNIT) {
             unit_moments(n_element, job, w, &s, unit, LOPT__UNIT, grads + unit, params + unit, sum);
+            prefetch_next_row(job->view, s.momentum + unit, s.rms + unit, grads + unit, params + unit);
+        }
         for (int64_t unit = whole; unit < n; unit += LOPT__UNIT) {
             const float *g = fetch(grads + unit * stride, stride, n - unit, LOPT__UNIT, g_buffer);
             const float *p = fetch(params + unit * stride, stride, n - unit, LOPT__UNIT, p_buffer);

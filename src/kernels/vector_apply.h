@@ -229,17 +229,6 @@ INLINE void network(int n_vectors, int n_element, int n_out, const chunk *c, con
                              : out[0][i] * exponential(out[1][i] * c->exp_mult) * c->rate;
 }
 
-/* The same lanes of the next row, which lie too far for the hardware to guess (harmless past the last row). */
-INLINE void prefetch_next_row(const lopt__job *job, const strip *s)
-{
-    const lopt__view *v = job->view;
-    for (int k = 0; k < LOPT__K; k++)
-        __builtin_prefetch(s->momentum + (LOPT__K + k) * v->pitch);
-    __builtin_prefetch(s->rms + v->pitch);
-    __builtin_prefetch(job->grads + s->at + v->row_stride);
-    __builtin_prefetch(job->params + s->at + v->row_stride);
-}
-
 INLINE void apply_tile(int n_vectors, int n_element, int n_out, const chunk *c, const slot *slots)
 {
     const lopt__job *job = c->job;
@@ -248,7 +237,7 @@ INLINE void apply_tile(int n_vectors, int n_element, int n_out, const chunk *c, 
     vf p[N_VECTORS], step[N_VECTORS];
     UNROLL for (int i = 0; i < n_vectors; i++) {
         s[i] = strip_at(job, c->w, c->outer, c->offset, slots[i].row, c->lane0 + slots[i].lane);
-        prefetch_next_row(job, &s[i]);
+        prefetch_next_row(job->view, s[i].momentum, s[i].rms, job->grads + s[i].at, job->params + s[i].at);
     }
     gather(n_vectors, n_element, c, slots, s, in, p);
     network(n_vectors, n_element, n_out, c, slots, in, step);

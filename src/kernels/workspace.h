@@ -10,6 +10,8 @@
 #include "parts.h"
 
 #define LOPT__TILE 64 /* parameters that pass through the network together, at most */
+#define LOPT__CHUNK 512 /* lanes whose factors are kept at a time, at most */
+#define LOPT__LANE_BIAS (1 << 14) /* and floats that they add to the first layer's sums */
 
 /* Features that differ for every parameter (g p m rms, normed m, rsqrt, factored g and m; extended: clipped
  * and normed g), and those of a lane or a row (the second moment and its rsqrt). */
@@ -59,12 +61,21 @@ static inline lopt__shared lopt__shared_at(float *base, const lopt__view *v)
     return s;
 }
 
+/* Wide, because long runs of memory are what hardware fetches ahead; but factors [3 K][chunk] stay in L1,
+ * lane_bias (64 kB, or [units][LOPT__TILE]) in L2. */
+static inline int64_t lopt__chunk(const lopt__view *v, int64_t units)
+{
+    int64_t chunk = LOPT__LANE_BIAS / units, lanes = v->pitch;
+    chunk = chunk < LOPT__CHUNK ? chunk : LOPT__CHUNK;
+    chunk = chunk < lanes ? chunk : lanes;
+    return (chunk + LOPT__TILE - 1) / LOPT__TILE * LOPT__TILE;
+}
+
 /* base NULL: only w.floats and w.chunk mean something. */
 static inline lopt__workspace lopt__workspace_at(float *base, const lopt__view *v, int hidden)
 {
     int64_t units = (hidden + 3) / 4 * 4, weights = lopt__round_up(hidden);
-    int64_t chunk = 2048 / units / LOPT__TILE * LOPT__TILE; /* lane_bias: 8 kB, a quarter of a small L1 */
-    lopt__workspace w = {.chunk = chunk < LOPT__TILE ? LOPT__TILE : chunk};
+    lopt__workspace w = {.chunk = lopt__chunk(v, units)};
     int64_t rows = v->factored ? v->row_pitch : 0, lanes = v->factored ? v->pitch : 0;
     w.lane_total = (double *)(void *)lopt__take(&w, base, 2 * lanes);
     w.lane_sum = lopt__take(&w, base, lanes);
