@@ -14,18 +14,21 @@
 
 #define LONGEST_STEP 8.0                 /* seconds: what takes longer is left out */
 #define LARGEST_COPY ((size_t)256 << 20) /* beyond every cache */
+#define MOST_TENSORS 50
 
+/* Tensors of `dim`, n of them, `times` over. */
 typedef struct size {
     const char *name;
-    int in_quick, n;
+    int in_quick, times, n;
     int64_t dim[4][2]; /* the second 0: a vector */
 } size;
 
 static const size sizes[] = {
-    {"64-32-10 MLP", 1, 4, {{64, 32}, {32, 0}, {32, 10}, {10, 0}}},
-    {"64x64", 1, 1, {{64, 64}}},
-    {"1,000x1,000", 1, 1, {{1000, 1000}}},
-    {"10,000x10,000", 0, 1, {{10000, 10000}}},
+    {"64-32-10 MLP", 1, 1, 4, {{64, 32}, {32, 0}, {32, 10}, {10, 0}}},
+    {"64x64", 1, 1, 1, {{64, 64}}},
+    {"25 layers of 200x200", 1, 25, 2, {{200, 200}, {200, 0}}},
+    {"1,000x1,000", 1, 1, 1, {{1000, 1000}}},
+    {"10,000x10,000", 0, 1, 1, {{10000, 10000}}},
 };
 enum { N_SIZES = sizeof sizes / sizeof *sizes };
 
@@ -34,18 +37,19 @@ enum { N_SIZES = sizeof sizes / sizeof *sizes };
 
 /* The tensors of a size with their parameters and gradients. */
 typedef struct ground {
-    lopt_tensor tensors[4];
+    lopt_tensor tensors[MOST_TENSORS];
     size_t n_tensors, n_params;
     float *initial, *params, *grads;
 } ground;
 
 static int ground_open(ground *g, const size *s, lopt_error *err) {
     random_stream r;
-    *g = (ground){.n_tensors = (size_t)s->n};
-    for (int i = 0; i < s->n; i++) {
+    *g = (ground){.n_tensors = (size_t)(s->times * s->n)};
+    for (int i = 0; i < s->times * s->n; i++) {
+        const int64_t *dim = s->dim[i % s->n];
         char name[16];
-        snprintf(name, sizeof name, "%c%d", s->dim[i][1] ? 'w' : 'b', i / 2);
-        g->tensors[i] = lopt_tensor_make(name, s->dim[i][1] ? 2 : 1, s->dim[i]);
+        snprintf(name, sizeof name, "%c%d", dim[1] ? 'w' : 'b', i / 2);
+        g->tensors[i] = lopt_tensor_make(name, dim[1] ? 2 : 1, dim);
         g->n_params += (size_t)lopt_tensor_size(&g->tensors[i]);
     }
     size_t bytes = (g->n_params * sizeof(float) + 63) / 64 * 64;
@@ -118,13 +122,15 @@ static size_t copy_bytes(const subject *s) {
 
 /* What the smaller sizes say about an optimizer. */
 typedef struct experience {
-    double n_params[2], seconds[2]; /* of the two sizes before */
+    double n_params[2], seconds[2]; /* of the two sizes before; of about equal ones, the last */
     double bytes;                   /* of the state, a parameter */
 } experience;
 
 static void learn(experience *e, const subject *s, double seconds) {
-    e->n_params[0] = e->n_params[1];
-    e->seconds[0] = e->seconds[1];
+    if ((double)s->n_params > 1.5 * e->n_params[1]) {
+        e->n_params[0] = e->n_params[1];
+        e->seconds[0] = e->seconds[1];
+    }
     e->n_params[1] = (double)s->n_params;
     e->seconds[1] = seconds;
     e->bytes = (double)s->state_bytes / (double)s->n_params;
