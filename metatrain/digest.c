@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "text_file.h"
 
 void mt_digest_begin(mt_digest *d) {
     XXH3_128bits_reset(&d->state);
@@ -28,9 +29,9 @@ int mt_digest_file(const char *path, int64_t skip, char hex[MT_DIGEST_HEX], int6
                    lopt_error *err) {
     static const size_t buffer_bytes = 1 << 16;
     char buffer[1 << 16];
-    FILE *f = fopen(path, "rbe");
+    FILE *f = mt_file_open(path, err);
     if (!f)
-        return mt_error(err, LOPT_EARG, "%s: cannot open this file: %s", path, strerror(errno));
+        return 0;
     mt_digest d;
     mt_digest_begin(&d);
     size_t n;

@@ -20,6 +20,7 @@
 #include "commands.h"
 #include "digest.h"
 #include "durable.h"
+#include "text_file.h"
 
 enum { SEAL_BYTES = 512 };    /* the smallest user block of HDF5 */
 enum { PROBE_SECONDS = 120 }; /* a damaged file may keep HDF5 busy for ever */
@@ -309,7 +310,7 @@ static int seal_holds(const char *path) {
     if (!mt_digest_file(path, SEAL_BYTES, hex, &n_bytes, NULL))
         return 0;
     write_seal(hex, expected);
-    FILE *file = fopen(path, "rbe");
+    FILE *file = mt_file_open(path, NULL);
     size_t n = file ? fread(found, 1, SEAL_BYTES, file) : 0;
     if (file)
         fclose(file);

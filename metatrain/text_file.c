@@ -2,9 +2,12 @@
 #include "text_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "commands.h"
 
@@ -20,7 +23,8 @@ char *mt_text_read_stream(FILE *f, const char *path, size_t max_bytes, size_t *n
         }
         if (used == capacity) {
             char *larger = realloc(text, 2 * capacity + 1);
-            if (larger == NULL) free(text);
+            if (larger == NULL)
+                free(text);
             text = larger;
             capacity *= 2;
         }
@@ -33,17 +37,34 @@ char *mt_text_read_stream(FILE *f, const char *path, size_t max_bytes, size_t *n
         text = NULL;
     } else {
         text[used] = '\0';
-        if (n != NULL) *n = used;
+        if (n != NULL)
+            *n = used;
     }
     return text;
 }
 
-char *mt_text_read(const char *path, size_t max_bytes, size_t *n, lopt_error *err) {
-    FILE *f = fopen(path, "rb");
-    if (f == NULL) {
+FILE *mt_file_open(const char *path, lopt_error *err) {
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0) {
         mt_error(err, LOPT_EARG, "%s: cannot be opened: %s", path, strerror(errno));
         return NULL;
     }
+    FILE *f = NULL;
+    if (fstat(fd, &info) == 0 && !S_ISREG(info.st_mode))
+        mt_error(err, LOPT_EARG, "%s: is %s, not a file", path,
+                 S_ISDIR(info.st_mode) ? "a folder" : "a pipe or device");
+    else if ((f = fdopen(fd, "rb")) == NULL)
+        mt_error(err, LOPT_EIO, "%s: cannot be opened: %s", path, strerror(errno));
+    if (f == NULL)
+        close(fd);
+    return f;
+}
+
+char *mt_text_read(const char *path, size_t max_bytes, size_t *n, lopt_error *err) {
+    FILE *f = mt_file_open(path, err);
+    if (f == NULL)
+        return NULL;
     char *text = mt_text_read_stream(f, path, max_bytes, n, err);
     fclose(f);
     return text;

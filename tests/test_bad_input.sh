@@ -73,6 +73,13 @@ perl -e '
     }
     die "no weight found"' "$SCRATCH/theta.h" "$theta" "$SCRATCH/nan.h5"
 
+# Pipes that nobody writes to: not to be waited for.
+mkfifo "$SCRATCH/pipe"
+mkdir "$SCRATCH/pipes"
+mkfifo "$SCRATCH"/pipes/{train,t10k}-{images-idx3,labels-idx1}-ubyte.gz
+config pipe-data.yaml <<<$'tasks:\n  - dataset: '"$SCRATCH"'/pipes'
+config pipe-theta.yaml <<<$'optimizer:\n  init: '"$SCRATCH"'/pipe'
+
 touch "$SCRATCH"/std{out,err}
 before=$(fingerprint)
 
@@ -104,6 +111,13 @@ launch=()
 
 # ---- the same things given to other commands, and other slips -----------------------------------------
 
+train "pipe for a configuration" 'pipe: is a pipe' "$SCRATCH/pipe"
+train "pipes for data" 'pipes/.*: is not a file' "$SCRATCH/pipe-data.yaml"
+train "pipe for theta" 'pipe: is not a file' "$SCRATCH/pipe-theta.yaml"
+for format in flax safetensors pylo; do
+    refused "import a pipe" 'pipe: ' import "$SCRATCH/pipe" --from $format --optimizer small-fc --out "$SCRATCH/imported.h5"
+done
+refused "replay a pipe" 'pipe: is not a file' replay "$SCRATCH/pipe"
 train "not YAML" 'not-yaml\.yaml:[0-9]' "$SCRATCH/not-yaml.yaml"
 train "no such file" 'nothing\.yaml' "$SCRATCH/nothing.yaml"
 train "--set, unknown key" 'estimator\.windwo' configs/quickstart.yaml --set estimator.windwo=5

@@ -36,6 +36,23 @@ static void assert_holds(const char *file, const char *expected) {
     free(text);
 }
 
+/* None of them may be waited for. */
+Test(durable, reads_only_files) {
+    lopt_error err;
+    char link[140];
+    int64_t n;
+    char hex[MT_DIGEST_HEX];
+    cr_assert(mkfifo(path, 0666) == 0);
+    snprintf(link, sizeof link, "%s/link", folder);
+    cr_assert(symlink("/dev/zero", link) == 0);
+    const char *bad[] = {path, link, folder, "/dev/null"};
+    for (int i = 0; i < 4; i++) {
+        cr_assert(!mt_text_read(bad[i], 100, NULL, &err) && err.status == LOPT_EARG);
+        cr_assert(strstr(err.text, i == 2 ? ": is a folder" : ": is a pipe or device"), "%s", err.text);
+        cr_assert(!mt_digest_file(bad[i], 0, hex, &n, &err) && err.status == LOPT_EARG);
+    }
+}
+
 Test(durable, replaces_a_file) {
     lopt_error err;
     cr_assert(mt_durable_write(path, "old", 3, &err));
