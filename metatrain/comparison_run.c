@@ -126,7 +126,7 @@ static void send_results(const phase *p, mt_comm *comm) {
 
 static void receive_results(const phase *p, mt_comm *comm, int rank) {
     size_t own = count_cells(p, rank), row = p->n_points * sizeof *p->points, at = 0, n;
-    char *message = mt_comm_receive(comm, rank, TAG_CELLS, NULL, NULL, &n);
+    char *message = mt_comm_receive(comm, rank, TAG_CELLS, &n);
     if (n != own * (row + sizeof(double))) {
         lopt_error err;
         mt_error(&err, LOPT_EIO, "rank %d sent %zu bytes of results, expected %zu", rank, n,
@@ -210,7 +210,7 @@ static void share_choices(mt_comparison *c, mt_comm *comm) {
             mt_comm_send(comm, rank, TAG_CHOICE, choice, n * sizeof *choice);
     } else {
         free(choice);
-        choice = mt_comm_receive(comm, 0, TAG_CHOICE, NULL, NULL, &got);
+        choice = mt_comm_receive(comm, 0, TAG_CHOICE, &got);
         for (size_t i = 0; i < n; i++) c->outcomes[i].chosen = choice[i];
     }
     free(choice);

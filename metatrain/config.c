@@ -258,6 +258,10 @@ static const mt_key config_keys[] = {
      .help = "outer steps from one restart point to the next"},
     {"checkpoint.keep", MT_KEY_INTEGER, IN_CONFIG(checkpoint.keep), .range = "[1, 10000]",
      .standard = "3", .help = "restart points kept"},
+    {"faults.silence", MT_KEY_NUMBER, IN_CONFIG(faults.silence), .range = "(0, 1000000]",
+     .standard = "120", .unit = "seconds",
+     .help = "a process that says nothing for so long is left out and the others go on from the last "
+             "restart point; longer than the slowest inner step or write"},
 };
 
 static int check_optimizer(const mt_config *cfg, const mt_yaml *root, lopt_error *err) {

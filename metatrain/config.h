@@ -108,6 +108,7 @@ typedef struct mt_config {
         } schedule; /* schedules.h */
     } outer;
     struct { int64_t every, keep; } checkpoint;
+    struct { double silence; } faults;
 } mt_config;
 
 /* sets: "key=value" strings, as after --set. path NULL: defaults and sets alone. */

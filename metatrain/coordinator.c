@@ -1,67 +1,166 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * coordinator.c - rank 0: outer steps. See run.h. */
+ * coordinator.c - rank 0: outer steps, and what to do when ranks die. See run.h. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "checkpoint.h"
 #include "commands.h"
 #include "run.h"
 #include "stop.h"
 
 #define THETA_EVERY_SECONDS 10.0 /* how far DIR/theta.h5 may lag behind between restart points */
 
+/* ---- waiting ------------------------------------------------------------------------------- */
+
+int mt_wait(mt_run *run) {
+    for (int looks = 0; run->n_missing > 0 && run->crew.n_lost == 0; looks++) {
+        if (mt_hear(run) > 0)
+            looks = 0;
+        if (run->n_todo > 0)
+            mt_run_todo(run);
+        else if (looks > 0 && run->n_missing > 0)
+            mt_comm_rest(&run->comm, looks);
+    }
+    return run->crew.n_lost == 0;
+}
+
+/* ---- who runs what ------------------------------------------------------------------------- */
+
+int mt_coordinator_dealt(mt_run *run, lopt_error *err) {
+    mt_board_close(&run->board);
+    if (!mt_board_open(&run->board, run->crew.n_live))
+        return mt_error(err, LOPT_ENOMEM, "out of memory for %d ranks", run->crew.n_live);
+    for (int64_t p = 0; p < run->cfg->particles; p++) {
+        run->owner[p] = (int)(p % run->crew.n_live);
+        if (run->owner[p] == 0)
+            run->report[p].at = run->particle[p].at;
+    }
+    return 1;
+}
+
+/* What it takes to move a particle, before it has been measured. */
+static double assumed_move(const mt_run *run) {
+    return 100e-6 + (double)mt_particle_bytes(&run->unroller.sizes) / 1e9;
+}
+
+/* Fills run->placed for the coming window; returns how many particles move. */
+static int64_t deal(mt_run *run) {
+    int64_t n = run->cfg->particles;
+    double usual = assumed_move(run);
+    run->costs.move =
+        run->costs.move > 0 ? run->costs.move + 0.02 * (usual - run->costs.move) : usual;
+    for (int64_t p = 0; p < n; p++)
+        run->cost[p] = mt_costs_predict(&run->costs, run->cfg, &run->report[p].at, run->at.step);
+    int64_t moves =
+        mt_place(run->cost, run->owner, n, run->crew.n_live, run->costs.move, run->placed);
+    if (moves < 0)
+        mt_comm_abort(&run->comm, MT_FAILED);
+    return moves;
+}
+
+/* An idle rank gets a particle of one that has many left. */
+static void spread(mt_run *run) {
+    int thief, victim;
+    while (run->n_missing > 0 && mt_board_match(&run->board, &thief, &victim)) {
+        mt_steal steal = {.window = run->window,
+                          .particle = -1,
+                          .asked = mt_seconds(),
+                          .to = run->crew.live[thief]};
+        if (victim == 0)
+            mt_run_give(run, steal.to, steal.asked);
+        else
+            mt_comm_send(&run->comm, run->crew.live[victim], MT_TAG_STEAL, &steal, sizeof steal);
+    }
+}
+
+void mt_take_gift(mt_run *run, int rank, const mt_steal *gift) {
+    int from = run->crew.index[rank], to = run->crew.index[gift->to];
+    if (gift->window != run->window || from < 0 || to < 0)
+        return;
+    if (gift->particle < 0)
+        mt_board_refused(&run->board, to);
+    else {
+        mt_board_gave(&run->board, from, to, run->cost[gift->particle]);
+        run->asked[gift->particle] = gift->asked;
+    }
+    spread(run);
+}
+
+/* From the asking to the report, less the window itself: what moving it took. */
+static void learn_move(mt_run *run, const mt_report *r) {
+    double *asked = &run->asked[r->particle];
+    if (*asked > 0)
+        run->costs.move += 0.1 * (fmax(mt_seconds() - *asked - r->seconds, 0) - run->costs.move);
+    *asked = 0;
+}
+
 /* ---- one outer step ------------------------------------------------------------------------ */
 
-static void send_window(mt_run *run, int64_t window) {
+static void send_window(mt_run *run, int64_t n_moves) {
     size_t theta_bytes = lopt_n_theta(run->optimizer) * sizeof(float),
-           bytes = sizeof window + theta_bytes;
-    if (run->comm.size == 1)
-        return;
+           move_bytes = (size_t)n_moves * sizeof(mt_move),
+           bytes = sizeof(mt_window_head) + move_bytes + theta_bytes;
+    mt_window_head head = {.window = run->at.step, .n_moves = n_moves, .costs = run->costs};
     char *message = malloc(bytes);
     if (!message)
         mt_comm_abort(&run->comm, MT_FAILED);
-    memcpy(message, &window, sizeof window);
-    memcpy(message + sizeof window, run->theta, theta_bytes);
-    for (int rank = 1; rank < run->comm.size; rank++)
-        mt_comm_send(&run->comm, rank, MT_TAG_WINDOW, message, bytes);
+    memcpy(message, &head, sizeof head);
+    mt_move *move = (mt_move *)(message + sizeof head);
+    for (int64_t p = 0, i = 0; p < run->cfg->particles; p++) {
+        if (run->placed[p] != run->owner[p])
+            move[i++] = (mt_move){p, run->crew.live[run->owner[p]], run->crew.live[run->placed[p]]};
+        run->owner[p] = run->placed[p];
+        run->report[p].window = -1; /* to come */
+        run->asked[p] = 0;
+    }
+    memcpy(message + sizeof head + move_bytes, run->theta, theta_bytes);
+    mt_crew_pass_on(&run->crew, &run->comm, MT_TAG_WINDOW, message, bytes);
+    mt_board_start(&run->board, run->cost, run->owner, run->cfg->particles, run->costs.move);
+    run->n_missing = run->cfg->particles;
+    mt_run_begin(run, &head, move);
     free(message);
+    spread(run);
 }
 
-/* A rank reports exactly the particles it holds, in order; anything else is a bug worth stopping for. */
-static void take_reports(mt_run *run, int rank, const mt_report *reports, size_t n) {
-    int64_t particle = rank;
-    for (size_t i = 0; i < n; i++, particle += run->comm.size) {
-        if (reports[i].particle != particle || reports[i].window != run->at.step ||
-            particle >= run->cfg->particles)
-            break;
-        run->report[particle] = reports[i];
+/* Anything else than a window of a particle, once, is a bug worth stopping for. */
+void mt_take_reports(mt_run *run, int rank, const mt_report *reports, size_t n) {
+    int index = run->crew.index[rank];
+    for (size_t i = 0; i < n; i++) {
+        const mt_report *r = &reports[i];
+        if (r->particle < 0 || r->particle >= run->cfg->particles || r->window != run->at.step ||
+            run->report[r->particle].window == r->window) {
+            fprintf(stderr,
+                    "metatrain: rank %d reported window %lld of particle %lld, which is not to "
+                    "come\n",
+                    rank, (long long)r->window, (long long)r->particle);
+            mt_comm_abort(&run->comm, MT_FAILED);
+        }
+        run->report[r->particle] = *r;
+        run->owner[r->particle] = index;
+        run->n_missing--;
+        mt_board_reported(&run->board, index, run->cost[r->particle]);
+        learn_move(run, r);
     }
-    if (particle < run->cfg->particles) {
-        fprintf(stderr,
-                "metatrain: rank %d reported something else than window %lld of its particles\n",
-                rank, (long long)run->at.step);
-        mt_comm_abort(&run->comm, MT_FAILED);
-    }
+    spread(run);
 }
 
-static void gather_reports(mt_run *run) {
-    take_reports(run, 0, run->report_here, (size_t)run->n_here);
-    for (int rank = 1; rank < run->comm.size; rank++) {
-        size_t bytes;
-        mt_report *reports = mt_comm_receive(&run->comm, rank, MT_TAG_REPORTS, NULL, NULL, &bytes);
-        take_reports(run, rank, reports, bytes / sizeof *reports);
-        free(reports);
-    }
+static void learn_costs(mt_run *run) {
+    for (int64_t p = 0; p < run->cfg->particles; p++)
+        mt_costs_learn(&run->costs, &run->report[p]);
 }
 
-static void outer_step(mt_run *run, mt_progress *progress) {
+/* 0 if a rank was lost. */
+static int outer_step(mt_run *run, mt_progress *progress) {
     mt_outer_summary summary;
     mt_outer_norms norms;
     double start = mt_seconds();
-    send_window(run, run->at.step);
-    mt_run_windows(run, run->at.step);
-    gather_reports(run);
+    send_window(run, deal(run));
+    if (!mt_wait(run))
+        return 0;
+    learn_costs(run);
     mt_estimate(&run->estimator, run->report, &summary);
     mt_outer_update(&run->outer, run->estimator.gradient, run->theta, &norms);
     run->at.step++;
@@ -71,17 +170,111 @@ static void outer_step(mt_run *run, mt_progress *progress) {
     run->at.updates = run->outer.updates;
     run->at.skipped = run->outer.skipped;
     mt_record(run, &summary, &norms, mt_seconds() - start, progress);
+    return 1;
+}
+
+/* ---- messages of workers ------------------------------------------------------------------- */
+
+static void take_answer(mt_run *run, const mt_message *m) {
+    lopt_error theirs = {LOPT_EIO, "an answer of a rank makes no sense"};
+    if (m->n >= sizeof theirs)
+        memcpy(&theirs, m->data, sizeof theirs);
+    if (theirs.status != LOPT_OK && run->answer.status == LOPT_OK)
+        run->answer = theirs;
+    const mt_particle_counters *at =
+        (const mt_particle_counters *)((const char *)m->data + sizeof theirs);
+    for (size_t i = 0; m->n > sizeof theirs && i < (m->n - sizeof theirs) / sizeof *at; i++)
+        if (at[i].number >= 0 && at[i].number < run->cfg->particles)
+            run->report[at[i].number].at = at[i];
+    run->n_missing--;
+}
+
+void mt_coordinator_takes(mt_run *run, const mt_message *m) {
+    if (m->tag == MT_TAG_REPORTS && m->n >= sizeof(double)) {
+        memcpy(&run->cpu[m->from], m->data, sizeof(double));
+        mt_take_reports(run, m->from, (const mt_report *)((const double *)m->data + 1),
+                        (m->n - sizeof(double)) / sizeof(mt_report));
+    } else if (m->tag == MT_TAG_GAVE && m->n == sizeof(mt_steal))
+        mt_take_gift(run, m->from, m->data);
+    else if (m->tag == MT_TAG_READY || m->tag == MT_TAG_SAVED)
+        take_answer(run, m);
+}
+
+/* ---- the loss of ranks --------------------------------------------------------------------- */
+
+static void warn(const char *sentence) {
+    fprintf(stderr, "metatrain: warning: %s\n", sentence);
+}
+
+/* Open MPI ends a job in which a process died, unless told otherwise. */
+static int mpirun_goes_on(void) {
+    const char *recovery = getenv("OMPI_MCA_orte_enable_recovery");
+    return !getenv("OMPI_COMM_WORLD_SIZE") || (recovery && strcmp(recovery, "1") == 0);
+}
+
+static void send_restart(mt_run *run, int64_t step) {
+    size_t bytes = sizeof step + (size_t)run->crew.n_live * sizeof(int32_t);
+    char *message = malloc(bytes);
+    if (!message)
+        mt_comm_abort(&run->comm, MT_FAILED);
+    memcpy(message, &step, sizeof step);
+    int32_t *live = (int32_t *)(message + sizeof step);
+    for (int i = 0; i < run->crew.n_live; i++)
+        live[i] = run->crew.live[i];
+    mt_crew_tell(&run->crew, &run->comm, MT_TAG_RESTART, message, bytes);
+    free(message);
+}
+
+/* Those that are still there, only slow, are told to leave. */
+static void leave_out_the_lost(mt_run *run) {
+    int32_t end[2] = {MT_STOPPED, 1};
+    run->comm.epoch++;
+    for (int i = 1; i < run->crew.n_live; i++)
+        if (run->crew.lost[run->crew.live[i]])
+            mt_comm_send(&run->comm, run->crew.live[i], MT_TAG_END, end, sizeof end);
+    mt_crew_bury(&run->crew);
+}
+
+/* The living return to the newest restart point and share the particles out anew; 0 and a sentence
+ * if that cannot be. */
+static int recover(mt_run *run, lopt_error *err) {
+    int64_t step = -1;
+    int ok = 1;
+    if (run->crew.n_died > 0 && !mpirun_goes_on())
+        return mt_error(err, LOPT_EIO,
+                        "a rank died, and mpirun without --enable-recovery ends the others; go on "
+                        "with: metatrain train --resume --out %s",
+                        run->dir);
+    while (ok && run->crew.n_lost > 0) {
+        leave_out_the_lost(run);
+        ok = mt_checkpoint_find(run->dir, &step, warn, err) &&
+             (step >= 0 || mt_error(err, LOPT_EIO,
+                                    "%s: ranks were lost and there is no restart "
+                                    "point to go back to",
+                                    run->dir));
+        if (ok) {
+            send_restart(run, step);
+            ok = mt_run_deal(run, step, err) && mt_restore(run, step, err);
+            ok = mt_ranks_are_ready(run, ok, err) || run->crew.n_lost > 0;
+        }
+    }
+    if (ok)
+        fprintf(stderr, "metatrain: going on from outer step %lld with %d rank%s\n",
+                (long long)step, run->crew.n_live, run->crew.n_live > 1 ? "s" : "");
+    lopt_error why;
+    return ok && (mt_harmless(mt_open_outputs(run, step, &why), &why), 1);
 }
 
 /* ---- the run ------------------------------------------------------------------------------- */
 
-/* Outer steps until the last one or a request to stop (returns its reason). */
+/* Outer steps until the last one, a request to stop (returns its reason), or the loss of a rank. */
 static const char *loop(mt_run *run, mt_progress *progress) {
     const char *reason = NULL;
     double theta_due = mt_seconds() + THETA_EVERY_SECONDS;
     lopt_error err;
     while (run->at.step < run->cfg->outer.steps && !(reason = mt_stop_reason())) {
-        outer_step(run, progress);
+        if (!outer_step(run, progress))
+            return NULL;
         int point =
             run->at.step % run->cfg->checkpoint.every == 0 && run->at.step < run->cfg->outer.steps;
         if (point) {
@@ -97,17 +290,35 @@ static const char *loop(mt_run *run, mt_progress *progress) {
     return reason;
 }
 
+/* The loop, again whenever ranks were lost, and a last restart point; *reason of an early end. 0 and a
+ * sentence if the point could not be written. */
+static int run_to_the_end(mt_run *run, mt_progress *progress, const char **reason,
+                          lopt_error *err) {
+    for (;;) {
+        *reason = loop(run, progress);
+        int saved = run->crew.n_lost == 0 && mt_save(run, err);
+        if (run->crew.n_lost == 0)
+            return saved;
+        mt_progress_clear(progress);
+        if (!recover(run, err))
+            return 0;
+    }
+}
+
 int mt_coordinate(mt_run *run, int64_t resume_step) {
     lopt_error err = {LOPT_OK, ""}, ignored;
     mt_progress progress;
     const char *reason = NULL;
     run->started = mt_seconds();
+    run->crew.silence = run->cfg->faults.silence;
     int ok = mt_open_outputs(run, resume_step, &err);
     if (ok) {
+        if (resume_step < 0)
+            mt_harmless(mt_save(run, &ignored),
+                        &ignored); /* where the loss of a rank leads back to */
         mt_progress_start(&progress, "outer step", run->at.step, run->cfg->outer.steps);
-        reason = loop(run, &progress);
+        int saved = run_to_the_end(run, &progress, &reason, &err);
         mt_progress_finish(&progress);
-        int saved = mt_save(run, &err);
         ok = mt_write_theta(run, saved ? &err : &ignored) && saved;
         mt_print_summary(run, reason, saved);
         mt_finish_plot(run);

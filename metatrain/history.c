@@ -75,7 +75,9 @@ static void write_history(mt_run *run, const mt_metrics_row *row) {
 void mt_record(mt_run *run, const mt_outer_summary *sum, const mt_outer_norms *norms,
                double seconds, mt_progress *progress) {
     char rate[16], line[96];
-    double busy = sum->seconds / (seconds * run->comm.size);
+    double busy = sum->seconds / (seconds * run->crew.n_live), cpu = 0;
+    for (int r = 0; r < run->comm.size; r++)
+        cpu += run->cpu[r];
     mt_metrics_row row = {.outer_step = run->at.step,
                           .meta_loss = sum->meta_loss,
                           .meta_loss_std = sum->meta_loss_std,
@@ -92,7 +94,11 @@ void mt_record(mt_run *run, const mt_outer_summary *sum, const mt_outer_norms *n
                           .inner_steps = run->at.inner_steps,
                           .inner_steps_per_second = (double)sum->inner_steps / seconds,
                           .idle_share = fmin(fmax(1 - busy, 0), 1),
+                          .outside_share = run->cpu_before > 0
+                                               ? 1 - sum->seconds / (cpu - run->cpu_before)
+                                               : NAN,
                           .seconds = mt_total_seconds(run)};
+    run->cpu_before = cpu;
     write_history(run, &row);
     mt_format_count((double)run->at.inner_steps / mt_total_seconds(run), rate, sizeof rate);
     if (isnan(sum->meta_loss))
@@ -139,6 +145,8 @@ void mt_print_summary(const mt_run *run, const char *reason, int saved) {
 int mt_open_outputs(mt_run *run, int64_t resume_step, lopt_error *err) {
     char path[MT_PATH + 16];
     snprintf(path, sizeof path, "%s/metrics.jsonl", run->dir);
+    mt_metrics_close(run->metrics);
+    mt_event_file_close(run->events);
     run->metrics = mt_metrics_open(path, resume_step, err);
     run->events = run->metrics ? mt_event_file_open(run->dir, resume_step, err) : NULL;
     return run->events && mt_write_theta(run, err) &&

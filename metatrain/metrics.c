@@ -47,7 +47,7 @@ static const struct {
     NUMBER(trajectory_length, "trajectories"),
     INTEGER(inner_steps, "speed"),
     NUMBER(inner_steps_per_second, "speed"),
-    NUMBER(idle_share, "speed"),
+    NUMBER(idle_share, "speed"), NUMBER(outside_share, "speed"),
     NUMBER(seconds, "speed"),
 #undef INTEGER
 #undef NUMBER

@@ -39,7 +39,8 @@ typedef struct mt_metrics_row {
     double trajectory_length; /* their mean length; NaN where none ended */
     int64_t inner_steps;     /* of both twins, since outer step 0, earlier runs included */
     double inner_steps_per_second; /* in this step */
-    double idle_share;       /* of the workers' time in this step; 0..1 */
+    double idle_share;       /* wall time of the ranks in this step outside windows; 0..1 */
+    double outside_share;    /* CPU time of the ranks since the last step outside windows; 0..1 */
     double seconds;          /* since outer step 0, earlier runs included */
 } mt_metrics_row;
 

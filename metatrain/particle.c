@@ -13,11 +13,16 @@ static size_t rounded(size_t bytes) {
     return (bytes + 63) / 64 * 64;
 }
 
+static size_t memory_bytes(const mt_particle_sizes *sizes) {
+    return rounded(sizes->n_tau * sizeof(float)) +
+           2 * (rounded(sizes->n_params * sizeof(float)) + rounded(sizes->state_bytes));
+}
+
 int mt_particle_open(mt_particle *p, int64_t number, const mt_particle_sizes *sizes,
                      lopt_error *err) {
     size_t tau = rounded(sizes->n_tau * sizeof(float)),
            params = rounded(sizes->n_params * sizeof(float));
-    size_t state = rounded(sizes->state_bytes), total = tau + 2 * params + 2 * state;
+    size_t state = rounded(sizes->state_bytes), total = memory_bytes(sizes);
     *p = (mt_particle){.at = {.number = number, .trajectory = -1, .noise = -1}};
     p->memory = aligned_alloc(64, total + 64);
     if (!p->memory)
@@ -35,6 +40,24 @@ int mt_particle_open(mt_particle *p, int64_t number, const mt_particle_sizes *si
 void mt_particle_close(mt_particle *p) {
     free(p->memory);
     *p = (mt_particle){0};
+}
+
+size_t mt_particle_bytes(const mt_particle_sizes *sizes) {
+    return sizeof(mt_particle_counters) + memory_bytes(sizes);
+}
+
+void mt_particle_pack(const mt_particle *p, const mt_particle_sizes *sizes, void *buffer) {
+    memcpy(buffer, &p->at, sizeof p->at);
+    memcpy((char *)buffer + sizeof p->at, p->memory, memory_bytes(sizes));
+}
+
+int mt_particle_unpack(mt_particle *p, const mt_particle_sizes *sizes, const void *buffer,
+                       lopt_error *err) {
+    if (!mt_particle_open(p, 0, sizes, err))
+        return 0;
+    memcpy(&p->at, buffer, sizeof p->at);
+    memcpy(p->memory, (const char *)buffer + sizeof p->at, memory_bytes(sizes));
+    return 1;
 }
 
 void mt_particle_items(mt_particle *p, const mt_particle_sizes *sizes,

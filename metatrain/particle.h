@@ -40,6 +40,12 @@ int mt_particle_open(mt_particle *p, int64_t number, const mt_particle_sizes *si
                      lopt_error *err);
 void mt_particle_close(mt_particle *p);
 
+/* A particle as one buffer of mt_particle_bytes, to move it to another rank; unpacking opens it. */
+size_t mt_particle_bytes(const mt_particle_sizes *sizes);
+void mt_particle_pack(const mt_particle *p, const mt_particle_sizes *sizes, void *buffer);
+int mt_particle_unpack(mt_particle *p, const mt_particle_sizes *sizes, const void *buffer,
+                       lopt_error *err);
+
 /* Its memory as named items of a checkpoint, to save or to load into. */
 #define MT_PARTICLE_ITEMS 6
 #define MT_PARTICLE_NAME 48

@@ -11,6 +11,8 @@
 
 #include <stdint.h>
 
+#include "particle.h"
+
 /* A reset and, for gpes, one redraw before it: schedule.min >= window allows no more. */
 #define MT_MAX_SEGMENTS 3
 
@@ -21,6 +23,12 @@ typedef struct mt_segment {
     double sum[2];      /* sum of normalised meta-losses under theta+delta, theta-delta */
 } mt_segment;
 
+/* Of a window, by trajectory. */
+typedef struct mt_part {
+    int64_t trajectory, task;
+    int64_t steps; /* inner steps of each twin */
+} mt_part;
+
 typedef struct mt_report {
     int64_t particle, window;
     int32_t n_segments;
@@ -29,8 +37,11 @@ typedef struct mt_report {
     int64_t finished_length; /* inner steps of those trajectories together */
     int64_t non_finite;  /* losses that were NaN or infinite before normalisation */
     int64_t inner_steps; /* of both twins together */
-    double seconds;      /* spent in this window */
+    double seconds;      /* CPU time spent in this window */
+    mt_particle_counters at; /* of the particle after it */
     mt_segment segment[MT_MAX_SEGMENTS];
+    int64_t n_parts;
+    mt_part part[MT_MAX_SEGMENTS];
 } mt_report;
 
 #endif

@@ -14,23 +14,26 @@ typedef int (*transfer)(mt_run *run, int64_t step, const mt_item *items, size_t 
 
 /* Names the memory of all particles here and hands it to `move`. */
 static int move_particles(mt_run *run, int64_t step, transfer move, lopt_error *err) {
-    size_t n = (size_t)run->n_here;
-    mt_item *items = calloc(n * MT_PARTICLE_ITEMS + 1, sizeof *items);
-    char(*names)[MT_PARTICLE_NAME] = calloc(n * MT_PARTICLE_ITEMS + 1, sizeof *names);
+    size_t all = (size_t)run->cfg->particles, n = 0;
+    mt_item *items = calloc(all * MT_PARTICLE_ITEMS + 1, sizeof *items);
+    char(*names)[MT_PARTICLE_NAME] = calloc(all * MT_PARTICLE_ITEMS + 1, sizeof *names);
     int ok = items && names;
     if (!ok)
-        mt_error(err, LOPT_ENOMEM, "out of memory for a checkpoint of %zu particles", n);
-    for (size_t i = 0; ok && i < n; i++)
-        mt_particle_items(&run->particle[i], &run->unroller.sizes, items + i * MT_PARTICLE_ITEMS,
-                          names + i * MT_PARTICLE_ITEMS);
-    ok = ok && move(run, step, items, n * MT_PARTICLE_ITEMS, err);
+        mt_error(err, LOPT_ENOMEM, "out of memory for a checkpoint of %zu particles", all);
+    for (size_t p = 0; ok && p < all; p++)
+        if (run->particle[p].memory) {
+            mt_particle_items(&run->particle[p], &run->unroller.sizes, items + n, names + n);
+            n += MT_PARTICLE_ITEMS;
+        }
+    ok = ok && move(run, step, items, n, err);
     free(items);
     free(names);
     return ok;
 }
 
 static int write_shard(mt_run *run, int64_t step, const mt_item *items, size_t n, lopt_error *err) {
-    return mt_checkpoint_write_shard(run->dir, step, run->comm.rank, items, n, err);
+    return mt_checkpoint_write_shard(run->dir, step, run->crew.index[run->comm.rank], items, n,
+                                     err);
 }
 
 static int read_particles(mt_run *run, int64_t step, const mt_item *items, size_t n,
@@ -58,8 +61,8 @@ static int check_counters(const mt_run *run, const mt_particle *p, int64_t numbe
 int mt_run_load_particles(mt_run *run, int64_t step, lopt_error *err) {
     if (!move_particles(run, step, read_particles, err))
         return 0;
-    for (int64_t i = 0; i < run->n_here; i++)
-        if (!check_counters(run, &run->particle[i], run->comm.rank + i * run->comm.size, err))
+    for (int64_t p = 0; p < run->cfg->particles; p++)
+        if (run->particle[p].memory && !check_counters(run, &run->particle[p], p, err))
             return 0;
     return 1;
 }
@@ -96,22 +99,18 @@ int mt_save(mt_run *run, lopt_error *err) {
     int ok = text ? mt_checkpoint_begin(run->dir, step, err)
                   : mt_error(err, LOPT_ENOMEM, "out of memory for a restart point");
     if (ok) {
-        for (int rank = 1; rank < run->comm.size; rank++)
-            mt_comm_send(&run->comm, rank, MT_TAG_SAVE, &step, sizeof step);
+        run->answer.status = LOPT_OK;
+        run->n_missing = run->crew.n_live - 1;
+        mt_crew_tell(&run->crew, &run->comm, MT_TAG_SAVE, &step, sizeof step);
         ok = mt_run_save_particles(run, step, err);
-        for (int rank = 1; rank < run->comm.size; rank++) {
-            size_t bytes;
-            lopt_error *theirs =
-                mt_comm_receive(&run->comm, rank, MT_TAG_SAVED, NULL, NULL, &bytes);
-            if (bytes != sizeof *theirs)
-                mt_comm_abort(&run->comm, MT_FAILED);
-            if (ok && theirs->status != LOPT_OK)
-                *err = *theirs;
-            ok = ok && theirs->status == LOPT_OK;
-            free(theirs);
+        if (!mt_wait(run))
+            ok = mt_error(err, LOPT_EIO, "a rank was lost while a restart point was written");
+        else if (ok && run->answer.status != LOPT_OK) {
+            *err = run->answer;
+            ok = 0;
         }
         items[n++] = (mt_item){"config", MT_BYTES, text, strlen(text)};
-        ok = ok && mt_checkpoint_commit(run->dir, step, run->comm.size, items, n,
+        ok = ok && mt_checkpoint_commit(run->dir, step, run->crew.n_live, items, n,
                                         run->cfg->checkpoint.keep, err);
     }
     free(text);
@@ -121,8 +120,7 @@ int mt_save(mt_run *run, lopt_error *err) {
 int mt_restore(mt_run *run, int64_t step, lopt_error *err) {
     mt_item items[RUN_ITEMS];
     size_t n = run_items(run, &run->seconds_before, items);
-    if (!mt_checkpoint_read_run(run->dir, step, items, n, err) ||
-        !mt_run_load_particles(run, step, err))
+    if (!mt_checkpoint_read_run(run->dir, step, items, n, err))
         return 0;
     if (run->at.step != step)
         return mt_error(err, LOPT_EARG, "%s: the point of outer step %lld says it is of step %lld",

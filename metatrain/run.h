@@ -4,36 +4,66 @@
  *
  * One outer step, in reading order:
  *
- *     coordinator.c  send_window        theta to every rank
- *     worker.c       mt_run_windows     each rank unrolls one window of its particles   (unroll.c)
- *     coordinator.c  gather_reports     scalars of every particle come back             (report.h)
+ *     coordinator.c  deal               who runs which particle, by measured costs      (placement.h)
+ *     coordinator.c  send_window        theta and who moves, to every rank
+ *     worker.c       mt_run_todo        each rank unrolls one window of its particles   (unroll.c)
+ *     worker.c       mt_hear            between inner steps: an idle rank gets a particle of a busy one
+ *     coordinator.c  take_reports       scalars of every particle come back             (report.h)
  *     estimator.c    mt_estimate        reports -> gradient of theta
  *     outer.c        mt_outer_update    gradient -> theta
  *
- * Rank 0 coordinates and works like the others. Particle p lives on rank p mod size. */
+ * Rank 0 coordinates and works like the others. A particle lives on one rank, which holds its memory;
+ * that rank alone runs its windows, and whoever that is gets the same bits. When ranks die (crew.h)
+ * the others return to the last restart point (coordinator.c: recover). */
 #ifndef MT_RUN_H
 #define MT_RUN_H
 
 #include "comm.h"
 #include "config.h"
+#include "costs.h"
+#include "crew.h"
 #include "estimator.h"
 #include "metrics.h"
 #include "outer.h"
+#include "placement.h"
 #include "progress.h"
 #include "status_file.h"
 #include "unroll.h"
 
-/* coordinator -> workers: SETUP, WINDOW, SAVE, END; workers -> coordinator: READY, REPORTS, SAVED.
- */
 typedef enum mt_tag {
-    MT_TAG_SETUP = 1,
-    MT_TAG_READY,
-    MT_TAG_WINDOW,
-    MT_TAG_REPORTS,
-    MT_TAG_SAVE,
-    MT_TAG_SAVED,
-    MT_TAG_END
+    /* rank 0 to each */
+    MT_TAG_SETUP = 1, /* step to resume from or -1, folder, configuration */
+    MT_TAG_WINDOW,    /* down a tree: mt_window_head, moves, theta */
+    MT_TAG_STEAL,     /* mt_steal: give one of your particles to this rank */
+    MT_TAG_SAVE,      /* step: write your shard */
+    MT_TAG_RESTART,   /* step, living ranks: ranks were lost, return to that point */
+    MT_TAG_END,       /* exit status, whether ranks were lost */
+    /* each to rank 0 */
+    MT_TAG_READY,   /* lopt_error, counters of the particles held: after SETUP and RESTART */
+    MT_TAG_REPORTS, /* CPU seconds of this process, reports */
+    MT_TAG_GAVE,    /* mt_steal: answer to STEAL */
+    MT_TAG_SAVED,   /* lopt_error */
+    /* between any two */
+    MT_TAG_PARTICLE, /* its memory */
+    MT_TAG_PING,     /* crew.h */
+    MT_TAG_PONG
 } mt_tag;
+
+typedef struct mt_window_head {
+    int64_t window, n_moves;
+    mt_costs costs;
+} mt_window_head;
+
+typedef struct mt_move {
+    int64_t particle;
+    int32_t from, to; /* ranks */
+} mt_move;
+
+typedef struct mt_steal {
+    int64_t window, particle; /* -1: nothing to give that would pay */
+    double asked;             /* when, on the coordinator's clock */
+    int32_t to;
+} mt_steal;
 
 typedef struct mt_run_counters { /* all 64-bit integers: saved as one array */
     int64_t step;                /* outer steps done */
@@ -44,6 +74,7 @@ typedef struct mt_run_counters { /* all 64-bit integers: saved as one array */
 
 typedef struct mt_run {
     mt_comm comm;
+    mt_crew crew;
     mt_config *cfg;
     char dir[MT_PATH];
 
@@ -52,14 +83,32 @@ typedef struct mt_run {
     float *theta;              /* [n_theta] */
     unsigned char *trained;    /* [n_theta]: 1, or 0 where frozen */
     mt_unroller unroller;
-    int64_t n_here;
-    mt_particle *particle;  /* [n_here]: particles rank, rank + size, ... */
-    mt_report *report_here; /* [n_here] */
+    mt_particle *particle; /* [particles]; memory NULL: another rank has it */
+    int64_t window;        /* being run, or the last one; -1: none yet */
+    int64_t *todo;         /* [n_todo] particles here still to be run in it, longest first */
+    int64_t n_todo;
+    mt_costs costs;
+    double hand_free;  /* when the window in hand will end, by prediction */
+    double next_look;  /* for messages */
+    mt_report *unsent; /* [MT_UNSENT] */
+    int n_unsent;
+    double sent;           /* when reports last left */
+    int64_t restart_step;  /* MT_NO_RESTART, or where RESTART says to return to, */
+    int64_t restart_epoch; /* from when on */
+    int ended, status;     /* END came */
 
     /* coordinator */
     mt_gradient_estimator estimator;
     mt_outer outer;
-    mt_report *report; /* [particles], in particle order */
+    mt_report *report;   /* [particles], in particle order; .at: as last heard */
+    int *owner, *placed; /* [particles] places in crew.live; placed: of the coming window */
+    double *cost;        /* [particles] predicted seconds of the window */
+    double *asked;       /* [particles] when a rank was asked to give it; 0: not */
+    mt_board board;
+    int64_t n_missing; /* reports, or answers to SETUP, SAVE, RESTART */
+    lopt_error answer; /* the first that was not good */
+    double *cpu;       /* [size] CPU seconds of each rank's process, as last heard */
+    double cpu_before; /* of all, at the end of the last outer step */
     mt_run_counters at;
     double seconds_before; /* wall time of earlier runs */
     double started;        /* mt_seconds() when this one began */
@@ -67,30 +116,66 @@ typedef struct mt_run {
     mt_event_file *events; /* the same for TensorBoard */
 } mt_run;
 
+enum { MT_UNSENT = 32, MT_NO_RESTART = -2 };
+
+/* ---- setup.c: before the first window ---- */
+
 /* Everything a rank needs from cfg (owned by the run from here on). resumed: theta will come from a
  * restart point, so optimizer.init is not read. 0 and a sentence. */
 int mt_run_open(mt_run *run, int resumed, lopt_error *err);
 void mt_run_close(mt_run *run); /* fine on a half-open run */
-
-/* Unrolls one window of each particle here at run->theta, into report_here. */
-void mt_run_windows(mt_run *run, int64_t window);
-/* Serves the coordinator until it says END; returns the exit status it was told. */
-int mt_work(mt_run *run);
-
-/* Runs outer steps until cfg->outer.steps or a request to stop. Returns an exit status, says on stderr what
- * failed, and leaves it in DIR/status.json. */
-int mt_coordinate(mt_run *run, int64_t resume_step);
+/* What the coordinator sends first. A worker gets run->cfg (NULL and a sentence if it cannot be used
+ * here), or 0: told to end with *status. */
+void mt_send_setup(mt_run *run, int64_t resume_step);
+int mt_receive_setup(mt_run *run, int64_t *resume_step, int *status, lopt_error *err);
+/* A worker's answer to SETUP and RESTART. */
+void mt_say_ready(mt_run *run, const lopt_error *err);
+/* Coordinator: waits for these answers; 0 and a sentence if a rank cannot go on. */
+int mt_ranks_are_ready(mt_run *run, int ok_here, lopt_error *err);
 /* Tells every worker to end with this status. */
 void mt_dismiss(mt_run *run, int status);
 
+/* ---- worker.c: what every rank does ---- */
+
+/* Opens this rank's particles, as they are dealt after a start or the loss of ranks: new ones, or
+ * those of a restart point (step >= 0). */
+int mt_run_deal(mt_run *run, int64_t step, lopt_error *err);
+/* Begins a window with the particles here, theta being at run->theta; then sends those that move. */
+void mt_run_begin(mt_run *run, const mt_window_head *head, const mt_move *move);
+/* Unrolls the window of every particle here, reporting each, until none is left to do. */
+void mt_run_todo(mt_run *run);
+/* Answers all messages that have come; returns how many. */
+int mt_hear(mt_run *run);
+/* Makes windows be interrupted for that between inner steps. */
+void mt_listen(mt_run *run);
+/* An idle rank is to get a particle from here. */
+void mt_run_give(mt_run *run, int to, double asked);
+/* Serves the coordinator until it says END; returns the exit status it was told. */
+int mt_work(mt_run *run);
+
+/* ---- coordinator.c: outer steps ---- */
+
+/* Runs outer steps until cfg->outer.steps or a request to stop. Returns an exit status, says on stderr
+ * what failed, and leaves it in DIR/status.json. */
+int mt_coordinate(mt_run *run, int64_t resume_step);
+/* Notes that particle p was dealt to place p mod n_live of the living. */
+int mt_coordinator_dealt(mt_run *run, lopt_error *err);
+/* A message of a worker. */
+void mt_coordinator_takes(mt_run *run, const mt_message *message);
+void mt_take_reports(mt_run *run, int rank, const mt_report *reports, size_t n);
+/* Answers to STEAL. */
+void mt_take_gift(mt_run *run, int rank, const mt_steal *gift);
+/* Works and listens until nothing is missing; 0 if a rank was lost meanwhile. */
+int mt_wait(mt_run *run);
+
 /* ---- restart.c: restart points ---- */
 
-/* Saves or restores this rank's particles. */
+/* Saves or restores the particles that this rank holds. */
 int mt_run_save_particles(mt_run *run, int64_t step, lopt_error *err);
 int mt_run_load_particles(mt_run *run, int64_t step, lopt_error *err);
 /* Coordinator: every rank writes its shard, then the point is closed. */
 int mt_save(mt_run *run, lopt_error *err);
-/* Brings the coordinator to a restart point: theta, outer optimizer, counters, its own particles. */
+/* Brings the coordinator to a restart point: theta, outer optimizer, counters. */
 int mt_restore(mt_run *run, int64_t step, lopt_error *err);
 
 /* ---- history.c: what people see, by the coordinator ---- */
@@ -107,14 +192,5 @@ void mt_finish_plot(mt_run *run);
 double mt_total_seconds(const mt_run *run); /* of wall time, earlier runs included */
 /* Says so and forgets a failure of something that theta does not depend on. */
 int mt_harmless(int ok, const lopt_error *err);
-
-/* ---- setup.c: before the first window ---- */
-
-/* What the coordinator sends first, and what a rank answers. A worker gets run->cfg (NULL and a
- * sentence if it cannot be used here), or 0: told to end with *status. */
-void mt_send_setup(mt_run *run, int64_t resume_step);
-int mt_receive_setup(mt_run *run, int64_t *resume_step, int *status, lopt_error *err);
-int mt_ranks_are_ready(mt_run *run, int ok_here,
-                       lopt_error *err); /* coordinator: 0 if any is not */
 
 #endif

@@ -2,6 +2,7 @@
  *
  * setup.c - what a rank needs before the first window, and the messages that bring it. See run.h. */
 #include <fnmatch.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,34 +85,35 @@ static int open_theta(mt_run *run, int resumed, lopt_error *err) {
            (resumed || run->cfg->init[0] == 0 || start_from_file(run, err));
 }
 
-static int open_particles(mt_run *run, lopt_error *err) {
-    int64_t all = run->cfg->particles, size = run->comm.size, rank = run->comm.rank;
-    int64_t here = rank < all ? (all - rank + size - 1) / size : 0;
-    run->particle = calloc((size_t)here + 1, sizeof *run->particle);
-    run->report_here = calloc((size_t)here + 1, sizeof *run->report_here);
-    if (!run->particle || !run->report_here)
-        return mt_error(err, LOPT_ENOMEM, "out of memory for %lld particles", (long long)here);
-    for (; run->n_here < here; run->n_here++)
-        if (!mt_particle_open(&run->particle[run->n_here], rank + run->n_here * size,
-                              &run->unroller.sizes, err))
-            return 0;
-    return 1;
-}
-
 static int open_coordinator(mt_run *run, lopt_error *err) {
-    run->report = calloc((size_t)run->cfg->particles, sizeof *run->report);
-    if (!run->report)
-        return mt_error(err, LOPT_ENOMEM, "out of memory for %lld reports",
-                        (long long)run->cfg->particles);
+    size_t n = (size_t)run->cfg->particles;
+    run->report = calloc(n, sizeof *run->report);
+    run->owner = calloc(n, sizeof *run->owner);
+    run->placed = calloc(n, sizeof *run->placed);
+    run->cost = calloc(n, sizeof *run->cost);
+    run->asked = calloc(n, sizeof *run->asked);
+    run->cpu = calloc((size_t)run->comm.size, sizeof *run->cpu);
+    if (!run->report || !run->owner || !run->placed || !run->cost || !run->asked || !run->cpu)
+        return mt_error(err, LOPT_ENOMEM, "out of memory for %zu reports", n);
     return mt_estimator_open(&run->estimator, &run->cfg->estimator, run->unroller.noise,
                              run->cfg->particles, err) &&
            mt_outer_open(&run->outer, run->cfg, run->trained, lopt_n_theta(run->optimizer), err);
 }
 
 int mt_run_open(mt_run *run, int resumed, lopt_error *err) {
-    return open_theta(run, resumed, err) &&
-           mt_unroller_open(&run->unroller, run->cfg, run->optimizer, run->trained, err) &&
-           open_particles(run, err) && (run->comm.rank > 0 || open_coordinator(run, err));
+    size_t n = (size_t)run->cfg->particles;
+    run->restart_step = MT_NO_RESTART;
+    run->window = -1;
+    run->particle = calloc(n, sizeof *run->particle);
+    run->todo = calloc(n, sizeof *run->todo);
+    run->unsent = calloc(MT_UNSENT, sizeof *run->unsent);
+    if (!run->particle || !run->todo || !run->unsent)
+        return mt_error(err, LOPT_ENOMEM, "out of memory for %zu particles", n);
+    if (!open_theta(run, resumed, err) ||
+        !mt_unroller_open(&run->unroller, run->cfg, run->optimizer, run->trained, err))
+        return 0;
+    mt_listen(run);
+    return run->comm.rank > 0 || open_coordinator(run, err);
 }
 
 void mt_run_close(mt_run *run) {
@@ -119,15 +121,23 @@ void mt_run_close(mt_run *run) {
     mt_event_file_close(run->events);
     mt_outer_close(&run->outer);
     mt_estimator_close(&run->estimator);
-    for (int64_t i = 0; i < run->n_here; i++)
-        mt_particle_close(&run->particle[i]);
+    mt_board_close(&run->board);
+    for (int64_t p = 0; run->particle && p < run->cfg->particles; p++)
+        mt_particle_close(&run->particle[p]);
     mt_unroller_close(&run->unroller);
     lopt_destroy(run->optimizer);
     free(run->report);
-    free(run->report_here);
+    free(run->owner);
+    free(run->placed);
+    free(run->cost);
+    free(run->asked);
+    free(run->cpu);
     free(run->particle);
+    free(run->todo);
+    free(run->unsent);
     free(run->theta);
     free(run->trained);
+    mt_crew_close(&run->crew);
     mt_config_free(run->cfg);
 }
 
@@ -149,43 +159,66 @@ void mt_send_setup(mt_run *run, int64_t resume_step) {
     memcpy(message, &resume_step, sizeof resume_step);
     memcpy(message + sizeof resume_step, run->dir, dir);
     memcpy(message + sizeof resume_step + dir, text, config);
-    for (int rank = 1; rank < run->comm.size; rank++)
-        mt_comm_send(&run->comm, rank, MT_TAG_SETUP, message, bytes);
+    mt_crew_tell(&run->crew, &run->comm, MT_TAG_SETUP, message, bytes);
     free(message);
     free(text);
 }
 
+/* The next message that is no sign of life. */
+static mt_message wait_for_message(mt_run *run) {
+    mt_message m;
+    for (int looks = 0;; looks++) {
+        mt_crew_beat(&run->crew, &run->comm);
+        if (!mt_comm_take(&run->comm, &m))
+            mt_comm_rest(&run->comm, looks);
+        else if (!mt_crew_heard(&run->crew, &run->comm, &m))
+            return m;
+    }
+}
+
 int mt_receive_setup(mt_run *run, int64_t *resume_step, int *status, lopt_error *err) {
-    int tag;
-    size_t bytes;
-    char *message = mt_comm_receive(&run->comm, 0, -1, NULL, &tag, &bytes);
-    int begin = tag == MT_TAG_SETUP && bytes > sizeof *resume_step + 1 && message[bytes - 1] == 0;
+    mt_message m = wait_for_message(run);
+    const char *text = m.data;
+    int begin = m.tag == MT_TAG_SETUP && m.n > sizeof *resume_step + 1 && text[m.n - 1] == 0;
     if (begin) {
-        const char *dir = message + sizeof *resume_step;
-        memcpy(resume_step, message, sizeof *resume_step);
+        const char *dir = text + sizeof *resume_step;
+        memcpy(resume_step, text, sizeof *resume_step);
         snprintf(run->dir, sizeof run->dir, "%s", dir);
         run->cfg =
             mt_config_parse(dir + strlen(dir) + 1, "the coordinator's configuration", NULL, 0, err);
-    } else if (tag == MT_TAG_END && bytes == sizeof *status)
-        memcpy(status, message, bytes);
-    free(message);
+    } else if (m.tag == MT_TAG_END && m.n >= sizeof(int32_t))
+        *status = *(const int32_t *)m.data;
+    free(m.data);
     return begin;
 }
 
+void mt_say_ready(mt_run *run, const lopt_error *err) {
+    int64_t all = run->cfg && run->particle ? run->cfg->particles : 0;
+    size_t bytes = sizeof *err;
+    char *message = malloc(bytes + (size_t)all * sizeof(mt_particle_counters));
+    if (!message)
+        mt_comm_abort(&run->comm, MT_FAILED);
+    memcpy(message, err, sizeof *err);
+    for (int64_t p = 0; p < all; p++)
+        if (run->particle[p].memory) {
+            memcpy(message + bytes, &run->particle[p].at, sizeof run->particle[p].at);
+            bytes += sizeof run->particle[p].at;
+        }
+    mt_comm_send(&run->comm, 0, MT_TAG_READY, message, bytes);
+    free(message);
+}
+
 int mt_ranks_are_ready(mt_run *run, int ok_here, lopt_error *err) {
-    int ready = ok_here;
-    for (int rank = 1; rank < run->comm.size; rank++) {
-        size_t bytes;
-        lopt_error *theirs = mt_comm_receive(&run->comm, rank, MT_TAG_READY, NULL, NULL, &bytes);
-        if (bytes == sizeof *theirs && theirs->status != LOPT_OK && ready)
-            *err = *theirs;
-        ready = ready && bytes == sizeof *theirs && theirs->status == LOPT_OK;
-        free(theirs);
-    }
-    return ready;
+    run->answer.status = LOPT_OK;
+    run->n_missing = run->crew.n_live - 1;
+    if (!mt_wait(run) && ok_here)
+        return mt_error(err, LOPT_EIO, "a rank died while it was getting ready");
+    if (ok_here && run->answer.status != LOPT_OK)
+        *err = run->answer;
+    return ok_here && run->answer.status == LOPT_OK;
 }
 
 void mt_dismiss(mt_run *run, int status) {
-    for (int rank = 1; rank < run->comm.size; rank++)
-        mt_comm_send(&run->comm, rank, MT_TAG_END, &status, sizeof status);
+    int32_t end[2] = {status, run->crew.ever_lost > 0};
+    mt_crew_tell(&run->crew, &run->comm, MT_TAG_END, end, sizeof end);
 }

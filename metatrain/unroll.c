@@ -114,6 +114,27 @@ static int64_t draw_task(const mt_config *cfg, random_stream *r) {
     return cfg->n_tasks - 1;
 }
 
+/* Of a trajectory that has not begun. */
+static int64_t coming_task(const mt_config *cfg, int64_t particle, int64_t trajectory) {
+    random_stream r;
+    random_open(&r, (random_address){cfg->seed, RANDOM_TASK, (uint64_t)particle,
+                                     (uint64_t)trajectory, 0});
+    return draw_task(cfg, &r);
+}
+
+void mt_coming_steps(const mt_config *cfg, const mt_particle_counters *at, int64_t window,
+                     int64_t steps[MT_MAX_TASKS]) {
+    int whole = mt_estimator_rule(cfg->estimator.name)->start == MT_NEW_TRAJECTORY;
+    int64_t all = whole ? mt_trajectory_length(cfg, -1, at->trajectory + 1, window)
+                        : cfg->estimator.window;
+    int64_t left = whole ? 0 : at->length - at->inner_step;
+    memset(steps, 0, MT_MAX_TASKS * sizeof *steps);
+    if (left > 0)
+        steps[at->task] = left < all ? left : all;
+    if (left < all)
+        steps[coming_task(cfg, at->number, at->trajectory + 1)] += all - (left > 0 ? left : 0);
+}
+
 /* ---- one particle -------------------------------------------------------------------------- */
 
 /* Puts both optimizers at theta +- the particle's current noise. */
@@ -234,6 +255,8 @@ static void step_twins(mt_unroller *u, mt_particle *p, float value[2]) {
                                              [MT_LOSS_TEST] = TASK_TEST};
     const task *t = u->task[p->at.task];
     mt_meta_loss kind = u->cfg->estimator.meta_loss;
+    if (u->between)
+        u->between(u->listener);
     random_stream r = stream(u, RANDOM_BATCH, p, p->at.inner_step);
     task_draw_batch(t, p->tau, TASK_TRAIN, &r, u->work);
     for (int twin = 0; twin < 2; twin++) {
@@ -292,10 +315,24 @@ static float normalised(const mt_unroller *u, const mt_particle *p, float value,
     return task_normalise(u->task[p->at.task], value);
 }
 
+/* What a window takes depends on the tasks of its trajectories. */
+static void count_step(const mt_particle *p, mt_report *report) {
+    mt_part *part = &report->part[report->n_parts];
+    if (report->n_parts > 0 && part[-1].trajectory == p->at.trajectory)
+        part--;
+    else if (report->n_parts < MT_MAX_SEGMENTS) {
+        report->n_parts++;
+        *part = (mt_part){.trajectory = p->at.trajectory, .task = p->at.task};
+    } else
+        return;
+    part->steps++;
+}
+
 /* Normalises the twins' meta-losses in place. One that is non-finite even then drops the window
  * and ends the trajectory, but for the published form; returns 0. */
 static int bound_losses(const mt_unroller *u, mt_particle *p, float loss[2], mt_report *report) {
     report->inner_steps += 2;
+    count_step(p, report);
     for (int twin = 0; twin < 2; twin++) {
         report->non_finite += !isfinite(loss[twin]);
         loss[twin] = normalised(u, p, loss[twin], 0);
@@ -395,5 +432,6 @@ void mt_unroll_window(mt_unroller *u, mt_particle *p, int64_t window, mt_report 
     else
         run_truncated_window(u, p, report);
     exchange_states(u, p, 1);
+    report->at = p->at;
     report->seconds = seconds_of_this_thread() - start;
 }

@@ -26,6 +26,11 @@
 #include "particle.h"
 #include "task.h"
 
+/* Inner steps of each task, steps[n_tasks], that this window of a particle makes unless a loss
+ * diverges: for predicting what it costs. */
+void mt_coming_steps(const mt_config *cfg, const mt_particle_counters *at, int64_t window,
+                     int64_t steps[MT_MAX_TASKS]);
+
 typedef struct mt_unroller {
     const mt_config *cfg; /* borrowed */
     const mt_rule *rule;
@@ -38,6 +43,9 @@ typedef struct mt_unroller {
     float *theta, *perturbed[2];      /* [n_theta] each; of the twins: frozen numbers as in theta */
     float *grads;
     void *work;
+    /* Called between inner steps, for a rank that must answer others; NULL: nobody. */
+    void (*between)(void *listener);
+    void *listener;
 } mt_unroller;
 
 /* trained[n_theta]: 1 or 0 for frozen; borrowed. */

@@ -1,54 +1,297 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * worker.c - what every rank does: unroll windows of its particles, report, save. See run.h. */
+ * worker.c - what every rank does: hold particles, unroll their windows, report, give and get. See
+ * run.h. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "commands.h"
 #include "run.h"
 
-void mt_run_windows(mt_run *run, int64_t window) {
-    mt_unroller_set_theta(&run->unroller, run->theta);
-    for (int64_t i = 0; i < run->n_here; i++)
-        mt_unroll_window(&run->unroller, &run->particle[i], window, &run->report_here[i]);
+#define LOOK_SECONDS 200e-6 /* between looks for messages while a window runs */
+#define SEND_SECONDS 1e-3   /* reports are sent together if they are done within such a time */
+
+/* ---- bugs and the end of memory --------------------------------------------------------------- */
+
+static __attribute__((noreturn)) void wrong_message(mt_run *run, const mt_message *m) {
+    fprintf(stderr,
+            "metatrain: rank %d: message %d of %zu bytes from rank %d makes no sense here\n",
+            run->comm.rank, m->tag, m->n, m->from);
+    mt_comm_abort(&run->comm, MT_FAILED);
 }
 
-/* A WINDOW message is its number and theta. */
-static void serve_window(mt_run *run, const void *message, size_t bytes) {
+static __attribute__((noreturn)) void out_of_memory(mt_run *run) {
+    fprintf(stderr, "metatrain: rank %d: out of memory for a particle\n", run->comm.rank);
+    mt_comm_abort(&run->comm, MT_FAILED);
+}
+
+/* ---- particles here ------------------------------------------------------------------------ */
+
+int mt_run_deal(mt_run *run, int64_t step, lopt_error *err) {
+    int64_t all = run->cfg->particles;
+    int index = run->crew.index[run->comm.rank];
+    run->n_todo = run->n_unsent = 0;
+    run->window = -1;
+    for (int64_t p = 0; p < all; p++) {
+        mt_particle_close(&run->particle[p]);
+        if (p % run->crew.n_live == index &&
+            !mt_particle_open(&run->particle[p], p, &run->unroller.sizes, err))
+            return 0;
+    }
+    return (step < 0 || mt_run_load_particles(run, step, err)) &&
+           (run->comm.rank > 0 || mt_coordinator_dealt(run, err));
+}
+
+static double predict(const mt_run *run, int64_t particle) {
+    return mt_costs_predict(&run->costs, run->cfg, &run->particle[particle].at, run->window);
+}
+
+static void add_todo(mt_run *run, int64_t particle) {
+    double cost = predict(run, particle);
+    int64_t i = run->n_todo++;
+    for (; i > 0 && predict(run, run->todo[i - 1]) < cost; i--)
+        run->todo[i] = run->todo[i - 1];
+    run->todo[i] = particle;
+}
+
+static int64_t take_todo(mt_run *run, int64_t i) {
+    int64_t particle = run->todo[i];
+    run->n_todo--;
+    memmove(run->todo + i, run->todo + i + 1, (size_t)(run->n_todo - i) * sizeof *run->todo);
+    return particle;
+}
+
+/* ---- moving them --------------------------------------------------------------------------- */
+
+static void send_particle(mt_run *run, int64_t particle, int to) {
+    size_t bytes = sizeof run->window + mt_particle_bytes(&run->unroller.sizes);
+    char *buffer = malloc(bytes);
+    if (!buffer)
+        out_of_memory(run);
+    memcpy(buffer, &run->window, sizeof run->window);
+    mt_particle_pack(&run->particle[particle], &run->unroller.sizes, buffer + sizeof run->window);
+    mt_comm_send(&run->comm, to, MT_TAG_PARTICLE, buffer, bytes);
+    mt_particle_close(&run->particle[particle]);
+    free(buffer);
+}
+
+/* It may come before the window that it is for: theta takes another way. */
+static void take_particle(mt_run *run, const mt_message *m) {
     int64_t window;
-    size_t theta_bytes = lopt_n_theta(run->optimizer) * sizeof(float);
-    if (bytes != sizeof window + theta_bytes)
-        mt_comm_abort(&run->comm, MT_FAILED);
-    memcpy(&window, message, sizeof window);
-    memcpy(run->theta, (const char *)message + sizeof window, theta_bytes);
-    mt_run_windows(run, window);
-    mt_comm_send(&run->comm, 0, MT_TAG_REPORTS, run->report_here,
-                 (size_t)run->n_here * sizeof(mt_report));
+    mt_particle arrived;
+    if (m->n != sizeof window + mt_particle_bytes(&run->unroller.sizes))
+        wrong_message(run, m);
+    memcpy(&window, m->data, sizeof window);
+    if (!mt_particle_unpack(&arrived, &run->unroller.sizes, (char *)m->data + sizeof window, NULL))
+        out_of_memory(run);
+    int64_t number = arrived.at.number;
+    if (number < 0 || number >= run->cfg->particles || run->particle[number].memory)
+        wrong_message(run, m);
+    run->particle[number] = arrived;
+    if (window == run->window)
+        add_todo(run, number);
 }
 
-static void serve_save(mt_run *run, const void *message, size_t bytes) {
+void mt_run_give(mt_run *run, int to, double asked) {
+    mt_steal answer = {.window = run->window, .particle = -1, .asked = asked, .to = to};
+    double *cost = malloc(((size_t)run->n_todo + 1) * sizeof *cost);
+    if (!cost)
+        out_of_memory(run);
+    for (int64_t i = 0; i < run->n_todo; i++)
+        cost[i] = predict(run, run->todo[i]);
+    double busy = run->hand_free - mt_seconds();
+    int64_t i = mt_give(cost, run->n_todo, busy > 0 ? busy : 0, run->costs.move);
+    free(cost);
+    if (i >= 0) {
+        answer.particle = take_todo(run, i);
+        send_particle(run, answer.particle, to);
+    }
+    if (run->comm.rank == 0)
+        mt_take_gift(run, 0, &answer);
+    else
+        mt_comm_send(&run->comm, 0, MT_TAG_GAVE, &answer, sizeof answer);
+}
+
+/* ---- one window ---------------------------------------------------------------------------- */
+
+static double seconds_of_this_process(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void send_reports(mt_run *run) {
+    struct {
+        double cpu;
+        mt_report report[MT_UNSENT];
+    } message = {.cpu = seconds_of_this_process()};
+    size_t bytes = (size_t)run->n_unsent * sizeof *run->unsent;
+    memcpy(message.report, run->unsent, bytes);
+    run->n_unsent = 0;
+    run->sent = mt_seconds();
+    if (run->comm.rank > 0) {
+        mt_comm_send(&run->comm, 0, MT_TAG_REPORTS, &message, sizeof message.cpu + bytes);
+        return;
+    }
+    run->cpu[0] = message.cpu;
+    mt_take_reports(run, 0, message.report, bytes / sizeof *run->unsent);
+}
+
+void mt_run_begin(mt_run *run, const mt_window_head *head, const mt_move *move) {
+    run->window = head->window;
+    run->costs = head->costs;
+    run->n_todo = 0;
+    mt_unroller_set_theta(&run->unroller, run->theta);
+    for (int64_t i = 0; i < head->n_moves; i++)
+        if (move[i].from == run->comm.rank)
+            send_particle(run, move[i].particle, move[i].to);
+    for (int64_t p = 0; p < run->cfg->particles; p++)
+        if (run->particle[p].memory)
+            add_todo(run, p);
+}
+
+void mt_run_todo(mt_run *run) {
+    while (run->n_todo > 0 && run->restart_step == MT_NO_RESTART && run->crew.n_lost == 0) {
+        int64_t p = take_todo(run, 0);
+        run->hand_free = mt_seconds() + predict(run, p);
+        mt_unroll_window(&run->unroller, &run->particle[p], run->window,
+                         &run->unsent[run->n_unsent++]);
+        run->hand_free = 0;
+        if (run->n_todo == 0 || run->n_unsent == MT_UNSENT ||
+            mt_seconds() > run->sent + SEND_SECONDS)
+            send_reports(run);
+        mt_hear(run);
+    }
+}
+
+/* ---- messages ------------------------------------------------------------------------------ */
+
+static void take_window(mt_run *run, const mt_message *m) {
+    mt_window_head head;
+    size_t theta_bytes = lopt_n_theta(run->optimizer) * sizeof(float);
+    mt_crew_pass_on(&run->crew, &run->comm, MT_TAG_WINDOW, m->data, m->n);
+    if (m->n < sizeof head)
+        wrong_message(run, m);
+    memcpy(&head, m->data, sizeof head);
+    if (m->n != sizeof head + (size_t)head.n_moves * sizeof(mt_move) + theta_bytes)
+        wrong_message(run, m);
+    const mt_move *move = (const mt_move *)((const char *)m->data + sizeof head);
+    memcpy(run->theta, move + head.n_moves, theta_bytes);
+    mt_run_begin(run, &head, move);
+}
+
+static void take_save(mt_run *run, const mt_message *m) {
     int64_t step;
     lopt_error err = {LOPT_OK, ""};
-    if (bytes != sizeof step)
-        mt_comm_abort(&run->comm, MT_FAILED);
-    memcpy(&step, message, sizeof step);
+    if (m->n != sizeof step)
+        wrong_message(run, m);
+    memcpy(&step, m->data, sizeof step);
     mt_run_save_particles(run, step, &err);
     mt_comm_send(&run->comm, 0, MT_TAG_SAVED, &err, sizeof err);
 }
 
-int mt_work(mt_run *run) {
-    for (;;) {
-        int tag, status = MT_FAILED;
-        size_t bytes;
-        void *message = mt_comm_receive(&run->comm, 0, -1, NULL, &tag, &bytes);
-        if (tag == MT_TAG_WINDOW)
-            serve_window(run, message, bytes);
-        if (tag == MT_TAG_SAVE)
-            serve_save(run, message, bytes);
-        if (tag == MT_TAG_END && bytes == sizeof status)
-            memcpy(&status, message, bytes);
-        free(message);
-        if (tag == MT_TAG_END)
-            return status;
+/* Obeyed when the window in hand is through (mt_work): what it says until then is of the old epoch. */
+static void take_restart(mt_run *run, const mt_message *m) {
+    int64_t step;
+    if (m->n < sizeof step)
+        wrong_message(run, m);
+    memcpy(&step, m->data, sizeof step);
+    mt_crew_set(&run->crew, (const int32_t *)((const char *)m->data + sizeof step),
+                (int)((m->n - sizeof step) / sizeof(int32_t)));
+    run->restart_step = step;
+    run->restart_epoch = m->epoch;
+    run->n_todo = 0;
+}
+
+static void take_end(mt_run *run, const mt_message *m) {
+    int32_t end[2];
+    if (m->n != sizeof end)
+        wrong_message(run, m);
+    memcpy(end, m->data, sizeof end);
+    run->ended = 1;
+    run->status = end[0];
+    run->crew.ever_lost += end[1];
+    run->n_todo = 0;
+}
+
+static void take_steal(mt_run *run, const mt_message *m) {
+    mt_steal steal;
+    if (m->n != sizeof steal)
+        wrong_message(run, m);
+    memcpy(&steal, m->data, sizeof steal);
+    if (steal.window == run->window)
+        mt_run_give(run, steal.to, steal.asked);
+}
+
+static void take(mt_run *run, const mt_message *m) {
+    if (m->tag == MT_TAG_PARTICLE)
+        take_particle(run, m);
+    else if (run->comm.rank == 0)
+        mt_coordinator_takes(run, m);
+    else if (m->tag == MT_TAG_WINDOW)
+        take_window(run, m);
+    else if (m->tag == MT_TAG_STEAL)
+        take_steal(run, m);
+    else if (m->tag == MT_TAG_SAVE)
+        take_save(run, m);
+    else if (m->tag == MT_TAG_RESTART)
+        take_restart(run, m);
+    else if (m->tag == MT_TAG_END)
+        take_end(run, m);
+    else
+        wrong_message(run, m);
+}
+
+int mt_hear(mt_run *run) {
+    mt_message m;
+    int n = 0;
+    run->next_look = mt_seconds() + LOOK_SECONDS;
+    for (; mt_comm_take(&run->comm, &m); n++) {
+        if (mt_crew_heard(&run->crew, &run->comm, &m))
+            continue;
+        if (run->crew.index[m.from] >= 0)
+            take(run, &m);
+        free(m.data);
     }
+    mt_crew_beat(&run->crew, &run->comm);
+    return n;
+}
+
+static void between_inner_steps(void *listener) {
+    mt_run *run = listener;
+    if (mt_seconds() > run->next_look)
+        mt_hear(run);
+}
+
+void mt_listen(mt_run *run) {
+    if (run->comm.size > 1)
+        run->unroller.between = between_inner_steps;
+    run->unroller.listener = run;
+}
+
+static void obey_restart(mt_run *run) {
+    lopt_error err = {LOPT_OK, ""};
+    int64_t step = run->restart_step;
+    run->comm.epoch = run->restart_epoch;
+    run->restart_step = MT_NO_RESTART;
+    mt_run_deal(run, step, &err);
+    mt_say_ready(run, &err);
+}
+
+int mt_work(mt_run *run) {
+    if (run->cfg)
+        run->crew.silence = run->cfg->faults.silence;
+    for (int looks = 0; !run->ended; looks++) {
+        if (mt_hear(run) > 0)
+            looks = 0;
+        if (run->restart_step != MT_NO_RESTART)
+            obey_restart(run);
+        else if (run->n_todo > 0)
+            mt_run_todo(run);
+        else if (looks > 0)
+            mt_comm_rest(&run->comm, looks);
+    }
+    return run->status;
 }

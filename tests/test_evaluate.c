@@ -116,7 +116,7 @@ static mt_suite *make_suite(const char *const *sets, int n_sets) {
 }
 
 static mt_comparison *compare(mt_suite *suite) {
-    mt_comm comm = {0, 1, 0};
+    mt_comm comm = {.size = 1};
     mt_comparison *c = mt_comparison_create(suite, NULL, 0, 0, &err);
     cr_assert(c != NULL, "%s", err.text);
     mt_comparison_run(c, &comm);

@@ -110,13 +110,13 @@ static int agree(mt_comm *comm, int ok, lopt_error *err) {
     if (ok) err->status = LOPT_OK;
     if (comm->rank != 0) {
         mt_comm_send(comm, 0, TAG_READY, err, sizeof *err);
-        int *go = mt_comm_receive(comm, 0, TAG_GO, NULL, NULL, &n);
+        int *go = mt_comm_receive(comm, 0, TAG_GO, &n);
         ok = *go;
         free(go);
         return ok;
     }
     for (int rank = 1; rank < comm->size; rank++) {
-        lopt_error *theirs = mt_comm_receive(comm, rank, TAG_READY, NULL, NULL, &n);
+        lopt_error *theirs = mt_comm_receive(comm, rank, TAG_READY, &n);
         if (ok && theirs->status != LOPT_OK) {
             ok = 0;
             mt_error(err, theirs->status, "rank %d: %.480s", rank, theirs->text);
@@ -174,6 +174,6 @@ int mt_command_eval(int argc, char **argv) {
     mt_comm_open(&comm);
     int status = mt_parse_arguments(&parser, argc, argv, comm.rank, &o);
     if (status < 0) status = evaluate(&o, &comm);
-    mt_comm_close(&comm);
+    mt_comm_close(&comm, 0, status);
     return status;
 }

@@ -131,6 +131,7 @@ static int same_run(const mt_config *saved, const mt_config *wanted, const char 
     comparable.outer.steps = wanted->outer.steps;
     comparable.checkpoint.every = wanted->checkpoint.every;
     comparable.checkpoint.keep = wanted->checkpoint.keep;
+    comparable.faults = wanted->faults;
     snprintf(comparable.init, sizeof comparable.init, "%s", wanted->init);
     snprintf(comparable.data_path, sizeof comparable.data_path, "%s", wanted->data_path);
     char *a = mt_config_text(&comparable), *b = mt_config_text(wanted), line[160];
@@ -139,7 +140,7 @@ static int same_run(const mt_config *saved, const mt_config *wanted, const char 
         first_difference(b ? b : "", a ? a : "", line, sizeof line);
         mt_error(err, LOPT_EARG,
                  "%s: cannot resume with another configuration: the saved run has \"%s\"; only "
-                 "outer.steps, checkpoint.*, optimizer.init and data.path may differ",
+                 "outer.steps, checkpoint.*, faults.*, optimizer.init and data.path may differ",
                  dir, line + strspn(line, " -"));
     }
     free(a);
@@ -209,8 +210,8 @@ static int coordinate(mt_run *run, const train_options *o) {
     int resumed = resume_step >= 0;
     if (ok) {
         mt_send_setup(run, resume_step);
-        int ready =
-            mt_run_open(run, resumed, &err) && (!resumed || mt_restore(run, resume_step, &err));
+        int ready = mt_run_open(run, resumed, &err) && mt_run_deal(run, resume_step, &err) &&
+                    (!resumed || mt_restore(run, resume_step, &err));
         ok = mt_ranks_are_ready(run, ready, &err);
     }
     if (ok && !resumed) {
@@ -231,10 +232,10 @@ static int work(mt_run *run) {
     if (!mt_receive_setup(run, &resume_step, &status, &err))
         return status;
     int ok = run->cfg && mt_run_open(run, resume_step >= 0, &err) &&
-             (resume_step < 0 || mt_run_load_particles(run, resume_step, &err));
+             mt_run_deal(run, resume_step, &err);
     if (ok)
         err.status = LOPT_OK;
-    mt_comm_send(&run->comm, 0, MT_TAG_READY, &err, sizeof err);
+    mt_say_ready(run, &err);
     return mt_work(run);
 }
 
@@ -242,13 +243,17 @@ int mt_command_train(int argc, char **argv) {
     static const struct argp parser = {options, parse, "CONFIG", doc, 0, 0, 0};
     train_options o = {0};
     mt_run run = {0};
+    lopt_error err;
     mt_comm_open(&run.comm);
     int status = mt_parse_arguments(&parser, argc, argv, run.comm.rank, &o);
+    if (status < 0 && !mt_crew_open(&run.crew, &run.comm, &err))
+        status = mt_complain(&err);
     if (status < 0) {
         mt_stop_watch(o.time_limit);
         status = run.comm.rank == 0 ? coordinate(&run, &o) : work(&run);
     }
+    int lost = run.crew.ever_lost > 0;
     mt_run_close(&run);
-    mt_comm_close(&run.comm);
+    mt_comm_close(&run.comm, lost, status);
     return status;
 }

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * crew.c - see crew.h. */
+#include "crew.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "progress.h"
+#include "run.h"
+
+#define LOOK_SECONDS 0.1  /* between looks at who is gone */
+#define SPEAK_SECONDS 1.0 /* between signs of life */
+#define SETUP_SECONDS 600 /* silence allowed before the configuration says how much */
+
+/* What a sign of life carries: the process, for those on the same host. */
+typedef struct identity {
+    char host[64];
+    int64_t pid;
+} identity;
+
+static identity own_identity(void) {
+    identity me = {.pid = getpid()};
+    gethostname(me.host, sizeof me.host - 1);
+    return me;
+}
+
+int mt_crew_open(mt_crew *c, const mt_comm *comm, lopt_error *err) {
+    size_t n = (size_t)comm->size;
+    *c = (mt_crew){.n_live = comm->size,
+                   .live = malloc(n * sizeof *c->live),
+                   .index = malloc(n * sizeof *c->index),
+                   .lost = calloc(n, 1),
+                   .heard = malloc(n * sizeof *c->heard),
+                   .pid = calloc(n, sizeof *c->pid),
+                   .silence = SETUP_SECONDS,
+                   .looked = mt_seconds()};
+    if (!c->live || !c->index || !c->lost || !c->heard || !c->pid) {
+        mt_crew_close(c);
+        return mt_error(err, LOPT_ENOMEM, "out of memory for %d ranks", comm->size);
+    }
+    for (int r = 0; r < comm->size; r++) {
+        c->live[r] = c->index[r] = r;
+        c->heard[r] = c->looked;
+    }
+    return 1;
+}
+
+void mt_crew_close(mt_crew *c) {
+    free(c->live);
+    free(c->index);
+    free(c->lost);
+    free(c->heard);
+    free(c->pid);
+    *c = (mt_crew){0};
+}
+
+static int is_gone(const mt_crew *c, int rank) {
+    return c->pid[rank] > 0 && kill(c->pid[rank], 0) != 0 && errno == ESRCH;
+}
+
+/* Without rank 0 nothing that this rank does counts. */
+static void leave_an_orphan(const mt_crew *c, const mt_comm *comm) {
+    if (comm->rank == c->live[c->n_live > 1])
+        fprintf(stderr,
+                is_gone(c, 0) ? "metatrain: rank %d: the coordinator is gone; the others leave; go "
+                                "on with --resume\n"
+                              : "metatrain: rank %d: the coordinator has been silent for too long "
+                                "(faults.silence); the others leave; go on with --resume\n",
+                comm->rank);
+    _exit(MT_STOPPED);
+}
+
+static void lose(mt_crew *c, int rank, const char *why) {
+    fprintf(stderr, "metatrain: rank %d %s\n", rank, why);
+    c->lost[rank] = 1;
+    c->n_died += is_gone(c, rank);
+    c->n_lost++;
+    c->ever_lost++;
+}
+
+void mt_crew_beat(mt_crew *c, mt_comm *comm) {
+    double now = mt_seconds(), away = now - c->looked;
+    if (comm->size == 1 || away < LOOK_SECONDS)
+        return;
+    c->looked = now;
+    for (int i = 0; away > SPEAK_SECONDS && i < c->n_live; i++)
+        c->heard[c->live[i]] += away; /* nobody listened: that was not their silence */
+    if (comm->rank > 0 && now - c->spoke > SPEAK_SECONDS) {
+        identity me = own_identity();
+        mt_comm_send(comm, 0, MT_TAG_PING, &me, sizeof me);
+        c->spoke = now;
+    }
+    if (comm->rank > 0 && (is_gone(c, 0) || now - c->heard[0] > c->silence))
+        leave_an_orphan(c, comm);
+    for (int i = 1; comm->rank == 0 && i < c->n_live; i++) {
+        int rank = c->live[i];
+        if (!c->lost[rank] && is_gone(c, rank))
+            lose(c, rank, "died");
+        else if (!c->lost[rank] && now - c->heard[rank] > c->silence)
+            lose(c, rank, "has been silent for too long (faults.silence) and is left out");
+    }
+}
+
+/* A process number means something here only if the host is ours and the process is visible. */
+static void learn(mt_crew *c, const mt_message *m) {
+    identity me = own_identity(), it;
+    if (m->n != sizeof it)
+        return;
+    memcpy(&it, m->data, sizeof it);
+    if (memcmp(it.host, me.host, sizeof me.host) == 0 && it.pid > 1 && kill((pid_t)it.pid, 0) == 0)
+        c->pid[m->from] = (pid_t)it.pid;
+}
+
+int mt_crew_heard(mt_crew *c, mt_comm *comm, mt_message *m) {
+    c->heard[m->from] = mt_seconds();
+    if (m->tag != MT_TAG_PING && m->tag != MT_TAG_PONG)
+        return 0;
+    if (c->pid[m->from] == 0)
+        learn(c, m);
+    if (m->tag == MT_TAG_PING) {
+        identity me = own_identity();
+        mt_comm_send(comm, m->from, MT_TAG_PONG, &me, sizeof me);
+    }
+    free(m->data);
+    return 1;
+}
+
+static void number(mt_crew *c) {
+    for (int i = 0; i < c->n_live; i++)
+        c->index[c->live[i]] = i;
+}
+
+void mt_crew_bury(mt_crew *c) {
+    int left = 0;
+    for (int i = 0; i < c->n_live; i++) {
+        int rank = c->live[i];
+        if (c->lost[rank])
+            c->index[rank] = -1;
+        else
+            c->live[left++] = rank;
+    }
+    c->n_live = left;
+    c->n_lost = 0;
+    number(c);
+}
+
+void mt_crew_set(mt_crew *c, const int32_t *live, int n_live) {
+    for (int i = 0; i < c->n_live; i++)
+        c->index[c->live[i]] = -1;
+    c->ever_lost += c->n_live - n_live;
+    c->n_live = n_live;
+    for (int i = 0; i < n_live; i++)
+        c->live[i] = live[i];
+    number(c);
+}
+
+void mt_crew_pass_on(const mt_crew *c, mt_comm *comm, int tag, const void *data, size_t n) {
+    int first = MT_CREW_CHILDREN * c->index[comm->rank] + 1;
+    int n_children = c->n_live - first < MT_CREW_CHILDREN ? c->n_live - first : MT_CREW_CHILDREN;
+    if (n_children > 0)
+        mt_comm_send_all(comm, c->live + first, n_children, tag, data, n);
+}
+
+void mt_crew_tell(const mt_crew *c, mt_comm *comm, int tag, const void *data, size_t n) {
+    mt_comm_send_all(comm, c->live + 1, c->n_live - 1, tag, data, n);
+}
