@@ -208,6 +208,11 @@ int lopt_threads(const lopt_optimizer *opt);
 void lopt_step(const lopt_optimizer *opt, lopt_state *state, float *params, const float *grads,
                float loss, float *updates);
 
+/* Tells an optimizer a loss on validation data at the present parameters: between steps, as often as the
+ * caller measures one, or never. rnn-mlp has a use for it (RNNMLPLOpt's update with is_valid, which also
+ * counts as a step of its clock); the others ignore it. Never fails, never allocates. */
+void lopt_tell_valid_loss(const lopt_optimizer *opt, lopt_state *state, float loss);
+
 /* ---- kernels ------------------------------------------------------------------------------------ */
 
 /* The step of learned optimizers has a plain reference kernel and vectorised ones, chosen by instruction

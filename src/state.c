@@ -189,3 +189,9 @@ void lopt_step(const lopt_optimizer *opt, lopt_state *state, float *params, cons
     opt->kind->step(opt, state, &(lopt__io){params, grads, loss, updates, state->team});
     state->header->step++;
 }
+
+void lopt_tell_valid_loss(const lopt_optimizer *opt, lopt_state *state, float loss)
+{
+    if (opt->kind->valid_loss)
+        opt->kind->valid_loss(opt, state, loss);
+}

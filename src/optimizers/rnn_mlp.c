@@ -12,9 +12,9 @@
  *     p <- p - learning_rate (step + weight_decay p)
  *     from_mlp <- mean over the tensor of o2 .. o17
  *
- * The loss is told as its distance from a running mean in units of its running deviation. The
- * published code has a second running mean of validation losses, which lopt_step is not given: it
- * stays as before the first.
+ * The loss is told as its distance from a running mean in units of its running deviation, and so is
+ * the running mean of the validation losses that the caller tells (lopt_tell_valid_loss); before the
+ * first it is 0. Each of them moves the time on by one, as a step does.
  *
  * State: hidden, cell, from_mlp, a row for each tensor; from_lstm; the running means; of a tensor m
  * and rms, [5][size] each. */
@@ -144,6 +144,19 @@ static float loss_feature(const running_loss *r, int64_t n, float loss)
     return lopt__clip(distance / sqrtf(correction * r->variance + 1e-8f), 5);
 }
 
+/* Of the validation losses. */
+typedef struct running_valid {
+    float mean, n; /* n: how many; whole */
+} running_valid;
+
+#define VALID_DECAY 0.95f
+#define VALID_COMPLEMENT 0.05f /* (float)(1 - 0.95) */
+
+static float valid_mean(const running_valid *v)
+{
+    return v->mean / (1.0f - powf(VALID_DECAY, v->n) + 1e-8f);
+}
+
 /* Of the gradients' size. t = 1 at first. */
 #define CLIP_DECAY 0.99f
 #define CLIP_COMPLEMENT 0.01f
@@ -164,13 +177,14 @@ static float clip_next(float value, float mean_square)
 
 typedef struct memory {
     running_loss *losses;
-    float *clip;          /* [1] */
+    float *clip; /* [1] */
+    running_valid *valid;
     float *from_lstm;     /* [N_FROM_LSTM] */
     float *from_mlp;      /* [tensors][N_FROM_MLP] */
     float *hidden, *cell; /* [tensors][size] */
 } memory;
 
-#define N_RUNNING 3 /* losses, clip */
+#define N_RUNNING 5 /* losses, clip, valid */
 
 static memory memory_at(const lopt_optimizer *opt, const lopt_state *state)
 {
@@ -179,6 +193,7 @@ static memory memory_at(const lopt_optimizer *opt, const lopt_state *state)
     float *hidden = from_mlp + n * N_FROM_MLP;
     return (memory){(running_loss *)(void *)state->global,
                     state->global + 2,
+                    (running_valid *)(void *)(state->global + 3),
                     from_lstm,
                     from_mlp,
                     hidden,
@@ -410,18 +425,25 @@ static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *i
     float time[LOPT__N_TIME], limit = clip_limit(*past.clip, n_losses);
     loss_update(past.losses, io->loss);
     float loss[2] = {loss_feature(past.losses, n_losses, io->loss),
-                     loss_feature(past.losses, n_losses, 0)}; /* no validation loss so far */
+                     loss_feature(past.losses, n_losses, valid_mean(past.valid))};
     float mean_square = read_tensors(opt, state, io, limit, loss, &work);
     *past.clip = clip_next(*past.clip, mean_square);
     run_lstm(opt, state, &work);
 
-    lopt__time_sin(state->header->step, time);
+    lopt__time_sin(state->header->step + (int64_t)past.valid->n, time);
     source s = {.io = io,
                 .grad_limit = limit,
                 .step_mult = lopt__number(opt, STEP_MULT),
                 .exp_mult = lopt__number(opt, EXP_MULT)};
     for (size_t i = 0; i < state->n_tensors; i++)
         step_tensor(opt, state, i, &s, time, &work);
+}
+
+static void valid_loss(const lopt_optimizer *opt, lopt_state *state, float loss)
+{
+    running_valid *v = memory_at(opt, state).valid;
+    v->mean = VALID_DECAY * v->mean + VALID_COMPLEMENT * loss;
+    v->n++;
 }
 
 const lopt__kind lopt__rnn_mlp = {
@@ -438,4 +460,5 @@ const lopt__kind lopt__rnn_mlp = {
     .scratch_floats = scratch_floats,
     .reset = reset,
     .step = step,
+    .valid_loss = valid_loss,
 };
