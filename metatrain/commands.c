@@ -4,8 +4,17 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* Sentences quote what stood in files: control characters do not reach the terminal. */
+static void make_printable(char *text) {
+    for (unsigned char *c = (unsigned char *)text; *c; c++)
+        if (*c < 32 || *c == 127) *c = '?';
+}
+
 int mt_complain(const lopt_error *err) {
-    fprintf(stderr, "metatrain: %s\n", err->text);
+    char text[sizeof err->text];
+    snprintf(text, sizeof text, "%s", err->text);
+    make_printable(text);
+    fprintf(stderr, "metatrain: %s\n", text);
     int bad_input = err->status == LOPT_EARG || err->status == LOPT_ESHAPE || err->status == LOPT_EUNKNOWN;
     return bad_input ? MT_BAD_INPUT : MT_FAILED;
 }

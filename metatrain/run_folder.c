@@ -3,10 +3,13 @@
  * run_folder.c - see run_folder.h. */
 #include "run_folder.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "commands.h"
@@ -69,10 +72,36 @@ static int move_aside(const char *dir, lopt_error *err) {
                     dir, dir);
 }
 
+/* A run that goes on adds to these or replaces them: known before a step is made. */
+static int outputs_are_files(const char *dir, lopt_error *err) {
+    static const char *const patterns[] = {"metrics.jsonl", "theta.h5", "status.json",
+                                           "config.yaml", "events.out.tfevents.*"};
+    struct stat info;
+    struct dirent *entry;
+    int ok = 1;
+    DIR *folder = opendir(dir);
+    while (ok && folder && (entry = readdir(folder)))
+        for (size_t i = 0; ok && i < sizeof patterns / sizeof *patterns; i++) {
+            if (fnmatch(patterns[i], entry->d_name, 0) != 0)
+                continue;
+            ok = fstatat(dirfd(folder), entry->d_name, &info, 0) == 0 && S_ISREG(info.st_mode);
+            if (!ok)
+                mt_error(err, LOPT_EARG, "%s/%s: is not a file, so this run cannot go on; remove it",
+                         dir, entry->d_name);
+        }
+    if (folder)
+        closedir(folder);
+    return ok;
+}
+
 int mt_run_folder_claim(const char *dir, int keep, lopt_error *err) {
     if (!mt_make_folders(dir, err))
         return -1;
     int lock = lock_folder(dir, err);
+    if (lock >= 0 && keep && !outputs_are_files(dir, err)) {
+        mt_run_folder_release(lock);
+        return -1;
+    }
     if (lock < 0 || keep || !holds_a_run(dir))
         return lock;
     int moved = move_aside(dir, err);

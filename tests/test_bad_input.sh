@@ -118,6 +118,23 @@ for format in flax safetensors pylo; do
     refused "import a pipe" 'pipe: ' import "$SCRATCH/pipe" --from $format --optimizer small-fc --out "$SCRATCH/imported.h5"
 done
 refused "replay a pipe" 'pipe: is not a file' replay "$SCRATCH/pipe"
+
+# What a sentence quotes of a file cannot move the cursor or begin a line.
+mkdir "$SCRATCH/escape"
+cp "$theta" "$SCRATCH/escape/model.safetensors"
+printf '{\033[2J\n\001' >"$SCRATCH/escape/config.json"
+before=$(fingerprint)
+refused "control characters in JSON" 'config\.json' import "$SCRATCH/escape" --from pylo --optimizer small-fc --out "$SCRATCH/imported.h5"
+LC_ALL=C grep -q '[[:cntrl:]]' "$SCRATCH/stderr" && fail "control characters are printed: $(cat -v "$SCRATCH/stderr")"
+
+# A pipe where a run that goes on has a file.
+mv "$run/metrics.jsonl" "$SCRATCH/metrics.jsonl"
+mkfifo "$run/metrics.jsonl"
+before=$(fingerprint)
+train "resume with a pipe for metrics" 'metrics\.jsonl: is not a file' configs/quickstart.yaml --resume "${short[@]}" --set outer.steps=3
+rm "$run/metrics.jsonl"
+mv "$SCRATCH/metrics.jsonl" "$run/metrics.jsonl"
+before=$(fingerprint)
 train "not YAML" 'not-yaml\.yaml:[0-9]' "$SCRATCH/not-yaml.yaml"
 train "no such file" 'nothing\.yaml' "$SCRATCH/nothing.yaml"
 train "--set, unknown key" 'estimator\.windwo' configs/quickstart.yaml --set estimator.windwo=5
