@@ -14,6 +14,7 @@
 #define task_create task_create_double
 #define task_dataset_close task_dataset_close_double
 #define task_dataset_draw task_dataset_draw_double
+#define task_dataset_gather task_dataset_gather_double
 #define task_dataset_open task_dataset_open_double
 #define task_dense_backward task_dense_backward_double
 #define task_dense_forward task_dense_forward_double
@@ -45,6 +46,7 @@
 #define task_normalise task_normalise_double
 #define task_reparam_wrap task_reparam_wrap_double
 #define task_resize_image task_resize_image_double
+#define task_resize_levels task_resize_levels_double
 #define task_resize_taps task_resize_taps_double
 #define task_sample task_sample_double
 #define task_spec_default task_spec_default_double

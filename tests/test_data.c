@@ -14,6 +14,7 @@
 #include "data/dataset.h"
 #include "data/idx.h"
 #include "data/resize.h"
+#include "layers/elementwise.h"
 
 enum { SIDE = 4, N_TRAIN = 1003, N_TEST = 57 };
 
@@ -313,7 +314,8 @@ Test(data, shared_while_used) {
 /* ---- content --------------------------------------------------------------------------------- */
 
 static int number_of(const task_dataset *d, size_t row) {
-    const real *image = d->images + row * (size_t)d->n_pixels;
+    real image[SIDE * SIDE];
+    task_dataset_gather(d, 1, &(int32_t){(int32_t)row}, image);
     return (int)lround((double)image[0] * 255) * 256 + (int)lround((double)image[1] * 255);
 }
 
@@ -395,7 +397,11 @@ Test(data, fashion_mnist_of_debian) {
     int counts[10] = {0};
     double sum = 0;
     for (size_t i = 0; i < 60000; i++) counts[d->labels[i]]++;
-    for (size_t i = 0; i < 60000u * 784; i++) sum += (double)d->images[i];
+    for (int32_t i = 0; i < 60000; i++) {
+        real image[784];
+        task_dataset_gather(d, 1, &i, image);
+        for (int k = 0; k < 784; k++) sum += (double)image[k];
+    }
     for (int c = 0; c < 10; c++)
         cr_assert(counts[c] == 6000, "class %d has %d images", c, counts[c]);
     cr_assert(fabs(sum / (60000.0 * 784) - 0.2860) < 1e-4, "mean pixel %g",
@@ -403,13 +409,59 @@ Test(data, fashion_mnist_of_debian) {
     task_dataset_close(d);
 }
 
-/* ---- resizing -------------------------------------------------------------------------------- */
+/* ---- codes ----------------------------------------------------------------------------------- */
 
 static void resize(const unsigned char *image, int from, int to, real *out) {
     task_tap taps[64];
     task_resize_taps(from, to, taps);
     task_resize_image(image, from, taps, to, taps, to, out);
 }
+
+/* Sizes whose pixels are multiples of a unit, and one whose are not. */
+Test(data, codes_stand_for_the_numbers_of_resizing) {
+    static const int sizes[] = {4, 2, 8, 16, 3};
+    static real all[N_TEST * 256];
+    char folder[1024];
+    buffer file = images(N_TEST);
+    new_folder(folder);
+    write_set(folder);
+    for (int k = 0; k < 5; k++) {
+        const task_dataset *d = task_dataset_open(folder, "", sizes[k], NULL);
+        cr_assert(d && (d->codes != NULL) == (sizes[k] != 3) && !d->codes == !!d->images);
+        int32_t rows[N_TEST];
+        size_t n = (size_t)d->n_pixels;
+        for (int i = 0; i < N_TEST; i++) rows[i] = N_TRAIN + N_TEST - 1 - i;
+        task_dataset_gather(d, N_TEST, rows, all);
+        for (int i = 0; i < N_TEST; i++) {
+            real right[256];
+            resize(file.bytes + 16 + (size_t)(N_TEST - 1 - i) * SIDE * SIDE, SIDE, sizes[k], right);
+            cr_assert(memcmp(all + (size_t)i * n, right, n * sizeof *right) == 0, "%d: image %d",
+                      sizes[k], i);
+        }
+        task_dataset_close(d);
+    }
+    remove_folder(folder);
+}
+
+/* Every code there can be is the float that division gives, on every build. */
+Test(data, codes_are_exact) {
+    enum { MOST = 255 * 256 + 1 };
+    static const char *const names[] = {"portable", "avx2", "avx512"};
+    static uint16_t codes[MOST];
+    static real out[MOST];
+    for (int k = 0; k < MOST; k++) codes[k] = (uint16_t)k;
+    for (int b = 0; b < 3; b++) {
+        const task_elementwise *e = task_elementwise_find(names[b]);
+        for (int levels = 1; e && levels <= 256; levels *= 2) {
+            e->gather(1, &(int32_t){0}, MOST, codes, (real)(255 * levels), out);
+            for (int k = 0; k <= 255 * levels; k++) {
+                cr_assert(out[k] == (real)((double)k / levels / 255), "%d of %d levels", k, levels);
+            }
+        }
+    }
+}
+
+/* ---- resizing -------------------------------------------------------------------------------- */
 
 static void make_image(int side, unsigned char *image) {
     for (int i = 0; i < side * side; i++)

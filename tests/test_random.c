@@ -248,6 +248,15 @@ Test(random, truncated_normals_have_their_law) {
     cr_assert(fabs(sqrt(m2 / N) - 0.5 * 0.87962566) < 0.003, "deviation %g", sqrt(m2 / N));
 }
 
+Test(random, rows_are_draws_below) {
+    int32_t rows[50];
+    random_stream x = at(13, RANDOM_TEST, 5, 0, 0), y = x;
+    random_rows(&x, 48000, 50, rows);
+    for (int i = 0; i < 50; i++)
+        cr_assert((uint64_t)rows[i] == random_below(&y, 48000));
+    cr_assert(random_u64(&x) == random_u64(&y));
+}
+
 Test(random, below_is_uniform_and_in_range) {
     int count[7] = {0};
     random_stream r = at(13, RANDOM_TEST, 4, 0, 0);

@@ -49,6 +49,16 @@ static uint64_t hash(const random_address *at, uint64_t lane) {
     return absorb(h, at->c, 0x8ebc6af09c88c6e3ULL);
 }
 
+/* Multiply-shift with rejection (Lemire 2019): unbiased, and a division only when it may reject. */
+static inline uint64_t below(pcg64 &g, uint64_t n) {
+    unsigned __int128 m = static_cast<unsigned __int128>(g()) * n;
+    if (static_cast<uint64_t>(m) < n) {
+        uint64_t least = (0 - n) % n;
+        while (static_cast<uint64_t>(m) < least) m = static_cast<unsigned __int128>(g()) * n;
+    }
+    return static_cast<uint64_t>(m >> 64);
+}
+
 extern "C" {
 
 void random_open(random_stream *r, random_address at) {
@@ -88,15 +98,17 @@ uint32_t random_u32(random_stream *r) {
     return static_cast<uint32_t>(random_u64(r) >> 32);
 }
 
-/* Multiply-shift with rejection (Lemire 2019): unbiased, and a division only when it may reject. */
 uint64_t random_below(random_stream *r, uint64_t n) {
-    unsigned __int128 m = static_cast<unsigned __int128>(random_u64(r)) * n;
-    if (static_cast<uint64_t>(m) < n) {
-        uint64_t least = (0 - n) % n;
-        while (static_cast<uint64_t>(m) < least)
-            m = static_cast<unsigned __int128>(random_u64(r)) * n;
-    }
-    return static_cast<uint64_t>(m >> 64);
+    pcg64 g = load(r);
+    uint64_t x = below(g, n);
+    store(r, g);
+    return x;
+}
+
+void random_rows(random_stream *r, uint64_t n, size_t count, int32_t *out) {
+    pcg64 g = load(r);
+    for (size_t i = 0; i < count; i++) out[i] = static_cast<int32_t>(below(g, n));
+    store(r, g);
 }
 
 double random_uniform(random_stream *r) {

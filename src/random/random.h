@@ -60,6 +60,8 @@ uint64_t random_u64(random_stream *r);
 void random_fill(random_stream *r, size_t n, uint64_t *out); /* the next n of them */
 uint32_t random_u32(random_stream *r);           /* high half of one output */
 uint64_t random_below(random_stream *r, uint64_t n); /* uniform in 0..n-1, unbiased; n >= 1 */
+/* The same count times, as rows of a table of n <= 2^31. */
+void random_rows(random_stream *r, uint64_t n, size_t count, int32_t *out);
 double random_uniform(random_stream *r);         /* [0, 1), 53 bits */
 double random_normal(random_stream *r);          /* two outputs a number */
 void random_normals(random_stream *r, size_t n, float *out);

@@ -3,6 +3,7 @@
  * dataset.c - see dataset.h. */
 #include "data/dataset.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "data/idx.h"
 #include "data/resize.h"
 #include "internal.h"
+#include "layers/elementwise.h"
 
 #define SYSTEM_FOLDER "/usr/share/datasets"
 #define MIN_IMAGES 10 /* so that no split is empty */
@@ -188,16 +190,33 @@ static void permute(size_t n, uint32_t *order) {
     }
 }
 
-/* Resizes images[order[i]] (order NULL: i) into rows begin + i of the set, and their labels. */
+/* Resizes images[order[i]] (order NULL: i) into rows begin + i of the set, and their labels.
+ * pixels: [n_pixels] scratch. */
 static void fill_rows(task_dataset *d, size_t begin, const task_idx *images, const task_idx *labels,
-                      const uint32_t *order, const task_tap *rows, const task_tap *cols) {
+                      const uint32_t *order, const task_tap *rows, const task_tap *cols,
+                      real *pixels) {
+    size_t n = (size_t)d->n_pixels;
     for (size_t i = 0; i < images->n; i++) {
         size_t source = order ? order[i] : i;
+        real *to = d->codes ? pixels : d->images + (begin + i) * n;
         task_resize_image(images->bytes + source * images->rows * images->cols, (int)images->cols,
-                          rows, d->n_rows, cols, d->n_cols,
-                          d->images + (begin + i) * (size_t)d->n_pixels);
+                          rows, d->n_rows, cols, d->n_cols, to);
+        for (size_t k = 0; d->codes && k < n; k++)
+            d->codes[(begin + i) * n + k] = (uint16_t)lrint((double)pixels[k] * (double)d->most);
         d->labels[begin + i] = labels->bytes[source];
     }
+}
+
+/* Codes where every pixel is a whole multiple of a unit, numbers elsewhere. */
+static int allocate_images(task_dataset *d, size_t n, const task_tap *rows, const task_tap *cols) {
+    int levels = task_resize_levels(d->n_rows, rows) * task_resize_levels(d->n_cols, cols);
+    size_t pixel_bytes = levels ? sizeof *d->codes : sizeof *d->images;
+    size_t bytes = n * (size_t)d->n_pixels * pixel_bytes;
+    void *memory = aligned_alloc(TASK_ALIGNMENT, (bytes + 63) / 64 * 64);
+    d->codes = levels ? memory : NULL;
+    d->images = levels ? NULL : memory;
+    d->most = (real)(255 * levels);
+    return memory != NULL;
 }
 
 static int build(task_dataset *d, const task_idx files[N_FILES], int size, lopt_error *err) {
@@ -212,21 +231,26 @@ static int build(task_dataset *d, const task_idx files[N_FILES], int size, lopt_
                          "%zu images of %d x %d pixels take more than %zu GB; lower image_size", n,
                          d->n_rows, d->n_cols, MAX_BYTES >> 30);
     }
-    size_t image_bytes = (n * (size_t)d->n_pixels * sizeof(real) + 63) / 64 * 64;
-    d->images = aligned_alloc(TASK_ALIGNMENT, image_bytes);
     d->labels = malloc(n);
     uint32_t *order = malloc(train->n * sizeof *order);
-    task_tap *taps = malloc((size_t)(d->n_rows + d->n_cols) * sizeof *taps);
-    int made = d->images && d->labels && order && taps;
+    real *pixels = malloc((size_t)d->n_pixels * sizeof *pixels);
+    task_tap *rows = malloc((size_t)d->n_rows * sizeof *rows);
+    task_tap *cols = malloc((size_t)d->n_cols * sizeof *cols);
+    int made = d->labels && order && pixels && rows && cols;
     if (made) {
-        task_resize_taps((int)train->rows, d->n_rows, taps);
-        task_resize_taps((int)train->cols, d->n_cols, taps + d->n_rows);
+        task_resize_taps((int)train->rows, d->n_rows, rows);
+        task_resize_taps((int)train->cols, d->n_cols, cols);
+        made = allocate_images(d, n, rows, cols);
+    }
+    if (made) {
         permute(train->n, order);
-        fill_rows(d, 0, train, &files[TRAIN_LABELS], order, taps, taps + d->n_rows);
-        fill_rows(d, train->n, test, &files[TEST_LABELS], NULL, taps, taps + d->n_rows);
+        fill_rows(d, 0, train, &files[TRAIN_LABELS], order, rows, cols, pixels);
+        fill_rows(d, train->n, test, &files[TEST_LABELS], NULL, rows, cols, pixels);
     }
     free(order);
-    free(taps);
+    free(pixels);
+    free(rows);
+    free(cols);
     return made ? 1
                 : task_fail(err, LOPT_ENOMEM, "out of memory for %zu images of %d pixels", n,
                             d->n_pixels);
@@ -234,6 +258,7 @@ static int build(task_dataset *d, const task_idx files[N_FILES], int size, lopt_
 
 static void destroy_entry(entry *e) {
     if (!e) return;
+    free(e->set.codes);
     free(e->set.images);
     free(e->set.labels);
     free(e);
@@ -295,23 +320,35 @@ void task_dataset_close(const task_dataset *d) {
 /* ---- drawing --------------------------------------------------------------------------------- */
 
 /* Rows lie far apart: asking for all of them before the first copy hides the latency of memory. */
-static void prefetch_row(const real *row, size_t n_bytes) {
-    for (size_t at = 0; at < n_bytes && at < 1024; at += 64)
-        __builtin_prefetch((const char *)row + at);
+static void prefetch_row(const task_dataset *d, size_t row) {
+    size_t n = (size_t)d->n_pixels;
+    const char *from = d->codes ? (const char *)(d->codes + row * n)
+                                : (const char *)(d->images + row * n);
+    size_t n_bytes = n * (d->codes ? sizeof *d->codes : sizeof *d->images);
+    for (size_t at = 0; at < n_bytes && at < 1024; at += 64) __builtin_prefetch(from + at);
+}
+
+void task_dataset_gather(const task_dataset *d, int n, const int32_t *rows, real *images) {
+    size_t n_pixels = (size_t)d->n_pixels;
+    if (d->codes) {
+        task_elementwise_best()->gather(n, rows, n_pixels, d->codes, d->most, images);
+        return;
+    }
+    for (int i = 0; i < n; i++) {
+        memcpy(images + (size_t)i * n_pixels, d->images + (size_t)rows[i] * n_pixels,
+               n_pixels * sizeof *images);
+    }
 }
 
 void task_dataset_draw(const task_dataset *d, task_split split, random_stream *r, int batch,
                        real *images, int32_t *labels) {
-    size_t n_pixels = (size_t)d->n_pixels, row_bytes = n_pixels * sizeof(real);
+    int32_t begin = (int32_t)d->begin[split];
+    random_rows(r, d->count[split], (size_t)batch, labels);
     for (int i = 0; i < batch; i++) {
-        size_t row = d->begin[split] + (size_t)random_below(r, d->count[split]);
-        labels[i] = (int32_t)row;
-        prefetch_row(d->images + row * n_pixels, row_bytes);
-        __builtin_prefetch(d->labels + row);
+        labels[i] += begin;
+        prefetch_row(d, (size_t)labels[i]);
+        __builtin_prefetch(d->labels + labels[i]);
     }
-    for (int i = 0; i < batch; i++) {
-        size_t row = (size_t)labels[i];
-        memcpy(images + (size_t)i * n_pixels, d->images + row * n_pixels, row_bytes);
-        labels[i] = d->labels[row];
-    }
+    task_dataset_gather(d, batch, labels, images);
+    for (int i = 0; i < batch; i++) labels[i] = d->labels[labels[i]];
 }

@@ -18,6 +18,10 @@ typedef struct task_tap {
 
 void task_resize_taps(int n_src, int n_dst, task_tap *taps /* [n_dst] */);
 
+/* The least power of two of which all fractions are multiples of the inverse; 0 where it is beyond
+ * 16. Resized pixels are whole multiples of 1 / (255 x that of the rows x that of the columns). */
+int task_resize_levels(int n_dst, const task_tap *taps);
+
 /* image[., n_cols_src] bytes -> out[n_rows, n_cols] in 0..1. */
 void task_resize_image(const unsigned char *image, int n_cols_src, const task_tap *rows, int n_rows,
                        const task_tap *cols, int n_cols, real *out);

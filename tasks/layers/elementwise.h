@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * elementwise.h - between matrix products: bias, activation, softmax, and their gradients.
+ * elementwise.h - between matrix products: bias, activation, softmax, and their gradients; before
+ * them, the pixels of a batch.
  *
  * elementwise.c is compiled once per instruction set; each build gives one table of functions. A
  * layer asks for the best table when it is planned. Arrays are row-major and do not overlap. */
@@ -25,6 +26,11 @@ typedef struct task_elementwise {
      * scratch: (classes + 2) * rows. */
     real (*cross_entropy)(int rows, int classes, const real *z, const int32_t *labels,
                           real *scratch, real *dz);
+
+    /* out[batch, n] <- rows of codes[., n] divided by most. Where most is 255 times a power of two
+     * up to 256, correctly rounded for codes up to most. */
+    void (*gather)(int batch, const int32_t *rows, size_t n, const uint16_t *codes, real most,
+                   real *out);
 } task_elementwise;
 
 const task_elementwise *task_elementwise_best(void);
