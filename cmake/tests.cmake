@@ -59,5 +59,5 @@ endforeach()
 
 foreach(source IN LISTS shell_tests)
     string(REGEX REPLACE "^.*/test_(.*)\\.sh$" "\\1" name ${source})
-    declare_test(${name} 120 bash ${source})
+    declare_test(${name} 300 bash ${source})
 endforeach()

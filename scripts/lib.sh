@@ -34,6 +34,9 @@ run   all   libmsgpack-dev         trees of weights of JAX
 run   all   dataset-fashion-mnist  the images of configs/quickstart.yaml
 run   all   gnuplot-nox            curves
 test  all   libcriterion-dev       unit tests
+cluster all slurm-wlm              a batch system of one machine, for the test of scripts/slurm
+cluster all munge                  its messages are signed
+cluster all iproute2               two network namespaces as two hosts, for a test
 check all   clang                  a second compiler's warnings
 check all   libclang-rt-dev        libFuzzer, which Debian's clang only recommends
 check all   clang-tidy             static analysis
