@@ -128,7 +128,7 @@ static void *block(size_t bytes) {
 
 static int open_parts(inner *in, lopt_error *err) {
     random_stream r;
-    in->task = in->unroller.task[0];
+    in->task = in->unroller.mixture.fixed[0].task;
     in->state = lopt_state_create(in->opt, in->task->tensors, in->task->n_tensors, err);
     if (!in->state)
         return 0;
@@ -171,7 +171,7 @@ static int inner_open(inner *in, const mt_config *cfg, const char *name, lopt_er
         return mt_error(err, LOPT_ENOMEM, "out of memory");
     mark_trained(in->opt, in->trained);
     if (!mt_unroller_open(&in->unroller, cfg, in->opt, in->trained, err) ||
-        !mt_particle_open(&in->particle, 0, &in->unroller.sizes, err))
+        !mt_particle_open(&in->particle, 0, &in->unroller.mixture.sizes, err))
         return 0;
     mt_unroller_set_theta(&in->unroller, lopt_theta(in->opt));
     return open_parts(in, err);

@@ -15,7 +15,7 @@
 #include "durable.h"
 #include "text_file.h"
 
-#define FORMAT "metatrain checkpoint 1"
+#define FORMAT "metatrain checkpoint 2" /* 1 had no structures of sampled tasks */
 #define PATH_BYTES 2048
 #define MAX_MANIFEST_BYTES ((size_t)16 << 20)
 #define MAX_STEP INT64_C(999999999999)
@@ -275,7 +275,8 @@ static json_t *read_manifest(const char *folder, int64_t step, lopt_error *err) 
     json_t *found = json_object_get(manifest, "step"), *files = json_object_get(manifest, "files");
     int ok = 1;
     if (!format || strcmp(format, FORMAT) != 0)
-        ok = mt_error(err, LOPT_EARG, "%s: its \"format\" is not \"%s\"", path, FORMAT);
+        ok = mt_error(err, LOPT_EARG, "%s: its \"format\" is \"%.64s\", expected \"%s\"", path,
+                      format ? format : "", FORMAT);
     else if (!json_is_integer(found) || (step >= 0 && json_integer_value(found) != step))
         ok = mt_error(err, LOPT_EARG, "%s: its \"step\" is not %lld", path, (long long)step);
     else if (json_array_size(files) < 1 || json_array_size(files) > MAX_SHARDS)

@@ -8,6 +8,7 @@
 
 #include "commands.h"
 #include "config_keys.h"
+#include "mixture.h"
 #include "suggest.h"
 #include "text_file.h"
 
@@ -17,6 +18,8 @@
 /* ---- tasks, of configurations and suites alike ----------------------------------------------- */
 
 #define IN_TASK(field) offsetof(mt_task_config, field), sizeof(((mt_task_config *)0)->field)
+#define SAMPLED(field)                                                                             \
+    MT_KEY_INTEGER, offsetof(mt_task_config, sample.field), sizeof(int), 2, MT_NOWHERE
 
 _Static_assert(offsetof(task_spec, reparam_max) ==
                    offsetof(task_spec, reparam_min) + sizeof(double),
@@ -52,6 +55,19 @@ static const mt_key task_keys[] = {
     {"augment.reparam.range", MT_KEY_NUMBER, offsetof(mt_task_config, spec.reparam_min),
      sizeof(double), 2, MT_NOWHERE, "(0, 1000000000]",
      .help = "bounds of the scales, which are drawn log-uniformly"},
+    {"sample.hidden", SAMPLED(hidden), "[0, 65536]", .standard = "[0, 0]", .unit = "units",
+     .help = "meta-training: hidden layers of a width drawn log-uniformly; [0, 0]: as `hidden` says"},
+    {"sample.layers", SAMPLED(layers), "[0, 8]", .standard = "[1, 1]", .unit = "layers",
+     .help = "sample.hidden: how many of them, drawn uniformly"},
+    {"sample.batch_size", SAMPLED(batch_size), "[0, 65536]", .standard = "[0, 0]",
+     .unit = "examples", .help = "the same for batch_size"},
+    {"sample.image_size", SAMPLED(image_size), "[0, 1024]", .standard = "[0, 0]", .unit = "pixels",
+     .help = "the same for image_size; each size in use is a data set in memory"},
+    {"sample.dim", SAMPLED(dim), "[0, 1000000]", .standard = "[0, 0]", .unit = "parameters",
+     .help = "the same for dim"},
+    {"sample.every", MT_KEY_INTEGER, IN_TASK(sample.every), .range = "[0, 1000000000]",
+     .standard = "200", .unit = "outer steps",
+     .help = "how long, on average, a particle keeps a drawn structure; 0: for good"},
 };
 
 static void begin_task(void *into) {
@@ -85,6 +101,31 @@ static int agrees(const mt_key *key, const mt_task_config *said, const mt_task_c
     return same;
 }
 
+/* A sampled range is [0, 0] or has its smaller number first; only depth and none may be 0. */
+static int check_sampled(const mt_task_config *t, const mt_yaml *item, const char *path,
+                         lopt_error *err) {
+    const struct {
+        const char *key;
+        const int *range;
+        int least;
+    } ranges[] = {{"sample.hidden", t->sample.hidden, 1},
+                  {"sample.layers", t->sample.layers, 0},
+                  {"sample.batch_size", t->sample.batch_size, 1},
+                  {"sample.image_size", t->sample.image_size, 1},
+                  {"sample.dim", t->sample.dim, 1}};
+    for (size_t i = 0; i < COUNT(ranges); i++) {
+        const int *r = ranges[i].range;
+        char where[MT_KEY_PATH];
+        if ((r[0] == 0 && r[1] == 0) || (r[0] >= ranges[i].least && r[0] <= r[1])) continue;
+        mt_key_path(where, "%s%s", path, ranges[i].key);
+        return mt_yaml_error(err, mt_yaml_nearest(item, ranges[i].key), where,
+                             "found [%d, %d], expected the smaller number first, and that at least "
+                             "%d",
+                             r[0], r[1], ranges[i].least);
+    }
+    return 1;
+}
+
 static int finish_task(void *into, const mt_yaml *item, const char *path, lopt_error *err) {
     mt_task_config *said = into, fixed = *said;
     char where[MT_KEY_PATH];
@@ -98,6 +139,7 @@ static int finish_task(void *into, const mt_yaml *item, const char *path, lopt_e
                              "found [%g, %g], expected the smaller number first",
                              fixed.spec.reparam_min, fixed.spec.reparam_max);
     }
+    if (!check_sampled(&fixed, item, path, err)) return 0;
     memcpy(fixed.spec.task, said->spec.task, sizeof fixed.spec.task); /* the name a person chose */
     *said = fixed;
     return 1;
@@ -455,6 +497,12 @@ static int finish_suite(void *into, const mt_yaml *root, const char *path, lopt_
     mt_suite *suite = into;
     (void)path;
     share_data_path(suite->tasks, suite->n_tasks, suite->data_path);
+    for (int i = 0; i < suite->n_tasks; i++)
+        if (mt_is_sampled(&suite->tasks[i]))
+            return mt_yaml_error(err, mt_yaml_nearest(root, "tasks"), "tasks",
+                                 "found sampled sizes in task %d, expected fixed ones, as all "
+                                 "optimizers train the same",
+                                 i);
     for (int i = 0; i < suite->n_contenders; i++)
         if (suite->contenders[i].sweep && suite->n_sweep == 0)
             return mt_yaml_error(

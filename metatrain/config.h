@@ -49,6 +49,8 @@ typedef struct mt_optimizer_config {
 typedef struct mt_task_config {
     task_spec spec;
     double weight;
+    /* Ranges of a sampled structure (mixture.h); [0, 0]: as spec says. */
+    struct { int64_t every; int hidden[2], layers[2], batch_size[2], image_size[2], dim[2]; } sample;
 } mt_task_config;
 
 #define MT_MAX_KNOTS 8

@@ -43,7 +43,7 @@ int mt_coordinator_dealt(mt_run *run, lopt_error *err) {
 
 /* What it takes to move a particle, before it has been measured. */
 static double assumed_move(const mt_run *run) {
-    return 100e-6 + (double)mt_particle_bytes(&run->unroller.sizes) / 1e9;
+    return 100e-6 + (double)mt_particle_bytes(&run->unroller.mixture.sizes) / 1e9;
 }
 
 /* Fills run->placed for the coming window; returns how many particles move. */

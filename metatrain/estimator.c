@@ -199,29 +199,62 @@ static double signal_to_noise(const mt_gradient_estimator *e, double squares) {
     return e->particles > 1 ? signal / (n / (n - 1) * (squares - signal / n)) : NAN;
 }
 
-/* Mean meta-loss of a particle over its window and both twins; NaN if it has none. */
-static double particle_loss(const mt_report *r) {
+/* ---- what people see ----------------------------------------------------------------------- */
+
+typedef struct spread {
+    double n, sum, squares;
+} spread;
+
+static void note(spread *s, double value) {
+    if (isnan(value))
+        return;
+    s->n++;
+    s->sum += value;
+    s->squares += value * value;
+}
+
+static double mean_of(const spread *s) {
+    return s->sum / s->n;
+}
+
+static double deviation(const spread *s) {
+    return sqrt(fmax(s->squares / s->n - mean_of(s) * mean_of(s), 0));
+}
+
+/* Mean meta-loss of a particle over its window and both twins, on one task (-1: on all); NaN if it
+ * has none. */
+static double particle_loss(const mt_report *r, int64_t which) {
     double sum = 0, count = 0;
     for (int k = 0; k < r->n_segments; k++) {
+        if (which >= 0 && r->segment[k].task != which)
+            continue;
         sum += r->segment[k].sum[0] + r->segment[k].sum[1];
         count += 2 * (double)r->segment[k].count;
     }
     return r->dropped || count == 0 ? NAN : sum / count;
 }
 
-void mt_estimate(mt_gradient_estimator *e, const mt_report *report, mt_outer_summary *summary) {
-    double sum = 0, squares = 0, counted = 0;
-    *summary = (mt_outer_summary){0};
-    memset(e->gradient, 0, e->noise.n * sizeof *e->gradient);
-    shape_fitness(e, report);
-    double gradient_squares = add_particles(e, report);
-    for (size_t i = 0; e->how->compat == MT_REFERENCE && i < e->noise.n; i++)
-        e->gradient[i] = isfinite(e->gradient[i]) ? e->gradient[i] : 0;
-    for (int64_t p = 0; p < e->particles; p++) {
+static void summarise_tasks(const mt_report *report, int64_t particles,
+                            mt_task_summary out[MT_MAX_TASKS]) {
+    spread loss[MT_MAX_TASKS] = {0};
+    for (int64_t p = 0; p < particles; p++)
+        for (int k = 0; k < report[p].n_segments; k++) {
+            int64_t t = report[p].segment[k].task;
+            int again = 0; /* a task that a particle meets twice counts once */
+            for (int j = 0; j < k; j++)
+                again |= report[p].segment[j].task == t;
+            if (!again)
+                note(&loss[t], particle_loss(&report[p], t));
+        }
+    for (int t = 0; t < MT_MAX_TASKS; t++)
+        out[t] = (mt_task_summary){(int64_t)loss[t].n, mean_of(&loss[t]), deviation(&loss[t])};
+}
+
+static void summarise(const mt_report *report, int64_t particles, mt_outer_summary *summary) {
+    spread loss = {0};
+    for (int64_t p = 0; p < particles; p++) {
         const mt_report *r = &report[p];
-        double loss = particle_loss(r);
-        if (!isnan(loss))
-            sum += loss, squares += loss * loss, counted++;
+        note(&loss, particle_loss(r, -1));
         summary->non_finite += r->non_finite;
         summary->dropped += r->dropped;
         summary->finished += r->finished;
@@ -229,8 +262,18 @@ void mt_estimate(mt_gradient_estimator *e, const mt_report *report, mt_outer_sum
         summary->inner_steps += r->inner_steps;
         summary->seconds += r->seconds;
     }
-    summary->meta_loss = sum / counted;
-    summary->meta_loss_std =
-        sqrt(fmax(squares / counted - summary->meta_loss * summary->meta_loss, 0));
-    summary->signal_to_noise = signal_to_noise(e, gradient_squares);
+    summary->meta_loss = mean_of(&loss);
+    summary->meta_loss_std = deviation(&loss);
+    summarise_tasks(report, particles, summary->task);
+}
+
+void mt_estimate(mt_gradient_estimator *e, const mt_report *report, mt_outer_summary *summary) {
+    *summary = (mt_outer_summary){0};
+    memset(e->gradient, 0, e->noise.n * sizeof *e->gradient);
+    shape_fitness(e, report);
+    double squares = add_particles(e, report);
+    for (size_t i = 0; e->how->compat == MT_REFERENCE && i < e->noise.n; i++)
+        e->gradient[i] = isfinite(e->gradient[i]) ? e->gradient[i] : 0;
+    summary->signal_to_noise = signal_to_noise(e, squares);
+    summarise(report, e->particles, summary);
 }

@@ -72,6 +72,13 @@ int mt_estimator_open(mt_gradient_estimator *e, const mt_estimator_config *how, 
                       int64_t particles, lopt_error *err);
 void mt_estimator_close(mt_gradient_estimator *e);
 
+/* Of a task of the mixture in one outer step. */
+typedef struct mt_task_summary {
+    int64_t particles;    /* that made an inner step on it, diverged ones left out */
+    double meta_loss;     /* mean over those particles and their twins; NaN for no particle */
+    double meta_loss_std; /* over those particles */
+} mt_task_summary;
+
 /* What the particles of one outer step gave, for people. */
 typedef struct mt_outer_summary {
     double meta_loss;     /* mean over particles and twins */
@@ -82,6 +89,7 @@ typedef struct mt_outer_summary {
     int64_t non_finite, dropped, finished, inner_steps;
     int64_t finished_length; /* of the trajectories that finished, together */
     double seconds;          /* of all windows together */
+    mt_task_summary task[MT_MAX_TASKS];
 } mt_outer_summary;
 
 /* report[particles] in particle order -> e->gradient and summary. */

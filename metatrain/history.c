@@ -31,7 +31,8 @@ static void describe_tasks(const mt_run *run, char *text, size_t bytes) {
     for (int i = 0; i < run->cfg->n_tasks; i++)
         total += run->cfg->tasks[i].weight;
     for (int i = 0; i < run->cfg->n_tasks && used < bytes; i++) {
-        const char *name = run->unroller.task[i]->name;
+        const task *t = run->unroller.mixture.fixed[i].task;
+        const char *name = t ? t->name : run->cfg->tasks[i].spec.task;
         used += (size_t)(run->cfg->n_tasks == 1
                              ? snprintf(text, bytes, "%s", name)
                              : snprintf(text + used, bytes - used, "%s%.3g of %s", i ? "; " : "",
@@ -97,7 +98,9 @@ void mt_record(mt_run *run, const mt_outer_summary *sum, const mt_outer_norms *n
                           .outside_share = run->cpu_before > 0
                                                ? 1 - sum->seconds / (cpu - run->cpu_before)
                                                : NAN,
-                          .seconds = mt_total_seconds(run)};
+                          .seconds = mt_total_seconds(run),
+                          .n_tasks = run->cfg->n_tasks > 1 ? run->cfg->n_tasks : 0,
+                          .task = sum->task};
     run->cpu_before = cpu;
     write_history(run, &row);
     mt_format_count((double)run->at.inner_steps / mt_total_seconds(run), rate, sizeof rate);

@@ -53,7 +53,24 @@ static const struct {
 #undef NUMBER
 };
 static const size_t n_fields = sizeof field / sizeof *field;
-_Static_assert(sizeof field / sizeof *field <= MT_METRICS_SCALARS, "room in mt_metrics_scalars");
+_Static_assert(sizeof field / sizeof *field + MT_MAX_TASKS <= MT_METRICS_SCALARS,
+               "room in mt_metrics_scalars");
+
+static void put(json_t *to, json_t *value) {
+    json_array_append_new(to, value != NULL ? value : json_null()); /* NaN, inf */
+}
+
+static void add_tasks(json_t *object, const mt_metrics_row *row) {
+    json_t *loss = json_array(), *std = json_array(), *particles = json_array();
+    for (int i = 0; i < row->n_tasks; i++) {
+        put(loss, json_real(row->task[i].meta_loss));
+        put(std, json_real(row->task[i].meta_loss_std));
+        put(particles, json_integer(row->task[i].particles));
+    }
+    json_object_set_new(object, "task_meta_loss", loss);
+    json_object_set_new(object, "task_meta_loss_std", std);
+    json_object_set_new(object, "task_particles", particles);
+}
 
 /* The line of a row with its newline; the caller frees. */
 static char *row_line(const mt_metrics_row *row, size_t *n) {
@@ -63,6 +80,8 @@ static char *row_line(const mt_metrics_row *row, size_t *n) {
         json_t *value = field[i].integer ? json_integer(*(const int64_t *)at) : json_real(*(const double *)at);
         json_object_set_new(object, field[i].name, value != NULL ? value : json_null()); /* NaN, inf */
     }
+    if (row->n_tasks > 0)
+        add_tasks(object, row);
     char *line = json_dumps(object, JSON_REAL_PRECISION(9));
     json_decref(object);
     if (line == NULL) return NULL;
@@ -144,6 +163,10 @@ size_t mt_metrics_scalars(const mt_metrics_row *row, mt_scalar scalars[MT_METRIC
         scalars[n].value = field[i].integer ? (double)*(const int64_t *)at : *(const double *)at;
         snprintf(scalars[n].tag, sizeof scalars[n].tag, "%s/%s", field[i].group, field[i].name);
         n++;
+    }
+    for (int i = 0; i < row->n_tasks; i++, n++) {
+        scalars[n].value = row->task[i].meta_loss;
+        snprintf(scalars[n].tag, sizeof scalars[n].tag, "loss/task_%d", i);
     }
     return n;
 }

@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "estimator.h"
 #include "event_file.h"
 #include "lopt.h"
 
@@ -42,9 +43,14 @@ typedef struct mt_metrics_row {
     double idle_share;       /* wall time of the ranks in this step outside windows; 0..1 */
     double outside_share;    /* CPU time of the ranks since the last step outside windows; 0..1 */
     double seconds;          /* since outer step 0, earlier runs included */
+    /* Of a mixture, after the fields above: "task_meta_loss", "task_meta_loss_std" and
+     * "task_particles", arrays in the order of the configuration's tasks (estimator.h). n_tasks 0:
+     * none are written; read: always 0. */
+    int n_tasks;
+    const mt_task_summary *task; /* [n_tasks], borrowed */
 } mt_metrics_row;
 
-enum { MT_METRICS_SCALARS = 32 }; /* room for the fields of a row */
+enum { MT_METRICS_SCALARS = 32 + MT_MAX_TASKS }; /* room for the fields of a row and its tasks */
 
 typedef struct mt_metrics mt_metrics;
 

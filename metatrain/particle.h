@@ -26,6 +26,7 @@ typedef struct mt_particle_counters {
     int64_t length;      /* it ends after so many */
     int64_t noise;       /* current draw; -1 before the first */
     int64_t noise_draws; /* made so far */
+    int64_t structure;   /* draw of a sampled task's structure (mixture.h) */
 } mt_particle_counters;
 
 typedef struct mt_particle {

@@ -19,6 +19,7 @@
 typedef struct mt_segment {
     int64_t trajectory; /* counted from 0 in each particle */
     int64_t noise;      /* which draw of this particle perturbed theta */
+    int64_t task;       /* index into the configuration's tasks */
     int64_t count;      /* meta-losses summed */
     double sum[2];      /* sum of normalised meta-losses under theta+delta, theta-delta */
 } mt_segment;

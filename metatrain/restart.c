@@ -22,7 +22,8 @@ static int move_particles(mt_run *run, int64_t step, transfer move, lopt_error *
         mt_error(err, LOPT_ENOMEM, "out of memory for a checkpoint of %zu particles", all);
     for (size_t p = 0; ok && p < all; p++)
         if (run->particle[p].memory) {
-            mt_particle_items(&run->particle[p], &run->unroller.sizes, items + n, names + n);
+            mt_particle_items(&run->particle[p], &run->unroller.mixture.sizes, items + n,
+                              names + n);
             n += MT_PARTICLE_ITEMS;
         }
     ok = ok && move(run, step, items, n, err);
@@ -50,7 +51,7 @@ static int check_counters(const mt_run *run, const mt_particle *p, int64_t numbe
                           lopt_error *err) {
     const mt_particle_counters *c = &p->at;
     if (c->number == number && c->task >= 0 && c->task < run->cfg->n_tasks && c->trajectory >= -1 &&
-        c->inner_step >= 0 && c->noise >= -1 && c->noise_draws >= 0)
+        c->inner_step >= 0 && c->noise >= -1 && c->noise_draws >= 0 && c->structure >= 0)
         return 1;
     return mt_error(
         err, LOPT_EARG,

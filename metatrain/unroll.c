@@ -13,43 +13,13 @@
 
 /* ---- set-up -------------------------------------------------------------------------------- */
 
-static size_t larger(size_t a, size_t b) {
-    return a > b ? a : b;
-}
-
 static void *block(size_t bytes) {
     return aligned_alloc(64, (bytes + 127) / 64 * 64);
 }
 
-static int open_tasks(mt_unroller *u, lopt_error *err, size_t *work_bytes) {
-    for (int i = 0; i < u->cfg->n_tasks; i++) {
-        task *t = u->task[i] = task_create(&u->cfg->tasks[i].spec, err);
-        if (!t)
-            return 0;
-        if (u->cfg->estimator.meta_value == MT_VALUE_ERROR && !task_has_accuracy(t))
-            return mt_error(err, LOPT_EARG,
-                            "%s: estimator.meta_value: found error, expected loss, as %s has no "
-                            "classes",
-                            u->cfg->file, t->name);
-        size_t state_bytes = 0;
-        for (int twin = 0; twin < 2; twin++) {
-            u->state[i][twin] =
-                lopt_state_create(u->optimizer[twin], t->tensors, t->n_tensors, err);
-            if (!u->state[i][twin])
-                return 0;
-            lopt_state_data(u->state[i][twin], &state_bytes);
-        }
-        u->sizes.n_tau = larger(u->sizes.n_tau, t->n_tau);
-        u->sizes.n_params = larger(u->sizes.n_params, t->n_params);
-        u->sizes.state_bytes = larger(u->sizes.state_bytes, state_bytes);
-        *work_bytes = larger(*work_bytes, t->work_bytes);
-    }
-    return 1;
-}
-
 int mt_unroller_open(mt_unroller *u, const mt_config *cfg, const lopt_optimizer *optimizer,
                      const unsigned char *trained, lopt_error *err) {
-    size_t n = lopt_n_theta(optimizer), work_bytes = 0;
+    size_t n = lopt_n_theta(optimizer);
     *u = (mt_unroller){.cfg = cfg,
                        .rule = mt_estimator_rule(cfg->estimator.name),
                        .noise = {cfg->seed, (float)cfg->estimator.std, n, trained},
@@ -58,12 +28,12 @@ int mt_unroller_open(mt_unroller *u, const mt_config *cfg, const lopt_optimizer 
     u->perturbed[0] = block(n * sizeof(float));
     u->perturbed[1] = block(n * sizeof(float));
     int ok = u->optimizer[0] && u->optimizer[1] && u->theta && u->perturbed[0] && u->perturbed[1];
-    if (ok && !open_tasks(u, err, &work_bytes)) {
+    if (ok && !mt_mixture_open(&u->mixture, cfg, u->optimizer, err)) {
         mt_unroller_close(u);
         return 0;
     }
-    u->grads = block(u->sizes.n_params * sizeof(float));
-    u->work = block(work_bytes);
+    u->grads = block(u->mixture.sizes.n_params * sizeof(float));
+    u->work = block(u->mixture.work_bytes);
     if (ok && u->grads && u->work)
         return 1;
     mt_unroller_close(u);
@@ -71,11 +41,7 @@ int mt_unroller_open(mt_unroller *u, const mt_config *cfg, const lopt_optimizer 
 }
 
 void mt_unroller_close(mt_unroller *u) {
-    for (int i = 0; i < MT_MAX_TASKS; i++) {
-        for (int twin = 0; twin < 2; twin++)
-            lopt_state_destroy(u->state[i][twin]);
-        task_destroy(u->task[i]);
-    }
+    mt_mixture_close(&u->mixture);
     for (int twin = 0; twin < 2; twin++) {
         lopt_destroy(u->optimizer[twin]);
         free(u->perturbed[twin]);
@@ -103,36 +69,18 @@ static random_stream stream(const mt_unroller *u, random_purpose purpose, const 
     return r;
 }
 
-static int64_t draw_task(const mt_config *cfg, random_stream *r) {
-    double total = 0;
-    for (int i = 0; i < cfg->n_tasks; i++)
-        total += cfg->tasks[i].weight;
-    double at = random_uniform(r) * total;
-    for (int i = 0; i < cfg->n_tasks; i++)
-        if ((at -= cfg->tasks[i].weight) < 0)
-            return i;
-    return cfg->n_tasks - 1;
-}
-
-/* Of a trajectory that has not begun. */
-static int64_t coming_task(const mt_config *cfg, int64_t particle, int64_t trajectory) {
-    random_stream r;
-    random_open(&r, (random_address){cfg->seed, RANDOM_TASK, (uint64_t)particle,
-                                     (uint64_t)trajectory, 0});
-    return draw_task(cfg, &r);
-}
-
 void mt_coming_steps(const mt_config *cfg, const mt_particle_counters *at, int64_t window,
                      int64_t steps[MT_MAX_TASKS]) {
     int whole = mt_estimator_rule(cfg->estimator.name)->start == MT_NEW_TRAJECTORY;
-    int64_t all = whole ? mt_trajectory_length(cfg, -1, at->trajectory + 1, window)
-                        : cfg->estimator.window;
+    int64_t all =
+        whole ? mt_trajectory_length(cfg, -1, at->trajectory + 1, window) : cfg->estimator.window;
     int64_t left = whole ? 0 : at->length - at->inner_step;
     memset(steps, 0, MT_MAX_TASKS * sizeof *steps);
     if (left > 0)
         steps[at->task] = left < all ? left : all;
     if (left < all)
-        steps[coming_task(cfg, at->number, at->trajectory + 1)] += all - (left > 0 ? left : 0);
+        steps[mt_mixture_coming(cfg, at->number, at->trajectory + 1)] +=
+            all - (left > 0 ? left : 0);
 }
 
 /* ---- one particle -------------------------------------------------------------------------- */
@@ -190,8 +138,9 @@ static void start_trajectory(mt_unroller *u, mt_particle *p) {
     if (u->rule->redraw != MT_EACH_WINDOW)
         redraw(u, p);
     random_stream r = stream(u, RANDOM_TASK, p, 0);
-    p->at.task = draw_task(u->cfg, &r);
-    const task *t = u->task[p->at.task];
+    p->at.task = mt_mixture_draw(u->cfg, &r);
+    u->now = mt_mixture_family(&u->mixture, p);
+    const task *t = u->now->task;
     task_sample(t, &r, p->tau);
     r = stream(u, RANDOM_INIT, p, 0);
     task_initial_params(t, p->tau, &r, p->params[0]);
@@ -199,7 +148,7 @@ static void start_trajectory(mt_unroller *u, mt_particle *p) {
     for (int twin = 0; twin < 2; twin++) {
         if (unperturbed)
             lopt_set_theta(u->optimizer[twin], u->theta);
-        lopt_state_reset(u->optimizer[twin], u->state[p->at.task][twin], planned);
+        lopt_state_reset(u->optimizer[twin], u->now->state[twin], planned);
     }
     if (unperturbed)
         perturb(u, p);
@@ -210,9 +159,10 @@ static void start_trajectory(mt_unroller *u, mt_particle *p) {
 static void exchange_states(mt_unroller *u, mt_particle *p, int save) {
     if (p->at.trajectory < 0)
         return;
+    u->now = mt_mixture_family(&u->mixture, p);
     for (int twin = 0; twin < 2; twin++) {
         size_t bytes;
-        void *data = lopt_state_data(u->state[p->at.task][twin], &bytes);
+        void *data = lopt_state_data(u->now->state[twin], &bytes);
         memcpy(save ? p->state[twin] : data, save ? data : p->state[twin], bytes);
     }
 }
@@ -222,15 +172,15 @@ static void copy_positive_twin(mt_unroller *u, mt_particle *p) {
     if (p->at.trajectory < 0)
         return;
     size_t bytes;
-    void *positive = lopt_state_data(u->state[p->at.task][0], &bytes);
-    memcpy(lopt_state_data(u->state[p->at.task][1], &bytes), positive, bytes);
-    memcpy(p->params[1], p->params[0], u->task[p->at.task]->n_params * sizeof(float));
+    void *positive = lopt_state_data(u->now->state[0], &bytes);
+    memcpy(lopt_state_data(u->now->state[1], &bytes), positive, bytes);
+    memcpy(p->params[1], p->params[0], u->now->task->n_params * sizeof(float));
 }
 
 /* What judges a twin on the batch at hand, given its loss (spec B.3). Parameters that diverged are
  * wrong about everything. */
 static float judge(const mt_unroller *u, const mt_particle *p, int twin, float loss) {
-    const task *t = u->task[p->at.task];
+    const task *t = u->now->task;
     if (u->cfg->estimator.meta_value == MT_VALUE_LOSS)
         return loss;
     return isfinite(loss) ? 1 - task_accuracy(t, p->tau, u->work, p->params[twin]) : 1;
@@ -239,7 +189,7 @@ static float judge(const mt_unroller *u, const mt_particle *p, int twin, float l
 /* A fresh batch of a split judges both twins as they are now. */
 static void judge_on(mt_unroller *u, mt_particle *p, task_split split, int64_t batch,
                      float value[2]) {
-    const task *t = u->task[p->at.task];
+    const task *t = u->now->task;
     random_stream r = stream(u, RANDOM_META_BATCH, p, batch);
     task_draw_batch(t, p->tau, split, &r, u->work);
     for (int twin = 0; twin < 2; twin++)
@@ -253,7 +203,7 @@ static void step_twins(mt_unroller *u, mt_particle *p, float value[2]) {
                                              [MT_LOSS_INNER_VALID] = TASK_INNER_VALID,
                                              [MT_LOSS_OUTER_VALID] = TASK_OUTER_VALID,
                                              [MT_LOSS_TEST] = TASK_TEST};
-    const task *t = u->task[p->at.task];
+    const task *t = u->now->task;
     mt_meta_loss kind = u->cfg->estimator.meta_loss;
     if (u->between)
         u->between(u->listener);
@@ -263,8 +213,7 @@ static void step_twins(mt_unroller *u, mt_particle *p, float value[2]) {
         float loss = task_loss(t, p->tau, u->work, p->params[twin], u->grads);
         if (kind == MT_LOSS_TRAIN)
             value[twin] = judge(u, p, twin, loss);
-        lopt_step(u->optimizer[twin], u->state[p->at.task][twin], p->params[twin], u->grads, loss,
-                  NULL);
+        lopt_step(u->optimizer[twin], u->now->state[twin], p->params[twin], u->grads, loss, NULL);
         if (kind == MT_LOSS_SAME_DATA)
             value[twin] = judge(u, p, twin, task_loss(t, p->tau, u->work, p->params[twin], NULL));
     }
@@ -275,14 +224,15 @@ static void step_twins(mt_unroller *u, mt_particle *p, float value[2]) {
 
 /* ---- one window ---------------------------------------------------------------------------- */
 
-/* The segment that the loss of a step belongs to: the last one, or a new one where the trajectory
- * or the noise is another. */
-static mt_segment *segment_of(mt_report *report, int64_t trajectory, int64_t noise) {
+/* The segment that the loss of a step belongs to: the last one, or a new one where the trajectory,
+ * the noise or the task is another. */
+static mt_segment *segment_of(mt_report *report, const mt_particle *p, int64_t trajectory) {
     mt_segment *s = &report->segment[report->n_segments];
-    if (report->n_segments > 0 && s[-1].trajectory == trajectory && s[-1].noise == noise)
+    if (report->n_segments > 0 && s[-1].trajectory == trajectory && s[-1].noise == p->at.noise &&
+        s[-1].task == p->at.task)
         return s - 1;
     report->n_segments++;
-    *s = (mt_segment){.trajectory = trajectory, .noise = noise};
+    *s = (mt_segment){.trajectory = trajectory, .noise = p->at.noise, .task = p->at.task};
     return s;
 }
 
@@ -309,10 +259,10 @@ static int64_t credited(const mt_unroller *u, const mt_particle *p) {
 
 /* An error is bounded as it is; the published form normalises it all the same, but not at the end
  * of full ES. */
-static float normalised(const mt_unroller *u, const mt_particle *p, float value, int at_end) {
+static float normalised(const mt_unroller *u, float value, int at_end) {
     if (u->cfg->estimator.meta_value == MT_VALUE_ERROR && (at_end || !published(u)))
         return value;
-    return task_normalise(u->task[p->at.task], value);
+    return task_normalise(u->now->task, value);
 }
 
 /* What a window takes depends on the tasks of its trajectories. */
@@ -335,7 +285,7 @@ static int bound_losses(const mt_unroller *u, mt_particle *p, float loss[2], mt_
     count_step(p, report);
     for (int twin = 0; twin < 2; twin++) {
         report->non_finite += !isfinite(loss[twin]);
-        loss[twin] = normalised(u, p, loss[twin], 0);
+        loss[twin] = normalised(u, loss[twin], 0);
     }
     if (published(u) || (isfinite(loss[0]) && isfinite(loss[1])))
         return 1;
@@ -363,7 +313,7 @@ static void run_truncated_window(mt_unroller *u, mt_particle *p, mt_report *repo
         step_twins(u, p, loss);
         if (!bound_losses(u, p, loss, report))
             break;
-        mt_segment *s = segment_of(report, credited(u, p), p->at.noise);
+        mt_segment *s = segment_of(report, p, credited(u, p));
         for (int twin = 0; twin < 2; twin++)
             s->sum[twin] += (double)loss[twin];
         s->count++;
@@ -381,7 +331,7 @@ static int fresh_losses(mt_unroller *u, mt_particle *p, mt_report *report, doubl
         judge_on(u, p, u->cfg->estimator.reduction_split, b, value);
         for (int twin = 0; twin < 2; twin++) {
             report->non_finite += !isfinite(value[twin]);
-            mean[twin] += (double)normalised(u, p, value[twin], 1) / (double)batches;
+            mean[twin] += (double)normalised(u, value[twin], 1) / (double)batches;
         }
     }
     return isfinite(mean[0]) && isfinite(mean[1]);
@@ -394,7 +344,7 @@ static void run_whole_trajectory(mt_unroller *u, mt_particle *p, mt_report *repo
     float loss[2];
     redraw(u, p);
     start_trajectory(u, p);
-    mt_segment *s = segment_of(report, p->at.trajectory, p->at.noise);
+    mt_segment *s = segment_of(report, p, p->at.trajectory);
     double length = (double)p->at.length;
     while (p->at.inner_step < p->at.length) {
         step_twins(u, p, loss);

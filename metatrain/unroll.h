@@ -4,7 +4,8 @@
  *
  *     mt_unroller_open(&u, cfg, optimizer, trained, &err);   once a rank: tasks, optimizers, scratch
  *     mt_unroller_set_theta(&u, theta);                      at every outer step
- *     mt_unroll_window(&u, particle, window, &report);       for each particle of this rank
+ *     mt_mixture_prepare(&u.mixture, particle, window, &err);   for each particle of this rank, where
+ *     mt_unroll_window(&u, particle, window, &report);          structures of tasks are sampled
  *
  * A window is `estimator.window` inner steps of both twins (full ES: a whole trajectory). The inner
  * step after the last one of a trajectory is the first of the next: a new trajectory samples a
@@ -23,6 +24,7 @@
 #define MT_UNROLL_H
 
 #include "estimator.h"
+#include "mixture.h"
 #include "particle.h"
 #include "task.h"
 
@@ -36,11 +38,10 @@ typedef struct mt_unroller {
     const mt_rule *rule;
     int64_t outer_step; /* of the window at hand */
     mt_noise noise;
-    mt_particle_sizes sizes; /* of this run's particles */
-    task *task[MT_MAX_TASKS];
-    lopt_state *state[MT_MAX_TASKS][2];
-    lopt_optimizer *optimizer[2];     /* at theta+delta, theta-delta */
-    float *theta, *perturbed[2];      /* [n_theta] each; of the twins: frozen numbers as in theta */
+    mt_mixture mixture;
+    mt_family *now;               /* what the particle at hand trains on */
+    lopt_optimizer *optimizer[2]; /* at theta+delta, theta-delta */
+    float *theta, *perturbed[2];  /* [n_theta] each; of the twins: frozen numbers as in theta */
     float *grads;
     void *work;
     /* Called between inner steps, for a rank that must answer others; NULL: nobody. */

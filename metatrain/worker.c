@@ -36,8 +36,9 @@ int mt_run_deal(mt_run *run, int64_t step, lopt_error *err) {
     run->window = -1;
     for (int64_t p = 0; p < all; p++) {
         mt_particle_close(&run->particle[p]);
+        mt_mixture_forget(&run->unroller.mixture, p);
         if (p % run->crew.n_live == index &&
-            !mt_particle_open(&run->particle[p], p, &run->unroller.sizes, err))
+            !mt_particle_open(&run->particle[p], p, &run->unroller.mixture.sizes, err))
             return 0;
     }
     return (step < 0 || mt_run_load_particles(run, step, err)) &&
@@ -66,14 +67,15 @@ static int64_t take_todo(mt_run *run, int64_t i) {
 /* ---- moving them --------------------------------------------------------------------------- */
 
 static void send_particle(mt_run *run, int64_t particle, int to) {
-    size_t bytes = sizeof run->window + mt_particle_bytes(&run->unroller.sizes);
+    size_t bytes = sizeof run->window + mt_particle_bytes(&run->unroller.mixture.sizes);
     char *buffer = malloc(bytes);
     if (!buffer)
         out_of_memory(run);
     memcpy(buffer, &run->window, sizeof run->window);
-    mt_particle_pack(&run->particle[particle], &run->unroller.sizes, buffer + sizeof run->window);
+    mt_particle_pack(&run->particle[particle], &run->unroller.mixture.sizes, buffer + sizeof run->window);
     mt_comm_send(&run->comm, to, MT_TAG_PARTICLE, buffer, bytes);
     mt_particle_close(&run->particle[particle]);
+    mt_mixture_forget(&run->unroller.mixture, particle);
     free(buffer);
 }
 
@@ -81,10 +83,10 @@ static void send_particle(mt_run *run, int64_t particle, int to) {
 static void take_particle(mt_run *run, const mt_message *m) {
     int64_t window;
     mt_particle arrived;
-    if (m->n != sizeof window + mt_particle_bytes(&run->unroller.sizes))
+    if (m->n != sizeof window + mt_particle_bytes(&run->unroller.mixture.sizes))
         wrong_message(run, m);
     memcpy(&window, m->data, sizeof window);
-    if (!mt_particle_unpack(&arrived, &run->unroller.sizes, (char *)m->data + sizeof window, NULL))
+    if (!mt_particle_unpack(&arrived, &run->unroller.mixture.sizes, (char *)m->data + sizeof window, NULL))
         out_of_memory(run);
     int64_t number = arrived.at.number;
     if (number < 0 || number >= run->cfg->particles || run->particle[number].memory)
@@ -152,10 +154,19 @@ void mt_run_begin(mt_run *run, const mt_window_head *head, const mt_move *move) 
             add_todo(run, p);
 }
 
+static void prepare_task(mt_run *run, mt_particle *p) {
+    lopt_error err;
+    if (mt_mixture_prepare(&run->unroller.mixture, p, run->window, &err))
+        return;
+    mt_complain(&err);
+    mt_comm_abort(&run->comm, MT_FAILED);
+}
+
 void mt_run_todo(mt_run *run) {
     while (run->n_todo > 0 && run->restart_step == MT_NO_RESTART && run->crew.n_lost == 0) {
         int64_t p = take_todo(run, 0);
         run->hand_free = mt_seconds() + predict(run, p);
+        prepare_task(run, &run->particle[p]);
         mt_unroll_window(&run->unroller, &run->particle[p], run->window,
                          &run->unsent[run->n_unsent++]);
         run->hand_free = 0;

@@ -40,7 +40,8 @@ static const char everything[] =
     "  dim: 12\n"
     "  noise: 0.25\n"
     "  augment: {reparam: {level: tensor, range: [1e-3, 1000]}}\n"
-    "- {task: image_mlp, hidden: []}\n"
+    "- {task: image_mlp, hidden: [], sample: {hidden: [2, 3], layers: [0, 4], batch_size: [5, 6],\n"
+    "   image_size: [7, 8], dim: [9, 10], every: 11}}\n"
     "data:\n"
     "  path: /a:/b\n"
     "estimator:\n"
@@ -141,6 +142,9 @@ Test(config, every_key_lands_in_its_place) {
               s->reparam_max == 1000);
     cr_assert(strcmp(s->data_path, "/a:/b") == 0 &&
               strcmp(c->tasks[1].spec.data_path, "/a:/b") == 0);
+    cr_assert(c->tasks[1].sample.hidden[1] == 3 && c->tasks[1].sample.layers[1] == 4 &&
+              c->tasks[1].sample.batch_size[0] == 5 && c->tasks[1].sample.image_size[0] == 7 &&
+              c->tasks[1].sample.dim[1] == 10 && c->tasks[1].sample.every == 11);
     cr_assert(c->tasks[1].spec.n_hidden == 0 && c->tasks[1].weight == 1);
     cr_assert(c->estimator.name == MT_GPES && c->estimator.std == 0.5 && c->estimator.window == 20);
     cr_assert(c->estimator.noise_every == 40 && c->estimator.reduction == MT_MEAN);
@@ -458,6 +462,10 @@ Test(config, checks_across_keys) {
         "outer:\n  schedule: {knot_steps: [1, 2]}\n",
         "t.yaml:2: outer.schedule.knot_fractions: found 0 values, expected 2, one for each step of "
         "outer.schedule.knot_steps");
+    refuse(
+        "tasks:\n- sample:\n    dim: [0, 4]\n",
+        "t.yaml:3: tasks.0.sample.dim: found [0, 4], expected the smaller number first, and that at "
+        "least 1");
     refuse(
         "estimator:\n  clip: 3\n  shaping: sign\n",
         "t.yaml:2: estimator.clip: found 3, expected 0, as estimator.shaping bounds the "

@@ -58,7 +58,7 @@ Test(costs, coming_steps_are_those_that_come) {
     lopt_init_theta(opt, 1, theta);
     cr_assert(mt_unroller_open(&u, cfg, opt, trained, &err), "%s", err.text);
     mt_unroller_set_theta(&u, theta);
-    cr_assert(mt_particle_open(&p, 1, &u.sizes, &err));
+    cr_assert(mt_particle_open(&p, 1, &u.mixture.sizes, &err));
     for (int64_t w = 0; w < 60; w++) {
         int64_t coming[MT_MAX_TASKS], made[MT_MAX_TASKS] = {0};
         mt_report r;

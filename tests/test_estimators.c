@@ -394,6 +394,28 @@ Test(estimators, dropped_particles_count_for_nothing_but_keep_their_noise) {
     mt_estimator_close(&e);
 }
 
+/* Particle 0 is on task 1 only, particle 1 leaves it for task 3, particle 2 diverged on it. */
+Test(estimators, tasks_have_summaries_of_their_own) {
+    mt_gradient_estimator e;
+    mt_outer_summary summary;
+    const mt_estimator_config how = {.name = MT_TES};
+    const mt_report report[3] = {
+        {.particle = 0, .n_segments = 2, .segment = {{.task = 1, .count = 2, .sum = {6, 2}},
+                                                     {.task = 1, .count = 1, .sum = {1, 3}}}},
+        {.particle = 1, .n_segments = 2, .segment = {{.task = 1, .count = 1, .sum = {5, 3}},
+                                                     {.task = 3, .count = 2, .sum = {1, 1}}}},
+        {.particle = 2, .n_segments = 1, .dropped = 1, .segment = {{.task = 1, .count = 1}}}};
+    cr_assert(mt_estimator_open(&e, &how, (mt_noise){3, 0.1f, DIM, trained}, 3, NULL));
+    mt_estimate(&e, report, &summary);
+    cr_assert(summary.task[1].particles == 2 && summary.task[1].meta_loss == 3 &&
+              summary.task[1].meta_loss_std == 1);
+    cr_assert(summary.task[3].particles == 1 && summary.task[3].meta_loss == 0.5 &&
+              summary.task[3].meta_loss_std == 0);
+    cr_assert(summary.task[0].particles == 0 && isnan(summary.task[0].meta_loss));
+    cr_assert(fabs(summary.meta_loss - (2 + 10.0 / 6) / 2) < 1e-12);
+    mt_estimator_close(&e);
+}
+
 Test(estimators, frozen_numbers_are_not_perturbed) {
     static const unsigned char partly[DIM] = {1, 0, 1};
     mt_noise noise = {3, 0.1f, DIM, partly};

@@ -66,6 +66,22 @@ Test(metrics, lines_are_plain_json) {
     free(text);
 }
 
+Test(metrics, a_mixture_has_arrays) {
+    const mt_task_summary tasks[2] = {{5, 0.5, 0.25}, {0, NAN, NAN}};
+    mt_metrics_row row = {.outer_step = 1, .n_tasks = 2, .task = tasks};
+    mt_scalar scalars[MT_METRICS_SCALARS];
+    mt_metrics *m = mt_metrics_open(path, -1, &err);
+    cr_assert(m != NULL && mt_metrics_write(m, &row, &err), "%s", err.text);
+    mt_metrics_close(m);
+    char *text = mt_text_read(path, 4096, NULL, &err);
+    const char *end = "\"task_meta_loss\": [0.5, null], \"task_meta_loss_std\": [0.25, null], "
+                      "\"task_particles\": [5, 0]}\n";
+    cr_assert(strstr(text, end) != NULL, "%s", text);
+    free(text);
+    size_t n = mt_metrics_scalars(&row, scalars);
+    cr_assert(strcmp(scalars[n - 2].tag, "loss/task_0") == 0 && scalars[n - 2].value == 0.5);
+}
+
 /* Steps 1..10 written, killed, resumed from 6: steps 7..10 are written again, by the second run. */
 Test(metrics, resume_has_every_step_once) {
     size_t n;

@@ -63,7 +63,7 @@ shows 2 'FILE is missing'
 shows 2 'No such file' "$SCRATCH/nothing.h5"
 shows 2 'neither a theta\.h5 nor a manifest' "$run/checkpoints"
 shows 2 'not a theta file' tests/golden/elo.h5
-shows 2 'its format is "metatrain checkpoint 1"' "$point/particles-0000.h5"
+shows 2 'its format is "metatrain checkpoint 2"' "$point/particles-0000.h5"
 printf x | dd of="$point/particles-0000.h5" bs=1 seek=9000 conv=notrunc status=none
 shows 2 'particles-0000\.h5: damaged' "$point"
 shows 0 'restart point' "$point/run.h5"

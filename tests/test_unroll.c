@@ -183,7 +183,7 @@ static void compare(const char *estimator, const char *more) {
     mt_particle particle[3];
     actor a[3] = {0};
     for (int p = 0; p < 3; p++) {
-        cr_assert(mt_particle_open(&particle[p], p, &s.unroller.sizes, &err));
+        cr_assert(mt_particle_open(&particle[p], p, &s.unroller.mixture.sizes, &err));
         open_actor(&s, &a[p]);
     }
     int resets = 0, finished = 0;
@@ -338,7 +338,7 @@ static void compare_published(const char *estimator) {
     cr_assert(mt_estimator_open(&e, &s.cfg->estimator, s.unroller.noise, 3, &err));
     lopt_optimizer *twin[2] = {lopt_clone(s.opt), lopt_clone(s.opt)};
     for (int p = 0; p < 3; p++) {
-        cr_assert(mt_particle_open(&particle[p], p, &s.unroller.sizes, &err));
+        cr_assert(mt_particle_open(&particle[p], p, &s.unroller.mixture.sizes, &err));
         open_actor(&s, &a[p]);
     }
     int resets_at_the_end = 0;
@@ -393,7 +393,7 @@ Test(unroll, es_reduces_a_whole_trajectory) {
     mt_report r[2];
     open(&s, config("es", NULL));
     for (int i = 0; i < 2; i++) {
-        cr_assert(mt_particle_open(&p[i], i, &s.unroller.sizes, &err));
+        cr_assert(mt_particle_open(&p[i], i, &s.unroller.mixture.sizes, &err));
         mt_unroll_window(&s.unroller, &p[i], 0, &r[i]);
         cr_assert(r[i].n_segments == 1 && r[i].segment[0].count == 1 && r[i].finished == 1);
     }
@@ -414,7 +414,7 @@ Test(unroll, divergence_drops_the_window) {
     mt_particle p;
     mt_report r;
     open(&s, config("nres", "optimizer.exp_mult=100000"));
-    cr_assert(mt_particle_open(&p, 0, &s.unroller.sizes, &err));
+    cr_assert(mt_particle_open(&p, 0, &s.unroller.mixture.sizes, &err));
     int dropped = 0;
     for (int window = 0; window < 40; window++) {
         int64_t trajectory = p.at.trajectory;

@@ -41,7 +41,8 @@ typedef enum random_purpose {
     RANDOM_SPLIT,      /* permutation that splits a data set */
     RANDOM_EVAL,       /* evaluation: task, seed, ... */
     RANDOM_TEST,
-    RANDOM_SEARCH      /* hyperparameters of a random search: row */
+    RANDOM_SEARCH,     /* hyperparameters of a random search: row */
+    RANDOM_STRUCTURE   /* sampled structure of a task: particle, outer step, entry; when to renew it */
 } random_purpose;
 
 typedef struct random_address {

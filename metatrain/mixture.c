@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * mixture.c - see mixture.h. */
+#include "mixture.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands.h"
+
+/* ---- draws --------------------------------------------------------------------------------- */
+
+int64_t mt_mixture_draw(const mt_config *cfg, random_stream *r) {
+    double total = 0;
+    for (int i = 0; i < cfg->n_tasks; i++)
+        total += cfg->tasks[i].weight;
+    double at = random_uniform(r) * total;
+    for (int i = 0; i < cfg->n_tasks; i++)
+        if ((at -= cfg->tasks[i].weight) < 0)
+            return i;
+    return cfg->n_tasks - 1;
+}
+
+int64_t mt_mixture_coming(const mt_config *cfg, int64_t particle, int64_t trajectory) {
+    random_stream r;
+    random_open(
+        &r, (random_address){cfg->seed, RANDOM_TASK, (uint64_t)particle, (uint64_t)trajectory, 0});
+    return mt_mixture_draw(cfg, &r);
+}
+
+int mt_is_sampled(const mt_task_config *entry) {
+    return entry->sample.hidden[1] > 0 || entry->sample.batch_size[1] > 0 ||
+           entry->sample.image_size[1] > 0 || entry->sample.dim[1] > 0;
+}
+
+/* Log-uniform in the range, or what there is where the range is [0, 0]; draws in any case. */
+static int log_integer(const int range[2], int otherwise, random_stream *r) {
+    double u = random_uniform(r);
+    if (range[1] == 0)
+        return otherwise;
+    double low = log(range[0]), value = floor(exp(low + u * (log(range[1]) - low)));
+    return (int)fmin(fmax(value, range[0]), range[1]);
+}
+
+static void set_layers(task_spec *spec, int layers, int width) {
+    spec->n_hidden = layers;
+    for (int i = 0; i < layers; i++)
+        spec->hidden[i] = width;
+}
+
+task_spec mt_structure(const mt_config *cfg, int64_t entry, int64_t particle, int64_t structure) {
+    const mt_task_config *t = &cfg->tasks[entry];
+    task_spec spec = t->spec;
+    random_stream r;
+    random_open(&r, (random_address){cfg->seed, RANDOM_STRUCTURE, (uint64_t)particle,
+                                     (uint64_t)structure, (uint64_t)entry});
+    spec.batch_size = log_integer(t->sample.batch_size, spec.batch_size, &r);
+    spec.image_size = log_integer(t->sample.image_size, spec.image_size, &r);
+    spec.dim = log_integer(t->sample.dim, spec.dim, &r);
+    int width = log_integer(t->sample.hidden, 0, &r), least = t->sample.layers[0];
+    int choices = t->sample.layers[1] - least + 1;
+    if (t->sample.hidden[1] > 0)
+        set_layers(&spec, least + (int)random_below(&r, (uint64_t)choices), width);
+    return spec;
+}
+
+/* ---- families ------------------------------------------------------------------------------ */
+
+static void close_family(mt_family *f) {
+    for (int twin = 0; twin < 2; twin++)
+        lopt_state_destroy(f->state[twin]);
+    task_destroy(f->task);
+    *f = (mt_family){0};
+}
+
+static int open_family(mt_family *f, const mt_mixture *m, const task_spec *spec, lopt_error *err) {
+    *f = (mt_family){.task = task_create(spec, err)};
+    if (!f->task)
+        return 0;
+    if (m->cfg->estimator.meta_value == MT_VALUE_ERROR && !task_has_accuracy(f->task))
+        return mt_error(err, LOPT_EARG,
+                        "%s: estimator.meta_value: found error, expected loss, as %s has no "
+                        "classes",
+                        m->cfg->file, f->task->name);
+    for (int twin = 0; twin < 2; twin++) {
+        f->state[twin] =
+            lopt_state_create(m->optimizer[twin], f->task->tensors, f->task->n_tensors, err);
+        if (!f->state[twin])
+            return 0;
+    }
+    return 1;
+}
+
+static size_t larger(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+static void make_room(mt_mixture *m, const mt_family *f) {
+    size_t state_bytes;
+    lopt_state_data(f->state[0], &state_bytes);
+    m->sizes.n_tau = larger(m->sizes.n_tau, f->task->n_tau);
+    m->sizes.n_params = larger(m->sizes.n_params, f->task->n_params);
+    m->sizes.state_bytes = larger(m->sizes.state_bytes, state_bytes);
+    m->work_bytes = larger(m->work_bytes, f->task->work_bytes);
+}
+
+/* Sizes grow with every range but that of the depth: without hidden layers a network may be larger
+ * than with narrow ones. One task is open while the next is made, so that they share their data. */
+static int make_room_for_largest(mt_mixture *m, const mt_task_config *t, lopt_error *err) {
+    task_spec spec = t->spec;
+    mt_family f, before = {0};
+    int by_depth = t->sample.hidden[1] > 0, ok = 1;
+    spec.batch_size = t->sample.batch_size[1] ? t->sample.batch_size[1] : spec.batch_size;
+    spec.image_size = t->sample.image_size[1] ? t->sample.image_size[1] : spec.image_size;
+    spec.dim = t->sample.dim[1] ? t->sample.dim[1] : spec.dim;
+    int most = by_depth ? t->sample.layers[1] : 0;
+    for (int layers = by_depth ? t->sample.layers[0] : 0; ok && layers <= most; layers++) {
+        if (by_depth)
+            set_layers(&spec, layers, t->sample.hidden[1]);
+        ok = open_family(&f, m, &spec, err);
+        if (ok)
+            make_room(m, &f);
+        close_family(&before);
+        before = f;
+    }
+    close_family(&before);
+    return ok;
+}
+
+int mt_mixture_open(mt_mixture *m, const mt_config *cfg, lopt_optimizer *const optimizer[2],
+                    lopt_error *err) {
+    *m = (mt_mixture){.cfg = cfg, .optimizer = {optimizer[0], optimizer[1]}};
+    int ok = 1;
+    for (int i = 0; ok && i < cfg->n_tasks; i++) {
+        if (mt_is_sampled(&cfg->tasks[i])) {
+            ok = make_room_for_largest(m, &cfg->tasks[i], err);
+            continue;
+        }
+        ok = open_family(&m->fixed[i], m, &cfg->tasks[i].spec, err);
+        if (ok)
+            make_room(m, &m->fixed[i]);
+    }
+    if (!ok)
+        mt_mixture_close(m);
+    return ok;
+}
+
+void mt_mixture_close(mt_mixture *m) {
+    for (int i = 0; i < MT_MAX_TASKS; i++)
+        close_family(&m->fixed[i]);
+    for (size_t i = 0; i < m->n_sampled; i++)
+        close_family(&m->sampled[i]);
+    free(m->sampled);
+    *m = (mt_mixture){0};
+}
+
+/* ---- sampled structures -------------------------------------------------------------------- */
+
+static mt_family *find(mt_mixture *m, int64_t particle, int64_t entry) {
+    for (size_t i = 0; i < m->n_sampled; i++)
+        if (m->sampled[i].task && m->sampled[i].particle == particle &&
+            m->sampled[i].entry == entry)
+            return &m->sampled[i];
+    return NULL;
+}
+
+mt_family *mt_mixture_family(mt_mixture *m, const mt_particle *p) {
+    mt_family *fixed = &m->fixed[p->at.task];
+    return fixed->task ? fixed : find(m, p->at.number, p->at.task);
+}
+
+/* Time for another structure: the trajectory ends here. */
+static void renew(const mt_mixture *m, mt_particle *p, int64_t outer_step) {
+    const mt_task_config *t = &m->cfg->tasks[p->at.task];
+    random_stream r;
+    if (p->at.trajectory < 0 || !mt_is_sampled(t) || t->sample.every == 0)
+        return;
+    random_open(&r, (random_address){m->cfg->seed, RANDOM_STRUCTURE, (uint64_t)p->at.number,
+                                     (uint64_t)outer_step, MT_MAX_TASKS});
+    if (random_uniform(&r) * (double)t->sample.every >= 1)
+        return;
+    p->at.structure = outer_step;
+    p->at.length = p->at.inner_step;
+}
+
+static mt_family *add(mt_mixture *m, lopt_error *err) {
+    for (size_t i = 0; i < m->n_sampled; i++)
+        if (!m->sampled[i].task)
+            return &m->sampled[i];
+    mt_family *more = realloc(m->sampled, (m->n_sampled + 1) * sizeof *more);
+    if (!more) {
+        mt_error(err, LOPT_ENOMEM, "out of memory for %zu sampled tasks", m->n_sampled + 1);
+        return NULL;
+    }
+    m->sampled = more;
+    more[m->n_sampled] = (mt_family){0};
+    return &more[m->n_sampled++];
+}
+
+void mt_mixture_forget(mt_mixture *m, int64_t particle) {
+    for (size_t i = 0; i < m->n_sampled; i++)
+        if (m->sampled[i].particle == particle)
+            close_family(&m->sampled[i]);
+}
+
+static int bring_up_to_date(mt_mixture *m, const mt_particle *p, int64_t entry, lopt_error *err) {
+    int64_t number = p->at.number, structure = p->at.structure;
+    mt_family *f = find(m, number, entry);
+    if (f && f->structure == structure)
+        return 1;
+    if (!f && !(f = add(m, err)))
+        return 0;
+    close_family(f);
+    task_spec spec = mt_structure(m->cfg, entry, number, structure);
+    if (!open_family(f, m, &spec, err)) {
+        close_family(f);
+        return 0;
+    }
+    f->particle = number;
+    f->entry = entry;
+    f->structure = structure;
+    return 1;
+}
+
+/* A window sees the current trajectory and the next; a particle's first, which may be short, and the
+ * two that follow it. */
+int mt_mixture_prepare(mt_mixture *m, mt_particle *p, int64_t outer_step, lopt_error *err) {
+    renew(m, p, outer_step);
+    int64_t first = p->at.trajectory, last = first < 1 ? first + 2 : first + 1;
+    for (int64_t t = first < 0 ? 0 : first; t <= last; t++) {
+        int64_t entry = t == first ? p->at.task : mt_mixture_coming(m->cfg, p->at.number, t);
+        if (mt_is_sampled(&m->cfg->tasks[entry]) && !bring_up_to_date(m, p, entry, err))
+            return 0;
+    }
+    return 1;
+}
