@@ -136,14 +136,15 @@ int lopt__parse_setting(const lopt__kind *kind, const char *where, const lopt_se
     return 1;
 }
 
-/* Fewest digits that read back as the same double. */
+/* Shortest text that reads back as the same double: 100 and 10000, not 1e+02 and 1e+04. */
 static int print_number(double x, char *out, size_t bytes)
 {
-    int n = 0;
-    for (int digits = 1; digits <= 17; digits++) {
-        n = snprintf(out, bytes, "%.*g", digits, x);
-        if (strtod(out, NULL) == x)
-            break;
+    char text[32];
+    int n = snprintf(out, bytes, "%.17g", x);
+    for (int digits = 16; digits >= 1; digits--) {
+        int length = snprintf(text, sizeof text, "%.*g", digits, x);
+        if (length < n && strtod(text, NULL) == x)
+            n = snprintf(out, bytes, "%s", text);
     }
     return n;
 }

@@ -322,6 +322,18 @@ Test(settings, bad_ones_get_a_sentence)
     cr_assert(!lopt_create("adan", NULL, 0, NULL));
 }
 
+Test(settings, numbers_are_written_as_people_do)
+{
+    static const char *const texts[] = {"100", "10000", "0.001", "1e-05", "1e+06", "0.1", "123456.7", "3"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        char text[64];
+        lopt_optimizer *opt = create("small-fc", (lopt_setting[]){{"step_mult", texts[i]}}, 1);
+        cr_assert(lopt_get(opt, "step_mult", text, sizeof text));
+        cr_assert_str_eq(text, texts[i]);
+        lopt_destroy(opt);
+    }
+}
+
 Test(settings, unknown_names_read_as_nothing)
 {
     lopt_optimizer *opt = create("adam", NULL, 0);

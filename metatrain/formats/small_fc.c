@@ -58,7 +58,7 @@ int mt_small_fc_of(const lopt_optimizer *opt, const char *what, mt_small_fc *fc,
         return mt_error(
             err, LOPT_EARG,
             "%s: optimizer %s is of kind %s; only kind small_fc (small-fc, small-fc-pylo, "
-            "elo) can be exported so",
+            "mulo, elo) can be exported so",
             what, info->name, info->kind);
     fc->hidden_size = (int)lopt_get_number(opt, "hidden_size", 0);
     fc->learned_decays = lopt_block_find(opt, "momentum_decays") != NULL;
