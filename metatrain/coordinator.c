@@ -41,21 +41,16 @@ int mt_coordinator_dealt(mt_run *run, lopt_error *err) {
     return 1;
 }
 
-/* What it takes to move a particle, before it has been measured. */
-static double assumed_move(const mt_run *run) {
-    return 100e-6 + (double)mt_particle_bytes(&run->unroller.mixture.sizes) / 1e9;
-}
-
 /* Fills run->placed for the coming window; returns how many particles move. */
 static int64_t deal(mt_run *run) {
     int64_t n = run->cfg->particles;
-    double usual = assumed_move(run);
-    run->costs.move =
-        run->costs.move > 0 ? run->costs.move + 0.02 * (usual - run->costs.move) : usual;
+    mt_costs *c = &run->costs;
+    if (c->ship == 0)
+        c->ship = 50e-6 + (double)mt_particle_bytes(&run->unroller.mixture.sizes) / 1e9;
+    c->move += 0.1 * (4 * c->ship - c->move); /* what was measured once may be long past */
     for (int64_t p = 0; p < n; p++)
-        run->cost[p] = mt_costs_predict(&run->costs, run->cfg, &run->report[p].at, run->at.step);
-    int64_t moves =
-        mt_place(run->cost, run->owner, n, run->crew.n_live, run->costs.move, run->placed);
+        run->cost[p] = mt_costs_predict(c, run->cfg, &run->report[p].at, run->at.step);
+    int64_t moves = mt_place(run->cost, run->owner, n, run->crew.n_live, 2 * c->ship, run->placed);
     if (moves < 0)
         mt_comm_abort(&run->comm, MT_FAILED);
     return moves;
@@ -93,7 +88,8 @@ void mt_take_gift(mt_run *run, int rank, const mt_steal *gift) {
 static void learn_move(mt_run *run, const mt_report *r) {
     double *asked = &run->asked[r->particle];
     if (*asked > 0)
-        run->costs.move += 0.1 * (fmax(mt_seconds() - *asked - r->seconds, 0) - run->costs.move);
+        run->costs.move +=
+            0.1 * (fmax(mt_seconds() - *asked - r->wall_seconds, 0) - run->costs.move);
     *asked = 0;
 }
 

@@ -15,7 +15,8 @@
 
 typedef struct mt_costs {
     double step[MT_MAX_TASKS]; /* seconds of an inner step of both twins; 0: not known */
-    double move;               /* seconds until a particle runs elsewhere */
+    double ship;               /* CPU seconds of sending or taking in a particle */
+    double move;               /* seconds from asking for a particle until it runs elsewhere */
 } mt_costs;
 
 void mt_costs_learn(mt_costs *costs, const mt_report *report);

@@ -39,6 +39,7 @@ typedef struct mt_report {
     int64_t non_finite;  /* losses that were NaN or infinite before normalisation */
     int64_t inner_steps; /* of both twins together */
     double seconds;      /* CPU time spent in this window */
+    double wall_seconds; /* the same by the clock on the wall */
     mt_particle_counters at; /* of the particle after it */
     mt_segment segment[MT_MAX_SEGMENTS];
     int64_t n_parts;

@@ -64,19 +64,28 @@ static int64_t take_todo(mt_run *run, int64_t i) {
     return particle;
 }
 
+static double seconds_of_this_process(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 /* ---- moving them --------------------------------------------------------------------------- */
 
 static void send_particle(mt_run *run, int64_t particle, int to) {
     size_t bytes = sizeof run->window + mt_particle_bytes(&run->unroller.mixture.sizes);
+    double start = seconds_of_this_process();
     char *buffer = malloc(bytes);
     if (!buffer)
         out_of_memory(run);
     memcpy(buffer, &run->window, sizeof run->window);
-    mt_particle_pack(&run->particle[particle], &run->unroller.mixture.sizes, buffer + sizeof run->window);
+    mt_particle_pack(&run->particle[particle], &run->unroller.mixture.sizes,
+                     buffer + sizeof run->window);
     mt_comm_send(&run->comm, to, MT_TAG_PARTICLE, buffer, bytes);
     mt_particle_close(&run->particle[particle]);
     mt_mixture_forget(&run->unroller.mixture, particle);
     free(buffer);
+    run->costs.ship += 0.1 * (seconds_of_this_process() - start - run->costs.ship);
 }
 
 /* It may come before the window that it is for: theta takes another way. */
@@ -86,7 +95,8 @@ static void take_particle(mt_run *run, const mt_message *m) {
     if (m->n != sizeof window + mt_particle_bytes(&run->unroller.mixture.sizes))
         wrong_message(run, m);
     memcpy(&window, m->data, sizeof window);
-    if (!mt_particle_unpack(&arrived, &run->unroller.mixture.sizes, (char *)m->data + sizeof window, NULL))
+    if (!mt_particle_unpack(&arrived, &run->unroller.mixture.sizes, (char *)m->data + sizeof window,
+                            NULL))
         out_of_memory(run);
     int64_t number = arrived.at.number;
     if (number < 0 || number >= run->cfg->particles || run->particle[number].memory)
@@ -117,12 +127,6 @@ void mt_run_give(mt_run *run, int to, double asked) {
 }
 
 /* ---- one window ---------------------------------------------------------------------------- */
-
-static double seconds_of_this_process(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void send_reports(mt_run *run) {
     struct {
@@ -165,10 +169,12 @@ static void prepare_task(mt_run *run, mt_particle *p) {
 void mt_run_todo(mt_run *run) {
     while (run->n_todo > 0 && run->restart_step == MT_NO_RESTART && run->crew.n_lost == 0) {
         int64_t p = take_todo(run, 0);
-        run->hand_free = mt_seconds() + predict(run, p);
+        double start = mt_seconds();
+        mt_report *report = &run->unsent[run->n_unsent++];
+        run->hand_free = start + predict(run, p);
         prepare_task(run, &run->particle[p]);
-        mt_unroll_window(&run->unroller, &run->particle[p], run->window,
-                         &run->unsent[run->n_unsent++]);
+        mt_unroll_window(&run->unroller, &run->particle[p], run->window, report);
+        report->wall_seconds = mt_seconds() - start;
         run->hand_free = 0;
         if (run->n_todo == 0 || run->n_unsent == MT_UNSENT ||
             mt_seconds() > run->sent + SEND_SECONDS)

@@ -18,7 +18,7 @@ static mt_report window(int64_t a, int64_t b) {
 }
 
 Test(costs, learned_from_windows_of_one_task_and_of_two) {
-    mt_costs costs = {{0}, 0};
+    mt_costs costs = {.move = 0};
     for (int i = 0; i < 400; i++) {
         mt_report r = window(i % 21, 20 - i % 21);
         mt_costs_learn(&costs, &r);
@@ -29,7 +29,7 @@ Test(costs, learned_from_windows_of_one_task_and_of_two) {
 }
 
 Test(costs, first_window_counts_at_once) {
-    mt_costs costs = {{0}, 0};
+    mt_costs costs = {.move = 0};
     mt_report r = window(20, 0);
     mt_costs_learn(&costs, &r);
     cr_assert(fabs(costs.step[0] - 0.001) < 1e-9);
