@@ -131,9 +131,33 @@ int mt_durable_replace_folder(const char *partial, const char *path, lopt_error 
     return ok;
 }
 
+/* Removes path and the folders above it, up to the one whose path has `shortest` bytes, if empty. */
+static void unmake_folders(char *path, size_t shortest) {
+    for (char *slash; strlen(path) >= shortest; *slash = '\0') {
+        rmdir(path);
+        if (!(slash = strrchr(path, '/')))
+            return;
+    }
+}
+
+/* Makes one; *made: bytes of the path of the first that had to be made, 0 so far. */
+static int make_folder(char *path, size_t *made, lopt_error *err) {
+    struct stat info;
+    if (mkdir(path, 0777) == 0) {
+        *made = *made ? *made : strlen(path);
+        return 1;
+    }
+    if (errno == EEXIST && stat(path, &info) == 0 && S_ISDIR(info.st_mode))
+        return 1;
+    fail(err, path, "create this folder");
+    if (*made)
+        unmake_folders(path, *made);
+    return 0;
+}
+
 int mt_make_folders(const char *path, lopt_error *err) {
     char part[4096];
-    struct stat info;
+    size_t made = 0;
     if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part)
         return mt_error(err, LOPT_EARG, "%.200s...: the path is too long", path);
     for (char *c = part + 1; part[0]; c++) {
@@ -141,9 +165,8 @@ int mt_make_folders(const char *path, lopt_error *err) {
         if (kept != '/' && kept != '\0')
             continue;
         *c = '\0';
-        if (mkdir(part, 0777) != 0 &&
-            (errno != EEXIST || stat(part, &info) != 0 || !S_ISDIR(info.st_mode)))
-            return fail(err, part, "create this folder");
+        if (!make_folder(part, &made, err))
+            return 0;
         *c = kept;
         if (kept == '\0')
             return 1;

@@ -2,6 +2,7 @@
  *
  * Files are replaced whole or not at all, and the sentence says whose fault it is. */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,20 @@ static void assert_holds(const char *file, const char *expected) {
     cr_assert(text && strcmp(text, expected) == 0, "%s holds \"%s\", expected \"%s\"", file,
               text ? text : "", expected);
     free(text);
+}
+
+Test(durable, folders_are_made_all_or_none) {
+    lopt_error err;
+    char deep[200];
+    struct stat info;
+    cr_assert(mt_durable_write(path, "x", 1, &err));
+    snprintf(deep, sizeof deep, "%s/a/b/../../file/c", folder);
+    cr_assert(!mt_make_folders(deep, &err) && err.status == LOPT_EARG, "%s", err.text);
+    snprintf(deep, sizeof deep, "%s/a", folder);
+    cr_assert(stat(deep, &info) != 0 && errno == ENOENT, "a folder is left");
+    cr_assert(stat(path, &info) == 0 && info.st_size == 1, "the file is gone");
+    snprintf(deep, sizeof deep, "%s/a/b//c/", folder);
+    cr_assert(mt_make_folders(deep, &err) && stat(deep, &info) == 0);
 }
 
 /* None of them may be waited for. */
