@@ -218,7 +218,8 @@ static double mean_of(const spread *s) {
 }
 
 static double deviation(const spread *s) {
-    return sqrt(fmax(s->squares / s->n - mean_of(s) * mean_of(s), 0));
+    double variance = s->squares / s->n - mean_of(s) * mean_of(s);
+    return variance < 0 ? 0 : sqrt(variance);
 }
 
 /* Mean meta-loss of a particle over its window and both twins, on one task (-1: on all); NaN if it

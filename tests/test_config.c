@@ -618,7 +618,11 @@ Test(config, text_loads_to_the_same_bytes) {
 
 Test(config, shipped_files_load) {
     static const char *const files[] = {"configs/quickstart.yaml", "configs/fashion-small-fc.yaml",
-                                        "configs/quadratic.yaml"};
+                                        "configs/quadratic.yaml", "configs/recipes/celo2.yaml",
+                                        "configs/recipes/celo-phase1.yaml",
+                                        "configs/recipes/celo-phase2.yaml",
+                                        "configs/recipes/mulo-small.yaml",
+                                        "configs/recipes/velo-phase1.yaml"};
     lopt_error err;
     for (size_t i = 0; i < COUNT(files); i++) {
         mt_config *c = mt_config_load(files[i], NULL, 0, &err);

@@ -411,7 +411,8 @@ Test(estimators, tasks_have_summaries_of_their_own) {
               summary.task[1].meta_loss_std == 1);
     cr_assert(summary.task[3].particles == 1 && summary.task[3].meta_loss == 0.5 &&
               summary.task[3].meta_loss_std == 0);
-    cr_assert(summary.task[0].particles == 0 && isnan(summary.task[0].meta_loss));
+    cr_assert(summary.task[0].particles == 0 && isnan(summary.task[0].meta_loss) &&
+              isnan(summary.task[0].meta_loss_std));
     cr_assert(fabs(summary.meta_loss - (2 + 10.0 / 6) / 2) < 1e-12);
     mt_estimator_close(&e);
 }
