@@ -593,7 +593,8 @@ Test(hand_designed, newton_schulz_orthogonalises) {
 
 /* Orthogonalising commutes with the transpose and does not see the scale. */
 Test(hand_designed, newton_schulz_transposed_and_scaled) {
-    float x[15], y[15], z[15], scratch[100];
+    float x[15], y[15], z[15], scratch[300];
+    cr_assert(lopt__newton_schulz_scratch(5, 3) <= 300);
     uniform(1, 1, 15, x);
     for (int i = 0; i < 5; i++)
         for (int j = 0; j < 3; j++) y[j * 5 + i] = x[i * 3 + j], z[i * 3 + j] = 1024 * x[i * 3 + j];

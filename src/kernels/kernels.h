@@ -48,6 +48,19 @@ typedef struct lopt__statistics {
     float rms_around_m[LOPT__K]; /* mean of (rms - mean m_k)^2 */
 } lopt__statistics;
 
+/* One step of Newton-Schulz (newton_schulz.h) on Y, the transpose of X:
+ *
+ *     gram = Y^T Y, factor = b gram + c gram gram, next = a Y + Y factor
+ *
+ * now and next are [m][pitch], gram and factor [n][pitch] scratch, n <= m. pitch is a multiple of LOPT__UNIT;
+ * columns from n on are 0 and stay so. */
+typedef struct lopt__newton_schulz_work {
+    const float *coefficient; /* a, b, c */
+    int64_t n, m, pitch;
+    const float *now;
+    float *next, *gram, *factor;
+} lopt__newton_schulz_work;
+
 typedef struct lopt__kernels {
     const char *name;
     void (*accumulate)(lopt__job *job);
@@ -57,6 +70,7 @@ typedef struct lopt__kernels {
     /* c[m][n] += a[m][k] b[k][n]; rows lie lda, ldb, ldc floats apart. */
     void (*multiply)(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
                      int64_t ldb, float *c, int64_t ldc);
+    void (*newton_schulz_step)(const lopt__newton_schulz_work *work);
 } lopt__kernels;
 
 /* Mean squares of the slice that the element at `offset` belongs to. */

@@ -265,4 +265,25 @@ static void multiply(int64_t m, int64_t n, int64_t k, const float *a, int64_t ld
                 c[i * ldc + j] += a[i * lda + l] * b[l * ldb + j];
 }
 
-const lopt__kernels lopt__kernels_reference = {"reference", accumulate, moments, apply, statistics, multiply};
+static void newton_schulz_step(const lopt__newton_schulz_work *w)
+{
+    const float *coefficient = w->coefficient;
+    int64_t n = w->n, m = w->m, pitch = w->pitch;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < pitch; j++) {
+            w->gram[i * pitch + j] = 0;
+            for (int64_t l = 0; l < m; l++)
+                w->gram[i * pitch + j] += w->now[l * pitch + i] * w->now[l * pitch + j];
+        }
+    memset(w->factor, 0, (size_t)(n * pitch) * sizeof *w->factor);
+    multiply(n, pitch, n, w->gram, pitch, w->gram, pitch, w->factor, pitch);
+    for (int64_t i = 0; i < n * pitch; i++)
+        w->factor[i] = coefficient[1] * w->gram[i] + coefficient[2] * w->factor[i];
+    for (int64_t i = 0; i < m * pitch; i++)
+        w->next[i] = coefficient[0] * w->now[i];
+    multiply(m, pitch, n, w->now, pitch, w->factor, pitch, w->next, pitch);
+}
+
+const lopt__kernels lopt__kernels_reference = {"reference", accumulate, moments,
+                                               apply,       statistics, multiply,
+                                               newton_schulz_step};

@@ -680,9 +680,12 @@ static void moments(lopt__job *job)
 #include "vector_controller.h"
 
 #if VL == 16
-const lopt__kernels lopt__kernels_avx512 = {"avx512", accumulate, moments, apply, statistics, multiply_matrices};
+const lopt__kernels lopt__kernels_avx512 = {"avx512", accumulate, moments, apply, statistics, multiply_matrices,
+                                             newton_schulz_step};
 #elif VL == 8
-const lopt__kernels lopt__kernels_avx2 = {"avx2", accumulate, moments, apply, statistics, multiply_matrices};
+const lopt__kernels lopt__kernels_avx2 = {"avx2", accumulate, moments, apply, statistics, multiply_matrices,
+                                             newton_schulz_step};
 #else
-const lopt__kernels lopt__kernels_portable = {"portable", accumulate, moments, apply, statistics, multiply_matrices};
+const lopt__kernels lopt__kernels_portable = {"portable", accumulate, moments, apply, statistics, multiply_matrices,
+                                             newton_schulz_step};
 #endif

@@ -118,84 +118,115 @@ static void statistics(const lopt__job *job, lopt__statistics *out) {
 /* ---- products -------------------------------------------------------------------------------- */
 
 #define MAX_INNER 128 /* of k at a time: MAX_INNER x 2 vectors of b stay in L1 */
-#define MANY_ROWS                                                                                  \
-    (3 * N_UNITS) /* from here on b is copied first: its rows may collide in the cache */
+#define MANY_ROWS (3 * N_UNITS) /* from here on b is copied first: its rows may collide in the cache */
+#if VL == 16
+#define TALL 8 /* rows of a tile */
+#else
+#define TALL 4
+#endif
 
+/* c[m][n] += a b, or = a b; a[i][l] lies at a[i * a_row + l * a_column]. */
 typedef struct product {
     int64_t m, n, k;
     const float *a, *b;
     float *c;
-    int64_t lda, ldb, ldc;
+    int64_t a_row, a_column, ldb, ldc;
+    int fresh;     /* = */
+    int symmetric; /* so is the result: blocks left of the diagonal are left out */
 } product;
 
-/* c += a b for `rows` rows and `vectors` vectors of columns, whose sums stay in registers. */
-INLINE void multiply_tile(int rows, int vectors, int64_t k, const float *a, int64_t lda,
-                          const float *b, int64_t ldb, float *c, int64_t ldc) {
-    vf sum[8][8];
-    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < vectors; i++) sum[r][i] =
-        load_unaligned(c + r * ldc + i * VL);
-    for (int64_t l = 0; l < k; l++) {
+/* `rows` rows and `vectors` vectors of columns, whose sums stay in registers. */
+INLINE void multiply_tile(int rows, int vectors, const product *x, const float *a, const float *b,
+                          int64_t ldb, float *c, int64_t ldc) {
+    int64_t a_row = x->a_row, a_column = x->a_column, k = x->k;
+    vf sum[8][8] = {{{0}}};
+    if (!x->fresh)
+        UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < vectors; i++) sum[r][i] =
+            load_unaligned(c + r * ldc + i * VL);
+    for (int64_t l = 0; l < k; l++, a += a_column, b += ldb) {
         vf row[8];
-        UNROLL for (int i = 0; i < vectors; i++) row[i] = load_unaligned(b + l * ldb + i * VL);
-        UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < vectors; i++) sum[r][i] +=
-            a[r * lda + l] * row[i];
+        UNROLL for (int i = 0; i < vectors; i++) row[i] = load_unaligned(b + i * VL);
+        UNROLL for (int r = 0; r < rows; r++) {
+            vf factor = splat(a[r * a_row]);
+            UNROLL for (int i = 0; i < vectors; i++) sum[r][i] += factor * row[i];
+        }
     }
     UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < vectors; i++)
         store_unaligned(c + r * ldc + i * VL, sum[r][i]);
 }
 
 /* The same where only the first `width` columns are there; b has been padded. */
-INLINE void multiply_narrow(int rows, int64_t k, const float *a, int64_t lda, const float *b,
-                            float *c, int64_t ldc, int64_t width) {
+INLINE void multiply_narrow(int rows, const product *x, const float *a, const float *b, float *c,
+                            int64_t width) {
     float buffer[8 * VL] = {0};
     for (int r = 0; r < rows; r++)
-        memcpy(buffer + r * VL, c + r * ldc, (size_t)width * sizeof *c);
-    multiply_tile(rows, 1, k, a, lda, b, VL, buffer, VL);
+        memcpy(buffer + r * VL, c + r * x->ldc, (size_t)width * sizeof *c);
+    multiply_tile(rows, 1, x, a, b, VL, buffer, VL);
     for (int r = 0; r < rows; r++)
-        memcpy(c + r * ldc, buffer + r * VL, (size_t)width * sizeof *c);
+        memcpy(c + r * x->ldc, buffer + r * VL, (size_t)width * sizeof *c);
 }
 
-/* All rows of `vectors` vectors of columns. */
+/* Rows from `row` to `end` of `vectors` vectors of columns; b and c are at the first of these. */
+INLINE void multiply_rows(int vectors, const product *x, int64_t row, int64_t end, const float *b,
+                          int64_t ldb, float *c) {
+    for (; row + TALL <= end; row += TALL)
+        multiply_tile(TALL, vectors, x, x->a + row * x->a_row, b, ldb, c + row * x->ldc, x->ldc);
+    for (; row + N_UNITS <= end; row += N_UNITS)
+        multiply_tile(N_UNITS, vectors, x, x->a + row * x->a_row, b, ldb, c + row * x->ldc, x->ldc);
+    for (; row + 2 <= end; row += 2)
+        multiply_tile(2, vectors, x, x->a + row * x->a_row, b, ldb, c + row * x->ldc, x->ldc);
+    if (row < end)
+        multiply_tile(1, vectors, x, x->a + row * x->a_row, b, ldb, c + row * x->ldc, x->ldc);
+}
+
+/* All rows that are wanted of `vectors` vectors of columns, 1 or 2. */
 INLINE void multiply_columns(int vectors, const product *x, int64_t column) {
     const int width = vectors * VL;
     _Alignas(64) float copy[MAX_INNER * 2 * VL];
-    const float *a = x->a, *b = x->b + column;
+    const float *b = x->b + column;
     float *c = x->c + column;
-    int64_t left = x->m, ldb = x->ldb;
-    if (x->m >= MANY_ROWS) {
+    int64_t ldb = x->ldb, end = x->m;
+    if (x->symmetric && column + VL < end)
+        end = column + VL;
+    if (x->m >= MANY_ROWS && ldb != width) {
         for (int64_t l = 0; l < x->k; l++)
             UNROLL for (int i = 0; i < vectors; i++)
                 store(copy + l * width + i * VL, load_unaligned(b + l * ldb + i * VL));
         b = copy;
         ldb = width;
     }
-    for (; left >= N_UNITS; left -= N_UNITS, a += N_UNITS * x->lda, c += N_UNITS * x->ldc)
-        multiply_tile(N_UNITS, vectors, x->k, a, x->lda, b, ldb, c, x->ldc);
-    for (; left >= 2; left -= 2, a += 2 * x->lda, c += 2 * x->ldc)
-        multiply_tile(2, vectors, x->k, a, x->lda, b, ldb, c, x->ldc);
-    if (left)
-        multiply_tile(1, vectors, x->k, a, x->lda, b, ldb, c, x->ldc);
+    multiply_rows(vectors, x, 0, end, b, ldb, c);
+    if (vectors == 2 && end < x->m) /* symmetric: the block at the diagonal, right half */
+        multiply_rows(1, x, end, end + VL < x->m ? end + VL : x->m, b + VL, ldb, c + VL);
 }
 
 /* All rows of the last columns, fewer than a vector. */
 static void multiply_last_columns(const product *x, int64_t column) {
-    int64_t width = x->n - column, left = x->m;
+    int64_t width = x->n - column, row = 0;
     float b[MAX_INNER * VL] = {0};
-    const float *a = x->a;
-    float *c = x->c + column;
     for (int64_t l = 0; l < x->k; l++)
         memcpy(b + l * VL, x->b + l * x->ldb + column, (size_t)width * sizeof *b);
-    for (; left >= N_UNITS; left -= N_UNITS, a += N_UNITS * x->lda, c += N_UNITS * x->ldc)
-        multiply_narrow(N_UNITS, x->k, a, x->lda, b, c, x->ldc, width);
-    for (; left > 0; left--, a += x->lda, c += x->ldc)
-        multiply_narrow(1, x->k, a, x->lda, b, c, x->ldc, width);
+    for (; row + N_UNITS <= x->m; row += N_UNITS)
+        multiply_narrow(N_UNITS, x, x->a + row * x->a_row, b, x->c + row * x->ldc + column, width);
+    for (; row < x->m; row++)
+        multiply_narrow(1, x, x->a + row * x->a_row, b, x->c + row * x->ldc + column, width);
 }
 
-/* k is MAX_INNER at most. One row takes many columns at a time, so that its sums overlap. */
+/* k is MAX_INNER at most. Few rows take many columns at a time, so that sums overlap and b comes in
+ * long runs. */
 static void multiply_block(const product *x) {
     int64_t column = 0;
-    for (; x->m == 1 && column + N_UNITS * VL <= x->n; column += N_UNITS * VL)
-        multiply_tile(1, N_UNITS, x->k, x->a, x->lda, x->b + column, x->ldb, x->c + column, x->ldc);
+    for (; x->m <= N_VECTORS && column + 4 * VL <= x->n; column += 4 * VL) {
+        const float *b = x->b + column;
+        float *c = x->c + column;
+        if (x->m >= 4)
+            multiply_tile(4, 4, x, x->a, b, x->ldb, c, x->ldc);
+        else if (x->m >= 2)
+            multiply_tile(2, 4, x, x->a, b, x->ldb, c, x->ldc);
+        if (x->m % 2)
+            multiply_tile(1, 4, x, x->a + (x->m - 1) * x->a_row, b, x->ldb,
+                          c + (x->m - 1) * x->ldc, x->ldc);
+    }
     for (; column + 2 * VL <= x->n; column += 2 * VL)
         multiply_columns(2, x, column);
     if (column + VL <= x->n) {
@@ -206,12 +237,54 @@ static void multiply_block(const product *x) {
         multiply_last_columns(x, column);
 }
 
+static void multiply_all(const product *whole) {
+    for (int64_t l = 0; l < whole->k; l += MAX_INNER) {
+        product x = *whole;
+        x.k = whole->k - l < MAX_INNER ? whole->k - l : MAX_INNER;
+        x.fresh = whole->fresh && l == 0;
+        x.a += l * x.a_column;
+        x.b += l * x.ldb;
+        multiply_block(&x);
+    }
+}
+
 static void multiply_matrices(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
                               const float *b, int64_t ldb, float *c, int64_t ldc) {
-    for (int64_t l = 0; l < k; l += MAX_INNER) {
-        int64_t inner = k - l < MAX_INNER ? k - l : MAX_INNER;
-        multiply_block(&(product){m, n, inner, a + l, b + l * ldb, c, lda, ldb, ldc});
-    }
+    multiply_all(&(product){.m = m, .n = n, .k = k, .a = a, .b = b, .c = c, .a_row = lda,
+                            .a_column = 1, .ldb = ldb, .ldc = ldc});
+}
+
+/* ---- Newton-Schulz --------------------------------------------------------------------------- */
+
+/* Fills in what a symmetric product has left out. */
+static void mirror(int64_t n, int64_t pitch, float *c) {
+    for (int64_t i = VL; i < n; i++)
+        for (int64_t j = 0; j < i / VL * VL; j++)
+            c[i * pitch + j] = c[j * pitch + i];
+}
+
+/* c[n][pitch] = a^T a, a being [k][pitch] */
+static void multiply_by_itself(int64_t n, int64_t k, int64_t pitch, const float *a, float *c) {
+    multiply_all(&(product){.m = n, .n = pitch, .k = k, .a = a, .b = a, .c = c, .a_row = 1,
+                            .a_column = pitch, .ldb = pitch, .ldc = pitch, .fresh = 1,
+                            .symmetric = 1});
+    mirror(n, pitch, c);
+}
+
+/* a Y + Y factor as Y (a + factor). */
+static void newton_schulz_step(const lopt__newton_schulz_work *w) {
+    int64_t n = w->n, pitch = w->pitch;
+    vf b = splat(w->coefficient[1]), c = splat(w->coefficient[2]);
+    multiply_by_itself(n, w->m, pitch, w->now, w->gram);
+    multiply_by_itself(n, n, pitch, w->gram, w->factor);
+    for (int64_t i = 0; i < n * pitch; i += VL)
+        store_unaligned(w->factor + i,
+                        b * load_unaligned(w->gram + i) + c * load_unaligned(w->factor + i));
+    for (int64_t i = 0; i < n; i++)
+        w->factor[i * pitch + i] += w->coefficient[0];
+    multiply_all(&(product){.m = w->m, .n = pitch, .k = n, .a = w->now, .b = w->factor,
+                            .c = w->next, .a_row = pitch, .a_column = 1, .ldb = pitch,
+                            .ldc = pitch, .fresh = 1});
 }
 
 #endif
