@@ -103,7 +103,7 @@ static void expect_updates(const float *found, const float *expected, int same, 
     double largest = 0;
     for (int i = 0; i < 3; i++)
         largest = fmax(largest, fabs((double)found[i] - (double)expected[i]) / fabs((double)expected[i]));
-    cr_assert(same ? largest < 2e-6 : largest > 1e-4, "%s: updates differ by %g", what, largest);
+    cr_assert(same ? largest < 1e-5 : largest > 1e-4, "%s: updates differ by %g", what, largest);
 }
 
 /* Of a network that looks at nothing but the time. */
