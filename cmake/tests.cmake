@@ -8,6 +8,9 @@
 # C tests link everything: the libraries, and the tasks compiled in double (tasks/double_names.h renames
 # their symbols); tests/test_NAME_double.c is itself compiled with TASK_REAL_DOUBLE.
 #
+# With METATRAIN_ONLY_LOPT: the C tests that include nothing but liblopt's headers (and worked.h), linked with
+# liblopt alone; tests/plain stands in for Criterion. An emulator for other processors runs them.
+#
 # OpenBLAS gets one thread: a short command may end while its others still start, which LeakSanitizer
 # reports now and then.
 #
@@ -20,12 +23,38 @@ if(NOT c_tests AND NOT shell_tests)
     message(FATAL_ERROR "no tests found in ${CMAKE_SOURCE_DIR}/tests")
 endif()
 
+# Removes from c_tests what needs more than liblopt.
+function(keep_tests_of_lopt)
+    foreach(source IN LISTS c_tests)
+        file(STRINGS ${source} includes REGEX "^#include (\"|<jansson)")
+        foreach(line IN LISTS includes)
+            string(REGEX REPLACE "^#include .([^\">]*).*" "\\1" header ${line})
+            if(NOT header STREQUAL worked.h AND NOT EXISTS ${CMAKE_SOURCE_DIR}/src/${header})
+                list(REMOVE_ITEM c_tests ${source})
+            endif()
+        endforeach()
+    endforeach()
+    set(c_tests ${c_tests} PARENT_SCOPE)
+endfunction()
+if(METATRAIN_ONLY_LOPT)
+    keep_tests_of_lopt()
+    set(shell_tests "")
+    set(test_libraries lopt)
+    set(test_folders tests tests/plain)
+else()
+    require_module(CRITERION criterion libcriterion-dev)
+    set(test_libraries metatrain_lib tasks_double PkgConfig::CRITERION m)
+    set(test_folders tests)
+endif()
+
 set(sanitizer_findings "LeakSanitizer|AddressSanitizer|runtime error:")
 set(lsan_file ${CMAKE_SOURCE_DIR}/cmake/lsan.supp)
 
 function(declare_test name timeout)
     if(METATRAIN_SANITIZE)
         math(EXPR timeout "4 * ${timeout}")
+    elseif(CMAKE_CROSSCOMPILING)
+        math(EXPR timeout "10 * ${timeout}")
     endif()
     set(scratch ${CMAKE_BINARY_DIR}/scratch/${name})
     add_test(NAME ${name} COMMAND ${CMAKE_COMMAND} -E env
@@ -41,20 +70,17 @@ function(declare_test name timeout)
         FAIL_REGULAR_EXPRESSION "${sanitizer_findings}")
 endfunction()
 
-if(c_tests)
-    require_module(CRITERION criterion libcriterion-dev)
-endif()
 foreach(source IN LISTS c_tests)
     string(REGEX REPLACE "^.*/test_(.*)\\.c$" "\\1" name ${source})
     add_executable(test_${name} ${source})
     set_target_properties(test_${name} PROPERTIES LINKER_LANGUAGE C)
-    target_include_directories(test_${name} PRIVATE tests)
+    target_include_directories(test_${name} PRIVATE ${test_folders})
     target_compile_definitions(test_${name} PRIVATE _GNU_SOURCE)
-    target_link_libraries(test_${name} PRIVATE metatrain_lib tasks_double PkgConfig::CRITERION m)
+    target_link_libraries(test_${name} PRIVATE ${test_libraries})
     if(name MATCHES "_double$")
         target_compile_definitions(test_${name} PRIVATE TASK_REAL_DOUBLE)
     endif()
-    declare_test(${name} 60 $<TARGET_FILE:test_${name}>)
+    declare_test(${name} 60 ${CMAKE_CROSSCOMPILING_EMULATOR} $<TARGET_FILE:test_${name}>)
 endforeach()
 
 foreach(source IN LISTS shell_tests)

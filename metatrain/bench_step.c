@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench.h"
 #include "bench_peak.h"
@@ -13,6 +14,7 @@
 #include "random/random.h"
 
 #define LONGEST_STEP 8.0                 /* seconds: what takes longer is left out */
+#define SMALLEST_SHARED 32768    /* parameters: see lopt_set_threads */
 #define LARGEST_COPY ((size_t)256 << 20) /* beyond every cache */
 #define MOST_TENSORS 50
 
@@ -81,10 +83,11 @@ typedef struct subject {
     size_t state_bytes, n_params;
 } subject;
 
-static int subject_open(subject *s, const char *name, const ground *g, lopt_error *err) {
+static int subject_open(subject *s, const char *name, const ground *g, int threads, lopt_error *err) {
     *s = (subject){.params = g->params, .grads = g->grads, .n_params = g->n_params};
     s->opt = mt_bench_optimizer(name, err);
-    s->state = s->opt ? lopt_state_create(s->opt, g->tensors, g->n_tensors, err) : NULL;
+    if (s->opt && lopt_set_threads(s->opt, threads, err) == LOPT_OK)
+        s->state = lopt_state_create(s->opt, g->tensors, g->n_tensors, err);
     if (!s->state) {
         lopt_destroy(s->opt);
         *s = (subject){0};
@@ -145,6 +148,14 @@ static double expected_seconds(const experience *e, double n) {
     return e->seconds[1] * pow(n / e->n_params[1], fmin(fmax(power, 1), 1.5));
 }
 
+/* Threads that a step on n parameters can use here: one where tensors are too small to be shared. */
+static int all_threads(double n) {
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    if (n < SMALLEST_SHARED || cores < 2)
+        return 1;
+    return cores < LOPT_MAX_THREADS ? (int)cores : LOPT_MAX_THREADS;
+}
+
 static double available_bytes(void) {
     double kilobytes = INFINITY;
     char line[256];
@@ -160,7 +171,8 @@ static double available_bytes(void) {
 /* 0 and a sentence if a step on n parameters takes too much of something. */
 static int fits(const experience *e, const char *name, double n, lopt_error *err) {
     double seconds = expected_seconds(e, n), free_bytes = available_bytes();
-    double needed = 2 * e->bytes * n; /* scratch may be as large as the state */
+    double states = all_threads(n) > 1 ? 2 : 1;
+    double needed = (states + 1) * e->bytes * n; /* scratch may be as large as the state */
     if (e->n_params[1] <= 0)
         return 1;
     if (needed > 0.9 * free_bytes)
@@ -174,7 +186,7 @@ static int fits(const experience *e, const char *name, double n, lopt_error *err
 /* ---- rows
  * ---------------------------------------------------------------------------------------- */
 
-enum { PEAK, COPY, ADAM, SUBJECT, N_ITEMS };
+enum { PEAK, COPY, ADAM, SUBJECT, ALL, N_ITEMS };
 
 /* Share of peak that `flop` operations in one step are, by round. */
 static mt_spread share_of_peak(const mt_timed *items, double flop, int rounds) {
@@ -184,6 +196,13 @@ static mt_spread share_of_peak(const mt_timed *items, double flop, int rounds) {
     return mt_spread_of(share, rounds);
 }
 
+/* How many times as fast all threads are as one; NaN if there are no others. */
+static mt_spread speed_of_all(const mt_timed *items, int rounds) {
+    if (!items[ALL].run)
+        return (mt_spread){NAN, NAN, NAN};
+    return mt_wall_ratio(&items[SUBJECT], &items[ALL], rounds);
+}
+
 static json_t *row(const char *name, const size *at, const subject *s, const mt_copy *copy,
                    const mt_timed *items, int rounds) {
     char network[32];
@@ -191,7 +210,7 @@ static json_t *row(const char *name, const size *at, const subject *s, const mt_
     mt_bench_network_text(s->opt, network, sizeof network);
     mt_spread x_copy = mt_ratio(&items[SUBJECT], &items[COPY], rounds);
     return json_pack(
-        "{s:s, s:s, s:s, s:I, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:f}", "optimizer", name, "size",
+        "{s:s, s:s, s:s, s:I, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:f, s:i, s:o}", "optimizer", name, "size",
         at->name, "network", network, "parameters", (json_int_t)s->n_params, "threads", 1, "rounds",
         rounds, "ns_per_parameter",
         mt_bench_spread(mt_spread_scaled(mt_seconds_of(&items[SUBJECT], rounds), 1e9 / n)),
@@ -199,28 +218,34 @@ static json_t *row(const char *name, const size *at, const subject *s, const mt_
         mt_bench_spread(share_of_peak(items, flop * n, rounds)), "x_adam",
         mt_bench_spread(mt_ratio(&items[SUBJECT], &items[ADAM], rounds)), "x_copy",
         mt_bench_spread(mt_spread_scaled(x_copy, 2 * (double)copy->bytes / traffic(s))),
-        "bytes_per_parameter", traffic(s) / n);
+        "bytes_per_parameter", traffic(s) / n, "all_threads", all_threads(n), "all_x_one",
+        mt_bench_spread(speed_of_all(items, rounds)));
 }
 
 /* Times one optimizer; NULL and a sentence if it cannot be. */
 static json_t *measure(const mt_bench *b, const char *name, const size *at, const ground *g,
                        subject *adam, experience *e, lopt_error *err) {
-    subject s;
+    subject s, all = {0};
     mt_copy copy;
-    if (!fits(e, name, (double)g->n_params, err) || !subject_open(&s, name, g, err))
+    int threads = all_threads((double)g->n_params);
+    if (!fits(e, name, (double)g->n_params, err) || !subject_open(&s, name, g, 1, err))
         return NULL;
-    if (!mt_copy_open(&copy, copy_bytes(&s), err)) {
+    if ((threads > 1 && !subject_open(&all, name, g, threads, err)) ||
+        !mt_copy_open(&copy, copy_bytes(&s), err)) {
+        subject_close(&all);
         subject_close(&s);
         return NULL;
     }
     mt_timed items[N_ITEMS] = {[PEAK] = mt_peak_timed(),
                                [COPY] = {.run = mt_copy_run, .self = &copy},
                                [ADAM] = {.run = step, .self = adam},
-                               [SUBJECT] = {.run = step, .self = &s}};
+                               [SUBJECT] = {.run = step, .self = &s},
+                               [ALL] = {.run = threads > 1 ? step : NULL, .self = &all}};
     int rounds = mt_time(items, N_ITEMS, &b->timing);
     json_t *result = row(name, at, &s, &copy, items, rounds);
     learn(e, &s, mt_seconds_of(&items[SUBJECT], rounds).median);
     mt_copy_close(&copy);
+    subject_close(&all);
     subject_close(&s);
     return result;
 }
@@ -244,7 +269,7 @@ static int measure_size(const mt_bench *b, const size *at, experience *e, json_t
         mt_error(&why, LOPT_EARG, "it takes minutes, and --quick was asked for");
         return json_array_append_new(rows, skipped("every optimizer", at, &why)) == 0;
     }
-    int ok = ground_open(&g, at, err) && subject_open(&adam, "adam", &g, err);
+    int ok = ground_open(&g, at, err) && subject_open(&adam, "adam", &g, 1, err);
     for (size_t i = 0; ok && i < n; i++) {
         mt_progress_update(&progress, (int64_t)i, names[i]);
         json_t *result = measure(b, names[i], at, &g, &adam, &e[i], &why);
@@ -278,7 +303,8 @@ void mt_bench_print_step(const json_t *rows, FILE *f) {
                                               {"range", "ns_per_parameter", MT_SHOW_RANGE},
                                               {"of peak", "nominal_share", MT_SHOW_PERCENT},
                                               {"x Adam", "x_adam", MT_SHOW_NUMBER},
-                                              {"x copy", "x_copy", MT_SHOW_NUMBER}};
+                                              {"x copy", "x_copy", MT_SHOW_NUMBER},
+                                              {"all x one", "all_x_one", MT_SHOW_NUMBER}};
     for (int i = 0; i < N_SIZES; i++) {
         json_t *here = json_array();
         size_t at;

@@ -20,6 +20,12 @@ mt_timing mt_timing_usual(int quick) {
     return (mt_timing){quick ? 0.001 : 0.02, quick ? FEW_ROUNDS : MT_MAX_ROUNDS};
 }
 
+static double wall_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 static double time_calls(const mt_timed *item, int64_t calls) {
     double start = mt_cpu_seconds();
     for (int64_t i = 0; i < calls; i++)
@@ -51,7 +57,9 @@ int mt_time(mt_timed *items, size_t n, const mt_timing *timing) {
                 continue;
             if (items[i].calls > 1)
                 items[i].run(items[i].self); /* its data into the caches */
+            double start = wall_seconds();
             items[i].seconds[r] = time_calls(&items[i], items[i].calls) / (double)items[i].calls;
+            items[i].wall[r] = (wall_seconds() - start) / (double)items[i].calls;
         }
     return rounds;
 }
@@ -76,9 +84,17 @@ mt_spread mt_seconds_of(const mt_timed *a, int rounds) {
     return mt_spread_of(a->seconds, rounds);
 }
 
-mt_spread mt_ratio(const mt_timed *a, const mt_timed *b, int rounds) {
+static mt_spread ratio_of(const double *a, const double *b, int rounds) {
     double ratio[MT_MAX_ROUNDS] = {0};
     for (int r = 0; r < rounds; r++)
-        ratio[r] = a->seconds[r] / b->seconds[r];
+        ratio[r] = a[r] / b[r];
     return mt_spread_of(ratio, rounds);
+}
+
+mt_spread mt_ratio(const mt_timed *a, const mt_timed *b, int rounds) {
+    return ratio_of(a->seconds, b->seconds, rounds);
+}
+
+mt_spread mt_wall_ratio(const mt_timed *a, const mt_timed *b, int rounds) {
+    return ratio_of(a->wall, b->wall, rounds);
 }

@@ -31,6 +31,7 @@ typedef struct mt_timed {
     void *self;
     int64_t calls;                 /* in a slice; found by mt_time */
     double seconds[MT_MAX_ROUNDS]; /* of one call, by round */
+    double wall[MT_MAX_ROUNDS];    /* the same by the wall clock, for what other threads help with */
 } mt_timed;
 
 /* Measures the items; returns the number of rounds. An item without `run` is left out. */
@@ -44,6 +45,7 @@ mt_spread mt_spread_of(const double *values, int n); /* n in 1..MT_MAX_ROUNDS */
 mt_spread mt_spread_scaled(mt_spread s, double factor);
 mt_spread mt_seconds_of(const mt_timed *a, int rounds);               /* of one call */
 mt_spread mt_ratio(const mt_timed *a, const mt_timed *b, int rounds); /* a / b in the same round */
+mt_spread mt_wall_ratio(const mt_timed *a, const mt_timed *b, int rounds);
 
 double mt_cpu_seconds(void); /* of this thread */
 
