@@ -208,7 +208,12 @@ static int allocate_outcomes(mt_comparison *c, lopt_error *err) {
 
 static void make_plans(mt_comparison *c) {
     const mt_suite *s = c->suite;
-    c->plan = (mt_curve_plan){s->seed, s->steps, s->every, s->batches, s->last_batches, REPORT_SPLITS};
+    c->plan = (mt_curve_plan){.seed = s->seed,
+                              .steps = s->steps,
+                              .every = s->every,
+                              .batches = s->batches,
+                              .last_batches = s->last_batches,
+                              .splits = REPORT_SPLITS};
     c->sweep_plan = c->plan;
     c->sweep_plan.every = s->steps; /* the start and the end only */
     c->sweep_plan.splits = MT_SPLIT(TASK_INNER_VALID);

@@ -304,6 +304,21 @@ static const mt_key config_keys[] = {
      .standard = "120", .unit = "seconds",
      .help = "a process that says nothing for so long is left out and the others go on from the last "
              "restart point; longer than the slowest inner step or write"},
+    {"evaluate.every", MT_KEY_INTEGER, IN_CONFIG(evaluate.every), .range = "[0, 1000000000]",
+     .standard = "0", .unit = "outer steps",
+     .help = "outer steps from one evaluation of theta to the next; 0: none. The weights with the "
+             "best score so far are kept as DIR/best.h5"},
+    {"evaluate.tasks", MT_KEY_ITEMS, offsetof(mt_config, evaluate.tasks), sizeof(mt_task_config),
+     MT_MAX_TASKS, offsetof(mt_config, evaluate.n_tasks), "", &task_schema, "[]",
+     .help = "what is trained then, with the keys of `tasks`, by whose weights losses are averaged "
+             "to the score; empty: those of `tasks`"},
+    {"evaluate.steps", MT_KEY_INTEGER, IN_CONFIG(evaluate.steps), .range = ANY_COUNT,
+     .standard = "500", .unit = "inner steps", .help = "length of these inner trainings"},
+    {"evaluate.seeds", MT_KEY_INTEGER, IN_CONFIG(evaluate.seeds), .range = "[1, 10000]",
+     .standard = "2", .unit = "inner trainings", .help = "trainings of each of these tasks"},
+    {"evaluate.batches", MT_KEY_INTEGER, IN_CONFIG(evaluate.batches), .range = "[1, 1000000]",
+     .standard = "10", .unit = "batches",
+     .help = "batches of outer_valid whose mean normalised loss, after the last inner step, counts"},
 };
 
 static int check_optimizer(const mt_config *cfg, const mt_yaml *root, lopt_error *err) {
@@ -397,12 +412,26 @@ static int check_outer(const mt_config *cfg, const mt_yaml *root, lopt_error *er
                        name == MT_OUTER_PIECEWISE ? "schedule piecewise" : NULL, root, err);
 }
 
+/* Scores of one run must differ by theta alone. */
+static int check_evaluate(const mt_config *cfg, const mt_yaml *root, lopt_error *err) {
+    int own = cfg->evaluate.n_tasks > 0;
+    const mt_task_config *tasks = own ? cfg->evaluate.tasks : cfg->tasks;
+    for (int i = 0; cfg->evaluate.every > 0 && i < (own ? cfg->evaluate.n_tasks : cfg->n_tasks); i++)
+        if (mt_is_sampled(&tasks[i]))
+            return mt_yaml_error(err, mt_yaml_nearest(root, "evaluate.tasks"), "evaluate.tasks",
+                                 "found sampled sizes in task %d, expected fixed ones%s", i,
+                                 own ? "" : ": the tasks of meta-training cannot be used here");
+    return 1;
+}
+
 static int finish_config(void *into, const mt_yaml *root, const char *path, lopt_error *err) {
     mt_config *cfg = into;
     (void)path;
     share_data_path(cfg->tasks, cfg->n_tasks, cfg->data_path);
+    share_data_path(cfg->evaluate.tasks, cfg->evaluate.n_tasks, cfg->data_path);
     return check_optimizer(cfg, root, err) && check_lengths(cfg, root, err) &&
-           check_estimator(cfg, root, err) && check_outer(cfg, root, err);
+           check_estimator(cfg, root, err) && check_outer(cfg, root, err) &&
+           check_evaluate(cfg, root, err);
 }
 
 const mt_schema mt_config_schema = {"",   COUNT(config_keys), sizeof(mt_config), config_keys,

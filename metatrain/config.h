@@ -111,6 +111,11 @@ typedef struct mt_config {
     } outer;
     struct { int64_t every, keep; } checkpoint;
     struct { double silence; } faults;
+    struct { /* of theta while it is meta-trained (snapshot.h) */
+        int64_t every, steps, seeds, batches;
+        int n_tasks; /* 0: those of `tasks` */
+        mt_task_config tasks[MT_MAX_TASKS];
+    } evaluate;
 } mt_config;
 
 /* sets: "key=value" strings, as after --set. path NULL: defaults and sets alone. */

@@ -180,7 +180,8 @@ static int fill_list(const mt_key *key, const mt_yaml *node, const char *path, c
     if (node->kind != MT_YAML_LIST)
         return mt_yaml_error(err, node, path, "found %s, expected a list [...]",
                              mt_yaml_found(node, found));
-    int exactly = key->n_at == MT_NOWHERE, needs_one = key->items != NULL;
+    int exactly = key->n_at == MT_NOWHERE,
+        needs_one = key->items && strcmp(key->standard, "[]") != 0;
     if (node->n > max || (exactly && node->n != max) || (needs_one && node->n == 0))
         return mt_yaml_error(err, node, path, "found %zu values, expected %s%zu", node->n,
                              exactly     ? ""

@@ -65,11 +65,19 @@ void mt_schema_print(const mt_schema *schema, FILE *f) {
     }
 }
 
+static int has_items(const mt_schema *schema, size_t n, const mt_schema *items) {
+    for (size_t i = 0; schema && i < n; i++)
+        if (schema->keys[i].items == items) return 1;
+    return 0;
+}
+
+/* Tables of what lists hold, each once; `printed`: a schema that was printed before, or NULL. */
 static void print_items(const mt_schema *schema, const mt_schema *printed, FILE *f) {
     for (size_t i = 0; i < schema->n; i++) {
-        const mt_key *key = &schema->keys[i],
-                     *same = printed ? mt_schema_find(printed, key->path) : NULL;
-        if (!key->items || (same && same->items == key->items)) continue;
+        const mt_key *key = &schema->keys[i];
+        if (!key->items || has_items(schema, i, key->items) ||
+            has_items(printed, printed ? printed->n : 0, key->items))
+            continue;
         fprintf(f, "\nEach of `%s`:\n\n", key->path);
         mt_schema_print(key->items, f);
     }

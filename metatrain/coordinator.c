@@ -143,6 +143,34 @@ void mt_take_reports(mt_run *run, int rank, const mt_report *reports, size_t n) 
     spread(run);
 }
 
+/* ---- snapshots ------------------------------------------------------------------------------- */
+
+void mt_take_scores(mt_run *run, const mt_scores *scores) {
+    if (scores->job < 0 || scores->job >= run->snapshot.n_jobs)
+        return;
+    run->snapshot.loss[scores->job] = scores->loss;
+    run->cpu_evaluating += scores->cpu;
+    run->n_missing--;
+}
+
+/* Evaluates theta where that is due; 0 if a rank was lost. */
+static int evaluate(mt_run *run) {
+    lopt_error err;
+    if (!mt_snapshot_is_due(&run->snapshot, run->at.step))
+        return 1;
+    mt_crew_pass_on(&run->crew, &run->comm, MT_TAG_EVALUATE, run->theta,
+                    lopt_n_theta(run->optimizer) * sizeof(float));
+    run->n_missing = run->snapshot.n_jobs;
+    mt_run_snapshot(run);
+    if (!mt_wait(run))
+        return 0;
+    if (mt_snapshot_finish(&run->snapshot, run->at.step))
+        mt_harmless(mt_write_best(run, &err), &err);
+    return 1;
+}
+
+/* ---- one outer step, in order ---------------------------------------------------------------- */
+
 static void learn_costs(mt_run *run) {
     for (int64_t p = 0; p < run->cfg->particles; p++)
         mt_costs_learn(&run->costs, &run->report[p]);
@@ -165,7 +193,10 @@ static int outer_step(mt_run *run, mt_progress *progress) {
     run->at.dropped += summary.dropped;
     run->at.updates = run->outer.updates;
     run->at.skipped = run->outer.skipped;
-    mt_record(run, &summary, &norms, mt_seconds() - start, progress);
+    double seconds = mt_seconds() - start;
+    if (!evaluate(run))
+        return 0;
+    mt_record(run, &summary, &norms, seconds, progress);
     return 1;
 }
 
@@ -192,6 +223,8 @@ void mt_coordinator_takes(mt_run *run, const mt_message *m) {
                         (m->n - sizeof(double)) / sizeof(mt_report));
     } else if (m->tag == MT_TAG_GAVE && m->n == sizeof(mt_steal))
         mt_take_gift(run, m->from, m->data);
+    else if (m->tag == MT_TAG_SCORES && m->n == sizeof(mt_scores))
+        mt_take_scores(run, m->data);
     else if (m->tag == MT_TAG_READY || m->tag == MT_TAG_SAVED)
         take_answer(run, m);
 }

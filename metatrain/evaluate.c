@@ -80,6 +80,7 @@ static void take_steps(training *t, int64_t from, int64_t to) {
         task_draw_batch(t->task, t->tau, TASK_TRAIN, &r, t->work);
         real loss = task_loss(t->task, t->tau, t->work, t->params, t->grads);
         lopt_step(t->opt, t->state, t->params, t->grads, loss, NULL);
+        if (t->plan->between) t->plan->between(t->plan->listener);
     }
 }
 

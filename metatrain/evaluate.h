@@ -29,6 +29,8 @@ typedef struct mt_curve_plan {
     uint64_t seed;
     int64_t steps, every, batches, last_batches; /* all >= 1 */
     unsigned splits;                             /* MT_SPLIT(...) of those measured */
+    void (*between)(void *listener);             /* called between inner steps; may be NULL */
+    void *listener;
 } mt_curve_plan;
 
 typedef struct mt_point {

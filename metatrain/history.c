@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "plot.h"
@@ -40,22 +42,62 @@ static void describe_tasks(const mt_run *run, char *text, size_t bytes) {
     }
 }
 
-int mt_write_theta(mt_run *run, lopt_error *err) {
+/* DIR/NAME.h5; score: what to say of the score, or "". */
+static int write_theta_file(mt_run *run, const char *name, const char *score, lopt_error *err) {
     char path[MT_PATH + 16], seed[32], step[32], inner[32], tasks[2048];
     char *config = mt_config_text(run->cfg);
-    snprintf(path, sizeof path, "%s/theta.h5", run->dir);
+    snprintf(path, sizeof path, "%s/%s.h5", run->dir, name);
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)run->cfg->seed);
     snprintf(step, sizeof step, "%lld", (long long)run->at.step);
     snprintf(inner, sizeof inner, "%lld", (long long)run->at.inner_steps);
     describe_tasks(run, tasks, sizeof tasks);
-    const mt_note notes[] = {
-        {"program", lopt_version()}, {"seed", seed},   {"outer_step", step},
-        {"inner_steps", inner},      {"tasks", tasks}, {"config", config ? config : ""}};
-    int ok =
-        mt_theta_write(path, run->optimizer, run->theta, notes, sizeof notes / sizeof *notes, err);
+    const mt_note notes[] = {{"program", lopt_version()},
+                             {"seed", seed},
+                             {"outer_step", step},
+                             {"inner_steps", inner},
+                             {"tasks", tasks},
+                             {"config", config ? config : ""},
+                             {"score", score}};
+    int n_notes = (int)(sizeof notes / sizeof *notes) - (score[0] == 0);
+    int ok = mt_theta_write(path, run->optimizer, run->theta, notes, n_notes, err);
     free(config);
     return ok;
 }
+
+int mt_write_theta(mt_run *run, lopt_error *err) {
+    return write_theta_file(run, "theta", "", err);
+}
+
+/* ---- the best so far ------------------------------------------------------------------------- */
+
+int mt_write_best(mt_run *run, lopt_error *err) {
+    char score[256];
+    snprintf(score, sizeof score,
+             "%.17g: mean normalised outer_valid loss (%lld batches) after %lld inner steps, over "
+             "%lld trainings of each of %d evaluated tasks; lower is better",
+             run->snapshot.best, (long long)run->cfg->evaluate.batches,
+             (long long)run->cfg->evaluate.steps, (long long)run->cfg->evaluate.seeds,
+             run->snapshot.n_tasks);
+    return write_theta_file(run, "best", score, err);
+}
+
+/* A resumed run goes on from the score in DIR/best.h5. It may be of a step that is yet to be repeated;
+ * that will give the same theta and score again. */
+static void read_best(mt_run *run) {
+    char path[MT_PATH + 16];
+    lopt_error err;
+    snprintf(path, sizeof path, "%s/best.h5", run->dir);
+    if (run->snapshot.n_tasks == 0 || access(path, F_OK) != 0)
+        return;
+    mt_theta *best = mt_theta_read(path, &err);
+    mt_harmless(best != NULL, &err);
+    for (int i = 0; best && i < best->n_notes; i++)
+        if (strcmp(best->note_name[i], "score") == 0)
+            run->snapshot.best = strtod(best->note_value[i], NULL);
+    mt_theta_free(best);
+}
+
+/* ---- every outer step ------------------------------------------------------------------------ */
 
 /* A history that cannot be written is given up: theta does not depend on it. */
 static void write_history(mt_run *run, const mt_metrics_row *row) {
@@ -75,7 +117,9 @@ static void write_history(mt_run *run, const mt_metrics_row *row) {
 
 void mt_record(mt_run *run, const mt_outer_summary *sum, const mt_outer_norms *norms,
                double seconds, mt_progress *progress) {
-    char rate[16], line[96];
+    char rate[16], line[160];
+    const mt_snapshot *snapshot = &run->snapshot;
+    int evaluated = snapshot->step == run->at.step;
     double busy = sum->seconds / (seconds * run->crew.n_live), cpu = 0;
     for (int r = 0; r < run->comm.size; r++)
         cpu += run->cpu[r];
@@ -100,14 +144,23 @@ void mt_record(mt_run *run, const mt_outer_summary *sum, const mt_outer_norms *n
                                                : NAN,
                           .seconds = mt_total_seconds(run),
                           .n_tasks = run->cfg->n_tasks > 1 ? run->cfg->n_tasks : 0,
-                          .task = sum->task};
-    run->cpu_before = cpu;
+                          .task = sum->task,
+                          .n_eval = evaluated ? snapshot->n_tasks : 0,
+                          .eval_score = snapshot->score,
+                          .eval_best = snapshot->best,
+                          .eval_task_loss = snapshot->task_loss};
+    run->cpu_before = cpu + run->cpu_evaluating;
+    run->cpu_evaluating = 0;
     write_history(run, &row);
     mt_format_count((double)run->at.inner_steps / mt_total_seconds(run), rate, sizeof rate);
     if (isnan(sum->meta_loss))
         snprintf(line, sizeof line, "every window diverged  %s inner steps/s", rate);
     else
         snprintf(line, sizeof line, "meta-loss %.4f  %s inner steps/s", sum->meta_loss, rate);
+    size_t n = strlen(line);
+    if (snapshot->step >= 0)
+        snprintf(line + n, sizeof line - n, "  eval %.4f (best %.4f)", snapshot->score,
+                 snapshot->best);
     mt_progress_update(progress, run->at.step, line);
 }
 
@@ -143,6 +196,8 @@ void mt_print_summary(const mt_run *run, const char *reason, int saved) {
                (long long)run->at.non_finite, (long long)run->at.dropped,
                (long long)run->at.skipped);
     printf("theta:  %s/theta.h5\ndigest: %s\n", run->dir, digest);
+    if (!isnan(run->snapshot.best))
+        printf("best:   %s/best.h5, evaluated at %.4f\n", run->dir, run->snapshot.best);
 }
 
 int mt_open_outputs(mt_run *run, int64_t resume_step, lopt_error *err) {
@@ -150,6 +205,8 @@ int mt_open_outputs(mt_run *run, int64_t resume_step, lopt_error *err) {
     snprintf(path, sizeof path, "%s/metrics.jsonl", run->dir);
     mt_metrics_close(run->metrics);
     mt_event_file_close(run->events);
+    if (resume_step >= 0)
+        read_best(run);
     run->metrics = mt_metrics_open(path, resume_step, err);
     run->events = run->metrics ? mt_event_file_open(run->dir, resume_step, err) : NULL;
     return run->events && mt_write_theta(run, err) &&

@@ -48,9 +48,15 @@ typedef struct mt_metrics_row {
      * none are written; read: always 0. */
     int n_tasks;
     const mt_task_summary *task; /* [n_tasks], borrowed */
+    /* Of a step after which theta was evaluated (snapshot.h), then: "eval_score", "eval_best" so far
+     * and "eval_task_loss". n_eval 0: none are written; read: always 0. */
+    int n_eval;
+    double eval_score, eval_best;
+    const double *eval_task_loss; /* [n_eval], borrowed */
 } mt_metrics_row;
 
-enum { MT_METRICS_SCALARS = 32 + MT_MAX_TASKS }; /* room for the fields of a row and its tasks */
+/* Room for the fields of a row, its tasks, and those of an evaluation. */
+enum { MT_METRICS_SCALARS = 32 + 2 * MT_MAX_TASKS };
 
 typedef struct mt_metrics mt_metrics;
 

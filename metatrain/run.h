@@ -27,6 +27,7 @@
 #include "outer.h"
 #include "placement.h"
 #include "progress.h"
+#include "snapshot.h"
 #include "status_file.h"
 #include "unroll.h"
 
@@ -35,6 +36,7 @@ typedef enum mt_tag {
     MT_TAG_SETUP = 1, /* step to resume from or -1, folder, configuration */
     MT_TAG_WINDOW,    /* down a tree: mt_window_head, moves, theta */
     MT_TAG_STEAL,     /* mt_steal: give one of your particles to this rank */
+    MT_TAG_EVALUATE,  /* down the tree: theta of a snapshot */
     MT_TAG_SAVE,      /* step: write your shard */
     MT_TAG_RESTART,   /* step, living ranks: ranks were lost, return to that point */
     MT_TAG_END,       /* exit status, whether ranks were lost */
@@ -42,6 +44,7 @@ typedef enum mt_tag {
     MT_TAG_READY,   /* lopt_error, counters of the particles held: after SETUP and RESTART */
     MT_TAG_REPORTS, /* CPU seconds of this process, reports */
     MT_TAG_GAVE,    /* mt_steal: answer to STEAL */
+    MT_TAG_SCORES,  /* mt_scores: a snapshot on one task and seed */
     MT_TAG_SAVED,   /* lopt_error */
     /* between any two */
     MT_TAG_PARTICLE, /* its memory */
@@ -65,6 +68,11 @@ typedef struct mt_steal {
     int32_t to;
 } mt_steal;
 
+typedef struct mt_scores {
+    int64_t job;      /* snapshot.h */
+    double loss, cpu; /* cpu: seconds it took */
+} mt_scores;
+
 typedef struct mt_run_counters { /* all 64-bit integers: saved as one array */
     int64_t step;                /* outer steps done */
     int64_t inner_steps;         /* of all particles and twins, since step 0 */
@@ -87,6 +95,8 @@ typedef struct mt_run {
     int64_t window;        /* being run, or the last one; -1: none yet */
     int64_t *todo;         /* [n_todo] particles here still to be run in it, longest first */
     int64_t n_todo;
+    mt_snapshot snapshot;
+    int evaluate; /* its jobs of this rank are to be run */
     mt_costs costs;
     double hand_free;  /* when the window in hand will end, by prediction */
     double next_look;  /* for messages */
@@ -109,6 +119,7 @@ typedef struct mt_run {
     lopt_error answer; /* the first that was not good */
     double *cpu;       /* [size] CPU seconds of each rank's process, as last heard */
     double cpu_before; /* of all, at the end of the last outer step */
+    double cpu_evaluating; /* of what they will say next, to be left out of the next step */
     mt_run_counters at;
     double seconds_before; /* wall time of earlier runs */
     double started;        /* mt_seconds() when this one began */
@@ -148,6 +159,8 @@ void mt_run_todo(mt_run *run);
 int mt_hear(mt_run *run);
 /* Makes windows be interrupted for that between inner steps. */
 void mt_listen(mt_run *run);
+/* Evaluates run->theta on this rank's tasks and seeds, reporting each. */
+void mt_run_snapshot(mt_run *run);
 /* An idle rank is to get a particle from here. */
 void mt_run_give(mt_run *run, int to, double asked);
 /* Serves the coordinator until it says END; returns the exit status it was told. */
@@ -163,6 +176,7 @@ int mt_coordinator_dealt(mt_run *run, lopt_error *err);
 /* A message of a worker. */
 void mt_coordinator_takes(mt_run *run, const mt_message *message);
 void mt_take_reports(mt_run *run, int rank, const mt_report *reports, size_t n);
+void mt_take_scores(mt_run *run, const mt_scores *scores);
 /* Answers to STEAL. */
 void mt_take_gift(mt_run *run, int rank, const mt_steal *gift);
 /* Works and listens until nothing is missing; 0 if a rank was lost meanwhile. */
@@ -186,6 +200,7 @@ int mt_open_outputs(mt_run *run, int64_t resume_step, lopt_error *err);
 void mt_record(mt_run *run, const mt_outer_summary *sum, const mt_outer_norms *norms,
                double seconds, mt_progress *progress);
 int mt_write_theta(mt_run *run, lopt_error *err);
+int mt_write_best(mt_run *run, lopt_error *err); /* DIR/best.h5: theta, which has the best score */
 int mt_write_run_status(const mt_run *run, mt_state state, int status, lopt_error *err);
 void mt_print_summary(const mt_run *run, const char *reason, int saved);
 void mt_finish_plot(mt_run *run);

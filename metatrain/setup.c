@@ -110,7 +110,8 @@ int mt_run_open(mt_run *run, int resumed, lopt_error *err) {
     if (!run->particle || !run->todo || !run->unsent)
         return mt_error(err, LOPT_ENOMEM, "out of memory for %zu particles", n);
     if (!open_theta(run, resumed, err) ||
-        !mt_unroller_open(&run->unroller, run->cfg, run->optimizer, run->trained, err))
+        !mt_unroller_open(&run->unroller, run->cfg, run->optimizer, run->trained, err) ||
+        !mt_snapshot_open(&run->snapshot, run->cfg, err))
         return 0;
     mt_listen(run);
     return run->comm.rank > 0 || open_coordinator(run, err);
@@ -125,6 +126,7 @@ void mt_run_close(mt_run *run) {
     for (int64_t p = 0; run->particle && p < run->cfg->particles; p++)
         mt_particle_close(&run->particle[p]);
     mt_unroller_close(&run->unroller);
+    mt_snapshot_close(&run->snapshot);
     lopt_destroy(run->optimizer);
     free(run->report);
     free(run->owner);

@@ -183,6 +183,36 @@ void mt_run_todo(mt_run *run) {
     }
 }
 
+/* ---- snapshots ------------------------------------------------------------------------------- */
+
+static void report_score(mt_run *run, const mt_scores *scores) {
+    if (run->comm.rank == 0)
+        mt_take_scores(run, scores);
+    else
+        mt_comm_send(&run->comm, 0, MT_TAG_SCORES, scores, sizeof *scores);
+}
+
+/* Dealt by place: job j to place j mod n_live. */
+void mt_run_snapshot(mt_run *run) {
+    lopt_error err;
+    run->evaluate = 0;
+    mt_snapshot_begin(&run->snapshot, run->theta);
+    for (int64_t job = run->crew.index[run->comm.rank];
+         job < run->snapshot.n_jobs && run->restart_step == MT_NO_RESTART && run->crew.n_lost == 0;
+         job += run->crew.n_live) {
+        mt_scores scores = {.job = job};
+        double start = seconds_of_this_process();
+        if (!mt_snapshot_run(&run->snapshot, job, run->unroller.between, run->unroller.listener,
+                             &scores.loss, &err)) {
+            mt_complain(&err);
+            mt_comm_abort(&run->comm, MT_FAILED);
+        }
+        scores.cpu = seconds_of_this_process() - start;
+        report_score(run, &scores);
+        mt_hear(run);
+    }
+}
+
 /* ---- messages ------------------------------------------------------------------------------ */
 
 static void take_window(mt_run *run, const mt_message *m) {
@@ -197,6 +227,14 @@ static void take_window(mt_run *run, const mt_message *m) {
     const mt_move *move = (const mt_move *)((const char *)m->data + sizeof head);
     memcpy(run->theta, move + head.n_moves, theta_bytes);
     mt_run_begin(run, &head, move);
+}
+
+static void take_evaluate(mt_run *run, const mt_message *m) {
+    mt_crew_pass_on(&run->crew, &run->comm, MT_TAG_EVALUATE, m->data, m->n);
+    if (m->n != lopt_n_theta(run->optimizer) * sizeof(float))
+        wrong_message(run, m);
+    memcpy(run->theta, m->data, m->n);
+    run->evaluate = 1;
 }
 
 static void take_save(mt_run *run, const mt_message *m) {
@@ -220,6 +258,7 @@ static void take_restart(mt_run *run, const mt_message *m) {
     run->restart_step = step;
     run->restart_epoch = m->epoch;
     run->n_todo = 0;
+    run->evaluate = 0;
 }
 
 static void take_end(mt_run *run, const mt_message *m) {
@@ -251,6 +290,8 @@ static void take(mt_run *run, const mt_message *m) {
         take_window(run, m);
     else if (m->tag == MT_TAG_STEAL)
         take_steal(run, m);
+    else if (m->tag == MT_TAG_EVALUATE)
+        take_evaluate(run, m);
     else if (m->tag == MT_TAG_SAVE)
         take_save(run, m);
     else if (m->tag == MT_TAG_RESTART)
@@ -307,6 +348,8 @@ int mt_work(mt_run *run) {
             obey_restart(run);
         else if (run->n_todo > 0)
             mt_run_todo(run);
+        else if (run->evaluate)
+            mt_run_snapshot(run);
         else if (looks > 0)
             mt_comm_rest(&run->comm, looks);
     }

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # read_events.py DIR: reads the event files of a run as TensorBoard does and compares them with its metrics.jsonl:
-# every number of every line is a point with its step, nothing is there twice, nothing else is there.
+# every number of every line is a point with its step, nothing is there twice, nothing else is there. Of the lists,
+# those in LISTS are curves: one for each task.
 import json
 import sys
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+
+LISTS = ("task_meta_loss", "eval_task_loss")
 
 
 def expected_points(folder):
@@ -14,6 +18,8 @@ def expected_points(folder):
     for line in open(folder + "/metrics.jsonl"):
         row = json.loads(line)
         step = row.pop("outer_step")
+        for name in LISTS:
+            row.update((f"{name}_{i}", value) for i, value in enumerate(row.get(name, [])))
         for name, value in row.items():
             if isinstance(value, (int, float)):
                 points.setdefault(name, []).append((step, value))

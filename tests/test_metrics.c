@@ -79,7 +79,7 @@ Test(metrics, a_mixture_has_arrays) {
     cr_assert(strstr(text, end) != NULL, "%s", text);
     free(text);
     size_t n = mt_metrics_scalars(&row, scalars);
-    cr_assert(strcmp(scalars[n - 2].tag, "loss/task_0") == 0 && scalars[n - 2].value == 0.5);
+    cr_assert(strcmp(scalars[n - 2].tag, "loss/task_meta_loss_0") == 0 && scalars[n - 2].value == 0.5);
 }
 
 /* Steps 1..10 written, killed, resumed from 6: steps 7..10 are written again, by the second run. */

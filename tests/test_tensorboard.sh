@@ -34,3 +34,9 @@ grep -q 'resuming .* at outer step 28' "$SCRATCH/log"
 train 50 --resume
 "$python" tests/read_events.py "$run"
 [ "$(find "$run" -name 'events.out.tfevents.*' | wc -l)" -eq 3 ]
+
+# A mixture, evaluated now and then.
+run=$SCRATCH/mixture
+tasks='[{task: quadratic_family, dim: 4}, {task: quadratic_family, dim: 9}]'
+train 12 --set "tasks=$tasks" --set "evaluate.tasks=$tasks" --set evaluate.every=4 --set evaluate.steps=20
+"$python" tests/read_events.py "$run"

@@ -29,8 +29,9 @@ typedef struct train_options {
 
 static const char doc[] =
     "Meta-train the learned optimizer that CONFIG describes.\v"
-    "DIR (default runs/NAME) receives theta.h5 (always the latest theta), metrics.jsonl, the same "
-    "for TensorBoard (events.out.tfevents.*), curve.svg, config.yaml, "
+    "DIR (default runs/NAME) receives theta.h5 (always the latest theta), best.h5 (the best one, "
+    "with evaluate.every), metrics.jsonl, the same for TensorBoard (events.out.tfevents.*), "
+    "curve.svg, config.yaml, "
     "status.json and checkpoints/. Under mpirun every rank works; theta is bitwise the same for "
     "any number of "
     "ranks and after any number of kills and resumes.\n\n"
