@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Two hosts on one machine: two network namespaces joined by a virtual cable, mpirun in one of them, ranks in both that
-# talk over TCP. theta must have the digest of one process. Needs root, iproute2 and mpirun.
+# talk over TCP. theta must have the digest of one process, also when ranks of the second host, or all of them, die on
+# the way. Needs root, iproute2 and mpirun.
 set -euo pipefail
 cd "$SOURCE_DIR"
 a=mta$$ b=mtb$$
@@ -43,31 +44,57 @@ chmod +x "$SCRATCH/agent"
 
 # mpirun over both hosts, RANKS on each. The shared memory of Open MPI must stay off: both have one name.
 over_hosts() { # RANKS ARGUMENT...
-    timeout -s KILL 100 ip netns exec "$a" mpirun -q --allow-run-as-root --bind-to none \
+    timeout -s KILL 200 ip netns exec "$a" mpirun -q --allow-run-as-root --bind-to none --enable-recovery \
         --mca plm_rsh_agent "$SCRATCH/agent" --mca btl tcp,self --mca btl_tcp_if_include "$net.0/24" \
         --mca oob_tcp_if_include "$net.0/24" --host "$net.1:$1,$net.2:$1" -n $((2 * $1)) "${@:2}"
 }
 
 train() { # NAME LAUNCHER...
-    "${@:2}" "$METATRAIN" train configs/quickstart.yaml --out "$SCRATCH/$1" --set outer.steps=30 --set checkpoint.every=10 \
-        >"$SCRATCH/$1.log" 2>&1 || {
-        echo "FAIL: $1 ended with status $?: $(tail -n 5 "$SCRATCH/$1.log")" >&2
-        exit 1
-    }
+    "${@:2}" "$METATRAIN" train configs/quickstart.yaml --out "$SCRATCH/$1" --set outer.steps=60 --set checkpoint.every=10 \
+        --set faults.silence=20 >"$SCRATCH/$1.log" 2>&1 || echo "$1: status $?" >>"$SCRATCH/$1.log"
+}
+
+fail() {
+    echo "FAIL: $1" >&2
+    tail -n 5 "$SCRATCH"/*.log >&2
+    exit 1
+}
+
+digest() { # NAME
     sed -n 's/^digest: //p' "$SCRATCH/$1.log"
 }
 
-hosts=$(over_hosts 1 ip -oneline -4 address show up scope global | awk '{print $4}' | sort | tr '\n' ' ')
-[ "$hosts" = "$net.1/24 $net.2/24 " ] || {
-    echo "FAIL: one rank on each host expected, found addresses $hosts" >&2
-    exit 1
+# Ranks on the second host: the processes of the program in its namespace.
+ranks_of_second() {
+    local pid
+    for pid in $(ip netns pids "$b"); do
+        [ "$(readlink "/proc/$pid/exe")" != "$(realpath "$METATRAIN")" ] || echo "$pid"
+    done
 }
-want=$(train one-process env)
+
+# Kills the first N ranks of the second host when 25 outer steps are done.
+kill_in() { # NAME N
+    until [ "$(wc -l 2>/dev/null <"$SCRATCH/$1/metrics.jsonl" || echo 0)" -ge 25 ]; do
+        [ "$SECONDS" -lt 250 ] || fail "$1: no 25 outer steps"
+        sleep 0.05
+    done
+    # shellcheck disable=SC2046
+    kill -KILL $(ranks_of_second | head -n "$2")
+}
+
+hosts=$(over_hosts 1 ip -oneline -4 address show up scope global | awk '{print $4}' | sort | tr '\n' ' ')
+[ "$hosts" = "$net.1/24 $net.2/24 " ] || fail "one rank on each host expected, found addresses $hosts"
+train one-process env
+want=$(digest one-process)
 for ranks in 1 2; do
-    got=$(train "two-hosts-$ranks" over_hosts $ranks)
-    [ "$got" = "$want" ] || {
-        echo "FAIL: digest over two hosts with $ranks ranks each: $got, in one process: $want" >&2
-        exit 1
-    }
+    train "two-hosts-$ranks" over_hosts $ranks
+    [ "$(digest "two-hosts-$ranks")" = "$want" ] || fail "digest over two hosts with $ranks ranks each, in one process: $want"
 done
-echo "digest on two hosts: $want"
+for killed in 1 2; do
+    train "killed-$killed" over_hosts 2 &
+    kill_in "killed-$killed" "$killed"
+    wait $!
+    grep -q 'going on from outer step' "$SCRATCH/killed-$killed.log" || fail "nothing was lost when $killed ranks died"
+    [ "$(digest "killed-$killed")" = "$want" ] || fail "digest after the death of $killed ranks, undisturbed: $want"
+done
+echo "digest on two hosts, and when ranks of one die: $want"
