@@ -394,6 +394,27 @@ Test(estimators, dropped_particles_count_for_nothing_but_keep_their_noise) {
     mt_estimator_close(&e);
 }
 
+/* A bias would not show it: noise of trajectories that are over has mean zero. */
+Test(estimators, a_reset_forgets_the_noise) {
+    mt_gradient_estimator e;
+    mt_outer_summary summary;
+    mt_noise noise = {3, 0.1f, DIM, trained};
+    float delta[DIM];
+    const mt_estimator_config how = {.name = MT_PES};
+    cr_assert(mt_estimator_open(&e, &how, noise, 1, NULL));
+    for (int64_t window = 0; window < 3; window++) {
+        mt_report r = {.n_segments = 1,
+                       .segment = {{.trajectory = window / 2, .noise = window, .count = 1}}};
+        r.segment[0].sum[0] = 2;
+        mt_estimate(&e, &r, &summary);
+    }
+    whole_noise(&noise, 0, 2, delta);
+    double var = (double)noise.std * (double)noise.std;
+    for (int i = 0; i < DIM; i++)
+        cr_assert(fabs(e.gradient[i] * var - (double)delta[i]) < 1e-9, "component %d", i);
+    mt_estimator_close(&e);
+}
+
 /* Particle 0 is on task 1 only, particle 1 leaves it for task 3, particle 2 diverged on it. */
 Test(estimators, tasks_have_summaries_of_their_own) {
     mt_gradient_estimator e;
