@@ -137,4 +137,5 @@ void lopt__bank_network(const lopt__bank_shape *s, const float *packed, float sc
                 to[j] = absent ? 0 : scale * packed[j];
         }
     }
+    lopt__mlp_pair(mlp);
 }

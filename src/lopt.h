@@ -27,8 +27,8 @@
  * Errors   functions that can fail return NULL or a status other than LOPT_OK and write one sentence to
  *          *err (err may be NULL). lopt_step never allocates, never fails.
  * Bits     the same inputs give the same bits for one kernel table (lopt_kernels_name) and one build, on
- *          any number of threads;
- *          kernel tables agree with the reference within 1e-5 of the largest update of a tensor.
+ *          any number of threads; kernel tables agree with the reference within 1e-5 of the largest
+ *          update of a tensor, except those whose names end in -bf16, which are never chosen unasked.
  * Never    prints, exits, opens files, reads the clock, keeps globals besides the kernel choice.
  *
  * Formulas and sources are documented in src/optimizers/, one file a kind. */
@@ -217,7 +217,12 @@ void lopt_tell_valid_loss(const lopt_optimizer *opt, lopt_state *state, float lo
 
 /* The step of learned optimizers has a plain reference kernel and vectorised ones, chosen by instruction
  * set at first use. Environment LOPT_KERNELS=reference|portable|avx2|avx512 overrides; an unusable name
- * falls back to the best and lopt_kernels_use reports it. */
+ * falls back to the best and lopt_kernels_use reports it.
+ *
+ * avx512-bf16 (CPUs with AVX512-BF16) is for deployment: the hidden layers of a network per parameter multiply
+ * numbers rounded to bfloat16, sums are float32. Updates are off by up to 1e-2, relatively; wide networks take
+ * 0.6 of the time (docs/performance.md). portable-bf16 rounds alike and is slow: it shows on any machine what
+ * a training makes of the rounding. */
 const char *lopt_kernels_name(void);
 lopt_status lopt_kernels_use(const char *name, lopt_error *err); /* NULL: best here; not thread-safe */
 

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bf16.h"
+
 /* Sizes of layer l; weight and bias stay NULL. */
 static lopt__layer layer_shape(int l, int in, int hidden, int hidden_layers, int out)
 {
@@ -34,12 +36,18 @@ static size_t weight_floats(const lopt__layer *s)
     return (size_t)lopt__round_up((int64_t)s->in * s->pitch);
 }
 
+/* What `pairs` takes: nothing in the first layer, which kernels scale first, and in the last. */
+static size_t pair_floats(int l, int hidden_layers, const lopt__layer *s)
+{
+    return l == 0 || l == hidden_layers ? 0 : (size_t)lopt__round_up((int64_t)((s->in + 1) / 2) * s->pitch);
+}
+
 size_t lopt__mlp_floats(int in, int hidden, int hidden_layers, int out)
 {
     size_t n = 0;
     for (int l = 0; l <= hidden_layers; l++) {
         lopt__layer s = layer_shape(l, in, hidden, hidden_layers, out);
-        n += weight_floats(&s) + (size_t)lopt__round_up(s.pitch);
+        n += weight_floats(&s) + (size_t)lopt__round_up(s.pitch) + pair_floats(l, hidden_layers, &s);
     }
     return n;
 }
@@ -60,8 +68,21 @@ void lopt__mlp_place(lopt__mlp *mlp, int in, int hidden, int hidden_layers, int 
         lopt__layer s = layer_shape(l, in, hidden, hidden_layers, out);
         s.weight = memory;
         s.bias = memory + weight_floats(&s);
-        memory = s.bias + lopt__round_up(s.pitch);
+        s.pairs = (uint32_t *)(void *)(s.bias + lopt__round_up(s.pitch));
+        memory = s.bias + lopt__round_up(s.pitch) + pair_floats(l, hidden_layers, &s);
         mlp->layer[l] = s;
+    }
+}
+
+void lopt__mlp_pair(lopt__mlp *mlp)
+{
+    for (int l = 1; l < mlp->n_layers - 1; l++) {
+        const lopt__layer *s = &mlp->layer[l];
+        for (int i = 0; i < s->in; i += 2)
+            for (int j = 0; j < s->pitch; j++) {
+                const float *low = s->weight + i * s->pitch + j;
+                s->pairs[i / 2 * s->pitch + j] = lopt__bf16_pair(*low, i + 1 < s->in ? low[s->pitch] : 0);
+            }
     }
 }
 
@@ -83,6 +104,7 @@ void lopt__mlp_pack_outputs(lopt__mlp *mlp, const lopt_optimizer *opt, int in, i
             memcpy(s->weight + i * s->pitch, w + i * columns, (size_t)s->out * sizeof(float));
         memcpy(s->bias, b, (size_t)s->out * sizeof(float));
     }
+    lopt__mlp_pair(mlp);
 }
 
 static float activate(lopt__activation activation, float x)

@@ -17,6 +17,7 @@ typedef struct lopt__layer {
     int in, out, pitch;
     float *weight; /* [in][pitch] */
     float *bias;   /* [pitch] */
+    uint32_t *pairs; /* [(in + 1) / 2][pitch], between hidden layers: weights of inputs 2i and 2i + 1 as bf16 */
 } lopt__layer;
 
 typedef enum lopt__activation { LOPT__RELU, LOPT__TANH } lopt__activation;
@@ -27,6 +28,8 @@ typedef struct lopt__mlp {
     lopt__layer layer[LOPT__MAX_HIDDEN_LAYERS + 1];
 } lopt__mlp;
 
+/* Makes pairs of the weights; for who has written weights. */
+void lopt__mlp_pair(lopt__mlp *mlp);
 /* Adds blocks w0 b0 w1 b1 ... to theta; w ~ truncated normal of scale 1 / sqrt(in), b = 0. */
 void lopt__mlp_layout(lopt_optimizer *opt, int in, int hidden, int hidden_layers, int out);
 size_t lopt__mlp_floats(int in, int hidden, int hidden_layers, int out);

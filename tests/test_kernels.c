@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Every kernel table that this machine runs against the plain reference: updates of a tensor agree within
- * 1e-5 of the largest, for awkward shapes and networks, over many steps. */
+ * 1e-5 of the largest, for awkward shapes and networks, over many steps. Those that round to bf16 agree with
+ * each other, and roughly with the reference. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "bf16.h"
 #include "lopt.h"
 
 #define TOLERANCE 1e-5
@@ -15,6 +17,8 @@
 
 static const char *const tables[] = {"portable", "avx2", "avx512"};
 enum { N_TABLES = sizeof tables / sizeof tables[0] };
+
+static const char *const rounding[] = {"portable-bf16", "avx512-bf16"};
 
 typedef struct shape {
     int rank;
@@ -224,10 +228,10 @@ Test(kernels, what_is_not_finite_shows)
     lopt_setting settings[] = {{"hidden_size", "5"}};
     lopt_optimizer *opt = create(settings, 1);
     lopt_tensor t = lopt_tensor_make("x", 2, (int64_t[]){18, 35});
-    for (int i = 0; i <= N_TABLES; i++)
+    for (int i = 0; i <= N_TABLES + 2; i++)
         for (int b = 0; b < 3; b++) {
             float params[18 * 35], grads[18 * 35], updates[18 * 35];
-            if (!use(i < N_TABLES ? tables[i] : "reference"))
+            if (!use(i < N_TABLES ? tables[i] : i == N_TABLES ? "reference" : rounding[i - N_TABLES - 1]))
                 continue;
             fill(params, 18 * 35, 1);
             fill(grads, 18 * 35, 1);
@@ -282,6 +286,73 @@ Test(kernels, a_state_serves_any_table)
     lopt_destroy(opt);
 }
 
+/* ---- bf16 ---------------------------------------------------------------------------------------- */
+
+Test(kernels, bf16_rounds_to_nearest)
+{
+    static const struct {
+        float x;
+        uint32_t bits;
+    } cases[] = {{1, 0x3f80},          {-2.5f, 0xc020},        {1.00390625f, 0x3f80}, /* ties go to even */
+                 {1.01171875f, 0x3f82}, {1.0040f, 0x3f81},      {INFINITY, 0x7f80},    {3.4e38f, 0x7f80},
+                 {1e-39f, 0},          {-1e-39f, 0x8000}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        cr_assert(lopt__bf16(cases[i].x) == cases[i].bits, "%g: %x", (double)cases[i].x, lopt__bf16(cases[i].x));
+    cr_assert((lopt__bf16(NAN) & 0x7fff) > 0x7f80);
+    cr_assert(lopt__bf16_pair(1, -2.5f) == 0xc0203f80);
+}
+
+/* Updates of the third step of one table. */
+static void updates_of(const lopt_optimizer *opt, const char *table, size_t rows, size_t cols, float *updates)
+{
+    lopt_tensor t = lopt_tensor_make("x", 2, (int64_t[]){(int64_t)rows, (int64_t)cols});
+    float *params = malloc(rows * cols * sizeof *params), *grads = malloc(rows * cols * sizeof *grads);
+    lopt_state *state = lopt_state_create(opt, &t, 1, NULL);
+    cr_assert(use(table));
+    random_state = 3;
+    fill(params, rows * cols, 1);
+    for (int step = 0; step < 3; step++) {
+        fill(grads, rows * cols, 1);
+        lopt_step(opt, state, params, grads, 0, updates);
+    }
+    lopt_state_destroy(state);
+    free(params);
+    free(grads);
+}
+
+/* Root mean square of the difference over that of b. */
+static double distance(const float *a, const float *b, size_t n)
+{
+    double difference = 0, size = 0;
+    for (size_t i = 0; i < n; i++) {
+        cr_assert(isfinite(a[i]));
+        difference += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+        size += (double)b[i] * b[i];
+    }
+    return sqrt(difference / size);
+}
+
+Test(kernels, bf16_is_rough_and_the_same_everywhere)
+{
+    static const char *const hidden[] = {"3", "8", "32", "37"}, *const layers[] = {"1", "2", "4"};
+    enum { ROWS = 33, COLS = 70, N = ROWS * COLS };
+    static float right[N], rough[2][N];
+    for (int i = 0; i < 12; i++) {
+        lopt_setting settings[] = {{"hidden_size", hidden[i / 3]}, {"hidden_layers", layers[i % 3]}};
+        lopt_optimizer *opt = create(settings, 2);
+        updates_of(opt, "reference", ROWS, COLS, right);
+        for (int k = 0; k < 2; k++) {
+            if (!use(rounding[k]))
+                continue;
+            updates_of(opt, rounding[k], ROWS, COLS, rough[k]);
+            double d = distance(rough[k], right, N), between = distance(rough[k], rough[0], N);
+            cr_assert(d <= 0.05 && d > 1e-4, "%s, hidden %s x %s: %g", rounding[k], hidden[i / 3], layers[i % 3], d);
+            cr_assert(between <= 0.1 * d, "%s, hidden %s x %s: %g", rounding[k], hidden[i / 3], layers[i % 3], between);
+        }
+        lopt_destroy(opt);
+    }
+}
+
 Test(kernels, are_chosen_by_name)
 {
     lopt_error err = {0};
@@ -290,6 +361,8 @@ Test(kernels, are_chosen_by_name)
     cr_assert(strstr(err.text, "kernels \"sse9\" are not available"), "%s", err.text);
     cr_assert(strcmp(lopt_kernels_name(), "reference") == 0);
     cr_assert(use(NULL) && strcmp(lopt_kernels_name(), "reference") != 0);
+    cr_assert(!strstr(lopt_kernels_name(), "bf16"));
+    cr_assert(use("portable-bf16") && strcmp(lopt_kernels_name(), "portable-bf16") == 0);
     cr_assert(use("portable") && strcmp(lopt_kernels_name(), "portable") == 0);
 }
 

@@ -11,20 +11,27 @@
 
 static _Atomic(const lopt__kernels *) chosen;
 
-/* Tables of this build that this machine runs, best first; NULL past the last. */
+/* Tables of this build that this machine runs, best first, then those that round; NULL past the last. */
 static const lopt__kernels *usable(int i)
 {
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && i-- == 0)
+    int avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                 __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+    if (avx512 && i-- == 0)
         return &lopt__kernels_avx512;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && i-- == 0)
         return &lopt__kernels_avx2;
 #endif
-    if (i == 0)
+    if (i-- == 0)
         return &lopt__kernels_portable;
-    return i == 1 ? &lopt__kernels_reference : NULL;
+    if (i-- == 0)
+        return &lopt__kernels_reference;
+#if defined(__x86_64__)
+    if (avx512 && __builtin_cpu_supports("avx512bf16") && i-- == 0)
+        return &lopt__kernels_avx512_bf16;
+#endif
+    return i == 0 ? &lopt__kernels_portable_bf16 : NULL;
 }
 
 static const lopt__kernels *find(const char *name)

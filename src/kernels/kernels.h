@@ -93,9 +93,9 @@ float lopt__parameter_scale(const lopt__job *job);
 /* Opens the job, and all passes; `scaled`: steps in units of the parameter scale. */
 void lopt__job_step(lopt__job *job, const lopt__tensor *t, const lopt__io *io, int scaled);
 
-extern const lopt__kernels lopt__kernels_reference, lopt__kernels_portable;
+extern const lopt__kernels lopt__kernels_reference, lopt__kernels_portable, lopt__kernels_portable_bf16;
 #if defined(__x86_64__)
-extern const lopt__kernels lopt__kernels_avx2, lopt__kernels_avx512;
+extern const lopt__kernels lopt__kernels_avx2, lopt__kernels_avx512, lopt__kernels_avx512_bf16;
 #endif
 
 #endif

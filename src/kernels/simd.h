@@ -17,6 +17,7 @@
 #define INLINE static inline __attribute__((always_inline))
 
 typedef float vf __attribute__((vector_size(VL * 4), may_alias));
+typedef uint32_t vu __attribute__((vector_size(VL * 4), may_alias));
 typedef int32_t vi __attribute__((vector_size(VL * 4), may_alias));
 typedef float vf_unaligned __attribute__((vector_size(VL * 4), aligned(4), may_alias));
 
@@ -119,6 +120,52 @@ INLINE vf exponential(vf x)
     vi half = whole >> 1;
     return y * (vf)((half + 127) << 23) * (vf)((whole - half + 127) << 23);
 }
+
+#if LOPT_BF16
+/* As bf16.h has it; the lower half is 0. */
+#if VL != 16
+INLINE vu bf16(vf x)
+{
+    vu bits = (vu)x, magnitude = bits & 0x7fffffffu;
+    vu is_nan = (vu)(magnitude > 0x7f800000u), is_tiny = (vu)(magnitude < 0x00800000u);
+    vu rounded = bits + 0x7fffu + (bits >> 16 & 1u);
+    rounded = (rounded & ~is_nan) | ((bits | 0x400000u) & is_nan);
+    return ((rounded & ~is_tiny) | (bits & 0x80000000u & is_tiny)) & 0xffff0000u;
+}
+#endif
+
+/* low[i] and high[i] side by side in the 32 bits of result[i]. */
+INLINE vu pair(vf low, vf high)
+{
+#if VL == 16
+    const __m512i order = _mm512_set_epi32(0x1f000f, 0x1e000e, 0x1d000d, 0x1c000c, 0x1b000b, 0x1a000a, 0x190009,
+                                           0x180008, 0x170007, 0x160006, 0x150005, 0x140004, 0x130003, 0x120002,
+                                           0x110001, 0x100000);
+    __m512bh both = _mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
+    return (vu)_mm512_permutexvar_epi16(order, (__m512i)both);
+#else
+    return bf16(high) | bf16(low) >> 16;
+#endif
+}
+
+INLINE vu splat_pair(const float *pair)
+{
+    uint32_t bits;
+    memcpy(&bits, pair, sizeof bits);
+    return bits - (vu){0};
+}
+
+/* sum + high a x high b + low a x low b; the products are exact. */
+INLINE vf add_products(vf sum, vu a, vu b)
+{
+#if VL == 16
+    return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
+#else
+    sum += (vf)(a & 0xffff0000u) * (vf)(b & 0xffff0000u);
+    return sum + (vf)(a << 16) * (vf)(b << 16);
+#endif
+}
+#endif
 
 /* Sum of the lanes, always in the same order. */
 INLINE float lane_sum(vf x)

@@ -15,6 +15,10 @@
  *     vectors of a tile come from one row or several, so narrow tensors fill tiles too, and a tile is long
  *     enough to hide the latency of one vector's chain of instructions behind the others'.
  *
+ * With LOPT_BF16 the inputs of the hidden layers and their weights are rounded to bf16 and multiplied two by
+ * two; sums, biases, what rows and lanes contribute and the output layer stay float. Two units, or features,
+ * of a parameter lie side by side in 32 bits.
+ *
  * Sums over a tensor are kept as vectors for some hundred additions, then added up in double, always in
  * the same order. Passes go by parts (parts.h), which may run on several threads. */
 #include "normalise.h"
@@ -679,13 +683,21 @@ static void moments(lopt__job *job)
 #include "vector_apply.h"
 #include "vector_controller.h"
 
-#if VL == 16
-const lopt__kernels lopt__kernels_avx512 = {"avx512", accumulate, moments, apply, statistics, multiply_matrices,
-                                             newton_schulz_step};
+#if VL == 16 && LOPT_BF16
+#define TABLE lopt__kernels_avx512_bf16
+#define NAME "avx512-bf16"
+#elif VL == 16
+#define TABLE lopt__kernels_avx512
+#define NAME "avx512"
 #elif VL == 8
-const lopt__kernels lopt__kernels_avx2 = {"avx2", accumulate, moments, apply, statistics, multiply_matrices,
-                                             newton_schulz_step};
+#define TABLE lopt__kernels_avx2
+#define NAME "avx2"
+#elif LOPT_BF16
+#define TABLE lopt__kernels_portable_bf16
+#define NAME "portable-bf16"
 #else
-const lopt__kernels lopt__kernels_portable = {"portable", accumulate, moments, apply, statistics, multiply_matrices,
-                                             newton_schulz_step};
+#define TABLE lopt__kernels_portable
+#define NAME "portable"
 #endif
+const lopt__kernels TABLE = {NAME,       accumulate,        moments,           apply,
+                             statistics, multiply_matrices, newton_schulz_step};

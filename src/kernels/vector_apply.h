@@ -32,6 +32,12 @@ static void fold_weights(const lopt__job *job, const lopt__workspace *w, const d
 
     for (int i = 0; i < n_element; i++)
         fold_row(first, scale, element_feature(i), w->element + i * pitch);
+#if LOPT_BF16
+    for (int i = 0; i < n_element / 2; i++)
+        for (int j = 0; j < pitch; j += VL)
+            store(w->element + i * pitch + j, (vf)pair(load(w->element + 2 * i * pitch + j),
+                                                       load(w->element + (2 * i + 1) * pitch + j)));
+#endif
     for (int i = 0; i < LOPT__N_SIDE; i++) {
         int k = i % LOPT__K + (i < LOPT__K ? 0 : SIDE_RSQRT);
         fold_row(first, scale, lane_feature(v) + k, w->lane + i * pitch);
@@ -93,6 +99,19 @@ static void fold_lane_features(const lopt__job *job, const lopt__workspace *w, i
 /* ---- network ------------------------------------------------------------------------------------- */
 
 /* sum[j][i] += over k of weight[k][j] * in[k][i]: N_UNITS x n_vectors sums in registers. */
+#if LOPT_BF16
+INLINE void multiply(int n_vectors, int n_in, const float *in, const float *pairs, int pitch,
+                     vf sum[N_UNITS][N_VECTORS])
+{
+    for (int k = 0; k < n_in; k += 2, pairs += pitch, in += n_vectors * VL) {
+        UNROLL for (int j = 0; j < N_UNITS; j++) {
+            vu weight = splat_pair(pairs + j);
+            UNROLL for (int i = 0; i < n_vectors; i++)
+                sum[j][i] = add_products(sum[j][i], weight, (vu)load(in + i * VL));
+        }
+    }
+}
+#else
 INLINE void multiply(int n_vectors, int n_in, const float *in, const float *weight, int pitch,
                      vf sum[N_UNITS][N_VECTORS])
 {
@@ -102,9 +121,23 @@ INLINE void multiply(int n_vectors, int n_in, const float *in, const float *weig
                 sum[j][i] += weight[j] * load(in + i * VL);
     }
 }
+#endif
 
-INLINE void rectify(int n_vectors, vf sum[N_UNITS][N_VECTORS], float *out)
+/* Inputs of the next layer, which is hidden or not. */
+INLINE void rectify(int n_vectors, vf sum[N_UNITS][N_VECTORS], int is_hidden, int unit, float *out)
 {
+#if LOPT_BF16
+    if (is_hidden) {
+        out += unit / 2 * n_vectors * VL;
+        UNROLL for (int j = 0; j < N_UNITS; j += 2)
+            UNROLL for (int i = 0; i < n_vectors; i++)
+                store(out + (j / 2 * n_vectors + i) * VL,
+                      (vf)pair(at_least(sum[j][i], splat(0)), at_least(sum[j + 1][i], splat(0))));
+        return;
+    }
+#endif
+    (void)is_hidden;
+    out += unit * n_vectors * VL;
     UNROLL for (int j = 0; j < N_UNITS; j++)
         UNROLL for (int i = 0; i < n_vectors; i++)
             store(out + (j * n_vectors + i) * VL, at_least(sum[j][i], splat(0)));
@@ -114,7 +147,7 @@ INLINE void rectify(int n_vectors, vf sum[N_UNITS][N_VECTORS], float *out)
  * weights 0 and are never read. */
 INLINE void first_layer(int n_vectors, int n_in, const lopt__layer *s, const lopt__workspace *w,
                         const float *in, const float *const row_bias[N_VECTORS],
-                        const float *const lane_bias[N_VECTORS], float *out)
+                        const float *const lane_bias[N_VECTORS], int is_hidden, float *out)
 {
     for (int j = 0; j < s->out; j += N_UNITS) {
         vf sum[N_UNITS][N_VECTORS];
@@ -122,19 +155,24 @@ INLINE void first_layer(int n_vectors, int n_in, const lopt__layer *s, const lop
             UNROLL for (int i = 0; i < n_vectors; i++)
                 sum[u][i] = row_bias[i][j + u] + load(lane_bias[i] + (j + u) * w->chunk);
         multiply(n_vectors, n_in, in, w->element + j, s->pitch, sum);
-        rectify(n_vectors, sum, out + j * n_vectors * VL);
+        rectify(n_vectors, sum, is_hidden, j, out);
     }
 }
 
-INLINE void hidden_layer(int n_vectors, const lopt__layer *s, const float *in, float *out)
+INLINE void hidden_layer(int n_vectors, const lopt__layer *s, const float *in, int is_hidden, float *out)
 {
+#if LOPT_BF16
+    const float *weight = (const float *)(const void *)s->pairs;
+#else
+    const float *weight = s->weight;
+#endif
     for (int j = 0; j < s->out; j += N_UNITS) {
         vf sum[N_UNITS][N_VECTORS];
         UNROLL for (int u = 0; u < N_UNITS; u++)
             UNROLL for (int i = 0; i < n_vectors; i++)
                 sum[u][i] = splat(s->bias[j + u]);
-        multiply(n_vectors, s->in, in, s->weight + j, s->pitch, sum);
-        rectify(n_vectors, sum, out + j * n_vectors * VL);
+        multiply(n_vectors, s->in, in, weight + j, s->pitch, sum);
+        rectify(n_vectors, sum, is_hidden, j, out);
     }
 }
 
@@ -200,8 +238,13 @@ INLINE void gather(int n_vectors, int n_element, const chunk *c, const slot *slo
         vf g = load_unaligned(fetch(job->grads + s[i].at, stride, left, VL, g_buffer));
         p[i] = load_unaligned(fetch(job->params + s[i].at, stride, left, VL, p_buffer));
         element_features(n_element, job, c->w, &s[i], 0, slots[i].lane, g, p[i], all_lanes(), x);
+#if LOPT_BF16
+        UNROLL for (int f = 0; f < n_element; f += 2)
+            store(in + (f / 2 * n_vectors + i) * VL, (vf)pair(x[f], x[f + 1]));
+#else
         UNROLL for (int f = 0; f < n_element; f++)
             store(in + (f * n_vectors + i) * VL, x[f]);
+#endif
     }
 }
 
@@ -216,11 +259,11 @@ INLINE void network(int n_vectors, int n_element, int n_out, const chunk *c, con
         lane_bias[i] = c->w->lane_bias + slots[i].lane;
     }
     float *to = c->w->activation[0];
-    first_layer(n_vectors, n_element, &mlp->layer[0], c->w, in, row_bias, lane_bias, to);
+    first_layer(n_vectors, n_element, &mlp->layer[0], c->w, in, row_bias, lane_bias, mlp->n_layers > 2, to);
     for (int l = 1; l < mlp->n_layers - 1; l++) {
         const float *from = to;
         to = c->w->activation[l % 2];
-        hidden_layer(n_vectors, &mlp->layer[l], from, to);
+        hidden_layer(n_vectors, &mlp->layer[l], from, l < mlp->n_layers - 2, to);
     }
     vf out[2][N_VECTORS];
     output_layer(n_vectors, n_out, &mlp->layer[mlp->n_layers - 1], to, out);
