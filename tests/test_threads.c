@@ -212,7 +212,8 @@ static void count(void *counts_, int64_t part, int thread)
 {
     counts *c = counts_;
     c->part[part]++;
-    c->thread_too_large |= thread >= 3;
+    if (thread >= 3)
+        c->thread_too_large = 1;
 }
 
 Test(threads, each_part_is_done_once)
