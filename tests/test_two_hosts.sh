@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Two hosts on one machine: two network namespaces joined by a virtual cable, mpirun in one of them, ranks in both that
-# talk over TCP. theta must have the digest of one process, also when ranks of the second host, or all of them, die on
-# the way. Needs root, iproute2 and mpirun.
+# talk over TCP. theta must have the digest of one process, also when ranks of the second host die, all of them or one,
+# and when the cable breaks. Needs root, iproute2 and mpirun.
 set -euo pipefail
 cd "$SOURCE_DIR"
 a=mta$$ b=mtb$$
@@ -14,7 +14,13 @@ skip() {
     exit
 }
 
+end_hosts() { # every process in them
+    # shellcheck disable=SC2046
+    kill -KILL $(ip netns pids "$a") $(ip netns pids "$b") 2>/dev/null || true
+}
+
 remove_hosts() {
+    end_hosts
     ip netns delete "$a" 2>/dev/null || true
     ip netns delete "$b" 2>/dev/null || true
 }
@@ -72,14 +78,15 @@ ranks_of_second() {
     done
 }
 
-# Kills the first N ranks of the second host when 25 outer steps are done.
-kill_in() { # NAME N
-    until [ "$(wc -l 2>/dev/null <"$SCRATCH/$1/metrics.jsonl" || echo 0)" -ge 25 ]; do
-        [ "$SECONDS" -lt 250 ] || fail "$1: no 25 outer steps"
+wait_for() { # COMMAND...
+    until "$@"; do
+        [ "$SECONDS" -lt 280 ] || fail "not within 280 seconds from the start: $*"
         sleep 0.05
     done
-    # shellcheck disable=SC2046
-    kill -KILL $(ranks_of_second | head -n "$2")
+}
+
+has_25_steps() { # NAME
+    [ "$(wc -l 2>/dev/null <"$SCRATCH/$1/metrics.jsonl" || echo 0)" -ge 25 ]
 }
 
 hosts=$(over_hosts 1 ip -oneline -4 address show up scope global | awk '{print $4}' | sort | tr '\n' ' ')
@@ -92,9 +99,21 @@ for ranks in 1 2; do
 done
 for killed in 1 2; do
     train "killed-$killed" over_hosts 2 &
-    kill_in "killed-$killed" "$killed"
+    wait_for has_25_steps "killed-$killed"
+    # shellcheck disable=SC2046
+    kill -KILL $(ranks_of_second | head -n "$killed")
     wait $!
     grep -q 'going on from outer step' "$SCRATCH/killed-$killed.log" || fail "nothing was lost when $killed ranks died"
     [ "$(digest "killed-$killed")" = "$want" ] || fail "digest after the death of $killed ranks, undisturbed: $want"
 done
-echo "digest on two hosts, and when ranks of one die: $want"
+
+# Without the cable mpirun never ends; the ranks beside it do, and say so in status.json.
+train cut over_hosts 2 &
+wait_for has_25_steps cut
+ip -n "$b" link set "$b" down
+wait_for grep -q '"state": "done"' "$SCRATCH/cut/status.json"
+end_hosts
+wait $!
+grep -q 'going on from outer step' "$SCRATCH/cut.log" || fail "nothing was lost when the cable broke"
+[ "$(digest cut)" = "$want" ] || fail "digest after the cable broke, undisturbed: $want"
+echo "digest on two hosts, when ranks of one die, and when the cable breaks: $want"
