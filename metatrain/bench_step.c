@@ -17,6 +17,8 @@
 #define SMALLEST_SHARED 32768    /* parameters: see lopt_set_threads */
 #define LARGEST_COPY ((size_t)256 << 20) /* beyond every cache */
 #define MOST_TENSORS 50
+#define MOST_COMPARED 10000 /* parameters that the reference kernels step too */
+#define COMPARED_STEPS 3
 
 /* Tensors of `dim`, n of them, `times` over. */
 typedef struct size {
@@ -107,6 +109,50 @@ static void subject_close(subject *s) {
 static void step(void *self) {
     subject *s = self;
     lopt_step(s->opt, s->state, s->params, s->grads, 1, NULL);
+}
+
+/* Updates of the last of a few steps from the initial parameters. */
+static int last_updates(const subject *s, const ground *g, float *updates) {
+    lopt_state *state = lopt_state_create(s->opt, g->tensors, g->n_tensors, NULL);
+    if (!state)
+        return 0;
+    lopt_state_reset(s->opt, state, 1000000);
+    memcpy(s->params, g->initial, g->n_params * sizeof(float));
+    for (int i = 0; i < COMPARED_STEPS; i++)
+        lopt_step(s->opt, state, s->params, g->grads, 1, updates);
+    lopt_state_destroy(state);
+    memcpy(s->params, g->initial, g->n_params * sizeof(float));
+    return 1;
+}
+
+/* Root mean square of (updates - right) over that of right. */
+static double distance(const float *updates, const float *right, size_t n) {
+    double difference = 0, scale = 0;
+    for (size_t i = 0; i < n; i++) {
+        difference += ((double)updates[i] - right[i]) * ((double)updates[i] - right[i]);
+        scale += (double)right[i] * right[i];
+    }
+    return sqrt(difference / scale);
+}
+
+/* How far updates are from those of the reference kernels; NaN: too many for these, or no memory.
+ */
+static double off_by(const subject *s, const ground *g) {
+    char kernels[32];
+    double result = NAN;
+    float *updates =
+        g->n_params <= MOST_COMPARED ? malloc(2 * g->n_params * sizeof *updates) : NULL;
+    if (!updates)
+        return NAN;
+    float *right = updates + g->n_params;
+    snprintf(kernels, sizeof kernels, "%s", lopt_kernels_name());
+    int done = last_updates(s, g, updates);
+    lopt_kernels_use("reference", NULL);
+    if (done && last_updates(s, g, right))
+        result = distance(updates, right, g->n_params);
+    lopt_kernels_use(kernels, NULL);
+    free(updates);
+    return result;
 }
 
 /* What a step must at least read and write: state and parameters both, gradients once. */
@@ -204,13 +250,13 @@ static mt_spread speed_of_all(const mt_timed *items, int rounds) {
 }
 
 static json_t *row(const char *name, const size *at, const subject *s, const mt_copy *copy,
-                   const mt_timed *items, int rounds) {
+                   const mt_timed *items, int rounds, double off) {
     char network[32];
     double n = (double)s->n_params, flop = mt_bench_network_flop(s->opt);
     mt_bench_network_text(s->opt, network, sizeof network);
     mt_spread x_copy = mt_ratio(&items[SUBJECT], &items[COPY], rounds);
     return json_pack(
-        "{s:s, s:s, s:s, s:I, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:f, s:i, s:o}", "optimizer", name, "size",
+        "{s:s, s:s, s:s, s:I, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:f, s:i, s:o, s:o}", "optimizer", name, "size",
         at->name, "network", network, "parameters", (json_int_t)s->n_params, "threads", 1, "rounds",
         rounds, "ns_per_parameter",
         mt_bench_spread(mt_spread_scaled(mt_seconds_of(&items[SUBJECT], rounds), 1e9 / n)),
@@ -219,7 +265,7 @@ static json_t *row(const char *name, const size *at, const subject *s, const mt_
         mt_bench_spread(mt_ratio(&items[SUBJECT], &items[ADAM], rounds)), "x_copy",
         mt_bench_spread(mt_spread_scaled(x_copy, 2 * (double)copy->bytes / traffic(s))),
         "bytes_per_parameter", traffic(s) / n, "all_threads", all_threads(n), "all_x_one",
-        mt_bench_spread(speed_of_all(items, rounds)));
+        mt_bench_spread(speed_of_all(items, rounds)), "off_by_ppm", mt_bench_number(1e6 * off));
 }
 
 /* Times one optimizer; NULL and a sentence if it cannot be. */
@@ -236,13 +282,14 @@ static json_t *measure(const mt_bench *b, const char *name, const size *at, cons
         subject_close(&s);
         return NULL;
     }
+    double off = off_by(&s, g);
     mt_timed items[N_ITEMS] = {[PEAK] = mt_peak_timed(),
                                [COPY] = {.run = mt_copy_run, .self = &copy},
                                [ADAM] = {.run = step, .self = adam},
                                [SUBJECT] = {.run = step, .self = &s},
                                [ALL] = {.run = threads > 1 ? step : NULL, .self = &all}};
     int rounds = mt_time(items, N_ITEMS, &b->timing);
-    json_t *result = row(name, at, &s, &copy, items, rounds);
+    json_t *result = row(name, at, &s, &copy, items, rounds, off);
     learn(e, &s, mt_seconds_of(&items[SUBJECT], rounds).median);
     mt_copy_close(&copy);
     subject_close(&all);
@@ -304,7 +351,8 @@ void mt_bench_print_step(const json_t *rows, FILE *f) {
                                               {"of peak", "nominal_share", MT_SHOW_PERCENT},
                                               {"x Adam", "x_adam", MT_SHOW_NUMBER},
                                               {"x copy", "x_copy", MT_SHOW_NUMBER},
-                                              {"all x one", "all_x_one", MT_SHOW_NUMBER}};
+                                              {"all x one", "all_x_one", MT_SHOW_NUMBER},
+                                              {"off ppm", "off_by_ppm", MT_SHOW_NUMBER}};
     for (int i = 0; i < N_SIZES; i++) {
         json_t *here = json_array();
         size_t at;
