@@ -249,8 +249,14 @@ enum { WINDOW = 5, MAX_THETA = 512 };
 typedef struct slots {
     double d[WINDOW];
     int valid[WINDOW], done[WINDOW];
-    int64_t noise[WINDOW];
+    int64_t noise[WINDOW], trajectory[WINDOW];
 } slots;
+
+/* What the noise since the reset has come to; gpes: whose and which draw is the last in it. */
+typedef struct carried {
+    double acc[MAX_THETA];
+    int64_t trajectory, noise;
+} carried;
 
 static void publish(setup *s, lopt_optimizer *twin[2], actor *a, int64_t p, slots *out) {
     float grads[16];
@@ -269,9 +275,15 @@ static void publish(setup *s, lopt_optimizer *twin[2], actor *a, int64_t p, slot
         memcpy(a->params[1], a->params[0], sizeof a->params[0]);
     }
     for (int i = 0; i < WINDOW; i++) {
-        if (a->step >= a->length) {
-            act_reset(s, twin, a, p); /* this slot has no loss */
-            continue;
+        int resets = a->step >= a->length, gpes = s->cfg->estimator.name == MT_GPES;
+        if (resets)
+            act_reset(s, twin, a, p);
+        if (resets && !gpes)
+            continue; /* this slot has no loss */
+        if (gpes && a->step > 0 && a->step % s->cfg->estimator.noise_every == 0) {
+            a->noise = a->draws++;
+            for (int k = 0; k < 2; k++)
+                perturb(s, twin[k], p, a->noise, k ? -1 : 1);
         }
         random_stream r = stream(s, RANDOM_BATCH, p, a, a->step);
         task_draw_batch(a->task, a->tau, TASK_TRAIN, &r, a->work);
@@ -282,34 +294,50 @@ static void publish(setup *s, lopt_optimizer *twin[2], actor *a, int64_t p, slot
         }
         out->valid[i] = 1;
         out->noise[i] = a->noise;
+        out->trajectory[i] = a->trajectory;
         out->done[i] = ++a->step >= a->length;
     }
 }
 
-/* Adds a particle's part of the published gradient; acc[n] is what pes carries. */
-static void add_published(const setup *s, int64_t p, const slots *o, double *acc, double all,
-                          double *gradient) {
-    size_t n = lopt_n_theta(s->opt);
+/* Adds a slot's part of the published gradient, whose losses are divided by `count`; `ended`: a
+ * trajectory did, in this window. */
+static void add_slot(const setup *s, int64_t p, const slots *o, int i, int ended, double count,
+                     carried *c, double *gradient) {
     mt_estimator name = s->cfg->estimator.name;
-    double valid = 0, finished = 0, var = pow((double)s->unroller.noise.std, 2);
+    double scale = 2 * pow((double)s->unroller.noise.std, 2) * count;
+    int another = name == MT_GPES && (c->trajectory != o->trajectory[i] || c->noise != o->noise[i]);
+    float delta[MAX_THETA];
+    whole_noise(&s->unroller.noise, p, o->noise[i], delta);
+    for (size_t j = 0; o->valid[i] && j < lopt_n_theta(s->opt); j++) {
+        double v = (double)delta[j];
+        if (name == MT_PES && !ended)
+            v += c->acc[j];
+        if (another)
+            c->acc[j] = v + (c->trajectory == o->trajectory[i] ? c->acc[j] : 0);
+        gradient[j] += o->d[i] * (name == MT_GPES ? c->acc[j] : v) / scale;
+    }
+    c->trajectory = o->valid[i] ? o->trajectory[i] : c->trajectory;
+    c->noise = o->valid[i] ? o->noise[i] : c->noise;
+}
+
+/* A particle's part; all: the losses of all particles. */
+static void add_published(const setup *s, int64_t p, const slots *o, double all, carried *c,
+                          double *gradient) {
+    int together = s->cfg->estimator.name == MT_NRES || s->cfg->estimator.name == MT_GPES;
+    double valid = 0;
+    int ended = 0;
     float delta[MAX_THETA];
     for (int i = 0; i < WINDOW; i++)
         valid += o->valid[i];
     for (int i = 0; i < WINDOW; i++) {
-        int done = 0;
-        for (int k = 0; k <= i; k++)
-            done |= o->done[k];
-        finished = done && i == WINDOW - 1 ? 1 : finished;
-        whole_noise(&s->unroller.noise, p, o->noise[i], delta);
-        for (size_t j = 0; o->valid[i] && j < n; j++) {
-            double v = (double)delta[j] + (name == MT_PES && !done ? acc[j] : 0);
-            gradient[j] += o->d[i] * v / (2 * var * (name == MT_NRES ? all : 3 * valid));
-        }
+        ended |= o->done[i];
+        add_slot(s, p, o, i, ended, together ? all : 3 * valid, c, gradient);
     }
-    int64_t last = o->noise[o->valid[WINDOW - 1] ? WINDOW - 1 : 0]; /* pes has one a window */
-    whole_noise(&s->unroller.noise, p, last, delta);
-    for (size_t j = 0; j < n; j++)
-        acc[j] = finished > 0 ? (double)delta[j] : acc[j] + (double)delta[j];
+    if (s->cfg->estimator.name != MT_PES)
+        return;
+    whole_noise(&s->unroller.noise, p, o->noise[o->valid[0] ? 0 : 1], delta);
+    for (size_t j = 0; j < lopt_n_theta(s->opt); j++)
+        c->acc[j] = (double)delta[j] + (ended ? 0 : c->acc[j]);
 }
 
 /* An optimizer whose theta says where its state begins, so that it shows under which theta the
@@ -322,8 +350,9 @@ static const char with_initial_state[] =
     "estimator:\n  compat: reference\n  std: 0.1\n  window: 5\n"
     "  schedule: {name: log_uniform, min: 6, max: 15}\n";
 
-static void compare_published(const char *estimator) {
-    static double acc[3][MAX_THETA], gradient[MAX_THETA];
+static void compare_published(const char *estimator, const char *more) {
+    static double gradient[MAX_THETA];
+    static carried c[3];
     setup s;
     mt_particle particle[3];
     actor a[3];
@@ -332,7 +361,7 @@ static void compare_published(const char *estimator) {
     mt_gradient_estimator e;
     mt_outer_summary summary;
     lopt_error err;
-    open(&s, config_from(with_initial_state, estimator, NULL));
+    open(&s, config_from(with_initial_state, estimator, more));
     size_t n = lopt_n_theta(s.opt);
     cr_assert(n <= MAX_THETA);
     cr_assert(mt_estimator_open(&e, &s.cfg->estimator, s.unroller.noise, 3, &err));
@@ -340,6 +369,7 @@ static void compare_published(const char *estimator) {
     for (int p = 0; p < 3; p++) {
         cr_assert(mt_particle_open(&particle[p], p, &s.unroller.mixture.sizes, &err));
         open_actor(&s, &a[p]);
+        c[p] = (carried){.trajectory = -1};
     }
     int resets_at_the_end = 0;
     for (int window = 0; window < 40; window++) {
@@ -353,7 +383,7 @@ static void compare_published(const char *estimator) {
             resets_at_the_end += o[p].done[WINDOW - 1];
         }
         for (int p = 0; p < 3; p++)
-            add_published(&s, p, &o[p], acc[p], all, gradient);
+            add_published(&s, p, &o[p], all, &c[p], gradient);
         mt_estimate(&e, report, &summary);
         double largest = 0;
         for (size_t i = 0; i < n; i++)
@@ -375,13 +405,16 @@ static void compare_published(const char *estimator) {
 }
 
 Test(unroll, published_pes) {
-    compare_published("pes");
+    compare_published("pes", NULL);
 }
 Test(unroll, published_tes) {
-    compare_published("tes");
+    compare_published("tes", NULL);
 }
 Test(unroll, published_nres) {
-    compare_published("nres");
+    compare_published("nres", NULL);
+}
+Test(unroll, published_gpes) {
+    compare_published("gpes", "estimator.noise_every=5");
 }
 
 /* Full ES: the mean over one whole trajectory, the same length for all particles of an outer step.
