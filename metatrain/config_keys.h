@@ -57,7 +57,7 @@ struct mt_schema {
     int (*finish)(void *into, const mt_yaml *item, const char *path, lopt_error *err);
 };
 
-extern const mt_schema mt_config_schema, mt_suite_schema;
+extern const mt_schema mt_config_schema, mt_suite_schema, mt_task_schema;
 
 /* Room for a path in messages; longer ones are cut (and match no key). */
 #define MT_KEY_PATH 160

@@ -153,7 +153,7 @@ static void print_optimizers(FILE *f) {
 void mt_config_print_reference(FILE *f) {
     fputs("# Configuration reference\n\n"
           "Written by `metatrain list keys > docs/configuration.md` from the tables in\n"
-          "`metatrain/config.c`: change it there.\n\n"
+          "`metatrain/config.c` and `config_tasks.c`: change it there.\n\n"
           "A configuration is a YAML file of at most 64 kB: mappings, lists and values,\n"
           "without anchors, tags or a second document. Everything has a default, so a file\n"
           "holds only what differs. The order is: defaults, the file, `--set`.\n"

@@ -18,8 +18,8 @@
  *     tes, pes, nres   a reset costs an inner step of the window, which has no meta-loss
  *     pes              the loss of a trajectory's last step belongs to the next trajectory's noise, and
  *                      that noise stays in the sum although it never acted there
- *     all              a particle's first optimizer states are made under theta, not theta +- delta; a
- *                      particle that diverges goes on to the end of its trajectory */
+ *     all but es       a particle's first optimizer states are made under theta, not theta +- delta
+ *     all              a particle that diverges goes on to the end of its trajectory */
 #ifndef MT_UNROLL_H
 #define MT_UNROLL_H
 

@@ -328,6 +328,27 @@ Test(checkpoint, damage_is_named_and_skipped) {
     }
 }
 
+/* A point of another version is whole but of no use: the warning says what it is. */
+Test(checkpoint, other_versions_are_named) {
+    char path[512], *text;
+    size_t n;
+    lopt_error err;
+    int64_t step;
+    save(10, 1, 3);
+    file_of(10, "manifest.json", path);
+    text = mt_text_read(path, 65536, &n, &err);
+    char *version = strstr(text, "checkpoint 2");
+    cr_assert(version);
+    version[strlen("checkpoint ")] = '1';
+    cr_assert(mt_durable_write(path, text, n, &err));
+    free(text);
+    n_warnings = 0;
+    cr_assert(!mt_checkpoint_find(dir, &step, warn, &err));
+    cr_assert(n_warnings == 1 && strstr(last_warning, "its \"format\" is \"metatrain checkpoint 1\", "
+                                                      "expected \"metatrain checkpoint 2\""),
+              "%s", last_warning);
+}
+
 Test(checkpoint, points_after_a_damaged_one_are_kept) {
     char path[160];
     save(10, 1, 1);

@@ -672,6 +672,9 @@ Test(config, suite_errors) {
     static const struct {
         const char *set, *sentence;
     } cases[] = {
+        {"tasks.0.sample.hidden=[2, 3]",
+         "--set: tasks: found sampled sizes in task 0, expected fixed ones, as all optimizers train "
+         "the same"},
         {"optimizers=[{label: x}]",
          "--set: optimizers.0: found no name, expected the name of an optimizer or a theta file"},
         {"optimizers=[{theta: x, step_mult: 3}]",

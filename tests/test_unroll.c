@@ -120,39 +120,56 @@ static void act_reset(setup *s, lopt_optimizer *twin[2], actor *a, int64_t p) {
         perturb(s, twin[k], p, a->noise, k ? -1 : 1);
 }
 
-/* One window; sums[2] over all its steps and the number of resets. */
-static int act(setup *s, lopt_optimizer *twin[2], actor *a, int64_t p, double sums[2]) {
-    float grads[16];
-    int resets = 0;
-    int each_window = s->cfg->estimator.name == MT_PES || s->cfg->estimator.name == MT_TES;
-    if (each_window)
+static void redraw(setup *s, lopt_optimizer *twin[2], actor *a, int64_t p) {
+    a->noise = a->draws++;
+    for (int k = 0; k < 2; k++)
+        perturb(s, twin[k], p, a->noise, k ? -1 : 1);
+}
+
+/* theta may have moved since the last window, and pes and tes draw noise. */
+static void open_window(setup *s, lopt_optimizer *twin[2], actor *a, int64_t p) {
+    if (s->cfg->estimator.name == MT_PES || s->cfg->estimator.name == MT_TES)
         a->noise = a->draws++;
     for (int k = 0; k < 2 && a->noise >= 0; k++)
         perturb(s, twin[k], p, a->noise, k ? -1 : 1);
-    if (s->cfg->estimator.name == MT_TES && a->trajectory >= 0) {
-        size_t bytes;
-        void *from = lopt_state_data(a->state[0], &bytes);
-        memcpy(lopt_state_data(a->state[1], &bytes), from, bytes);
-        memcpy(a->params[1], a->params[0], sizeof a->params[0]);
+}
+
+/* An inner step of both twins; their normalised losses. */
+static void take_step(const setup *s, lopt_optimizer *twin[2], actor *a, int64_t p,
+                      double loss[2]) {
+    float grads[16];
+    random_stream r = stream(s, RANDOM_BATCH, p, a, a->step++);
+    task_draw_batch(a->task, a->tau, TASK_TRAIN, &r, a->work);
+    for (int k = 0; k < 2; k++) {
+        float raw = task_loss(a->task, a->tau, a->work, a->params[k], grads);
+        loss[k] = (double)task_normalise(a->task, raw);
+        lopt_step(twin[k], a->state[k], a->params[k], grads, raw, NULL);
     }
+}
+
+static void go_on_from_positive(actor *a) {
+    size_t bytes;
+    void *from = lopt_state_data(a->state[0], &bytes);
+    memcpy(lopt_state_data(a->state[1], &bytes), from, bytes);
+    memcpy(a->params[1], a->params[0], sizeof a->params[0]);
+}
+
+/* One window; sums[2] over all its steps and the number of resets. */
+static int act(setup *s, lopt_optimizer *twin[2], actor *a, int64_t p, double sums[2]) {
+    int resets = 0;
+    open_window(s, twin, a, p);
+    if (s->cfg->estimator.name == MT_TES && a->trajectory >= 0)
+        go_on_from_positive(a);
     sums[0] = sums[1] = 0;
     for (int64_t i = 0; i < s->cfg->estimator.window; i++) {
         if (a->step >= a->length)
             act_reset(s, twin, a, p), resets++;
         else if (s->cfg->estimator.name == MT_GPES && a->step > 0 &&
-                 a->step % s->cfg->estimator.noise_every == 0) {
-            a->noise = a->draws++;
-            for (int k = 0; k < 2; k++)
-                perturb(s, twin[k], p, a->noise, k ? -1 : 1);
-        }
-        random_stream r = stream(s, RANDOM_BATCH, p, a, a->step);
-        task_draw_batch(a->task, a->tau, TASK_TRAIN, &r, a->work);
-        for (int k = 0; k < 2; k++) {
-            float loss = task_loss(a->task, a->tau, a->work, a->params[k], grads);
-            sums[k] += (double)task_normalise(a->task, loss);
-            lopt_step(twin[k], a->state[k], a->params[k], grads, loss, NULL);
-        }
-        a->step++;
+                 a->step % s->cfg->estimator.noise_every == 0)
+            redraw(s, twin, a, p);
+        double loss[2];
+        take_step(s, twin, a, p, loss);
+        sums[0] += loss[0], sums[1] += loss[1];
     }
     return resets;
 }
@@ -259,43 +276,27 @@ typedef struct carried {
 } carried;
 
 static void publish(setup *s, lopt_optimizer *twin[2], actor *a, int64_t p, slots *out) {
-    float grads[16];
-    int each_window = s->cfg->estimator.name == MT_PES || s->cfg->estimator.name == MT_TES;
     *out = (slots){0};
-    if (each_window)
-        a->noise = a->draws++;
-    for (int k = 0; k < 2 && a->noise >= 0; k++)
-        perturb(s, twin[k], p, a->noise, k ? -1 : 1);
+    open_window(s, twin, a, p);
     if (a->trajectory < 0)
         act_reset(s, twin, a, p); /* made before the first window */
-    if (s->cfg->estimator.name == MT_TES) {
-        size_t bytes;
-        void *from = lopt_state_data(a->state[0], &bytes);
-        memcpy(lopt_state_data(a->state[1], &bytes), from, bytes);
-        memcpy(a->params[1], a->params[0], sizeof a->params[0]);
-    }
+    if (s->cfg->estimator.name == MT_TES)
+        go_on_from_positive(a);
     for (int i = 0; i < WINDOW; i++) {
         int resets = a->step >= a->length, gpes = s->cfg->estimator.name == MT_GPES;
         if (resets)
             act_reset(s, twin, a, p);
         if (resets && !gpes)
             continue; /* this slot has no loss */
-        if (gpes && a->step > 0 && a->step % s->cfg->estimator.noise_every == 0) {
-            a->noise = a->draws++;
-            for (int k = 0; k < 2; k++)
-                perturb(s, twin[k], p, a->noise, k ? -1 : 1);
-        }
-        random_stream r = stream(s, RANDOM_BATCH, p, a, a->step);
-        task_draw_batch(a->task, a->tau, TASK_TRAIN, &r, a->work);
-        for (int k = 0; k < 2; k++) {
-            float loss = task_loss(a->task, a->tau, a->work, a->params[k], grads);
-            out->d[i] += (k ? -1 : 1) * (double)task_normalise(a->task, loss);
-            lopt_step(twin[k], a->state[k], a->params[k], grads, loss, NULL);
-        }
+        if (gpes && a->step > 0 && a->step % s->cfg->estimator.noise_every == 0)
+            redraw(s, twin, a, p);
+        double loss[2];
+        take_step(s, twin, a, p, loss);
+        out->d[i] = loss[0] - loss[1];
         out->valid[i] = 1;
         out->noise[i] = a->noise;
         out->trajectory[i] = a->trajectory;
-        out->done[i] = ++a->step >= a->length;
+        out->done[i] = a->step >= a->length;
     }
 }
 

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * config_tasks.c - the keys of a task, in configurations and evaluation suites alike. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands.h"
+#include "config_keys.h"
+#include "suggest.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+#define IN_TASK(field) offsetof(mt_task_config, field), sizeof(((mt_task_config *)0)->field)
+#define SAMPLED(field)                                                                             \
+    MT_KEY_INTEGER, offsetof(mt_task_config, sample.field), sizeof(int), 2, MT_NOWHERE
+
+_Static_assert(offsetof(task_spec, reparam_max) ==
+                   offsetof(task_spec, reparam_min) + sizeof(double),
+               "augment.reparam.range is read as a list of two");
+_Static_assert(sizeof(mt_estimator) == sizeof(int) && sizeof(task_activation) == sizeof(int),
+               "choices are read as int");
+
+static const mt_key task_keys[] = {
+    {"task", MT_KEY_TEXT, IN_TASK(spec.task), .range = "filled",
+     .help = "kind or published name (`metatrain list tasks`); a published name fixes the keys "
+             "below that belong to it"},
+    {"weight", MT_KEY_NUMBER, IN_TASK(weight), .range = "(0, 1000000]", .standard = "1",
+     .help = "how often a trajectory takes this task, relative to the others"},
+    {"dataset", MT_KEY_TEXT, IN_TASK(spec.dataset), .range = "filled",
+     .help = "`fashion_mnist`, `mnist`, or a folder of files in MNIST's format (images)"},
+    {"batch_size", MT_KEY_INTEGER, IN_TASK(spec.batch_size), .range = "[1, 65536]",
+     .unit = "examples", .help = "examples in a minibatch (images)"},
+    {"image_size", MT_KEY_INTEGER, IN_TASK(spec.image_size), .range = "[0, 1024]", .unit = "pixels",
+     .help = "images are resized to this many pixels a side; 0: left as they are"},
+    {"hidden", MT_KEY_INTEGER, offsetof(mt_task_config, spec.hidden), sizeof(int), TASK_MAX_HIDDEN,
+     offsetof(mt_task_config, spec.n_hidden), "[1, 65536]", .unit = "units",
+     .help = "widths of the hidden layers; `[]`: a linear model"},
+    {"activation", MT_KEY_CHOICE, IN_TASK(spec.activation), .range = "relu|tanh|gelu",
+     .help = "what follows each hidden layer"},
+    {"dim", MT_KEY_INTEGER, IN_TASK(spec.dim), .range = "[1, 1000000]", .unit = "parameters",
+     .help = "size of a quadratic"},
+    {"noise", MT_KEY_NUMBER, IN_TASK(spec.noise), .range = "[0, 1000000]",
+     .help = "noise of a noisy quadratic (standard deviation)"},
+    {"augment.reparam.level", MT_KEY_CHOICE, IN_TASK(spec.reparam),
+     .range = "none|global|tensor|parameter",
+     .help = "rescale the parameters seen by the optimizer: w = scale · stored, with one scale "
+             "for all, per tensor or per parameter, drawn anew for every trajectory"},
+    {"augment.reparam.range", MT_KEY_NUMBER, offsetof(mt_task_config, spec.reparam_min),
+     sizeof(double), 2, MT_NOWHERE, "(0, 1000000000]",
+     .help = "bounds of the scales, which are drawn log-uniformly"},
+    {"sample.hidden", SAMPLED(hidden), "[0, 65536]", .standard = "[0, 0]", .unit = "units",
+     .help = "meta-training: hidden layers of a width drawn log-uniformly; [0, 0]: as `hidden` says"},
+    {"sample.layers", SAMPLED(layers), "[0, 8]", .standard = "[1, 1]", .unit = "layers",
+     .help = "sample.hidden: how many of them, drawn uniformly"},
+    {"sample.batch_size", SAMPLED(batch_size), "[0, 65536]", .standard = "[0, 0]",
+     .unit = "examples", .help = "the same for batch_size"},
+    {"sample.image_size", SAMPLED(image_size), "[0, 1024]", .standard = "[0, 0]", .unit = "pixels",
+     .help = "the same for image_size; each size in use is a data set in memory"},
+    {"sample.dim", SAMPLED(dim), "[0, 1000000]", .standard = "[0, 0]", .unit = "parameters",
+     .help = "the same for dim"},
+    {"sample.every", MT_KEY_INTEGER, IN_TASK(sample.every), .range = "[0, 1000000000]",
+     .standard = "200", .unit = "outer steps",
+     .help = "how long, on average, a particle keeps a drawn structure; 0: for good"},
+};
+
+static void begin_task(void *into) {
+    ((mt_task_config *)into)->spec = task_spec_default();
+}
+
+static int unknown_task(const mt_yaml *item, const char *path, const char *name, lopt_error *err) {
+    char where[MT_KEY_PATH], text[MT_KEY_PATH];
+    const task_info *known;
+    lopt__suggestion s = lopt__suggestion_for(name);
+    for (size_t i = 0; (known = task_known(i)); i++) lopt__suggest(&s, known->name);
+    mt_key_path(where, "%stask", path);
+    return mt_yaml_error(err, mt_yaml_nearest(item, "task"), where,
+                         "found %s, expected a name of `metatrain list tasks`%s", name,
+                         lopt__suggestion_text(&s, text, sizeof text));
+}
+
+/* A key that stands in the file may not differ from what a published name fixes. */
+static int agrees(const mt_key *key, const mt_task_config *said, const mt_task_config *fixed,
+                  const mt_yaml *item, const char *path, lopt_error *err) {
+    const mt_yaml *node = mt_yaml_find(item, key->path);
+    if (!node || strcmp(key->path, "task") == 0) return 1;
+    char where[MT_KEY_PATH], *a = mt_key_text(key, said), *b = mt_key_text(key, fixed);
+    int same = a && b && strcmp(a, b) == 0;
+    mt_key_path(where, "%s%s", path, key->path);
+    if (!same)
+        mt_yaml_error(err, node, where, "found %s, expected %s as the published task %s fixes it",
+                      a ? a : "", b ? b : "", said->spec.task);
+    free(a);
+    free(b);
+    return same;
+}
+
+/* A sampled range is [0, 0] or has its smaller number first; only depth and none may be 0. */
+static int check_sampled(const mt_task_config *t, const mt_yaml *item, const char *path,
+                         lopt_error *err) {
+    const struct {
+        const char *key;
+        const int *range;
+        int least;
+    } ranges[] = {{"sample.hidden", t->sample.hidden, 1},
+                  {"sample.layers", t->sample.layers, 0},
+                  {"sample.batch_size", t->sample.batch_size, 1},
+                  {"sample.image_size", t->sample.image_size, 1},
+                  {"sample.dim", t->sample.dim, 1}};
+    for (size_t i = 0; i < COUNT(ranges); i++) {
+        const int *r = ranges[i].range;
+        char where[MT_KEY_PATH];
+        if ((r[0] == 0 && r[1] == 0) || (r[0] >= ranges[i].least && r[0] <= r[1])) continue;
+        mt_key_path(where, "%s%s", path, ranges[i].key);
+        return mt_yaml_error(err, mt_yaml_nearest(item, ranges[i].key), where,
+                             "found [%d, %d], expected the smaller number first, and that at least "
+                             "%d",
+                             r[0], r[1], ranges[i].least);
+    }
+    return 1;
+}
+
+static int finish_task(void *into, const mt_yaml *item, const char *path, lopt_error *err) {
+    mt_task_config *said = into, fixed = *said;
+    char where[MT_KEY_PATH];
+    if (!task_spec_resolve(&fixed.spec, NULL))
+        return unknown_task(item, path, said->spec.task, err);
+    for (size_t i = 0; i < COUNT(task_keys); i++)
+        if (!agrees(&task_keys[i], said, &fixed, item, path, err)) return 0;
+    if (fixed.spec.reparam_min > fixed.spec.reparam_max) {
+        mt_key_path(where, "%saugment.reparam.range", path);
+        return mt_yaml_error(err, mt_yaml_nearest(item, "augment.reparam.range"), where,
+                             "found [%g, %g], expected the smaller number first",
+                             fixed.spec.reparam_min, fixed.spec.reparam_max);
+    }
+    if (!check_sampled(&fixed, item, path, err)) return 0;
+    memcpy(fixed.spec.task, said->spec.task, sizeof fixed.spec.task); /* the name a person chose */
+    *said = fixed;
+    return 1;
+}
+
+const mt_schema mt_task_schema = {"tasks[].", COUNT(task_keys), sizeof(mt_task_config),
+                                  task_keys,  begin_task,       finish_task};
