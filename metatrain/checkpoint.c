@@ -31,8 +31,10 @@ static void point_path(const char *dir, int64_t step, char *path) {
     snprintf(path, PATH_BYTES, "%s/checkpoints/step-%012lld", dir, (long long)step);
 }
 
-static void partial_path(const char *dir, int64_t step, char *path) {
-    snprintf(path, PATH_BYTES, "%s/checkpoints/.step-%012lld.partial", dir, (long long)step);
+/* A rank that was taken for dead and wakes up in the middle of a save finds no folder to spoil. */
+static void partial_path(const char *dir, int64_t step, int64_t attempt, char *path) {
+    snprintf(path, PATH_BYTES, "%s/checkpoints/.step-%012lld.%lld.partial", dir, (long long)step,
+             (long long)attempt);
 }
 
 static void shard_name(int64_t rank, char name[FILE_NAME]) {
@@ -121,7 +123,7 @@ static void remove_partials(const char *dir) {
 static void remove_point(const char *dir, int64_t step) {
     char path[PATH_BYTES], partial[PATH_BYTES];
     point_path(dir, step, path);
-    partial_path(dir, step, partial);
+    partial_path(dir, step, -1, partial);
     if (rename(path, partial) == 0)
         mt_remove_tree(partial);
 }
@@ -142,12 +144,12 @@ static void prune(const char *dir, int64_t step, int64_t keep) {
 
 /* ---- saving ---------------------------------------------------------------------------------- */
 
-int mt_checkpoint_begin(const char *dir, int64_t step, lopt_error *err) {
+int mt_checkpoint_begin(const char *dir, int64_t step, int64_t attempt, lopt_error *err) {
     char path[PATH_BYTES];
     if (!check_place(dir, step, err))
         return 0;
     remove_partials(dir);
-    partial_path(dir, step, path);
+    partial_path(dir, step, attempt, path);
     if (!mt_make_folders(path, err))
         return 0;
     folder_path(dir, path);
@@ -166,12 +168,12 @@ static int write_items(const char *path, const mt_item *items, size_t n, lopt_er
     return ok;
 }
 
-int mt_checkpoint_write_shard(const char *dir, int64_t step, int rank, const mt_item *items,
-                              size_t n, lopt_error *err) {
+int mt_checkpoint_write_shard(const char *dir, int64_t step, int64_t attempt, int rank,
+                              const mt_item *items, size_t n, lopt_error *err) {
     char folder[PATH_BYTES], path[PATH_BYTES + FILE_NAME + 1], name[FILE_NAME];
     if (!check_place(dir, step, err))
         return 0;
-    partial_path(dir, step, folder);
+    partial_path(dir, step, attempt, folder);
     shard_name(rank, name);
     snprintf(path, sizeof path, "%s/%s", folder, name);
     return write_items(path, items, n, err);
@@ -214,12 +216,12 @@ static int write_manifest(const char *folder, int64_t step, int n_shards, lopt_e
 
 /* A point of that step may be there already: a run that was resumed from it and stopped at once
  * saves it again. */
-int mt_checkpoint_commit(const char *dir, int64_t step, int n_shards, const mt_item *items,
-                         size_t n, int64_t keep, lopt_error *err) {
+int mt_checkpoint_commit(const char *dir, int64_t step, int64_t attempt, int n_shards,
+                         const mt_item *items, size_t n, int64_t keep, lopt_error *err) {
     char partial[PATH_BYTES], path[PATH_BYTES], run[PATH_BYTES + FILE_NAME];
     if (!check_place(dir, step, err))
         return 0;
-    partial_path(dir, step, partial);
+    partial_path(dir, step, attempt, partial);
     point_path(dir, step, path);
     snprintf(run, sizeof run, "%s/run.h5", partial);
     if (!write_items(run, items, n, err) || !write_manifest(partial, step, n_shards, err) ||
@@ -336,9 +338,11 @@ int mt_checkpoint_find(const char *dir, int64_t *step, void (*warn)(const char *
             report_damaged(steps[i], &why, warn);
     }
     if (ok && n > 0 && *step < 0)
-        ok = mt_error(err, LOPT_EARG,
-                      "%s/checkpoints: none of the %zu restart points verifies; remove them to start "
-                      "anew", dir, n);
+        ok = mt_error(
+            err, LOPT_EARG,
+            "%s/checkpoints: none of the %zu restart points verifies; remove them to start "
+            "anew",
+            dir, n);
     free(steps);
     return ok;
 }

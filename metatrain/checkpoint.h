@@ -35,14 +35,15 @@ typedef struct mt_item {
     size_t n;   /* elements; on load the stored count must be equal */
 } mt_item;
 
-int mt_checkpoint_begin(const char *dir, int64_t step, lopt_error *err);
-/* One shard; rank names the file. */
-int mt_checkpoint_write_shard(const char *dir, int64_t step, int rank, const mt_item *items,
-                              size_t n, lopt_error *err);
+/* attempt: another number for every save of a step that may still be going on elsewhere. */
+int mt_checkpoint_begin(const char *dir, int64_t step, int64_t attempt, lopt_error *err);
+/* One shard; rank, counted without gaps, names the file. */
+int mt_checkpoint_write_shard(const char *dir, int64_t step, int64_t attempt, int rank,
+                              const mt_item *items, size_t n, lopt_error *err);
 /* Writes run.h5, verifies that all shards are there, writes the manifest, renames, prunes to
  * `keep`. */
-int mt_checkpoint_commit(const char *dir, int64_t step, int n_shards, const mt_item *items,
-                         size_t n, int64_t keep, lopt_error *err);
+int mt_checkpoint_commit(const char *dir, int64_t step, int64_t attempt, int n_shards,
+                         const mt_item *items, size_t n, int64_t keep, lopt_error *err);
 
 /* Newest point that verifies; *step = -1 when there is no point at all. 0 and a sentence when there are
  * points and none verifies, or one cannot be read. Each damaged point is reported through warn. */

@@ -3,6 +3,7 @@
  * restart.c - restart points of a run: every rank saves and restores its part. See run.h. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "checkpoint.h"
 #include "commands.h"
@@ -33,8 +34,8 @@ static int move_particles(mt_run *run, int64_t step, transfer move, lopt_error *
 }
 
 static int write_shard(mt_run *run, int64_t step, const mt_item *items, size_t n, lopt_error *err) {
-    return mt_checkpoint_write_shard(run->dir, step, run->crew.index[run->comm.rank], items, n,
-                                     err);
+    return mt_checkpoint_write_shard(run->dir, step, run->save.attempt,
+                                     run->crew.index[run->comm.rank], items, n, err);
 }
 
 static int read_particles(mt_run *run, int64_t step, const mt_item *items, size_t n,
@@ -42,8 +43,8 @@ static int read_particles(mt_run *run, int64_t step, const mt_item *items, size_
     return mt_checkpoint_read_particles(run->dir, step, items, n, err);
 }
 
-int mt_run_save_particles(mt_run *run, int64_t step, lopt_error *err) {
-    return move_particles(run, step, write_shard, err);
+int mt_run_save_particles(mt_run *run, lopt_error *err) {
+    return move_particles(run, run->save.step, write_shard, err);
 }
 
 /* The file's digest was verified, but its numbers are used as indices and lengths here. */
@@ -92,18 +93,21 @@ static size_t run_items(mt_run *run, double *seconds, mt_item items[RUN_ITEMS]) 
 /* A point that fails is reported and tried again when the next is due: the run is worth more than
  * one point of it. */
 int mt_save(mt_run *run, lopt_error *err) {
+    struct timespec now;
     int64_t step = run->at.step;
     mt_item items[RUN_ITEMS];
     double seconds = mt_total_seconds(run);
     size_t n = run_items(run, &seconds, items);
     char *text = mt_config_text(run->cfg);
-    int ok = text ? mt_checkpoint_begin(run->dir, step, err)
+    clock_gettime(CLOCK_REALTIME, &now);
+    run->save = (mt_save_order){step, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec};
+    int ok = text ? mt_checkpoint_begin(run->dir, step, run->save.attempt, err)
                   : mt_error(err, LOPT_ENOMEM, "out of memory for a restart point");
     if (ok) {
         run->answer.status = LOPT_OK;
         run->n_missing = run->crew.n_live - 1;
-        mt_crew_tell(&run->crew, &run->comm, MT_TAG_SAVE, &step, sizeof step);
-        ok = mt_run_save_particles(run, step, err);
+        mt_crew_tell(&run->crew, &run->comm, MT_TAG_SAVE, &run->save, sizeof run->save);
+        ok = mt_run_save_particles(run, err);
         if (!mt_wait(run))
             ok = mt_error(err, LOPT_EIO, "a rank was lost while a restart point was written");
         else if (ok && run->answer.status != LOPT_OK) {
@@ -111,8 +115,8 @@ int mt_save(mt_run *run, lopt_error *err) {
             ok = 0;
         }
         items[n++] = (mt_item){"config", MT_BYTES, text, strlen(text)};
-        ok = ok && mt_checkpoint_commit(run->dir, step, run->crew.n_live, items, n,
-                                        run->cfg->checkpoint.keep, err);
+        ok = ok && mt_checkpoint_commit(run->dir, step, run->save.attempt, run->crew.n_live, items,
+                                        n, run->cfg->checkpoint.keep, err);
     }
     free(text);
     return ok;

@@ -37,7 +37,7 @@ typedef enum mt_tag {
     MT_TAG_WINDOW,    /* down a tree: mt_window_head, moves, theta */
     MT_TAG_STEAL,     /* mt_steal: give one of your particles to this rank */
     MT_TAG_EVALUATE,  /* down the tree: theta of a snapshot */
-    MT_TAG_SAVE,      /* step: write your shard */
+    MT_TAG_SAVE,      /* mt_save_order: write your shard */
     MT_TAG_RESTART,   /* step, living ranks: ranks were lost, return to that point */
     MT_TAG_END,       /* exit status, whether ranks were lost */
     /* each to rank 0 */
@@ -73,6 +73,11 @@ typedef struct mt_scores {
     double loss, cpu; /* cpu: seconds it took */
 } mt_scores;
 
+typedef struct mt_save_order {
+    int64_t step;
+    int64_t attempt; /* another number for every save of every job */
+} mt_save_order;
+
 typedef struct mt_run_counters { /* all 64-bit integers: saved as one array */
     int64_t step;                /* outer steps done */
     int64_t inner_steps;         /* of all particles and twins, since step 0 */
@@ -105,6 +110,7 @@ typedef struct mt_run {
     double sent;           /* when reports last left */
     int64_t restart_step;  /* MT_NO_RESTART, or where RESTART says to return to, */
     int64_t restart_epoch; /* from when on */
+    mt_save_order save;    /* the latest */
     int ended, status;     /* END came */
 
     /* coordinator */
@@ -185,7 +191,7 @@ int mt_wait(mt_run *run);
 /* ---- restart.c: restart points ---- */
 
 /* Saves or restores the particles that this rank holds. */
-int mt_run_save_particles(mt_run *run, int64_t step, lopt_error *err);
+int mt_run_save_particles(mt_run *run, lopt_error *err); /* as run->save says */
 int mt_run_load_particles(mt_run *run, int64_t step, lopt_error *err);
 /* Coordinator: every rank writes its shard, then the point is closed. */
 int mt_save(mt_run *run, lopt_error *err);

@@ -238,12 +238,11 @@ static void take_evaluate(mt_run *run, const mt_message *m) {
 }
 
 static void take_save(mt_run *run, const mt_message *m) {
-    int64_t step;
     lopt_error err = {LOPT_OK, ""};
-    if (m->n != sizeof step)
+    if (m->n != sizeof run->save)
         wrong_message(run, m);
-    memcpy(&step, m->data, sizeof step);
-    mt_run_save_particles(run, step, &err);
+    memcpy(&run->save, m->data, sizeof run->save);
+    mt_run_save_particles(run, &err);
     mt_comm_send(&run->comm, 0, MT_TAG_SAVED, &err, sizeof err);
 }
 

@@ -95,7 +95,7 @@ static int write_shard(run *r, int rank, int size, lopt_error *err) {
     mt_item items[PARTICLES * ITEMS];
     char names[PARTICLES * ITEMS][40];
     size_t n = particle_items(r, rank, size, items, names);
-    return mt_checkpoint_write_shard(dir, r->step, rank, items, n, err);
+    return mt_checkpoint_write_shard(dir, r->step, 0, rank, items, n, err);
 }
 
 static int commit(run *r, int size, int64_t keep, lopt_error *err) {
@@ -103,13 +103,13 @@ static int commit(run *r, int size, int64_t keep, lopt_error *err) {
     char config[] = "seed: 1\n";
     run_items(r, items);
     items[RUN_ITEMS] = (mt_item){"config", MT_BYTES, config, strlen(config)};
-    return mt_checkpoint_commit(dir, r->step, size, items, RUN_ITEMS + 1, keep, err);
+    return mt_checkpoint_commit(dir, r->step, 0, size, items, RUN_ITEMS + 1, keep, err);
 }
 
 static void save(int64_t step, int size, int64_t keep) {
     lopt_error err = {LOPT_OK, ""};
     run r = run_at(step);
-    cr_assert(mt_checkpoint_begin(dir, step, &err), "%s", err.text);
+    cr_assert(mt_checkpoint_begin(dir, step, 0, &err), "%s", err.text);
     for (int rank = 0; rank < size; rank++)
         cr_assert(write_shard(&r, rank, size, &err), "%s", err.text);
     cr_assert(commit(&r, size, keep, &err), "%s", err.text);
@@ -187,7 +187,7 @@ Test(checkpoint, texts_come_back) {
 Test(checkpoint, nothing_saved_yet) {
     cr_assert(found() == -1 && n_warnings == 0);
     lopt_error err;
-    cr_assert(mt_checkpoint_begin(dir, 3, &err));
+    cr_assert(mt_checkpoint_begin(dir, 3, 0, &err));
     cr_assert(found() == -1 && n_warnings == 0);
 }
 
@@ -230,7 +230,7 @@ Test(checkpoint, a_save_that_stops_anywhere_leaves_the_last_point) {
         run r = run_at(20);
         mt_item items[RUN_ITEMS];
         run_items(&r, items);
-        cr_assert(mt_checkpoint_begin(dir, 20, &err), "%s", err.text);
+        cr_assert(mt_checkpoint_begin(dir, 20, 0, &err), "%s", err.text);
         if (stop > 0)
             cr_assert(write_shard(&r, 0, 2, &err));
         if (stop > 1) /* rank 1 died: its shard is missing */
@@ -255,7 +255,7 @@ Test(checkpoint, a_full_disk_leaves_the_last_point) {
     getrlimit(RLIMIT_FSIZE, &before);
     limit = before;
     limit.rlim_cur = 1000;
-    cr_assert(mt_checkpoint_begin(dir, 20, &err));
+    cr_assert(mt_checkpoint_begin(dir, 20, 0, &err));
     setrlimit(RLIMIT_FSIZE, &limit);
     int shard = write_shard(&r, 0, 1, &err);
     lopt_status status = err.status;
@@ -272,8 +272,8 @@ Test(checkpoint, a_folder_that_cannot_be_made) {
     snprintf(file, sizeof file, "%s/file", dir);
     snprintf(below, sizeof below, "%s/run", file);
     cr_assert(mt_durable_write(file, "x", 1, &err));
-    cr_assert(!mt_checkpoint_begin(below, 1, &err) && err.status == LOPT_EARG, "%s", err.text);
-    cr_assert(!mt_checkpoint_begin(dir, -1, &err) && err.status == LOPT_EARG, "%s", err.text);
+    cr_assert(!mt_checkpoint_begin(below, 1, 0, &err) && err.status == LOPT_EARG, "%s", err.text);
+    cr_assert(!mt_checkpoint_begin(dir, -1, 0, &err) && err.status == LOPT_EARG, "%s", err.text);
 }
 
 /* ---- damage ---------------------------------------------------------------------------------- */

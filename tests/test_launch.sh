@@ -20,11 +20,13 @@ dry() {
 cat >"$SCRATCH/program" <<'END'
 #!/bin/sh
 echo "arguments: $* threads: $OMP_NUM_THREADS"
+[ "$OMPI_COMM_WORLD_RANK" != 0 ] || [ -n "$FAKE_SILENT" ] || echo "${FAKE_STATUS:-0} $DIR" >"$METATRAIN_OUTCOME"
+[ -z "$FAKE_HANG" ] || sleep "$FAKE_HANG"
 exit "${FAKE_STATUS:-0}"
 END
 cat >"$SCRATCH/waits" <<'END'
 #!/bin/sh
-trap 'echo saved; exit 75' USR1
+trap 'echo saved; [ "$OMPI_COMM_WORLD_RANK" != 0 ] || echo 75 dir >"$METATRAIN_OUTCOME"; exit 75' USR1
 touch "$SCRATCH/waiting"
 while :; do sleep 0.1; done
 END
@@ -46,6 +48,22 @@ check "no program" 'no metatrain program' "$(METATRAIN=/nonexistent "$SOURCE_DIR
 status=0
 METATRAIN=$SCRATCH/program FAKE_STATUS=75 "$SOURCE_DIR/scripts/launch" -n 2 train a.yaml || status=$?
 check "status through mpirun" '^75$' "$status"
+
+# A run that left no word is no success, and what goes on with it is said.
+status=0
+text=$(METATRAIN=$SCRATCH/program FAKE_SILENT=1 "$SOURCE_DIR/scripts/launch" -n 2 train a.yaml --out b 2>&1) || status=$?
+check "status of a run that left no word" '^1$' "$status"
+check "how to go on" "go on with: .*launch -n 2 'train' 'a.yaml' '--out' 'b' --resume" "$text"
+
+# An mpirun that hangs after the run, or without a sign of life of rank 0, is ended.
+status=0
+METATRAIN=$SCRATCH/program FAKE_STATUS=75 FAKE_HANG=60 timeout 40 "$SOURCE_DIR/scripts/launch" -n 2 train a.yaml \
+    >/dev/null 2>&1 || status=$?
+check "a hanging mpirun is ended" '^75$' "$status"
+status=0
+METATRAIN=$SCRATCH/program FAKE_SILENT=1 FAKE_HANG=60 LAUNCH_PATIENCE=2 timeout 40 "$SOURCE_DIR/scripts/launch" -n 2 \
+    train a.yaml >/dev/null 2>&1 || status=$?
+check "no sign of life" '^[1-9]' "$status"
 
 # SIGTERM reaches the ranks as SIGUSR1 and leaves them the time to save.
 METATRAIN=$SCRATCH/waits "$SOURCE_DIR/scripts/launch" -n 2 train a.yaml >"$SCRATCH/waits.out" &
