@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# The short form of tests/faults: 20 kills of workers, coordinator and mpirun, half of them inside the writing of
+# restart points, with failing disks among them; the digest is that of the undisturbed run each time.
+set -euo pipefail
+if ! command -v mpirun >/dev/null; then
+    echo "skipped: no mpirun"
+    exit 0
+fi
+"$SOURCE_DIR/tests/faults" --kills 20 --seed 3
