@@ -213,6 +213,21 @@ static int check_knots(const mt_knots *k, const char *section, const char *value
                          k->n_steps, steps_path);
 }
 
+/* Lengths that would be raised to the least one are a mistake. */
+static int check_knot_lengths(const mt_config *cfg, const mt_yaml *root, lopt_error *err) {
+    const char *path = "estimator.schedule.knot_lengths";
+    const mt_knots *k = &cfg->estimator.schedule.knots;
+    long long min = cfg->estimator.schedule.min;
+    for (int i = 0; i < k->n_values; i++)
+        if (k->value[i] < (double)min)
+            return mt_yaml_error(err, mt_yaml_nearest(root, path), path,
+                                 "found %g, expected at least %lld (estimator.schedule.min)",
+                                 k->value[i], min);
+    return check_knots(k, "estimator.schedule.", "knot_lengths",
+                       cfg->estimator.schedule.name == MT_SCHEDULED ? "schedule scheduled" : NULL,
+                       root, err);
+}
+
 /* A window may hold one reset at most, so no trajectory is shorter than the window. */
 static int check_lengths(const mt_config *cfg, const mt_yaml *root, lopt_error *err) {
     const char *min_path = "estimator.schedule.min", *max_path = "estimator.schedule.max";
@@ -230,8 +245,7 @@ static int check_lengths(const mt_config *cfg, const mt_yaml *root, lopt_error *
                              "found %lld, expected at least %lld (estimator.window), as a window "
                              "may hold one reset",
                              (long long)rounded, (long long)cfg->estimator.window);
-    return check_knots(&cfg->estimator.schedule.knots, "estimator.schedule.", "knot_lengths",
-                       name == MT_SCHEDULED ? "schedule scheduled" : NULL, root, err);
+    return check_knot_lengths(cfg, root, err);
 }
 
 static int check_estimator(const mt_config *cfg, const mt_yaml *root, lopt_error *err) {

@@ -456,6 +456,10 @@ Test(config, checks_across_keys) {
         "t.yaml:2: estimator.schedule.knot_steps: found no steps, expected some, as schedule "
         "scheduled needs them");
     refuse(
+        "estimator:\n  schedule: {knot_steps: [1, 2], knot_lengths: [400, 40]}\n",
+        "t.yaml:2: estimator.schedule.knot_lengths: found 40, expected at least 100 "
+        "(estimator.schedule.min)");
+    refuse(
         "outer:\n  schedule:\n    knot_steps: [1, 2, 2]\n",
         "t.yaml:3: outer.schedule.knot_steps: found 2 after 2, expected rising steps");
     refuse(
