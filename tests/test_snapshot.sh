@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Evaluation of theta while it is meta-trained: theta is that of a run without it; scores and best.h5 are the same for
-# any number of processes and across a resume; best.h5 is theta of the step with the least score.
+# any number of processes, across a resume and the death of a rank; best.h5 is theta of the step with the least score.
 set -euo pipefail
 cd "$SOURCE_DIR"
 export METATRAIN
@@ -22,6 +22,10 @@ train() { # N NAME ARGUMENT...
 
 digest() { # FILE
     "$METATRAIN" show "$1" | sed -n 's/^digest: //p'
+}
+
+last_child() { # PROCESS
+    pgrep -P "$1" | tail -n 1
 }
 
 scores() { # NAME: "STEP SCORE BEST TASK TASK" of every evaluation
@@ -52,6 +56,19 @@ rm -r "$SCRATCH/resumed/checkpoints/step-000000000050"
 train 1 resumed --resume --set outer.steps=60 "${evaluate[@]}"
 expect_same resumed
 
+# A rank dies in the first evaluation, which takes a second or more: the others go back to step 5 and evaluate again.
+long=(--set outer.steps=12 --set evaluate.every=6 --set evaluate.steps=100000 --set evaluate.seeds=9 --set checkpoint.every=5)
+train 1 long "${long[@]}"
+train 3 killed "${long[@]}" &
+until [ "$(wc -l 2>/dev/null <"$SCRATCH/killed/metrics.jsonl" || echo 0)" -ge 5 ]; do sleep 0.05; done
+sleep 0.3
+kill -KILL "$(last_child "$(last_child "$(last_child $!)")")" # of this shell: launch, mpirun, the last rank
+wait $!
+grep -q 'going on from outer step 5 ' "$SCRATCH/killed.log" || fail "no rank died in the evaluation"
+[ "$(digest "$SCRATCH/killed/best.h5")" = "$(digest "$SCRATCH/long/best.h5")" ] || fail "killed: another best.h5"
+[ "$(grep -o '"eval_score.*' "$SCRATCH/killed/metrics.jsonl")" = "$(grep -o '"eval_score.*' "$SCRATCH/long/metrics.jsonl")" ] ||
+    fail "killed: other scores"
+
 # The score is the weighted mean of the tasks' losses, and the best the least so far.
 scores one | awk '
     { mean = 0.75 * $4 + 0.25 * $5; if (($2 - mean) ^ 2 > 1e-12 * mean ^ 2) { print "score", $2, "for", mean; exit 1 }
@@ -65,5 +82,6 @@ train 1 until-best --set outer.steps="$best"
 status=0
 text=$("$METATRAIN" train configs/quadratic.yaml --out "$SCRATCH/sampled" --set evaluate.every=1 \
     --set 'evaluate.tasks=[{task: quadratic_family, sample: {dim: [2, 4]}}]' 2>&1) || status=$?
-[ "$status" -eq 2 ] && grep -q 'evaluate.tasks: found sampled sizes' <<<"$text" || fail "sampled tasks: $status, $text"
+[ "$status" -eq 2 ] || fail "sampled tasks: status $status"
+grep -q 'evaluate.tasks: found sampled sizes' <<<"$text" || fail "sampled tasks: $text"
 echo "best score at step $best: $(scores one | sort -g -k 2 | head -n 1 | cut -d ' ' -f 2)"
