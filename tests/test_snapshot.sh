@@ -24,8 +24,15 @@ digest() { # FILE
     "$METATRAIN" show "$1" | sed -n 's/^digest: //p'
 }
 
-last_child() { # PROCESS
-    pgrep -P "$1" | tail -n 1
+# Processes of the program that work in folder NAME.
+ranks_of() { # NAME
+    local process
+    for process in /proc/[0-9]*; do
+        if [ "$(readlink "$process/exe" 2>/dev/null)" = "$(realpath "$METATRAIN")" ] &&
+            tr '\0' ' ' <"$process/cmdline" 2>/dev/null | grep -qF " $SCRATCH/$1 "; then
+            echo "${process#/proc/}"
+        fi
+    done
 }
 
 scores() { # NAME: "STEP SCORE BEST TASK TASK" of every evaluation
@@ -57,12 +64,12 @@ train 1 resumed --resume --set outer.steps=60 "${evaluate[@]}"
 expect_same resumed
 
 # A rank dies in the first evaluation, which takes a second or more: the others go back to step 5 and evaluate again.
-long=(--set outer.steps=12 --set evaluate.every=6 --set evaluate.steps=100000 --set evaluate.seeds=9 --set checkpoint.every=5)
+long=(--set outer.steps=8 --set evaluate.every=6 --set evaluate.steps=700000 --set evaluate.seeds=3 --set checkpoint.every=5)
 train 1 long "${long[@]}"
 train 3 killed "${long[@]}" &
 until [ "$(wc -l 2>/dev/null <"$SCRATCH/killed/metrics.jsonl" || echo 0)" -ge 5 ]; do sleep 0.05; done
-sleep 0.3
-kill -KILL "$(last_child "$(last_child "$(last_child $!)")")" # of this shell: launch, mpirun, the last rank
+sleep 0.1
+kill -KILL "$(ranks_of killed | sort -n | tail -n 1)"
 wait $!
 grep -q 'going on from outer step 5 ' "$SCRATCH/killed.log" || fail "no rank died in the evaluation"
 [ "$(digest "$SCRATCH/killed/best.h5")" = "$(digest "$SCRATCH/long/best.h5")" ] || fail "killed: another best.h5"
