@@ -204,6 +204,20 @@ void mt_mixture_forget(mt_mixture *m, int64_t particle) {
             close_family(&m->sampled[i]);
 }
 
+/* Particles were made for the largest structure; an optimizer whose state is not largest there must not
+ * write past them. */
+static int check_room(const mt_mixture *m, const mt_family *f, lopt_error *err) {
+    size_t state_bytes;
+    lopt_state_data(f->state[0], &state_bytes);
+    if (f->task->n_tau <= m->sizes.n_tau && f->task->n_params <= m->sizes.n_params &&
+        state_bytes <= m->sizes.state_bytes && f->task->work_bytes <= m->work_bytes)
+        return 1;
+    return mt_error(err, LOPT_EARG,
+                    "%s: tasks: the sampled %s needs more memory than the largest structure of its "
+                    "ranges",
+                    m->cfg->file, f->task->name);
+}
+
 static int bring_up_to_date(mt_mixture *m, const mt_particle *p, int64_t entry, lopt_error *err) {
     int64_t number = p->at.number, structure = p->at.structure;
     mt_family *f = find(m, number, entry);
@@ -213,7 +227,7 @@ static int bring_up_to_date(mt_mixture *m, const mt_particle *p, int64_t entry, 
         return 0;
     close_family(f);
     task_spec spec = mt_structure(m->cfg, entry, number, structure);
-    if (!open_family(f, m, &spec, err)) {
+    if (!open_family(f, m, &spec, err) || !check_room(m, f, err)) {
         close_family(f);
         return 0;
     }
