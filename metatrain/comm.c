@@ -26,6 +26,7 @@ struct mt_out {
     struct mt_out *next;
     int n_requests;
     MPI_Request *request; /* [n_requests], behind the struct */
+    int *to;              /* [n_requests], behind those */
     char *wire;
 };
 
@@ -145,9 +146,11 @@ void mt_comm_send_all(mt_comm *comm, const int *to, int n_to, int tag, const voi
         mt_comm_abort(comm, 1);
     }
     struct mt_out *o =
-        memory(comm, sizeof *o + sizeof(void *) + (size_t)n_to * sizeof(MPI_Request));
+        memory(comm, sizeof *o + (size_t)n_to * (sizeof(MPI_Request) + sizeof *o->to));
     *o = (struct mt_out){.n_requests = n_to, .wire = memory(comm, bytes)};
     o->request = (MPI_Request *)(o + 1);
+    o->to = (int *)(o->request + n_to);
+    memcpy(o->to, to, (size_t)n_to * sizeof *to);
     memcpy(o->wire, &head, sizeof head);
     if (n)
         memcpy(o->wire + sizeof head, data, n);
@@ -165,6 +168,17 @@ void mt_comm_send_all(mt_comm *comm, const int *to, int n_to, int tag, const voi
 
 void mt_comm_send(mt_comm *comm, int to, int tag, const void *data, size_t n) {
     mt_comm_send_all(comm, &to, 1, tag, data, n);
+}
+
+/* MPI may still look at the buffer, which is therefore never freed. */
+void mt_comm_give_up(mt_comm *comm, int rank) {
+    progress_out(comm);
+    for (struct mt_out *o = comm->out; o; o = o->next)
+        for (int i = 0; i < o->n_requests; i++)
+            if (o->to[i] == rank && o->request[i] != MPI_REQUEST_NULL) {
+                MPI_Request_free(&o->request[i]);
+                o->wire = NULL;
+            }
 }
 
 void mt_comm_flush(mt_comm *comm, double seconds) {

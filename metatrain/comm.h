@@ -47,6 +47,8 @@ void mt_comm_abort(mt_comm *comm, int status) __attribute__((noreturn)); /* ends
  * fails, as all functions here. */
 void mt_comm_send_all(mt_comm *comm, const int *to, int n_to, int tag, const void *data, size_t n);
 void mt_comm_send(mt_comm *comm, int to, int tag, const void *data, size_t n);
+/* What is still on its way to a rank that is given up holds nobody up. */
+void mt_comm_give_up(mt_comm *comm, int rank);
 /* 1 and the next message, or 0 when none has come. */
 int mt_comm_take(mt_comm *comm, mt_message *message);
 /* Waits for the next message from a rank, which must have this tag, for as long as it takes: for

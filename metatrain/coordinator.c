@@ -258,9 +258,13 @@ static void send_restart(mt_run *run, int64_t step) {
 static void leave_out_the_lost(mt_run *run) {
     int32_t end[2] = {MT_STOPPED, 1};
     run->comm.epoch++;
-    for (int i = 1; i < run->crew.n_live; i++)
-        if (run->crew.lost[run->crew.live[i]])
-            mt_comm_send(&run->comm, run->crew.live[i], MT_TAG_END, end, sizeof end);
+    for (int i = 1; i < run->crew.n_live; i++) {
+        int rank = run->crew.live[i];
+        if (!run->crew.lost[rank])
+            continue;
+        mt_comm_send(&run->comm, rank, MT_TAG_END, end, sizeof end);
+        mt_comm_give_up(&run->comm, rank);
+    }
     mt_crew_bury(&run->crew);
 }
 

@@ -20,19 +20,22 @@
 #define SPEAK_SECONDS 1.0 /* between signs of life */
 #define SETUP_SECONDS 600 /* silence allowed before the configuration says how much */
 
-/* What a sign of life carries: the process, for those on the same host. */
+/* What a sign of life carries: the process, for those who can see it: on the same host, in the same
+ * container. */
 typedef struct identity {
-    char host[64];
+    char host[64], space[64];
     int64_t pid;
 } identity;
 
 static identity own_identity(void) {
     identity me = {.pid = getpid()};
     gethostname(me.host, sizeof me.host - 1);
+    if (readlink("/proc/self/ns/pid", me.space, sizeof me.space - 1) < 0)
+        me.space[0] = 0;
     return me;
 }
 
-int mt_crew_open(mt_crew *c, const mt_comm *comm, lopt_error *err) {
+int mt_crew_open(mt_crew *c, mt_comm *comm, lopt_error *err) {
     size_t n = (size_t)comm->size;
     *c = (mt_crew){.n_live = comm->size,
                    .live = malloc(n * sizeof *c->live),
@@ -50,6 +53,11 @@ int mt_crew_open(mt_crew *c, const mt_comm *comm, lopt_error *err) {
         c->live[r] = c->index[r] = r;
         c->heard[r] = c->looked;
     }
+    identity me = own_identity();
+    if (comm->rank == 0)
+        mt_crew_tell(c, comm, MT_TAG_PONG, &me, sizeof me);
+    else
+        mt_comm_send(comm, 0, MT_TAG_PING, &me, sizeof me);
     return 1;
 }
 
@@ -62,8 +70,21 @@ void mt_crew_close(mt_crew *c) {
     *c = (mt_crew){0};
 }
 
+/* Also a process that has ended but whose parent has not yet asked for its status. */
 static int is_gone(const mt_crew *c, int rank) {
-    return c->pid[rank] > 0 && kill(c->pid[rank], 0) != 0 && errno == ESRCH;
+    char path[48], text[256] = "", state = 'R';
+    if (c->pid[rank] <= 0)
+        return 0;
+    if (kill(c->pid[rank], 0) != 0)
+        return errno == ESRCH;
+    snprintf(path, sizeof path, "/proc/%ld/stat", (long)c->pid[rank]);
+    FILE *f = fopen(path, "r");
+    if (!f)
+        return 0;
+    if (fgets(text, sizeof text, f) && strrchr(text, ')'))
+        sscanf(strrchr(text, ')') + 1, " %c", &state);
+    fclose(f);
+    return state == 'Z' || state == 'X';
 }
 
 /* Without rank 0 nothing that this rank does counts. */
@@ -119,13 +140,14 @@ void mt_crew_beat(mt_crew *c, mt_comm *comm) {
     }
 }
 
-/* A process number means something here only if the host is ours and the process is visible. */
+/* A process number means something here only if both count processes alike. */
 static void learn(mt_crew *c, const mt_message *m) {
     identity me = own_identity(), it;
     if (m->n != sizeof it)
         return;
     memcpy(&it, m->data, sizeof it);
-    if (memcmp(it.host, me.host, sizeof me.host) == 0 && it.pid > 1 && kill((pid_t)it.pid, 0) == 0)
+    if (me.space[0] && it.pid > 1 && memcmp(it.host, me.host, sizeof me.host) == 0 &&
+        memcmp(it.space, me.space, sizeof me.space) == 0)
         c->pid[m->from] = (pid_t)it.pid;
 }
 

@@ -34,7 +34,7 @@ typedef struct mt_crew {
     double looked, spoke;
 } mt_crew;
 
-int mt_crew_open(mt_crew *crew, const mt_comm *comm, lopt_error *err);
+int mt_crew_open(mt_crew *crew, mt_comm *comm, lopt_error *err); /* the others hear of this rank */
 void mt_crew_close(mt_crew *crew);
 void mt_crew_beat(mt_crew *crew, mt_comm *comm);
 int mt_crew_heard(mt_crew *crew, mt_comm *comm, mt_message *message);
