@@ -95,7 +95,7 @@ done
 
 # ---- jobs ----------------------------------------------------------------------------------------
 
-export METATRAIN LAUNCH_GRACE=2
+export METATRAIN LAUNCH_GRACE=10
 deadline=$([ -n "${SANITIZE-}" ] && echo 1000 || echo 250) # before CTest kills this script and not its servers
 sets=(--set outer.steps=1000 --set checkpoint.every=100)
 cores=$(nproc)
