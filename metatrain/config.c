@@ -161,7 +161,7 @@ static const mt_key config_keys[] = {
      .help = "outer steps from one restart point to the next"},
     {"checkpoint.keep", MT_KEY_INTEGER, IN_CONFIG(checkpoint.keep), .range = "[1, 10000]",
      .standard = "3", .help = "restart points kept"},
-    {"faults.silence", MT_KEY_NUMBER, IN_CONFIG(faults.silence), .range = "(0, 1000000]",
+    {"faults.silence", MT_KEY_NUMBER, IN_CONFIG(faults.silence), .range = "[2, 1000000]",
      .standard = "120", .unit = "seconds",
      .help = "a process that says nothing for so long is left out and the others go on from the last "
              "restart point; longer than the slowest inner step or write"},

@@ -208,11 +208,12 @@ static void take_answer(mt_run *run, const mt_message *m) {
         memcpy(&theirs, m->data, sizeof theirs);
     if (theirs.status != LOPT_OK && run->answer.status == LOPT_OK)
         run->answer = theirs;
-    const mt_particle_counters *at =
-        (const mt_particle_counters *)((const char *)m->data + sizeof theirs);
-    for (size_t i = 0; m->n > sizeof theirs && i < (m->n - sizeof theirs) / sizeof *at; i++)
-        if (at[i].number >= 0 && at[i].number < run->cfg->particles)
-            run->report[at[i].number].at = at[i];
+    mt_particle_counters at; /* lies in the message where no 64-bit integer may */
+    for (size_t i = sizeof theirs; i + sizeof at <= m->n; i += sizeof at) {
+        memcpy(&at, (const char *)m->data + i, sizeof at);
+        if (at.number >= 0 && at.number < run->cfg->particles)
+            run->report[at.number].at = at;
+    }
     run->n_missing--;
 }
 
@@ -273,6 +274,7 @@ static void leave_out_the_lost(mt_run *run) {
 static int recover(mt_run *run, lopt_error *err) {
     int64_t step = -1;
     int ok = 1;
+    double seconds_before = run->seconds_before;
     if (run->crew.n_died > 0 && !mpirun_goes_on())
         return mt_error(err, LOPT_EIO,
                         "a rank died, and mpirun without --enable-recovery ends the others; go on "
@@ -288,6 +290,7 @@ static int recover(mt_run *run, lopt_error *err) {
         if (ok) {
             send_restart(run, step);
             ok = mt_run_deal(run, step, err) && mt_restore(run, step, err);
+            run->seconds_before = seconds_before; /* the point's count the time since the start */
             ok = mt_ranks_are_ready(run, ok, err) || run->crew.n_lost > 0;
         }
     }

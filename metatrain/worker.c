@@ -32,7 +32,7 @@ static __attribute__((noreturn)) void out_of_memory(mt_run *run) {
 int mt_run_deal(mt_run *run, int64_t step, lopt_error *err) {
     int64_t all = run->cfg->particles;
     int index = run->crew.index[run->comm.rank];
-    run->n_todo = run->n_unsent = 0;
+    run->n_todo = run->n_unsent = run->evaluate = 0;
     run->window = -1;
     for (int64_t p = 0; p < all; p++) {
         mt_particle_close(&run->particle[p]);

@@ -354,6 +354,8 @@ Test(config, wrong_values) {
            "t.yaml:3: estimator.std: found 1e99, expected a number in [1e-12, 1000]");
     refuse("estimator:\n  std:\n  window: 3\n",
            "t.yaml:2: estimator.std: found nothing, expected a number in [1e-12, 1000]");
+    refuse("faults: {silence: 1}\n", /* ranks speak once a second */
+           "t.yaml:1: faults.silence: found 1, expected a number in [2, 1000000]");
     refuse("outer: 3\n", "t.yaml:1: outer: found 3, expected a mapping");
     refuse("outer:\n  schedule:\n  - 1\n",
            "t.yaml:2: outer.schedule: found a list, expected a mapping");
