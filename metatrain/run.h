@@ -85,6 +85,11 @@ typedef struct mt_run_counters { /* all 64-bit integers: saved as one array */
     int64_t updates, skipped; /* of the outer optimizer */
 } mt_run_counters;
 
+typedef struct mt_todo {
+    double cost; /* predicted seconds */
+    int64_t particle;
+} mt_todo;
+
 typedef struct mt_run {
     mt_comm comm;
     mt_crew crew;
@@ -98,7 +103,7 @@ typedef struct mt_run {
     mt_unroller unroller;
     mt_particle *particle; /* [particles]; memory NULL: another rank has it */
     int64_t window;        /* being run, or the last one; -1: none yet */
-    int64_t *todo;         /* [n_todo] particles here still to be run in it, longest first */
+    mt_todo *todo;         /* [n_todo] particles here still to be run in it, longest last */
     int64_t n_todo;
     mt_snapshot snapshot;
     int evaluate; /* its jobs of this rank are to be run */

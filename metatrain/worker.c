@@ -52,16 +52,23 @@ static double predict(const mt_run *run, int64_t particle) {
 static void add_todo(mt_run *run, int64_t particle) {
     double cost = predict(run, particle);
     int64_t i = run->n_todo++;
-    for (; i > 0 && predict(run, run->todo[i - 1]) < cost; i--)
+    for (; i > 0 && run->todo[i - 1].cost > cost; i--)
         run->todo[i] = run->todo[i - 1];
-    run->todo[i] = particle;
+    run->todo[i] = (mt_todo){cost, particle};
 }
 
-static int64_t take_todo(mt_run *run, int64_t i) {
-    int64_t particle = run->todo[i];
+static mt_todo take_todo(mt_run *run, int64_t i) {
+    mt_todo taken = run->todo[i];
     run->n_todo--;
     memmove(run->todo + i, run->todo + i + 1, (size_t)(run->n_todo - i) * sizeof *run->todo);
-    return particle;
+    return taken;
+}
+
+static int longest_last(const void *a, const void *b) {
+    const mt_todo *x = a, *y = b;
+    if (x->cost != y->cost)
+        return x->cost > y->cost ? 1 : -1;
+    return (x->particle < y->particle) - (x->particle > y->particle);
 }
 
 static double seconds_of_this_process(void) {
@@ -112,12 +119,12 @@ void mt_run_give(mt_run *run, int to, double asked) {
     if (!cost)
         out_of_memory(run);
     for (int64_t i = 0; i < run->n_todo; i++)
-        cost[i] = predict(run, run->todo[i]);
+        cost[i] = run->todo[i].cost;
     double busy = run->hand_free - mt_seconds();
     int64_t i = mt_give(cost, run->n_todo, busy > 0 ? busy : 0, run->costs.move);
     free(cost);
     if (i >= 0) {
-        answer.particle = take_todo(run, i);
+        answer.particle = take_todo(run, i).particle;
         send_particle(run, answer.particle, to);
     }
     if (run->comm.rank == 0)
@@ -155,7 +162,8 @@ void mt_run_begin(mt_run *run, const mt_window_head *head, const mt_move *move) 
             send_particle(run, move[i].particle, move[i].to);
     for (int64_t p = 0; p < run->cfg->particles; p++)
         if (run->particle[p].memory)
-            add_todo(run, p);
+            run->todo[run->n_todo++] = (mt_todo){predict(run, p), p};
+    qsort(run->todo, (size_t)run->n_todo, sizeof *run->todo, longest_last);
 }
 
 static void prepare_task(mt_run *run, mt_particle *p) {
@@ -168,10 +176,11 @@ static void prepare_task(mt_run *run, mt_particle *p) {
 
 void mt_run_todo(mt_run *run) {
     while (run->n_todo > 0 && run->restart_step == MT_NO_RESTART && run->crew.n_lost == 0) {
-        int64_t p = take_todo(run, 0);
+        mt_todo next = take_todo(run, run->n_todo - 1);
+        int64_t p = next.particle;
         double start = mt_seconds();
         mt_report *report = &run->unsent[run->n_unsent++];
-        run->hand_free = start + predict(run, p);
+        run->hand_free = start + next.cost;
         prepare_task(run, &run->particle[p]);
         mt_unroll_window(&run->unroller, &run->particle[p], run->window, report);
         report->wall_seconds = mt_seconds() - start;
