@@ -28,7 +28,8 @@
  *          *err (err may be NULL). lopt_step never allocates, never fails.
  * Bits     the same inputs give the same bits for one kernel table (lopt_kernels_name) and one build, on
  *          any number of threads; kernel tables agree with the reference within 1e-5 of the largest
- *          update of a tensor, except those whose names end in -bf16, which are never chosen unasked.
+ *          update of a tensor (where VeLO's weights cancel, less: docs/optimizers.md), except those whose
+ *          names end in -bf16, which are never chosen unasked.
  * Never    prints, exits, opens files, reads the clock, keeps globals besides the kernel choice.
  *
  * Formulas and sources are documented in src/optimizers/, one file a kind. */

@@ -3,21 +3,9 @@
  * lstm.c - see lstm.h. */
 #include "lstm.h"
 
-#include <math.h>
 #include <string.h>
 
-static float sigmoid(float x) {
-    return 1.0f / (1.0f + expf(-x));
-}
-
-/* One row; gates[4 size] in order i, g, f, o. */
-static void cell_row(int size, const float *gates, float *hidden, float *cell) {
-    const float *i = gates, *g = i + size, *f = g + size, *o = f + size;
-    for (int k = 0; k < size; k++) {
-        cell[k] = sigmoid(f[k] + 1.0f) * cell[k] + sigmoid(i[k]) * tanhf(g[k]);
-        hidden[k] = sigmoid(o[k]) * tanhf(cell[k]);
-    }
-}
+#include "kernels/kernels.h"
 
 void lopt__lstm_step(const lopt__dense *gates, int64_t n, const float *x, float *hidden,
                      float *cell, float *scratch) {
@@ -28,8 +16,7 @@ void lopt__lstm_step(const lopt__dense *gates, int64_t n, const float *x, float 
         memcpy(both + r * gates->in + n_x, hidden + r * size, (size_t)size * sizeof(float));
     }
     lopt__dense_forward(gates, n, both, z);
-    for (int64_t r = 0; r < n; r++)
-        cell_row(size, z + r * gates->out, hidden + r * size, cell + r * size);
+    lopt__kernels_current()->lstm_cell(n, size, z, hidden, cell);
 }
 
 /* ---- rows of an optimizer -------------------------------------------------------------------- */

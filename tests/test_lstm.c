@@ -75,6 +75,79 @@ Test(lstm, cell_in_double) {
             check_cell(tables[i]);
 }
 
+/* ---- sigmoid and tanh ------------------------------------------------------------------------ */
+
+enum { UNITS = 37 }; /* whole vectors and a part of one */
+#define MANY_ULP 5
+#define OPEN 40   /* sigmoid(OPEN) is 1 in float and in double */
+#define SHUT -200 /* sigmoid(SHUT) is below any float */
+
+/* cell <- sigmoid(x) (through the forget gate) or tanh(x), of UNITS numbers. */
+static void through_cell(int is_tanh, const float *x, float *hidden, float *cell) {
+    float gates[4 * UNITS];
+    for (int k = 0; k < UNITS; k++) {
+        gates[k] = is_tanh ? OPEN : SHUT;
+        gates[UNITS + k] = is_tanh ? x[k] : 0;
+        gates[2 * UNITS + k] = is_tanh ? SHUT : x[k] - 1;
+        gates[3 * UNITS + k] = OPEN;
+        cell[k] = 1;
+    }
+    lopt__kernels_current()->lstm_cell(1, UNITS, gates, hidden, cell);
+}
+
+static double ulps(float x, double exact) {
+    return fabs(x - exact) / (fabs(exact) * 0x1p-23);
+}
+
+/* Numbers of a range, those of a sigmoid in steps of 2^-12, so that x - 1 + 1 is x. */
+static void check_range(const char *table, int is_tanh, double first, double step, int n) {
+    float x[UNITS], hidden[UNITS], cell[UNITS];
+    double worst = 0;
+    for (int at = 0; at < n; at += UNITS) {
+        for (int k = 0; k < UNITS; k++)
+            x[k] = (float)(first + step * (at + k));
+        through_cell(is_tanh, x, hidden, cell);
+        for (int k = 0; k < UNITS; k++) {
+            double exact = is_tanh ? tanh(x[k]) : sigmoid(x[k]);
+            worst = fmax(worst, fmax(ulps(cell[k], exact), ulps(hidden[k], tanh(cell[k]))));
+        }
+    }
+    cr_assert(worst < MANY_ULP, "%s, %s from %g: off by %.1f units in the last place", table,
+              is_tanh ? "tanh" : "sigmoid", first, worst);
+}
+
+Test(lstm, sigmoid_and_tanh_to_the_last_digits) {
+    for (int i = 0; i < N_TABLES; i++) {
+        if (lopt_kernels_use(tables[i], NULL) != LOPT_OK)
+            continue;
+        check_range(tables[i], 0, -60, 0x1p-9, 60000);
+        check_range(tables[i], 1, -12, 0x1p-11, 49000);
+        check_range(tables[i], 1, 0.999e-3, 1e-6, 5000);
+        check_range(tables[i], 1, 1e-30, 1e-33, 100);
+    }
+}
+
+Test(lstm, what_is_not_finite_passes_through_the_cell) {
+    const float given[] = {INFINITY, -INFINITY, 100, -100, 3e38f, -3e38f};
+    const float exact[2][6] = {{1, 0, 1, 0, 1, 0}, {1, -1, 1, -1, 1, -1}};
+    float x[UNITS] = {0}, hidden[UNITS], cell[UNITS];
+    memcpy(x, given, sizeof given);
+    x[UNITS - 1] = NAN;
+    for (int i = 0; i < N_TABLES; i++) {
+        if (lopt_kernels_use(tables[i], NULL) != LOPT_OK)
+            continue;
+        for (int is_tanh = 0; is_tanh < 2; is_tanh++) {
+            through_cell(is_tanh, x, hidden, cell);
+            for (int k = 0; k < 6; k++)
+                cr_assert(fabsf(cell[k] - exact[is_tanh][k]) < 1e-30f, "%s: %g of %g", tables[i],
+                          (double)cell[k], (double)x[k]);
+            cr_assert(isnan(cell[UNITS - 1]) && isnan(hidden[UNITS - 1]), "%s", tables[i]);
+        }
+    }
+}
+
+/* ---- products -------------------------------------------------------------------------------- */
+
 /* c += a b with rows further apart than they are long; what lies between is not touched. */
 static void check_product(const char *table, int m, int n, int k) {
     int lda = k + 1, ldb = n + 3, ldc = n + 2;

@@ -6,7 +6,8 @@
  *     kernels->moments(job)      mean square of each feature -> job->mean_square
  *     kernels->apply(job)        features, normalised -> network -> update of the parameters
  *
- * and what a controller (controller.h) needs: statistics of a tensor, products of small matrices.
+ * and what a controller (controller.h) needs: statistics of a tensor, products of small matrices, the cell of
+ * an LSTM.
  *
  * reference.c does it plainly, in the order of the formulas; vector.c, compiled once per instruction set,
  * does it fast. choose.c picks a table at first use. */
@@ -43,9 +44,9 @@ typedef struct lopt__job {
 
 /* Of a tensor before this step, for VeLO's controller. Means are over all elements. */
 typedef struct lopt__statistics {
-    float mean_p2, mean_rms;
-    float variance_m[LOPT__K];   /* mean of (m_k - mean m_k)^2 */
-    float rms_around_m[LOPT__K]; /* mean of (rms - mean m_k)^2 */
+    double mean_p2, mean_rms;
+    double variance_m[LOPT__K];   /* mean of (m_k - mean m_k)^2 */
+    double rms_around_m[LOPT__K]; /* mean of (rms - mean m_k)^2 */
 } lopt__statistics;
 
 /* One step of Newton-Schulz (newton_schulz.h) on Y, the transpose of X:
@@ -70,6 +71,8 @@ typedef struct lopt__kernels {
     /* c[m][n] += a[m][k] b[k][n]; rows lie lda, ldb, ldc floats apart. */
     void (*multiply)(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
                      int64_t ldb, float *c, int64_t ldc);
+    /* lstm.h's cell for rows of gates[4 size], in the order i, g, f, o, hidden[size] and cell[size]. */
+    void (*lstm_cell)(int64_t rows, int64_t size, const float *gates, float *hidden, float *cell);
     void (*newton_schulz_step)(const lopt__newton_schulz_work *work);
 } lopt__kernels;
 

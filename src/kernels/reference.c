@@ -248,21 +248,45 @@ static void statistics(const lopt__job *job, lopt__statistics *out)
     for (int i = 0; i < 2 + LOPT__K; i++)
         first[i] /= n;
     sum_over(job, first + 2, add_deviations, second);
-    out->mean_p2 = (float)first[0];
-    out->mean_rms = (float)first[1];
+    out->mean_p2 = first[0];
+    out->mean_rms = first[1];
     for (int k = 0; k < LOPT__K; k++) {
-        out->variance_m[k] = (float)(second[k] / n);
-        out->rms_around_m[k] = (float)(second[LOPT__K + k] / n);
+        out->variance_m[k] = second[k] / n;
+        out->rms_around_m[k] = second[LOPT__K + k] / n;
     }
 }
 
+/* Sums in double: those of a controller are long, and what hangs on them cancels (docs/optimizers.md). */
 static void multiply(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
                      int64_t ldb, float *c, int64_t ldc)
 {
+    enum { COLUMNS = 64 };
     for (int64_t i = 0; i < m; i++)
-        for (int64_t l = 0; l < k; l++)
-            for (int64_t j = 0; j < n; j++)
-                c[i * ldc + j] += a[i * lda + l] * b[l * ldb + j];
+        for (int64_t first = 0; first < n; first += COLUMNS) {
+            int64_t width = n - first < COLUMNS ? n - first : COLUMNS;
+            double sum[COLUMNS] = {0};
+            for (int64_t l = 0; l < k; l++)
+                for (int64_t j = 0; j < width; j++)
+                    sum[j] += (double)a[i * lda + l] * b[l * ldb + first + j];
+            for (int64_t j = 0; j < width; j++)
+                c[i * ldc + first + j] = (float)(c[i * ldc + first + j] + sum[j]);
+        }
+}
+
+static double sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+
+static void lstm_cell(int64_t rows, int64_t size, const float *gates, float *hidden, float *cell)
+{
+    for (int64_t r = 0; r < rows; r++, gates += 4 * size, hidden += size, cell += size)
+        for (int64_t k = 0; k < size; k++) {
+            const float *i = gates + k, *g = i + size, *f = g + size, *o = f + size;
+            double new = sigmoid(*f + 1.0) * cell[k] + sigmoid(*i) * tanh(*g);
+            cell[k] = (float)new;
+            hidden[k] = (float)(sigmoid(*o) * tanh(new));
+        }
 }
 
 static void newton_schulz_step(const lopt__newton_schulz_work *w)
@@ -286,4 +310,4 @@ static void newton_schulz_step(const lopt__newton_schulz_work *w)
 
 const lopt__kernels lopt__kernels_reference = {"reference", accumulate, moments,
                                                apply,       statistics, multiply,
-                                               newton_schulz_step};
+                                               lstm_cell,   newton_schulz_step};

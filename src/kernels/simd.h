@@ -100,25 +100,58 @@ INLINE vf rsqrt(vf x)
 #endif
 }
 
-/* exp(x): 2^n exp(r), |r| <= log(2) / 2, exp(r) by its series to degree 7 (3e-8 relative); 2^n in two
- * factors, so that results overflow to inf and underflow to 0 as they should. */
-INLINE vf exponential(vf x)
+/* x = n log(2) + r, |r| <= log(2) / 2; returns n. */
+INLINE vi split_exponent(vf x, vf *r)
 {
     const float round = 12582912.0f; /* 1.5 2^23: adding it leaves the integer in the low bits */
-    x = at_most(at_least(x, splat(-110.0f)), splat(110.0f));
     vf t = x * 1.44269504f + round;
     vf n = t - round;
-    vf r = x - n * 0.693359375f + n * 2.12194440e-4f;
+    *r = x - n * 0.693359375f + n * 2.12194440e-4f;
+    return (vi)t - 0x4b400000; /* the bits of `round` */
+}
+
+INLINE vf power_of_2(vi n) /* -126 <= n <= 127 */
+{
+    return (vf)((n + 127) << 23);
+}
+
+/* (exp(r) - 1 - r) / r^2 for |r| <= log(2) / 2, by its series (exp(r) to 3e-8). */
+INLINE vf exponential_tail(vf r)
+{
     vf y = 1.98412698e-4f * r + 1.38888889e-3f;
     y = y * r + 8.33333333e-3f;
     y = y * r + 4.16666667e-2f;
     y = y * r + 1.66666667e-1f;
-    y = y * r + 0.5f;
+    return y * r + 0.5f;
+}
+
+/* exp(x): 2^n exp(r); 2^n in two factors, so that results overflow to inf and underflow to 0 as they
+ * should. */
+INLINE vf exponential(vf x)
+{
+    vf r;
+    vi n = split_exponent(at_most(at_least(x, splat(-110.0f)), splat(110.0f)), &r), half = n >> 1;
+    vf y = exponential_tail(r);
     y = y * r + 1.0f;
     y = y * r + 1.0f;
-    vi whole = (vi)t - 0x4b400000; /* the bits of `round` */
-    vi half = whole >> 1;
-    return y * (vf)((half + 127) << 23) * (vf)((whole - half + 127) << 23);
+    return y * power_of_2(half) * power_of_2(n - half);
+}
+
+/* 1 / (1 + exp(-x)), to a few units in the last place wherever it is above 1e-30. */
+INLINE vf sigmoid(vf x)
+{
+    return 1.0f / (1.0f + exponential(-x));
+}
+
+/* -e / (2 + e) with the sign of x, e = exp(-2 |x|) - 1 = 2^n (exp(r) - 1) + (2^n - 1): nothing cancels, so
+ * that small x keep their digits. */
+INLINE vf hyperbolic_tangent(vf x)
+{
+    vi sign = (vi)x & (vi)splat(-0.0f);
+    vf r, size = (vf)((vi)x ^ sign);
+    vf power = power_of_2(split_exponent(at_least(-2.0f * size, splat(-40.0f)), &r));
+    vf e = power * (exponential_tail(r) * r * r + r) + (power - 1.0f);
+    return (vf)((vi)(-e / (2.0f + e)) | sign);
 }
 
 #if LOPT_BF16

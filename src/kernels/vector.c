@@ -700,4 +700,5 @@ static void moments(lopt__job *job)
 #define NAME "portable"
 #endif
 const lopt__kernels TABLE = {NAME,       accumulate,        moments,           apply,
-                             statistics, multiply_matrices, newton_schulz_step};
+                             statistics, multiply_matrices, lstm_cell,
+                             newton_schulz_step};

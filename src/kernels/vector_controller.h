@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * vector_controller.h - the part of vector.c that serves controllers: statistics of a tensor and
- * products of small matrices. Included by vector.c alone, which defines fetch, lane_mask and
- * element_offset. */
+ * vector_controller.h - the part of vector.c that serves controllers: statistics of a tensor,
+ * products of small matrices, the recurrent cell. Included by vector.c alone, which defines fetch,
+ * put, lane_mask and element_offset. */
 #ifndef LOPT_VECTOR_CONTROLLER_H
 #define LOPT_VECTOR_CONTROLLER_H
 
@@ -107,11 +107,11 @@ static void statistics(const lopt__job *job, lopt__statistics *out) {
     for (int k = 0; k < LOPT__K; k++)
         mean[k] = splat((float)(means[2 + k] / n));
     sum_tensor(job, mean, deviations);
-    out->mean_p2 = (float)(means[0] / n);
-    out->mean_rms = (float)(means[1] / n);
+    out->mean_p2 = means[0] / n;
+    out->mean_rms = means[1] / n;
     for (int k = 0; k < LOPT__K; k++) {
-        out->variance_m[k] = (float)(deviations[k] / n);
-        out->rms_around_m[k] = (float)(deviations[LOPT__K + k] / n);
+        out->variance_m[k] = deviations[k] / n;
+        out->rms_around_m[k] = deviations[LOPT__K + k] / n;
     }
 }
 
@@ -135,14 +135,12 @@ typedef struct product {
     int symmetric; /* so is the result: blocks left of the diagonal are left out */
 } product;
 
-/* `rows` rows and `vectors` vectors of columns, whose sums stay in registers. */
+/* `rows` rows and `vectors` vectors of columns, whose sums stay in registers. They start at 0 and
+ * are added to c at the end: roundings are those of sums of MAX_INNER, however long the whole. */
 INLINE void multiply_tile(int rows, int vectors, const product *x, const float *a, const float *b,
                           int64_t ldb, float *c, int64_t ldc) {
     int64_t a_row = x->a_row, a_column = x->a_column, k = x->k;
     vf sum[8][8] = {{{0}}};
-    if (!x->fresh)
-        UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < vectors; i++) sum[r][i] =
-            load_unaligned(c + r * ldc + i * VL);
     for (int64_t l = 0; l < k; l++, a += a_column, b += ldb) {
         vf row[8];
         UNROLL for (int i = 0; i < vectors; i++) row[i] = load_unaligned(b + i * VL);
@@ -151,6 +149,9 @@ INLINE void multiply_tile(int rows, int vectors, const product *x, const float *
             UNROLL for (int i = 0; i < vectors; i++) sum[r][i] += factor * row[i];
         }
     }
+    if (!x->fresh)
+        UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < vectors; i++) sum[r][i] +=
+            load_unaligned(c + r * ldc + i * VL);
     UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < vectors; i++)
         store_unaligned(c + r * ldc + i * VL, sum[r][i]);
 }
@@ -252,6 +253,26 @@ static void multiply_matrices(int64_t m, int64_t n, int64_t k, const float *a, i
                               const float *b, int64_t ldb, float *c, int64_t ldc) {
     multiply_all(&(product){.m = m, .n = n, .k = k, .a = a, .b = b, .c = c, .a_row = lda,
                             .a_column = 1, .ldb = ldb, .ldc = ldc});
+}
+
+/* ---- recurrent cell -------------------------------------------------------------------------- */
+
+static void cell_row(int64_t size, const float *gates, float *hidden, float *cell) {
+    float buffer[5][VL];
+    for (int64_t k = 0; k < size; k += VL) {
+        vf z[4];
+        for (int i = 0; i < 4; i++)
+            z[i] = load_unaligned(fetch(gates + i * size + k, 1, size - k, VL, buffer[i]));
+        vf old = load_unaligned(fetch(cell + k, 1, size - k, VL, buffer[4]));
+        vf new = sigmoid(z[2] + 1.0f) * old + sigmoid(z[0]) * hyperbolic_tangent(z[1]);
+        put(cell + k, 1, size - k, new);
+        put(hidden + k, 1, size - k, sigmoid(z[3]) * hyperbolic_tangent(new));
+    }
+}
+
+static void lstm_cell(int64_t rows, int64_t size, const float *gates, float *hidden, float *cell) {
+    for (int64_t r = 0; r < rows; r++)
+        cell_row(size, gates + r * 4 * size, hidden + r * size, cell + r * size);
 }
 
 /* ---- Newton-Schulz --------------------------------------------------------------------------- */

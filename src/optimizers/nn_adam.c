@@ -175,7 +175,7 @@ static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state)
 
 static float magnitude(float x)
 {
-    return 0.5f * lopt__log_magnitude(x);
+    return (float)(0.5 * lopt__log_magnitude(x));
 }
 
 /* Sorted by the names of the published code. y: before this step; p: before it; g, m, v: of it. */

@@ -286,22 +286,22 @@ static void tensor_inputs(const lopt__tensor *t, const lopt__summary *g, const l
 {
     lopt__summary m = lopt__summarise(momenta(t), N_DECAYS * t->view.size);
     lopt__summary rms = lopt__summarise(second_moments(t), N_DECAYS * t->view.size);
-    *x++ = lopt__log_magnitude(g->norm);
+    *x++ = (float)lopt__log_magnitude(g->norm);
     *x++ = t->spec.rank == 0 ? 1 : -1;
-    *x++ = lopt__log_magnitude(m.mean);
+    *x++ = (float)lopt__log_magnitude(m.mean);
     *x++ = lopt__sign(m.mean);
-    *x++ = lopt__log_magnitude(rms.mean);
+    *x++ = (float)lopt__log_magnitude(rms.mean);
     *x++ = lopt__sign(rms.mean);
-    *x++ = lopt__log_magnitude(p->mean);
+    *x++ = (float)lopt__log_magnitude(p->mean);
     *x++ = lopt__sign(p->mean);
-    *x++ = lopt__log_magnitude(p->norm);
+    *x++ = (float)lopt__log_magnitude(p->norm);
     for (int a = 0; a < LOPT_MAX_RANK; a++)
         *x++ = (a < t->spec.rank ? logf((float)t->spec.dim[a]) : 0) - 1.0f;
     *x++ = loss[0];
     *x++ = loss[1];
-    *x++ = lopt__log_magnitude(m.variance);
-    *x++ = lopt__log_magnitude(rms.variance);
-    *x++ = lopt__log_magnitude(p->variance);
+    *x++ = (float)lopt__log_magnitude(m.variance);
+    *x++ = (float)lopt__log_magnitude(rms.variance);
+    *x++ = (float)lopt__log_magnitude(p->variance);
 }
 
 /* Accumulators and inputs of all tensors; returns the mean over tensors of their mean squared

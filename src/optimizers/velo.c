@@ -191,23 +191,22 @@ static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state)
 
 /* ---- step ------------------------------------------------------------------------------------ */
 
-static float log_magnitude(float x) {
-    return 0.5f * lopt__log_magnitude(10 * x);
+static float log_magnitude(double x) {
+    return (float)(0.5 * lopt__log_magnitude(10 * x));
 }
 
 /* The inputs that are about the tensor. */
 static void tensor_inputs(const lopt__tensor *t, const lopt__statistics *s, float *x) {
-    float floor = s->mean_p2 < MEAN_SQUARE_FLOOR ? MEAN_SQUARE_FLOOR : s->mean_p2;
-    float unit = 1.0f / sqrtf(floor);
+    double floor = s->mean_p2 < MEAN_SQUARE_FLOOR ? MEAN_SQUARE_FLOOR : s->mean_p2;
     int rank = 0;
     for (int a = 0; a < t->spec.rank; a++)
         rank += t->spec.dim[a] > 1;
-    *x++ = log_magnitude(unit * s->mean_rms);
+    *x++ = log_magnitude(s->mean_rms / sqrt(floor));
     for (int i = 0; i < N_RANKS; i++)
         *x++ = i == rank;
     for (int k = 0; k < LOPT__K; k++) {
-        x[k] = log_magnitude(unit * unit * s->variance_m[k]);
-        x[LOPT__K + k] = log_magnitude(unit * unit * s->rms_around_m[k]);
+        x[k] = log_magnitude(s->variance_m[k] / floor);
+        x[LOPT__K + k] = log_magnitude(s->rms_around_m[k] / floor);
     }
 }
 
