@@ -20,6 +20,7 @@ int mt_command_import(int argc, char **argv);
 int mt_command_show(int argc, char **argv);
 int mt_command_list(int argc, char **argv);
 int mt_command_replay(int argc, char **argv);
+int mt_command_simulate(int argc, char **argv);
 int mt_command_bench(int argc, char **argv);
 
 /* Prints "metatrain: SENTENCE" on stderr; returns 2 for LOPT_EARG, LOPT_ESHAPE, LOPT_EUNKNOWN, else 1. */

@@ -48,9 +48,11 @@ static int64_t deal(mt_run *run) {
     if (c->ship == 0)
         c->ship = 50e-6 + (double)mt_particle_bytes(&run->unroller.mixture.sizes) / 1e9;
     c->move += 0.1 * (4 * c->ship - c->move); /* what was measured once may be long past */
+    double reports = run->crew.n_live > 1 ? (double)n * run->measured.message : 0;
     for (int64_t p = 0; p < n; p++)
         run->cost[p] = mt_costs_predict(c, run->cfg, &run->report[p].at, run->at.step);
-    int64_t moves = mt_place(run->cost, run->owner, n, run->crew.n_live, 2 * c->ship, run->placed);
+    int64_t moves =
+        mt_place(run->cost, run->owner, n, run->crew.n_live, reports, 2 * c->ship, run->placed);
     if (moves < 0)
         mt_comm_abort(&run->comm, MT_FAILED);
     return moves;
@@ -172,8 +174,25 @@ static int evaluate(mt_run *run) {
 /* ---- one outer step, in order ---------------------------------------------------------------- */
 
 static void learn_costs(mt_run *run) {
-    for (int64_t p = 0; p < run->cfg->particles; p++)
-        mt_costs_learn(&run->costs, &run->report[p]);
+    for (int64_t p = 0; p < run->cfg->particles; p++) {
+        const mt_report *r = &run->report[p];
+        mt_costs_learn(&run->costs, r);
+        if (r->n_parts != 1)
+            continue;
+        run->task_seconds[r->part[0].task] += r->seconds;
+        run->task_steps[r->part[0].task] += (double)r->part[0].steps;
+        if (run->cost[p] > 0) {
+            run->squares += pow(fmin(r->seconds / run->cost[p] - 1, 1), 2);
+            run->windows++;
+        }
+    }
+}
+
+/* Of all that rank 0 does while the others wait, which is from the last report to the next window. */
+static void learn_serial(mt_run *run) {
+    if (run->reported > 0)
+        run->measured.serial += 0.05 * (mt_seconds() - run->reported - run->measured.serial);
+    run->reported = 0;
 }
 
 /* 0 if a rank was lost. */
@@ -181,9 +200,11 @@ static int outer_step(mt_run *run, mt_progress *progress) {
     mt_outer_summary summary;
     mt_outer_norms norms;
     double start = mt_seconds();
+    learn_serial(run);
     send_window(run, deal(run));
     if (!mt_wait(run))
         return 0;
+    run->reported = mt_seconds();
     learn_costs(run);
     mt_estimate(&run->estimator, run->report, &summary);
     mt_outer_update(&run->outer, run->estimator.gradient, run->theta, &norms);
@@ -319,6 +340,8 @@ static const char *loop(mt_run *run, mt_progress *progress) {
         }
         if (point || mt_seconds() > theta_due) {
             mt_harmless(mt_write_theta(run, &err), &err);
+            mt_harmless(mt_write_costs(run, &err), &err);
+            run->reported = 0;
             mt_harmless(mt_write_run_status(run, MT_STATE_RUNNING, 0, &err), &err);
             theta_due = mt_seconds() + THETA_EVERY_SECONDS;
         }
@@ -356,6 +379,7 @@ int mt_coordinate(mt_run *run, int64_t resume_step) {
         int saved = run_to_the_end(run, &progress, &reason, &err);
         mt_progress_finish(&progress);
         ok = mt_write_theta(run, saved ? &err : &ignored) && saved;
+        mt_harmless(mt_write_costs(run, &ignored), &ignored);
         mt_print_summary(run, reason, saved);
         mt_finish_plot(run);
     }

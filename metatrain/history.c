@@ -151,6 +151,8 @@ void mt_record(mt_run *run, const mt_outer_summary *sum, const mt_outer_norms *n
                           .eval_task_loss = snapshot->task_loss};
     run->cpu_before = cpu + run->cpu_evaluating;
     run->cpu_evaluating = 0;
+    if (isfinite(row.outside_share))
+        run->measured.outside += 0.05 * (fmax(row.outside_share, 0) - run->measured.outside);
     write_history(run, &row);
     mt_format_count((double)run->at.inner_steps / mt_total_seconds(run), rate, sizeof rate);
     if (isnan(sum->meta_loss))
@@ -167,6 +169,18 @@ void mt_record(mt_run *run, const mt_outer_summary *sum, const mt_outer_norms *n
 int mt_write_run_status(const mt_run *run, mt_state state, int status, lopt_error *err) {
     mt_status now = {.state = state, .status = status, .outer_step = run->at.step};
     return mt_status_write(run->dir, &now, err);
+}
+
+int mt_write_costs(mt_run *run, lopt_error *err) {
+    char path[MT_PATH + 16];
+    mt_measured now = run->measured;
+    now.costs = run->costs;
+    for (int t = 0; t < run->cfg->n_tasks; t++)
+        if (run->task_steps[t] > 0)
+            now.costs.step[t] = run->task_seconds[t] / run->task_steps[t];
+    now.spread = run->windows > 0 ? sqrt(run->squares / run->windows) : 0;
+    snprintf(path, sizeof path, "%s/costs.json", run->dir);
+    return mt_costs_write(path, &now, run->cfg, err);
 }
 
 void mt_finish_plot(mt_run *run) {

@@ -31,6 +31,8 @@ static const command commands[] = {
      "list optimizers, tasks, estimators, or keys of a configuration"},
     {"replay", "metatrain replay", mt_command_replay,
      "check an optimizer against a recorded trajectory"},
+    {"simulate", "metatrain simulate", mt_command_simulate,
+     "predict how a meta-training runs on more ranks"},
     {"bench", "metatrain bench", mt_command_bench, "measure the speed of this machine's build"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };

@@ -76,11 +76,11 @@ static double add_load(mt_heap *load, int rank, double cost) {
 
 /* First whoever may stay with its owner below cap, then the others on the least loaded rank; both
  * longest first. load: a heap of negated loads. Returns the largest load. */
-static double pack(const item *items, const int *owner, int64_t n, double cap, mt_heap *load,
-                   int *placed) {
-    double most = 0;
+static double pack(const item *items, const int *owner, int64_t n, double cap, double first,
+                   mt_heap *load, int *placed) {
+    double most = first;
     for (int r = 0; r < load->n; r++)
-        mt_heap_set(load, r, 0);
+        mt_heap_set(load, r, r ? 0 : -first);
     for (int64_t i = 0; i < n; i++) {
         int64_t p = items[i].number;
         int stays = owner[p] >= 0 && items[i].cost - load->key[owner[p]] <= cap;
@@ -99,10 +99,11 @@ static double pack(const item *items, const int *owner, int64_t n, double cap, m
 }
 
 /* The largest load as things are, infinite where a particle has no rank yet; *mean: of all ranks. */
-static double present(const double *cost, const int *owner, int64_t n, mt_heap *load,
+static double present(const double *cost, const int *owner, int64_t n, double first, mt_heap *load,
                       double *mean) {
-    double most = 0;
-    *mean = 0;
+    double most = first;
+    *mean = first / load->n;
+    mt_heap_set(load, 0, -first);
     for (int64_t p = 0; p < n; p++) {
         *mean += cost[p] / load->n;
         if (owner[p] < 0)
@@ -112,8 +113,8 @@ static double present(const double *cost, const int *owner, int64_t n, mt_heap *
     return most;
 }
 
-static int64_t replace(const double *cost, const int *owner, int64_t n, double move, double now,
-                       mt_heap *load, int *placed) {
+static int64_t replace(const double *cost, const int *owner, int64_t n, double first, double move,
+                       double now, mt_heap *load, int *placed) {
     int64_t moves = 0;
     item *items = malloc(((size_t)n + 1) * sizeof *items);
     if (!items)
@@ -121,8 +122,8 @@ static int64_t replace(const double *cost, const int *owner, int64_t n, double m
     for (int64_t p = 0; p < n; p++)
         items[p] = (item){cost[p], p};
     qsort(items, (size_t)n, sizeof *items, longest_first);
-    double best = pack(items, owner, n, -1, load, placed);
-    double most = pack(items, owner, n, best + move, load, placed);
+    double best = pack(items, owner, n, -1, first, load, placed);
+    double most = pack(items, owner, n, best + move, first, load, placed);
     if (!(most + move < now))
         memcpy(placed, owner, (size_t)n * sizeof *placed);
     for (int64_t p = 0; p < n; p++)
@@ -131,18 +132,18 @@ static int64_t replace(const double *cost, const int *owner, int64_t n, double m
     return moves;
 }
 
-int64_t mt_place(const double *cost, const int *owner, int64_t n, int ranks, double move,
-                 int *placed) {
+int64_t mt_place(const double *cost, const int *owner, int64_t n, int ranks, double first,
+                 double move, int *placed) {
     mt_heap load;
     double mean;
     int64_t moves = 0;
     if (!mt_heap_open(&load, ranks))
         return -1;
-    double now = present(cost, owner, n, &load, &mean);
+    double now = present(cost, owner, n, first, &load, &mean);
     if (now <= mean + 2 * move)
         memcpy(placed, owner, (size_t)n * sizeof *placed);
     else
-        moves = replace(cost, owner, n, move, now, &load, placed);
+        moves = replace(cost, owner, n, first, move, now, &load, placed);
     mt_heap_close(&load);
     return moves;
 }

@@ -3,7 +3,7 @@
  * placement.h - which rank runs which particle, from predicted costs. No messages, no clocks: training
  * and `metatrain simulate` decide by the same functions.
  *
- *     mt_place(cost, owner, n, ranks, move, placed)      before a window: who begins with what
+ *     mt_place(cost, owner, n, ranks, first, move, placed)   before a window: who begins with what
  *     mt_board_start(&b, cost, placed, n, move)          during it: rank 0's view of who is how far
  *       mt_board_reported(&b, rank, cost)                a particle is done
  *       mt_board_match(&b, &thief, &victim)              who should give one to an idle rank
@@ -32,9 +32,10 @@ static inline int mt_heap_top(const mt_heap *h) {
 
 /* Longest first to the least loaded rank, but a particle stays where it is as long as that rank then
  * ends no later than such a placement would; nothing moves unless the last rank gains more than `move`.
- * owner[i] < 0: nowhere yet. Fills placed[n]; returns how many change their rank, -1: out of memory. */
-int64_t mt_place(const double *cost, const int *owner, int64_t n, int ranks, double move,
-                 int *placed);
+ * owner[i] < 0: nowhere yet. first: seconds that rank 0 is busy with the reports of the others, on top of
+ * its own particles. Fills placed[n]; returns how many change their rank, -1: out of memory. */
+int64_t mt_place(const double *cost, const int *owner, int64_t n, int ranks, double first,
+                 double move, int *placed);
 
 /* Which of n particles not yet begun to give to an idle rank, so that both end soonest; -1 if that
  * would not pay. running: seconds that the one in hand still takes. */

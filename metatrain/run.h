@@ -20,7 +20,7 @@
 
 #include "comm.h"
 #include "config.h"
-#include "costs.h"
+#include "costs_file.h"
 #include "crew.h"
 #include "estimator.h"
 #include "metrics.h"
@@ -126,11 +126,15 @@ typedef struct mt_run {
     double *cost;        /* [particles] predicted seconds of the window */
     double *asked;       /* [particles] when a rank was asked to give it; 0: not */
     mt_board board;
-    int64_t n_missing; /* reports, or answers to SETUP, SAVE, RESTART */
-    lopt_error answer; /* the first that was not good */
-    double *cpu;       /* [size] CPU seconds of each rank's process, as last heard */
-    double cpu_before; /* of all, at the end of the last outer step */
-    double cpu_evaluating; /* of what they will say next, to be left out of the next step */
+    int64_t n_missing;    /* reports, or answers to SETUP, SAVE, RESTART */
+    lopt_error answer;    /* the first that was not good */
+    mt_measured measured; /* for costs.json; .costs and .spread are made when it is written */
+    double task_seconds[MT_MAX_TASKS], task_steps[MT_MAX_TASKS]; /* of windows of one task */
+    double squares, windows; /* of relative errors of predictions; how many */
+    double reported;         /* when the last report of the outer step came; 0: not yet */
+    double *cpu;             /* [size] CPU seconds of each rank's process, as last heard */
+    double cpu_before;       /* of all, at the end of the last outer step */
+    double cpu_evaluating;   /* of what they will say next, to be left out of the next step */
     mt_run_counters at;
     double seconds_before; /* wall time of earlier runs */
     double started;        /* mt_seconds() when this one began */
@@ -214,6 +218,8 @@ int mt_write_theta(mt_run *run, lopt_error *err);
 int mt_write_best(mt_run *run, lopt_error *err); /* DIR/best.h5: theta, which has the best score */
 int mt_write_run_status(const mt_run *run, mt_state state, int status, lopt_error *err);
 void mt_print_summary(const mt_run *run, const char *reason, int saved);
+/* DIR/costs.json. */
+int mt_write_costs(mt_run *run, lopt_error *err);
 void mt_finish_plot(mt_run *run);
 double mt_total_seconds(const mt_run *run); /* of wall time, earlier runs included */
 /* Says so and forgets a failure of something that theta does not depend on. */

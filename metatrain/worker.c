@@ -313,6 +313,7 @@ static void take(mt_run *run, const mt_message *m) {
 int mt_hear(mt_run *run) {
     mt_message m;
     int n = 0;
+    double start = seconds_of_this_process();
     run->next_look = mt_seconds() + LOOK_SECONDS;
     for (; mt_comm_take(&run->comm, &m); n++) {
         if (mt_crew_heard(&run->crew, &run->comm, &m))
@@ -321,6 +322,9 @@ int mt_hear(mt_run *run) {
             take(run, &m);
         free(m.data);
     }
+    if (n > 0)
+        run->measured.message +=
+            0.01 * ((seconds_of_this_process() - start) / n - run->measured.message);
     mt_crew_beat(&run->crew, &run->comm);
     return n;
 }

@@ -28,7 +28,7 @@ gives 0 '^metatrain [0-9]+\.[0-9]+' --version
 gives 2 'Usage: metatrain COMMAND'
 gives 2 'trian.*train' trian
 commands=$("$METATRAIN" --help | sed -nE 's/^  ([a-z]+) .*/\1/p' | grep -v '^metatrain$')
-for command in train eval export show list replay; do
+for command in train eval export show list replay simulate; do
     grep -qx "$command" <<<"$commands" || fail "metatrain --help does not name $command"
 done
 for command in $commands; do

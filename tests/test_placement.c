@@ -32,7 +32,7 @@ Test(placement, unplaced_particles_are_spread_evenly) {
         sum += cost[p];
         longest = fmax(longest, cost[p]);
     }
-    cr_assert(mt_place(cost, owner, N, RANKS, 0.01, placed) == N);
+    cr_assert(mt_place(cost, owner, N, RANKS, 0, 0.01, placed) == N);
     double most = largest_load(cost, placed, N, RANKS);
     cr_assert(most <= 4.0 / 3 * fmax(sum / RANKS, longest), "%g of %g", most, sum / RANKS);
     for (int p = 0; p < N; p++)
@@ -46,7 +46,7 @@ Test(placement, equal_loads_stay) {
         cost[p] = 1;
         owner[p] = p % RANKS;
     }
-    cr_assert(mt_place(cost, owner, N, RANKS, 0.01, placed) == 0);
+    cr_assert(mt_place(cost, owner, N, RANKS, 0, 0.01, placed) == 0);
     for (int p = 0; p < N; p++)
         cr_assert(placed[p] == owner[p]);
 }
@@ -59,7 +59,7 @@ Test(placement, unequal_loads_move_as_few_as_needed) {
         owner[p] = p % RANKS;
     }
     owner[0] = owner[5] = 1; /* rank 0: 6, rank 1: 10, others 8 */
-    int64_t moves = mt_place(cost, owner, N, RANKS, 0.01, placed);
+    int64_t moves = mt_place(cost, owner, N, RANKS, 0, 0.01, placed);
     cr_assert(moves == 2, "%lld moves", (long long)moves);
     cr_assert(largest_load(cost, placed, N, RANKS) == 8);
 }
@@ -67,8 +67,21 @@ Test(placement, unequal_loads_move_as_few_as_needed) {
 Test(placement, nothing_moves_for_less_than_a_move_costs) {
     double cost[] = {3, 3, 3};
     int owner[] = {0, 0, 1}, placed[3];
-    cr_assert(mt_place(cost, owner, 3, 3, 4, placed) == 0);
-    cr_assert(mt_place(cost, owner, 3, 3, 0.1, placed) == 1);
+    cr_assert(mt_place(cost, owner, 3, 3, 0, 4, placed) == 0);
+    cr_assert(mt_place(cost, owner, 3, 3, 0, 0.1, placed) == 1);
+}
+
+Test(placement, a_busy_coordinator_gets_fewer) {
+    double cost[N];
+    int owner[N], placed[N], on_0 = 0;
+    for (int p = 0; p < N; p++) {
+        cost[p] = 1;
+        owner[p] = p % RANKS;
+    }
+    cr_assert(mt_place(cost, owner, N, RANKS, 5, 0.01, placed) == 4);
+    for (int p = 0; p < N; p++)
+        on_0 += placed[p] == 0;
+    cr_assert(on_0 == 4, "%d", on_0);
 }
 
 Test(placement, gives_what_lets_both_end_soonest) {
