@@ -233,7 +233,7 @@ static int check_lengths(const mt_config *cfg, const mt_yaml *root, lopt_error *
     const char *min_path = "estimator.schedule.min", *max_path = "estimator.schedule.max";
     mt_schedule name = cfg->estimator.schedule.name;
     int64_t min = cfg->estimator.schedule.min, max = cfg->estimator.schedule.max;
-    if (name == MT_LOG_UNIFORM && min > max)
+    if (name == MT_LOG_UNIFORM && cfg->estimator.schedule.knots.n_steps == 0 && min > max)
         return mt_yaml_error(err, mt_yaml_nearest(root, min_path), min_path,
                              "found %lld, expected at most %lld (%s)", (long long)min,
                              (long long)max, max_path);

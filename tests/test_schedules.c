@@ -92,8 +92,9 @@ Test(schedules, log_uniform_between_its_bounds) {
 }
 
 Test(schedules, log_uniform_whose_longest_grows) {
-    mt_config *cfg = config(SETS("estimator.schedule.knot_steps=[0, 100]",
-                                 "estimator.schedule.knot_lengths=[200, 2000]"));
+    mt_config *cfg = config(SETS("estimator.schedule.knot_steps=[0, 100]", /* max is not asked */
+                                 "estimator.schedule.knot_lengths=[200, 2000]",
+                                 "estimator.schedule.min=100", "estimator.schedule.max=60"));
     int64_t early = 0, late = 0;
     for (int i = 0; i < 1000; i++) {
         cr_assert(length_at(cfg, i, 0) >= 100 && length_at(cfg, i, 0) <= 200);
