@@ -123,14 +123,14 @@ void mt_run_give(mt_run *run, int to, double asked) {
     double busy = run->hand_free - mt_seconds();
     int64_t i = mt_give(cost, run->n_todo, busy > 0 ? busy : 0, run->costs.move);
     free(cost);
-    if (i >= 0) {
+    if (i >= 0)
         answer.particle = take_todo(run, i).particle;
+    if (run->comm.rank > 0) /* first: the thief's report shall not come before */
+        mt_comm_send(&run->comm, 0, MT_TAG_GAVE, &answer, sizeof answer);
+    if (i >= 0)
         send_particle(run, answer.particle, to);
-    }
     if (run->comm.rank == 0)
         mt_take_gift(run, 0, &answer);
-    else
-        mt_comm_send(&run->comm, 0, MT_TAG_GAVE, &answer, sizeof answer);
 }
 
 /* ---- one window ---------------------------------------------------------------------------- */
