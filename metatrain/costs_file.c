@@ -30,13 +30,20 @@ int mt_costs_write(const char *path, const mt_measured *m, const mt_config *cfg,
     return ok;
 }
 
-static int read_number(const char *path, const json_t *object, const char *key, double *value,
-                       lopt_error *err) {
+/* A number from 0 to below `limit`. */
+static int read_below(const char *path, const json_t *object, const char *key, double limit,
+                      double *value, lopt_error *err) {
     const json_t *found = json_object_get(object, key);
     *value = json_number_value(found);
-    if (json_is_number(found) && *value >= 0 && *value < 1e9)
+    if (json_is_number(found) && *value >= 0 && *value < limit)
         return 1;
-    return mt_error(err, LOPT_EARG, "%s: expected a number of 0 or more as \"%s\"", path, key);
+    return mt_error(err, LOPT_EARG, "%s: expected a number in [0, %g) as \"%s\"", path, limit,
+                    key);
+}
+
+static int read_number(const char *path, const json_t *object, const char *key, double *value,
+                       lopt_error *err) {
+    return read_below(path, object, key, 1e9, value, err);
 }
 
 static int read_tasks(const char *path, const json_t *tasks, mt_measured *m, const mt_config *cfg,
@@ -63,7 +70,7 @@ int mt_costs_read(const char *path, mt_measured *m, const mt_config *cfg, lopt_e
     *m = (mt_measured){.spread = 0};
     int ok = all ? read_tasks(path, json_object_get(all, "tasks"), m, cfg, err) &&
                        read_number(path, all, "spread", &m->spread, err) &&
-                       read_number(path, all, "outside_share", &m->outside, err) &&
+                       read_below(path, all, "outside_share", 1, &m->outside, err) &&
                        read_number(path, all, "message_seconds", &m->message, err) &&
                        read_number(path, all, "serial_seconds", &m->serial, err) &&
                        read_number(path, all, "ship_seconds", &m->costs.ship, err) &&

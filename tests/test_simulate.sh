@@ -45,5 +45,8 @@ refused() { # WORDS ARGUMENT...
 refused "it is of another run" "$config" --costs costs.json --workers 2 --set "tasks=[{task: quadratic}, {task: quadratic}]"
 echo '{"tasks": [{"step_seconds": -1}]}' >bad.json
 refused 'as "step_seconds"' "$config" --costs bad.json --workers 2
+sed 's/"outside_share": 0/"outside_share": 1/' costs.json >bad.json
+refused 'as "outside_share"' "$config" --costs bad.json --workers 2
+refused "expected a whole number" "$config" --costs costs.json --workers 0.5
 refused "CONFIG, --costs and --workers" "$config"
 echo "simulated: $one outer steps per second on one rank, $two on two"

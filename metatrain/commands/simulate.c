@@ -56,19 +56,27 @@ static error_t number(struct argp_state *state, const char *name, const char *ar
            EINVAL;
 }
 
+static error_t count(struct argp_state *state, const char *name, const char *arg, double most,
+                     double *value) {
+    error_t failed = number(state, name, arg, most, value);
+    if (failed || *value == floor(*value))
+        return failed;
+    return argp_error(state, "--%s: found \"%s\", expected a whole number", name, arg), EINVAL;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state) {
     simulate_options *o = state->input;
     switch (key) {
     case 'n':
-        return number(state, "workers", arg, MOST, &o->workers);
+        return count(state, "workers", arg, MOST, &o->workers);
     case 'k':
         return number(state, "cores", arg, MOST, &o->cores);
     case 'p':
-        return number(state, "particles", arg, 1e8, &o->particles);
+        return count(state, "particles", arg, 1e8, &o->particles);
     case 's':
-        return number(state, "steps", arg, 1e6, &o->steps);
+        return count(state, "steps", arg, 1e6, &o->steps);
     case 'T':
-        return number(state, "theta", arg, 1e9, &o->theta);
+        return count(state, "theta", arg, 1e9, &o->theta);
     case 'l':
         return number(state, "latency", arg, 10, &o->latency);
     case 'b':
