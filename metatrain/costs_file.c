@@ -37,8 +37,7 @@ static int read_below(const char *path, const json_t *object, const char *key, d
     *value = json_number_value(found);
     if (json_is_number(found) && *value >= 0 && *value < limit)
         return 1;
-    return mt_error(err, LOPT_EARG, "%s: expected a number in [0, %g) as \"%s\"", path, limit,
-                    key);
+    return mt_error(err, LOPT_EARG, "%s: expected a number in [0, %g) as \"%s\"", path, limit, key);
 }
 
 static int read_number(const char *path, const json_t *object, const char *key, double *value,
