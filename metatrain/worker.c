@@ -190,6 +190,9 @@ void mt_run_todo(mt_run *run) {
             send_reports(run);
         mt_hear(run);
     }
+    /* The last one was given away after a window. */
+    if (run->n_unsent > 0 && run->restart_step == MT_NO_RESTART && run->crew.n_lost == 0)
+        send_reports(run);
 }
 
 /* ---- snapshots ------------------------------------------------------------------------------- */
