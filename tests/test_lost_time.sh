@@ -14,13 +14,19 @@ fail() {
 
 run=$SCRATCH/run
 began=$(date +%s%N)
-scripts/launch -n 2 train configs/quadratic.yaml --out "$run" --set checkpoint.every=100 --set outer.steps=100000000 \
-    --time-limit 5 >"$SCRATCH/log" 2>&1 &
+scripts/launch -n 2 train configs/quadratic.yaml --out "$run" --set checkpoint.every=100 \
+    --set outer.steps=100000000 >"$SCRATCH/log" 2>&1 &
 launch=$!
 until [ -s "$run/metrics.jsonl" ]; do sleep 0.1; done
 sleep 3
 before=$(tail -n 2 "$run/metrics.jsonl" | sed -nE '1s/.*"seconds": ([0-9.]+).*/\1/p')
 kill -KILL "$(pgrep -n -f "^$METATRAIN train .*--out $run ")"
+for _ in $(seq 600); do
+    grep -q 'going on from outer step' "$SCRATCH/log" && break
+    sleep 0.1
+done
+sleep 2
+kill -USR1 "$launch" # save and stop
 status=0
 wait "$launch" || status=$?
 elapsed=$(($(date +%s%N) - began))
