@@ -134,6 +134,10 @@ static const mt_key config_keys[] = {
     {"outer.accumulate", MT_KEY_INTEGER, IN_CONFIG(outer.accumulate), .range = ANY_COUNT,
      .standard = "1", .unit = "outer steps",
      .help = "outer steps whose mean gradient makes one update of theta"},
+    {"outer.share_from", MT_KEY_INTEGER, IN_CONFIG(outer.share_from),
+     .range = "[0, 1000000000000]", .standard = "1000000",
+     .help = "ranks share the work of the gradient of theta where particles times trained numbers are "
+             "so many or more; theta has the same bits either way"},
     {"outer.schedule.name", MT_KEY_CHOICE, IN_CONFIG(outer.schedule.name),
      .range = "constant|warmup_cosine|linear|exponential|sqrt_decay|piecewise",
      .standard = "constant", .help = "learning rate over the run"},

@@ -102,6 +102,7 @@ typedef struct mt_config {
         double learning_rate, beta1, beta2, epsilon, epsilon_root, weight_decay;
         double gradient_clip; /* global norm; 0: none */
         int64_t accumulate;   /* outer steps whose mean gradient makes one update */
+        int64_t share_from;   /* particles times trained numbers that make ranks share the gradient */
         struct {
             mt_outer_schedule name;
             int64_t warmup, decay;

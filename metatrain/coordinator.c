@@ -206,7 +206,8 @@ static int outer_step(mt_run *run, mt_progress *progress) {
         return 0;
     run->reported = mt_seconds();
     learn_costs(run);
-    mt_estimate(&run->estimator, run->report, &summary);
+    if (!mt_gradient(run, &summary))
+        return 0;
     mt_outer_update(&run->outer, run->estimator.gradient, run->theta, &norms);
     run->at.step++;
     run->at.inner_steps += summary.inner_steps;
@@ -238,7 +239,7 @@ static void take_answer(mt_run *run, const mt_message *m) {
     run->n_missing--;
 }
 
-void mt_coordinator_takes(mt_run *run, const mt_message *m) {
+int mt_coordinator_takes(mt_run *run, const mt_message *m) {
     if (m->tag == MT_TAG_REPORTS && m->n >= sizeof(double)) {
         memcpy(&run->cpu[m->from], m->data, sizeof(double));
         mt_take_reports(run, m->from, (const mt_report *)((const double *)m->data + 1),
@@ -247,8 +248,11 @@ void mt_coordinator_takes(mt_run *run, const mt_message *m) {
         mt_take_gift(run, m->from, m->data);
     else if (m->tag == MT_TAG_SCORES && m->n == sizeof(mt_scores))
         mt_take_scores(run, m->data);
+    else if (m->tag == MT_TAG_SLICE)
+        return mt_gradient_takes_slice(run, m);
     else if (m->tag == MT_TAG_READY || m->tag == MT_TAG_SAVED)
         take_answer(run, m);
+    return 1;
 }
 
 /* ---- the loss of ranks --------------------------------------------------------------------- */
@@ -313,6 +317,8 @@ static int recover(mt_run *run, lopt_error *err) {
             ok = mt_run_deal(run, step, err) && mt_restore(run, step, err);
             run->seconds_before = seconds_before; /* the point's count the time since the start */
             ok = mt_ranks_are_ready(run, ok, err) || run->crew.n_lost > 0;
+            if (ok && run->crew.n_lost == 0)
+                mt_gradient_hand_out(run);
         }
     }
     if (ok)

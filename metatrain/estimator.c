@@ -27,8 +27,46 @@ const mt_rule *mt_estimator_rule(mt_estimator name) {
     return (size_t)name < sizeof rules / sizeof *rules ? &rules[name] : NULL;
 }
 
+/* ---- shares --------------------------------------------------------------------------------- */
+
+static int list_pieces(mt_gradient_estimator *e) {
+    for (int count = 1; count >= 0; count--) {
+        e->n_pieces = 0;
+        for (mt_piece at = mt_noise_piece(&e->noise, 0); at.n > 0;
+             at = mt_noise_piece(&e->noise, at.begin + at.n), e->n_pieces++)
+            if (!count)
+                e->piece[e->n_pieces] = at;
+        if (count && !(e->piece = malloc((e->n_pieces + 1) * sizeof *e->piece)))
+            return 0;
+    }
+    return 1;
+}
+
+static size_t share_begin(const mt_gradient_estimator *e, int place, int of) {
+    return e->n_pieces * (size_t)place / (size_t)of;
+}
+
+void mt_estimator_share(mt_gradient_estimator *e, int place, int of) {
+    e->first = share_begin(e, place, of);
+    e->last = share_begin(e, place + 1, of);
+}
+
+size_t mt_estimator_range(const mt_gradient_estimator *e, int place, int of, size_t *from) {
+    size_t first = share_begin(e, place, of), last = share_begin(e, place + 1, of);
+    *from = first < last ? e->piece[first].begin : 0;
+    return first < last ? e->piece[last - 1].begin + e->piece[last - 1].n - *from : 0;
+}
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
 int mt_estimator_open(mt_gradient_estimator *e, const mt_estimator_config *how, mt_noise noise,
                       int64_t particles, lopt_error *err) {
+    return mt_estimator_open_share(e, how, noise, particles, 0, 1, err);
+}
+
+int mt_estimator_open_share(mt_gradient_estimator *e, const mt_estimator_config *how,
+                            mt_noise noise, int64_t particles, int place, int of,
+                            lopt_error *err) {
     size_t p = (size_t)particles;
     *e = (mt_gradient_estimator){
         .how = how, .rule = mt_estimator_rule(how->name), .noise = noise, .particles = particles};
@@ -36,12 +74,20 @@ int mt_estimator_open(mt_gradient_estimator *e, const mt_estimator_config *how, 
     e->last_noise = malloc(p * sizeof *e->last_noise);
     e->fitness = malloc(2 * p * sizeof *e->fitness);
     e->order = malloc(2 * p * sizeof *e->order);
+    e->plan = calloc(p, sizeof *e->plan);
     e->gradient = calloc(noise.n + 1, sizeof *e->gradient);
-    int sums = e->rule->multiplier == MT_NOISE_SINCE_RESET;
-    if (sums)
-        e->sum = calloc(p * noise.n + 1, sizeof *e->sum);
-    if (!e->trajectory || !e->last_noise || !e->fitness || !e->order || !e->gradient ||
-        (sums && !e->sum)) {
+    int ok = list_pieces(e), sums = e->rule->multiplier == MT_NOISE_SINCE_RESET;
+    if (ok) {
+        mt_estimator_share(e, place, of);
+        e->width = mt_estimator_range(e, place, of, &e->from);
+        if (of == 1)
+            e->from = 0, e->width = noise.n;
+        e->squares = calloc(e->n_pieces + 1, sizeof *e->squares);
+    }
+    if (ok && sums)
+        e->sum = calloc(p * e->width + 1, sizeof *e->sum);
+    if (!ok || !e->trajectory || !e->last_noise || !e->fitness || !e->order || !e->plan ||
+        !e->gradient || !e->squares || (sums && !e->sum)) {
         mt_estimator_close(e);
         return mt_error(err, LOPT_ENOMEM,
                         "out of memory for the estimator of %lld particles of %zu numbers",
@@ -53,12 +99,15 @@ int mt_estimator_open(mt_gradient_estimator *e, const mt_estimator_config *how, 
 }
 
 void mt_estimator_close(mt_gradient_estimator *e) {
+    free(e->piece);
     free(e->sum);
     free(e->trajectory);
     free(e->last_noise);
     free(e->fitness);
     free(e->order);
+    free(e->plan);
     free(e->gradient);
+    free(e->squares);
     *e = (mt_gradient_estimator){0};
 }
 
@@ -102,30 +151,21 @@ static double difference(const mt_gradient_estimator *e, int64_t particle, const
 
 /* ---- what a particle adds to the gradient -------------------------------------------------- */
 
-/* Of a segment: what happens to the noise that its loss difference multiplies, and the factor. */
-typedef struct action {
-    int restart; /* from zero */
-    int add;     /* draw `noise` */
-    int64_t noise;
-    int counts;
-    double weight;
-} action;
-
 /* count: what the particle's sums are divided by. */
-static void plan(mt_gradient_estimator *e, const mt_report *r, double count,
-                 action actions[MT_MAX_SEGMENTS]) {
+static void plan(mt_gradient_estimator *e, const mt_report *r, double count, mt_plan *to) {
     double scale = 2.0 * (double)e->noise.std * (double)e->noise.std * (double)e->particles;
     int64_t *trajectory = &e->trajectory[r->particle], *last = &e->last_noise[r->particle];
+    to->n_actions = r->n_segments;
     for (int k = 0; k < r->n_segments; k++) {
         const mt_segment *s = &r->segment[k];
         int restart = e->rule->multiplier == MT_THIS_NOISE || s->trajectory != *trajectory;
         double weight = difference(e, r->particle, s, count) / scale;
         int out_of_range = e->how->name == MT_ES && !isfinite(weight);
-        actions[k] = (action){.restart = restart,
-                              .add = restart || s->noise != *last,
-                              .noise = s->noise,
-                              .counts = !r->dropped && s->count > 0 && !out_of_range,
-                              .weight = weight};
+        to->action[k] = (mt_action){.weight = weight,
+                                    .noise = s->noise,
+                                    .restart = restart,
+                                    .add = restart || s->noise != *last,
+                                    .counts = !r->dropped && s->count > 0 && !out_of_range};
         *trajectory = s->trajectory;
         *last = s->noise;
     }
@@ -145,12 +185,13 @@ static double squared_norm(size_t n, const double *x) {
     return sum;
 }
 
-static double add_piece(mt_gradient_estimator *e, int64_t particle, const action *actions, int n,
-                        mt_piece at) {
+/* Returns the squared norm of what the particle adds. */
+static double add_particle(mt_gradient_estimator *e, int64_t particle, mt_piece at) {
     float delta[MT_PIECE], alone[MT_PIECE];
     double part[MT_PIECE] = {0}, *gradient = e->gradient + at.begin;
-    float *sum = e->sum ? e->sum + (size_t)particle * e->noise.n + at.begin : alone;
-    for (const action *a = actions; a < actions + n; a++) {
+    float *sum = e->sum ? e->sum + (size_t)particle * e->width + (at.begin - e->from) : alone;
+    const mt_plan *to = &e->plan[particle];
+    for (const mt_action *a = to->action; a < to->action + to->n_actions; a++) {
         if (a->restart)
             memset(sum, 0, at.n * sizeof *sum);
         if (a->add) {
@@ -166,30 +207,26 @@ static double add_piece(mt_gradient_estimator *e, int64_t particle, const action
     return squared_norm(at.n, part);
 }
 
-/* Returns the squared norm of what the particle adds. */
-static double add_particle(mt_gradient_estimator *e, const mt_report *r, double count) {
-    action actions[MT_MAX_SEGMENTS];
-    double square = 0;
-    plan(e, r, count, actions);
-    for (mt_piece at = mt_noise_piece(&e->noise, 0); at.n > 0;
-         at = mt_noise_piece(&e->noise, at.begin + at.n))
-        square += add_piece(e, r->particle, actions, r->n_segments, at);
-    return square;
+void mt_estimate_piece(mt_gradient_estimator *e, size_t k) {
+    mt_piece at = e->piece[k];
+    memset(e->gradient + at.begin, 0, at.n * sizeof *e->gradient);
+    e->squares[k] = 0;
+    for (int64_t p = 0; p < e->particles; p++)
+        e->squares[k] += add_particle(e, p, at);
 }
 
 /* ---- all particles --------------------------------------------------------------------------- */
 
-/* The published nres and gpes divide by the meta-losses of all particles together. Returns the sum of
- * the particles' squared norms. */
-static double add_particles(mt_gradient_estimator *e, const mt_report *report) {
+/* The published nres and gpes divide by the meta-losses of all particles together. */
+void mt_estimate_plan(mt_gradient_estimator *e, const mt_report *report) {
     int together = e->how->compat == MT_REFERENCE && e->rule->redraw != MT_EACH_WINDOW;
-    double all = 0, squares = 0;
+    double all = 0;
+    shape_fitness(e, report);
     for (int64_t p = 0; together && p < e->particles; p++)
         all += (double)meta_losses(&report[p]);
     for (int64_t p = 0; p < e->particles; p++)
-        squares += add_particle(
-            e, &report[p], together ? all / (double)e->particles : (double)meta_losses(&report[p]));
-    return squares;
+        plan(e, &report[p], together ? all / (double)e->particles : (double)meta_losses(&report[p]),
+             &e->plan[p]);
 }
 
 /* The gradient is a sum over independent particles whose squared norms add up to `squares`: its own
@@ -268,13 +305,21 @@ static void summarise(const mt_report *report, int64_t particles, mt_outer_summa
     summarise_tasks(report, particles, summary->task);
 }
 
-void mt_estimate(mt_gradient_estimator *e, const mt_report *report, mt_outer_summary *summary) {
+void mt_estimate_finish(mt_gradient_estimator *e, const mt_report *report,
+                        mt_outer_summary *summary) {
+    double squares = 0;
     *summary = (mt_outer_summary){0};
-    memset(e->gradient, 0, e->noise.n * sizeof *e->gradient);
-    shape_fitness(e, report);
-    double squares = add_particles(e, report);
+    for (size_t k = 0; k < e->n_pieces; k++)
+        squares += e->squares[k];
     for (size_t i = 0; e->how->compat == MT_REFERENCE && i < e->noise.n; i++)
         e->gradient[i] = isfinite(e->gradient[i]) ? e->gradient[i] : 0;
     summary->signal_to_noise = signal_to_noise(e, squares);
     summarise(report, e->particles, summary);
+}
+
+void mt_estimate(mt_gradient_estimator *e, const mt_report *report, mt_outer_summary *summary) {
+    mt_estimate_plan(e, report);
+    for (size_t k = 0; k < e->n_pieces; k++)
+        mt_estimate_piece(e, k);
+    mt_estimate_finish(e, report, summary);
 }

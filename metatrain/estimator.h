@@ -34,7 +34,15 @@
  * Sources: ES (Salimans et al. 2017), PES (Vicol et al. 2021), NRES and GPES (Li et al. 2023).
  *
  * The sums since reset are kept here, one vector a particle, and follow from the reports alone.
- * Particles are added in order, so the bits do not depend on who ran what. */
+ * Particles are added in order, so the bits do not depend on who ran what.
+ *
+ *     mt_estimate(&e, report, &summary);         all of it; or, with `of` ranks (gradient.c):
+ *
+ *     mt_estimate_plan(&e, report);              what each particle's noise is multiplied by -> e.plan
+ *     mt_estimate_piece(&e, k);                  for k = e.first .. e.last - 1, each rank with the same plan
+ *     mt_estimate_finish(&e, report, &summary);  when gradient and squares of all pieces are there
+ *
+ * A piece of theta (noise.h) depends on the plan alone, so who makes it does not show in the bits. */
 #ifndef MT_ESTIMATOR_H
 #define MT_ESTIMATOR_H
 
@@ -55,21 +63,46 @@ typedef struct mt_rule {
 
 const mt_rule *mt_estimator_rule(mt_estimator name); /* NULL past the last */
 
+/* Of a segment: what happens to the noise that its loss difference multiplies, and the factor. */
+typedef struct mt_action {
+    double weight;
+    int64_t noise;
+    int32_t restart; /* from zero */
+    int32_t add;     /* draw `noise` */
+    int32_t counts, unused;
+} mt_action;
+
+/* Of a particle. */
+typedef struct mt_plan {
+    int64_t n_actions;
+    mt_action action[MT_MAX_SEGMENTS];
+} mt_plan;
+
 typedef struct mt_gradient_estimator {
     const mt_estimator_config *how; /* borrowed */
     const mt_rule *rule;
     mt_noise noise;
     int64_t particles;
-    float *sum;          /* [particles][n]: noise since reset; NULL unless the rule needs it */
+    mt_piece *piece;     /* [n_pieces] of theta */
+    size_t n_pieces;
+    size_t first, last;  /* pieces of this share: first .. last - 1 */
+    size_t from, width;  /* numbers of theta in sum */
+    float *sum;          /* [particles][width]: noise since reset; NULL unless the rule needs it */
     int64_t *trajectory; /* [particles]: whose noise is in sum; -1 before the first report */
     int64_t *last_noise; /* [particles]: last draw added to sum */
     double *fitness; /* [2 particles]: mean meta-loss of each twin, then what shaping makes of it */
     size_t *order;   /* [2 particles] scratch of ranking */
+    mt_plan *plan;    /* [particles] */
     double *gradient; /* [n] result */
+    double *squares;  /* [n_pieces]: of what each particle adds there, over particles */
 } mt_gradient_estimator;
 
+/* With all sums and as its share all pieces. */
 int mt_estimator_open(mt_gradient_estimator *e, const mt_estimator_config *how, mt_noise noise,
                       int64_t particles, lopt_error *err);
+/* With the sums of share `place` of `of` alone. */
+int mt_estimator_open_share(mt_gradient_estimator *e, const mt_estimator_config *how,
+                            mt_noise noise, int64_t particles, int place, int of, lopt_error *err);
 void mt_estimator_close(mt_gradient_estimator *e);
 
 /* Of a task of the mixture in one outer step. */
@@ -92,6 +125,15 @@ typedef struct mt_outer_summary {
     mt_task_summary task[MT_MAX_TASKS];
 } mt_outer_summary;
 
+/* Makes e->first and e->last those of share `place` of `of`, whatever the sums here. */
+void mt_estimator_share(mt_gradient_estimator *e, int place, int of);
+/* Numbers of theta from the first to the last of a share; *from: the first. */
+size_t mt_estimator_range(const mt_gradient_estimator *e, int place, int of, size_t *from);
+
+void mt_estimate_plan(mt_gradient_estimator *e, const mt_report *report);
+void mt_estimate_piece(mt_gradient_estimator *e, size_t k);
+void mt_estimate_finish(mt_gradient_estimator *e, const mt_report *report,
+                        mt_outer_summary *summary);
 /* report[particles] in particle order -> e->gradient and summary. */
 void mt_estimate(mt_gradient_estimator *e, const mt_report *report, mt_outer_summary *summary);
 

@@ -9,7 +9,7 @@
  *     worker.c       mt_run_todo        each rank unrolls one window of its particles   (unroll.c)
  *     worker.c       mt_hear            between inner steps: an idle rank gets a particle of a busy one
  *     coordinator.c  take_reports       scalars of every particle come back             (report.h)
- *     estimator.c    mt_estimate        reports -> gradient of theta
+ *     gradient.c     mt_gradient        reports -> gradient of theta, a share each      (estimator.h)
  *     outer.c        mt_outer_update    gradient -> theta
  *
  * Rank 0 coordinates and works like the others. A particle lives on one rank, which holds its memory;
@@ -37,6 +37,7 @@ typedef enum mt_tag {
     MT_TAG_WINDOW,    /* down a tree: mt_window_head, moves, theta */
     MT_TAG_STEAL,     /* mt_steal: give one of your particles to this rank */
     MT_TAG_EVALUATE,  /* down the tree: theta of a snapshot */
+    MT_TAG_PLAN,      /* down the tree: mt_plan of every particle: make your share of the gradient */
     MT_TAG_SAVE,      /* mt_save_order: write your shard */
     MT_TAG_RESTART,   /* step, living ranks: ranks were lost, return to that point */
     MT_TAG_END,       /* exit status, whether ranks were lost */
@@ -45,9 +46,11 @@ typedef enum mt_tag {
     MT_TAG_REPORTS, /* CPU seconds of this process, reports */
     MT_TAG_GAVE,    /* mt_steal: answer to STEAL */
     MT_TAG_SCORES,  /* mt_scores: a snapshot on one task and seed */
+    MT_TAG_SLICE,   /* window, gradient and squares of a share */
     MT_TAG_SAVED,   /* lopt_error */
     /* between any two */
     MT_TAG_PARTICLE, /* its memory */
+    MT_TAG_SUMS,     /* to or from rank 0: particle, its noise since the reset in a share */
     MT_TAG_PING,     /* crew.h */
     MT_TAG_PONG
 } mt_tag;
@@ -116,10 +119,13 @@ typedef struct mt_run {
     int64_t restart_step;  /* MT_NO_RESTART, or where RESTART says to return to, */
     int64_t restart_epoch; /* from when on */
     mt_save_order save;    /* the latest */
+    int shares;            /* of the gradient: 1, or as many as ranks live */
+    int planned;           /* its share of this rank is to be made */
     int ended, status;     /* END came */
 
+    mt_gradient_estimator estimator; /* other ranks than 0: of a share, or none */
+
     /* coordinator */
-    mt_gradient_estimator estimator;
     mt_outer outer;
     mt_report *report;   /* [particles], in particle order; .at: as last heard */
     int *owner, *placed; /* [particles] places in crew.live; placed: of the coming window */
@@ -188,14 +194,30 @@ int mt_work(mt_run *run);
 int mt_coordinate(mt_run *run, int64_t resume_step);
 /* Notes that particle p was dealt to place p mod n_live of the living. */
 int mt_coordinator_dealt(mt_run *run, lopt_error *err);
-/* A message of a worker. */
-void mt_coordinator_takes(mt_run *run, const mt_message *message);
+/* A message of a worker; 0 if it makes no sense. */
+int mt_coordinator_takes(mt_run *run, const mt_message *message);
 void mt_take_reports(mt_run *run, int rank, const mt_report *reports, size_t n);
 void mt_take_scores(mt_run *run, const mt_scores *scores);
 /* Answers to STEAL. */
 void mt_take_gift(mt_run *run, int rank, const mt_steal *gift);
 /* Works and listens until nothing is missing; 0 if a rank was lost meanwhile. */
 int mt_wait(mt_run *run);
+
+/* ---- gradient.c: the gradient of theta, shared out ---- */
+
+/* Every rank: its share, as the living are now; noise since the reset is zero in it. */
+int mt_gradient_deal(mt_run *run, lopt_error *err);
+/* Coordinator: run->estimator.gradient from the reports; 0 if a rank was lost. */
+int mt_gradient(mt_run *run, mt_outer_summary *summary);
+/* A worker's share of it. */
+void mt_run_gradient(mt_run *run);
+/* Noise since the reset: from rank 0, after a restart point was read; to it, before one is written. */
+void mt_gradient_hand_out(mt_run *run);
+void mt_gradient_hand_in(mt_run *run);
+/* Messages; 0 if one makes no sense. */
+int mt_gradient_takes_sums(mt_run *run, const mt_message *message);
+int mt_gradient_takes_plan(mt_run *run, const mt_message *message);
+int mt_gradient_takes_slice(mt_run *run, const mt_message *message);
 
 /* ---- restart.c: restart points ---- */
 

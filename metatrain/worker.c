@@ -41,7 +41,7 @@ int mt_run_deal(mt_run *run, int64_t step, lopt_error *err) {
             !mt_particle_open(&run->particle[p], p, &run->unroller.mixture.sizes, err))
             return 0;
     }
-    return (step < 0 || mt_run_load_particles(run, step, err)) &&
+    return mt_gradient_deal(run, err) && (step < 0 || mt_run_load_particles(run, step, err)) &&
            (run->comm.rank > 0 || mt_coordinator_dealt(run, err));
 }
 
@@ -255,6 +255,7 @@ static void take_save(mt_run *run, const mt_message *m) {
         wrong_message(run, m);
     memcpy(&run->save, m->data, sizeof run->save);
     mt_run_save_particles(run, &err);
+    mt_gradient_hand_in(run); /* before the answer: rank 0 has it all when that comes */
     mt_comm_send(&run->comm, 0, MT_TAG_SAVED, &err, sizeof err);
 }
 
@@ -269,7 +270,7 @@ static void take_restart(mt_run *run, const mt_message *m) {
     run->restart_step = step;
     run->restart_epoch = m->epoch;
     run->n_todo = 0;
-    run->evaluate = 0;
+    run->evaluate = run->planned = 0;
 }
 
 static void take_end(mt_run *run, const mt_message *m) {
@@ -292,11 +293,20 @@ static void take_steal(mt_run *run, const mt_message *m) {
         mt_run_give(run, steal.to, steal.asked);
 }
 
+static void require(mt_run *run, const mt_message *m, int makes_sense) {
+    if (!makes_sense)
+        wrong_message(run, m);
+}
+
 static void take(mt_run *run, const mt_message *m) {
     if (m->tag == MT_TAG_PARTICLE)
         take_particle(run, m);
+    else if (m->tag == MT_TAG_SUMS)
+        require(run, m, mt_gradient_takes_sums(run, m));
     else if (run->comm.rank == 0)
-        mt_coordinator_takes(run, m);
+        require(run, m, mt_coordinator_takes(run, m));
+    else if (m->tag == MT_TAG_PLAN)
+        require(run, m, mt_gradient_takes_plan(run, m));
     else if (m->tag == MT_TAG_WINDOW)
         take_window(run, m);
     else if (m->tag == MT_TAG_STEAL)
@@ -363,6 +373,8 @@ int mt_work(mt_run *run) {
             obey_restart(run);
         else if (run->n_todo > 0)
             mt_run_todo(run);
+        else if (run->planned)
+            mt_run_gradient(run);
         else if (run->evaluate)
             mt_run_snapshot(run);
         else if (looks > 0)

@@ -133,6 +133,7 @@ static int same_run(const mt_config *saved, const mt_config *wanted, const char 
     comparable.checkpoint.every = wanted->checkpoint.every;
     comparable.checkpoint.keep = wanted->checkpoint.keep;
     comparable.faults = wanted->faults;
+    comparable.outer.share_from = wanted->outer.share_from; /* says who computes, not what */
     snprintf(comparable.init, sizeof comparable.init, "%s", wanted->init);
     snprintf(comparable.data_path, sizeof comparable.data_path, "%s", wanted->data_path);
     char *a = mt_config_text(&comparable), *b = mt_config_text(wanted), line[160];
@@ -141,7 +142,8 @@ static int same_run(const mt_config *saved, const mt_config *wanted, const char 
         first_difference(b ? b : "", a ? a : "", line, sizeof line);
         mt_error(err, LOPT_EARG,
                  "%s: cannot resume with another configuration: the saved run has \"%s\"; only "
-                 "outer.steps, checkpoint.*, faults.*, optimizer.init and data.path may differ",
+                 "outer.steps, outer.share_from, checkpoint.*, faults.*, optimizer.init and "
+                 "data.path may differ",
                  dir, line + strspn(line, " -"));
     }
     free(a);
@@ -214,6 +216,8 @@ static int coordinate(mt_run *run, const train_options *o) {
         int ready = mt_run_open(run, resumed, &err) && mt_run_deal(run, resume_step, &err) &&
                     (!resumed || mt_restore(run, resume_step, &err));
         ok = mt_ranks_are_ready(run, ready, &err);
+        if (ok && resumed)
+            mt_gradient_hand_out(run);
     }
     if (ok && !resumed) {
         mt_run_folder_release(lock);

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * gradient.c - the gradient of theta, made by all ranks, each a share of its pieces. See run.h.
+ *
+ * Rank 0 makes the plan from the reports and sends it down the tree; each rank makes its pieces for all
+ * particles in order and sends them to rank 0. Where the noise is summed since the reset, the sums of a
+ * piece are kept by who makes it: rank 0 collects them for a restart point and hands them out after it
+ * read one. Who has which pieces follows from the place among the living, until ranks are lost. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands.h"
+#include "run.h"
+
+static int is_shared(const mt_run *run) {
+    double trained = 0;
+    for (size_t i = 0; i < lopt_n_theta(run->optimizer); i++)
+        trained += run->trained[i];
+    return run->crew.n_live > 1 &&
+           (double)run->cfg->particles * trained >= (double)run->cfg->outer.share_from;
+}
+
+int mt_gradient_deal(mt_run *run, lopt_error *err) {
+    int place = run->crew.index[run->comm.rank];
+    run->shares = is_shared(run) ? run->crew.n_live : 1;
+    run->planned = 0;
+    if (run->comm.rank == 0) {
+        mt_estimator_share(&run->estimator, 0, run->shares);
+        return 1;
+    }
+    mt_estimator_close(&run->estimator);
+    return run->shares == 1 ||
+           mt_estimator_open_share(&run->estimator, &run->cfg->estimator, run->unroller.noise,
+                                   run->cfg->particles, place, run->shares, err);
+}
+
+/* SUMS and SLICE: a number (the particle, the window) and one or two arrays. */
+static void send_parts(mt_run *run, int to, int tag, int64_t which, const void *a, size_t a_bytes,
+                       const void *b, size_t b_bytes) {
+    char *message = malloc(sizeof which + a_bytes + b_bytes);
+    if (!message)
+        mt_comm_abort(&run->comm, MT_FAILED);
+    memcpy(message, &which, sizeof which);
+    memcpy(message + sizeof which, a, a_bytes);
+    if (b_bytes)
+        memcpy(message + sizeof which + a_bytes, b, b_bytes);
+    mt_comm_send(&run->comm, to, tag, message, sizeof which + a_bytes + b_bytes);
+    free(message);
+}
+
+/* ---- noise since the reset --------------------------------------------------------------------- */
+
+/* The numbers of a particle that place `place` has. */
+static float *sums(mt_run *run, int64_t particle, int place, size_t *n) {
+    size_t from;
+    mt_gradient_estimator *e = &run->estimator;
+    *n = mt_estimator_range(e, place, run->shares, &from);
+    return e->sum + (size_t)particle * e->width + (*n ? from - e->from : 0);
+}
+
+void mt_gradient_hand_out(mt_run *run) {
+    size_t n;
+    for (int place = 1; run->estimator.sum && place < run->shares; place++)
+        for (int64_t p = 0; p < run->cfg->particles; p++) {
+            const float *from = sums(run, p, place, &n);
+            send_parts(run, run->crew.live[place], MT_TAG_SUMS, p, from, n * sizeof *from, NULL, 0);
+        }
+}
+
+void mt_gradient_hand_in(mt_run *run) {
+    size_t n;
+    for (int64_t p = 0; run->shares > 1 && run->estimator.sum && p < run->cfg->particles; p++) {
+        const float *from = sums(run, p, run->crew.index[run->comm.rank], &n);
+        send_parts(run, 0, MT_TAG_SUMS, p, from, n * sizeof *from, NULL, 0);
+    }
+}
+
+int mt_gradient_takes_sums(mt_run *run, const mt_message *m) {
+    int64_t which = -1;
+    size_t n;
+    if (m->n >= sizeof which)
+        memcpy(&which, m->data, sizeof which);
+    if (!run->estimator.sum || run->shares == 1 || which < 0 || which >= run->cfg->particles)
+        return 0;
+    int place = run->crew.index[run->comm.rank > 0 ? run->comm.rank : m->from];
+    float *to = sums(run, which, place, &n);
+    if (m->n != sizeof which + n * sizeof *to)
+        return 0;
+    memcpy(to, (const char *)m->data + sizeof which, n * sizeof *to);
+    return 1;
+}
+
+/* ---- one outer step ---------------------------------------------------------------------------- */
+
+/* Stops early when the result is of no use any more. */
+static int make_pieces(mt_run *run) {
+    mt_gradient_estimator *e = &run->estimator;
+    int alone = run->shares == 1;
+    for (size_t k = e->first; k < e->last; k++) {
+        mt_estimate_piece(e, k);
+        if (!alone && mt_seconds() > run->next_look)
+            mt_hear(run);
+        if (run->crew.n_lost > 0 || run->restart_step != MT_NO_RESTART || run->ended)
+            return 0;
+    }
+    return 1;
+}
+
+int mt_gradient(mt_run *run, mt_outer_summary *summary) {
+    mt_gradient_estimator *e = &run->estimator;
+    mt_estimate_plan(e, run->report);
+    if (run->shares > 1) {
+        run->n_missing = run->shares - 1;
+        mt_crew_pass_on(&run->crew, &run->comm, MT_TAG_PLAN, e->plan,
+                        (size_t)e->particles * sizeof *e->plan);
+    }
+    if (!make_pieces(run) || !mt_wait(run))
+        return 0;
+    mt_estimate_finish(e, run->report, summary);
+    return 1;
+}
+
+int mt_gradient_takes_plan(mt_run *run, const mt_message *m) {
+    size_t bytes = (size_t)run->cfg->particles * sizeof *run->estimator.plan;
+    mt_crew_pass_on(&run->crew, &run->comm, MT_TAG_PLAN, m->data, m->n);
+    if (run->shares == 1 || m->n != bytes)
+        return 0;
+    memcpy(run->estimator.plan, m->data, bytes);
+    run->planned = 1;
+    return 1;
+}
+
+void mt_run_gradient(mt_run *run) {
+    mt_gradient_estimator *e = &run->estimator;
+    size_t from, n = mt_estimator_range(e, run->crew.index[run->comm.rank], run->shares, &from);
+    run->planned = 0;
+    if (make_pieces(run))
+        send_parts(run, 0, MT_TAG_SLICE, run->window, e->gradient + from, n * sizeof *e->gradient,
+                   e->squares + e->first, (e->last - e->first) * sizeof *e->squares);
+}
+
+/* Frozen numbers between pieces come as zeros. */
+int mt_gradient_takes_slice(mt_run *run, const mt_message *m) {
+    mt_gradient_estimator *e = &run->estimator;
+    mt_gradient_estimator share = *e;
+    int64_t which = -1;
+    int place = run->crew.index[m->from];
+    size_t from, n = mt_estimator_range(e, place, run->shares, &from);
+    mt_estimator_share(&share, place, run->shares);
+    size_t pieces = share.last - share.first;
+    if (run->shares == 1 || m->n != sizeof which + (n + pieces) * sizeof(double))
+        return 0;
+    memcpy(&which, m->data, sizeof which);
+    if (which != run->window)
+        return 0;
+    const char *numbers = (const char *)m->data + sizeof which;
+    memcpy(e->gradient + from, numbers, n * sizeof(double));
+    memcpy(e->squares + share.first, numbers + n * sizeof(double), pieces * sizeof(double));
+    run->n_missing--;
+    return 1;
+}
