@@ -80,8 +80,10 @@ int mt_estimator_open_share(mt_gradient_estimator *e, const mt_estimator_config 
     if (ok) {
         mt_estimator_share(e, place, of);
         e->width = mt_estimator_range(e, place, of, &e->from);
-        if (of == 1)
-            e->from = 0, e->width = noise.n;
+        if (of == 1) {
+            e->from = 0;
+            e->width = noise.n;
+        }
         e->squares = calloc(e->n_pieces + 1, sizeof *e->squares);
     }
     if (ok && sums)
