@@ -88,9 +88,9 @@ class SmallFC:
 # ---- liblopt ---------------------------------------------------------------------------------------
 
 
-class Tensor(c.Structure):
+class Tensor(c.Structure):  # lopt_tensor, field for field
     _fields_ = [("name", c.c_char * 64), ("rank", c.c_int32), ("dim", c.c_int64 * 4), ("lr_scale", c.c_float),
-                ("weight_decay", c.c_float), ("role", c.c_int)]
+                ("weight_decay", c.c_float), ("role", c.c_int), ("hidden_fan_in", c.c_int64)]
 
 
 class Setting(c.Structure):
@@ -104,7 +104,7 @@ def liblopt(settings, theta, shapes):
     array = (Setting * len(settings))(*[Setting(k.encode(), v.encode()) for k, v in settings.items()])
     opt = c.c_void_p(lib.lopt_create(b"small-fc", array, c.c_size_t(len(settings)), None))
     lib.lopt_set_theta(opt, (c.c_float * len(theta))(*theta))
-    tensors = (Tensor * len(shapes))(*[Tensor(b"", len(s), (c.c_int64 * 4)(*s), 1, -1, 0) for s in shapes])
+    tensors = (Tensor * len(shapes))(*[Tensor(b"", len(s), (c.c_int64 * 4)(*s), 1, -1, 0, 0) for s in shapes])
     state = c.c_void_p(lib.lopt_state_create(opt, tensors, c.c_size_t(len(shapes)), None))
     lib.lopt_state_reset(opt, state, c.c_int64(0))
 

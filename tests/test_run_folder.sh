@@ -57,8 +57,9 @@ for manifest in init/checkpoints/*/manifest.json; do echo x >>"$manifest"; done
 refused "none of the .* restart points verifies" mt train --resume --out init
 [ -d init/checkpoints ] || fail "a refused resume touched the folder"
 
-# What cannot be saved is failed work, said once, in the words and in status.json.
-"$METATRAIN" train "$config" --out broken --set outer.steps=100000000 >out.log 2>err.log &
+# What cannot be saved is failed work, said once, in the words and in status.json. The only restart point is the one
+# at the end: none is written while its folder is taken away.
+"$METATRAIN" train "$config" --out broken --set outer.steps=100000000 --set checkpoint.every=1000000000 >out.log 2>err.log &
 run=$!
 for _ in $(seq 200); do [ -e broken/metrics.jsonl ] && break; sleep 0.05; done
 rm -rf broken/checkpoints
