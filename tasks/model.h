@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * model.h - a model written as its layers in order.
+ *
+ * A task's `create` describes its model once; the description yields the tensors of the task, the bytes of
+ * work, loss and gradient. A new model needs no memory code:
+ *
+ *     task_model *m = task_model_create(t, &err);              tensors and work go to t
+ *     int x = task_input(m, 2, (int64_t[]){batch, pixels});    a value: filled by the task's draw_batch
+ *     for (int l = 0; l < n; l++) {
+ *         x = task_dense(m, x, width, init);
+ *         x = task_activation(m, x, TASK_RELU);
+ *     }
+ *     x = task_dense(m, x, classes, init);
+ *     task_cross_entropy(m, x);                                the loss; its labels are task_model_labels(m, work)
+ *     if (!task_model_finish(m, &err)) return 0;               the first mistake of the description, as a sentence
+ *
+ *     task_model_init(m, tau, &rng, params);                   every layer's initial parameters, in order
+ *     task_model_draw(m, tau, &rng, work);                     noise of a batch: dropout masks, normals of a VAE
+ *     loss = task_model_loss(m, tau, work, params, grads);     grads NULL: the loss alone
+ *     task_model_destroy(m);
+ *
+ * Value    an array in `work` of up to 4 axes, row-major, the first one the examples of the batch: images
+ *          [batch, rows, cols, channels], sequences [batch, time, features]. A layer that maps features
+ *          (dense, norms) takes all but the last axis as rows. Every value but the inputs has a gradient of
+ *          the same shape beside it; a value may be read by several layers (residuals), whose gradients add.
+ * Layer    reads one or more values and writes one. It is a struct of its own that begins with task_layer,
+ *          made in the model's memory by the function that its file offers to descriptions.
+ * Order    forward runs the layers as described, backward in reverse: nothing else is known of the graph.
+ * Errors   description functions return -1 once something is wrong (a shape that does not fit, memory); they
+ *          take -1 and pass it on, so that one check at task_model_finish is enough.
+ * Source   layers and initialisations are Haiku's unless their header says otherwise. */
+#ifndef TASK_MODEL_H
+#define TASK_MODEL_H
+
+#include "task.h"
+
+typedef struct task_model task_model;
+typedef struct task_layer task_layer;
+
+/* One evaluation: what the functions of layers are given. */
+typedef struct task_run {
+    const task_model *model;
+    const real *tau, *params;
+    void *work;
+    real *grads; /* NULL: forward alone */
+} task_run;
+
+typedef struct task_layer_kind {
+    const char *name; /* "dense", as `metatrain show task` prints it */
+    /* NULL where there is nothing to do. */
+    void (*init)(const task_layer *l, const real *tau, random_stream *r, real *params);
+    void (*draw)(const task_layer *l, const task_run *run, random_stream *r);
+    void (*forward)(const task_layer *l, const task_run *run);
+    /* From the gradient of its output to those of its inputs and tensors. Gradients of tensors are set, once;
+     * that of input i is set, or added to where l->adds[i] (a later layer set it), or left out where
+     * task_input_grad is NULL (an input of the model). */
+    void (*backward)(const task_layer *l, const task_run *run);
+} task_layer_kind;
+
+enum { TASK_LAYER_INPUTS = 4, TASK_LAYER_TENSORS = 8 };
+
+struct task_layer {
+    const task_layer_kind *kind;
+    int in[TASK_LAYER_INPUTS], n_in, out;       /* values */
+    int adds[TASK_LAYER_INPUTS];                /* filled by task_model_finish */
+    size_t tensor[TASK_LAYER_TENSORS];          /* where its tensors lie in params and grads */
+    int n_tensors;
+    double flops; /* of forward and backward, multiply-add = 2 */
+};
+
+typedef struct task_shape {
+    int rank;
+    int64_t dim[4];
+    int64_t rows, cols; /* product of all but the last axis, and the last */
+} task_shape;
+
+/* ---- for layers ---------------------------------------------------------------------------------- */
+
+/* A layer of `size` bytes (its struct) that reads in[n_in] and writes a value of the given shape. NULL where an
+ * input is -1 or memory lacks. Then, in any order: */
+void *task_layer_add(task_model *m, const task_layer_kind *kind, size_t size, int n_in, const int *in,
+                     int rank, const int64_t *dim);
+/* A tensor of the layer, named "NAME" followed by the layer's number among those of its kind. */
+void task_layer_tensor(task_model *m, task_layer *l, const char *name, int rank, const int64_t *dim);
+/* Work that forward keeps for backward, or draw for forward; an offset for task_at. */
+size_t task_layer_work(task_model *m, size_t bytes);
+int task_model_fail(task_model *m, const char *format, ...); /* the first one counts; returns -1 */
+
+const task_shape *task_value_shape(const task_model *m, int value);
+real *task_value(const task_run *run, int value);
+real *task_value_grad(const task_run *run, int value); /* NULL: none is wanted */
+static inline const real *task_tensor(const task_run *run, const task_layer *l, int i) { return run->params + l->tensor[i]; }
+static inline real *task_tensor_grad(const task_run *run, const task_layer *l, int i) { return run->grads + l->tensor[i]; }
+
+/* ---- for tasks ----------------------------------------------------------------------------------- */
+
+task_model *task_model_create(task *t, lopt_error *err);
+int task_model_finish(task_model *m, lopt_error *err);
+void task_model_destroy(task_model *m); /* NULL is fine */
+
+int task_input(task_model *m, int rank, const int64_t *dim); /* real numbers */
+size_t task_input_ids(task_model *m, size_t n);              /* work offset of int32_t[n]: labels, tokens */
+
+void task_model_init(const task_model *m, const real *tau, random_stream *r, real *params);
+void task_model_draw(const task_model *m, const real *tau, random_stream *r, void *work);
+real task_model_loss(const task_model *m, const real *tau, void *work, const real *params, real *grads);
+
+size_t task_model_n_layers(const task_model *m);
+const task_layer *task_model_layer(const task_model *m, size_t i); /* for `metatrain show task` and tests */
+
+#endif
