@@ -5,9 +5,9 @@
  *     char path[PATH_MAX];
  *     if (mt_beside("configs/eval/quickstart.yaml", path, sizeof path)) ...
  *
- * Looks in the folder of the program and those above it: in a source tree (build/release/metatrain)
- * for the name itself, in an installed one (bin/metatrain) for share/metatrain/NAME. 1 if it is
- * there. */
+ * Looks in the folder of the program and those above it: for the name itself (a build folder has links to
+ * configs/ and scripts/ of the source), and for share/metatrain/NAME (above bin/metatrain of an installed
+ * one). 1 if it is there. */
 #ifndef MT_BESIDE_H
 #define MT_BESIDE_H
 

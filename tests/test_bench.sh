@@ -11,10 +11,7 @@ fail() {
     failures=$((failures + 1))
 }
 
-# The program looks for recipes and scripts/launch beside itself, which a build elsewhere has not.
-cp "$METATRAIN" "$SCRATCH/metatrain"
-ln -s "$SOURCE_DIR/configs" "$SOURCE_DIR/scripts" "$SCRATCH"
-bench=("$SCRATCH/metatrain" bench)
+bench=("$METATRAIN" bench)
 export TMPDIR=$SCRATCH/tmp
 mkdir "$TMPDIR"
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "arguments.h"
+#include "beside.h"
 #include "commands.h"
 #include "comm.h"
 #include "comparison.h"
@@ -66,32 +67,16 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
-/* ---- the suite that comes with the program ------------------------------------------------------- */
-
-/* Beside the program and in the folders above it: configs/ of a source tree (build/release/metatrain) or
- * share/metatrain/configs/ of an installed one (bin/metatrain). */
-static int find_default_suite(char *path, size_t bytes, lopt_error *err) {
-    char folder[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", folder, sizeof folder - 1);
-    folder[n > 0 ? n : 0] = '\0';
-    for (char *slash; (slash = strrchr(folder, '/')) != NULL;) {
-        *slash = '\0';
-        snprintf(path, bytes, "%s/" DEFAULT_SUITE, folder);
-        if (access(path, R_OK) == 0) return 1;
-        snprintf(path, bytes, "%s/share/metatrain/" DEFAULT_SUITE, folder);
-        if (access(path, R_OK) == 0) return 1;
-    }
-    return mt_error(err, LOPT_EARG, DEFAULT_SUITE " is not found beside the program; name a suite with --suite");
-}
-
 /* ---- the command --------------------------------------------------------------------------------- */
 
 /* Everything that can be wrong before time is spent; the same on every rank. */
 static mt_comparison *prepare(const eval_options *o, mt_suite **suite, lopt_error *err) {
-    char path[PATH_MAX + 64];
-    snprintf(path, sizeof path, "%s", o->suite != NULL ? o->suite : "");
-    if (o->suite == NULL && !find_default_suite(path, sizeof path, err)) return NULL;
-    *suite = mt_suite_load(path, o->set, o->n_sets, err);
+    char standard[PATH_MAX];
+    if (o->suite == NULL && !mt_beside(DEFAULT_SUITE, standard, sizeof standard)) {
+        mt_error(err, LOPT_EARG, DEFAULT_SUITE " is not found beside the program; name a suite with --suite");
+        return NULL;
+    }
+    *suite = mt_suite_load(o->suite != NULL ? o->suite : standard, o->set, o->n_sets, err);
     if (*suite == NULL) return NULL;
     return mt_comparison_create(*suite, o->theta, o->n_thetas, !o->no_untrained, err);
 }
