@@ -13,7 +13,7 @@
 #include "task.h"
 #include "theta_file.h"
 
-enum { TEXT_BYTES = 256, MAX_SETS = 64 };
+enum { TEXT_BYTES = 256 };
 
 /* ---- shared ---------------------------------------------------------------------------------- */
 
@@ -55,24 +55,11 @@ static void finish_table(mt_text_table *table, FILE *f) {
 
 /* ---- an optimizer ---------------------------------------------------------------------------- */
 
-static int split_setting(const char *set, char name[TEXT_BYTES], lopt_setting *setting,
-                         lopt_error *err) {
-    const char *equals = strchr(set, '=');
-    if (!equals || equals == set || equals - set >= TEXT_BYTES)
-        return mt_error(err, LOPT_EARG, "--set: found \"%.80s\", expected NAME=VALUE", set);
-    snprintf(name, TEXT_BYTES, "%.*s", (int)(equals - set), set);
-    *setting = (lopt_setting){name, equals + 1};
-    return 1;
-}
-
-static lopt_optimizer *create(const char *preset, const char *const *sets, int n_sets,
-                              lopt_error *err) {
-    char names[MAX_SETS][TEXT_BYTES];
-    lopt_setting settings[MAX_SETS];
-    for (int i = 0; i < n_sets; i++)
-        if (!split_setting(sets[i], names[i], &settings[i], err))
-            return NULL;
-    return lopt_create(preset, settings, (size_t)n_sets, err);
+static lopt_optimizer *create(const char *preset, const mt_sets *sets, lopt_error *err) {
+    mt_set_settings settings;
+    if (!mt_settings_of_sets(sets, &settings, err))
+        return NULL;
+    return lopt_create(preset, settings.at, settings.n, err);
 }
 
 /* Bytes that are remembered of n equal tensors; 0 if memory is short. */
@@ -184,9 +171,8 @@ static json_t *optimizer_json(const lopt_optimizer *opt) {
                      "n_theta", (json_int_t)lopt_n_theta(opt), "blocks", blocks);
 }
 
-int mt_show_optimizer(const char *name, const char *const *sets, int n_sets, int json, FILE *f,
-                      lopt_error *err) {
-    lopt_optimizer *opt = create(name, sets, n_sets, err);
+int mt_show_optimizer(const char *name, const mt_sets *sets, int json, FILE *f, lopt_error *err) {
+    lopt_optimizer *opt = create(name, sets, err);
     if (!opt)
         return 0;
     if (json)
@@ -200,22 +186,22 @@ int mt_show_optimizer(const char *name, const char *const *sets, int n_sets, int
 /* ---- a task ---------------------------------------------------------------------------------- */
 
 /* The task as a suite would say it, so that --set has the keys of `tasks[]`. */
-static task *create_task(const char *name, const char *const *sets, int n_sets, lopt_error *err) {
-    char item[TEXT_BYTES], keys[MAX_SETS][TEXT_BYTES];
-    const char *all[MAX_SETS + 1] = {item};
+static task *create_task(const char *name, const mt_sets *sets, lopt_error *err) {
+    char item[TEXT_BYTES], keys[MT_MAX_SETS][TEXT_BYTES];
+    const char *all[MT_MAX_SETS + 1] = {item};
     task_spec spec = task_spec_default();
     snprintf(spec.task, sizeof spec.task, "%s", name);
     if (!task_spec_resolve(&spec, err))
         return NULL; /* now the name is one that YAML can hold */
     snprintf(item, sizeof item, "tasks=[{task: %s}]", name);
-    for (int i = 0; i < n_sets; i++) {
-        if (snprintf(keys[i], sizeof keys[i], "tasks.0.%s", sets[i]) >= TEXT_BYTES) {
-            mt_error(err, LOPT_EARG, "--set: \"%.80s...\" is too long", sets[i]);
+    for (int i = 0; i < sets->n; i++) {
+        if (snprintf(keys[i], sizeof keys[i], "tasks.0.%s", sets->text[i]) >= TEXT_BYTES) {
+            mt_error(err, LOPT_EARG, "--set: \"%.80s...\" is too long", sets->text[i]);
             return NULL;
         }
         all[i + 1] = keys[i];
     }
-    mt_suite *suite = mt_suite_load(NULL, all, n_sets + 1, err);
+    mt_suite *suite = mt_suite_load(NULL, all, sets->n + 1, err);
     task *t = suite ? task_create(&suite->tasks[0].spec, err) : NULL;
     mt_suite_free(suite);
     return t;
@@ -271,9 +257,8 @@ static json_t *task_json(const char *name, const task *t) {
                      task_has_accuracy(t), "tensors", tensors);
 }
 
-int mt_show_task(const char *name, const char *const *sets, int n_sets, int json, FILE *f,
-                 lopt_error *err) {
-    task *t = create_task(name, sets, n_sets, err);
+int mt_show_task(const char *name, const mt_sets *sets, int json, FILE *f, lopt_error *err) {
+    task *t = create_task(name, sets, err);
     if (!t)
         return 0;
     if (json)

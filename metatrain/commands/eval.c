@@ -16,7 +16,6 @@
 #include "comparison.h"
 #include "durable.h"
 
-#define MAX_SETS 64
 #define MAX_THETAS 16
 #define TAG_READY 311
 #define TAG_GO 312
@@ -26,8 +25,9 @@
 
 typedef struct eval_options {
     const char *suite, *out;
-    const char *set[MAX_SETS], *theta[MAX_THETAS];
-    int n_sets, n_thetas, no_untrained;
+    mt_sets sets;
+    const char *theta[MAX_THETAS];
+    int n_thetas, no_untrained;
 } eval_options;
 
 static const char doc[] =
@@ -56,9 +56,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 'o': o->out = arg; return 0;
     case 'n': o->no_untrained = 1; return 0;
     case 's':
-        if (o->n_sets == MAX_SETS) return argp_error(state, "more than %d times --set", MAX_SETS), EINVAL;
-        o->set[o->n_sets++] = arg;
-        return 0;
+        return mt_take_set(state, arg, &o->sets);
     case ARGP_KEY_ARG:
         if (o->n_thetas == MAX_THETAS) return argp_error(state, "more than %d THETA files", MAX_THETAS), EINVAL;
         o->theta[o->n_thetas++] = arg;
@@ -76,7 +74,7 @@ static mt_comparison *prepare(const eval_options *o, mt_suite **suite, lopt_erro
         mt_error(err, LOPT_EARG, DEFAULT_SUITE " is not found beside the program; name a suite with --suite");
         return NULL;
     }
-    *suite = mt_suite_load(o->suite != NULL ? o->suite : standard, o->set, o->n_sets, err);
+    *suite = mt_suite_load(o->suite != NULL ? o->suite : standard, o->sets.text, o->sets.n, err);
     if (*suite == NULL) return NULL;
     return mt_comparison_create(*suite, o->theta, o->n_thetas, !o->no_untrained, err);
 }

@@ -81,12 +81,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         o->out = arg;
         return 0;
     case ARGP_KEY_ARG:
-        if (o->theta)
-            return argp_error(state, "one THETA expected, found \"%s\" after \"%s\"", arg,
-                              o->theta),
-                   EINVAL;
-        o->theta = arg;
-        return 0;
+        return mt_take_only(state, "THETA", arg, &o->theta);
     case ARGP_KEY_END:
         return check_complete(o, state);
     default:

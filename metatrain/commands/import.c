@@ -11,15 +11,14 @@
 #include "commands.h"
 #include "formats/import.h"
 
-enum { MAX_PATHS = 2, MAX_SETS = 40, SET_BYTES = 512 };
+enum { MAX_PATHS = 2 };
 
 /* ---- arguments ------------------------------------------------------------------------------- */
 
 typedef struct import_options {
     const char *path[MAX_PATHS], *from, *preset, *out;
-    int n_paths, n_sets;
-    char set[MAX_SETS][SET_BYTES]; /* cut at '=' */
-    lopt_setting setting[MAX_SETS];
+    int n_paths;
+    mt_sets sets;
 } import_options;
 
 static const char doc[] =
@@ -53,18 +52,6 @@ static int is_format(const char *name) {
     return 0;
 }
 
-static error_t add_setting(import_options *o, const char *arg, struct argp_state *state) {
-    const char *equals = strchr(arg, '=');
-    if (!equals || equals == arg || strlen(arg) >= SET_BYTES)
-        return argp_error(state, "--set: found \"%.100s\", expected NAME=VALUE", arg), EINVAL;
-    if (o->n_sets == MAX_SETS)
-        return argp_error(state, "more than %d times --set", MAX_SETS), EINVAL;
-    char *text = strcpy(o->set[o->n_sets], arg);
-    text[equals - arg] = '\0';
-    o->setting[o->n_sets++] = (lopt_setting){text, text + (equals - arg) + 1};
-    return 0;
-}
-
 static error_t check_complete(const import_options *o, struct argp_state *state) {
     if (o->n_paths == 0)
         return argp_error(state, "FILE is missing: the weights to import"), EINVAL;
@@ -92,7 +79,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         o->preset = arg;
         return 0;
     case 's':
-        return add_setting(o, arg, state);
+        return mt_take_set(state, arg, &o->sets);
     case 'o':
         o->out = arg;
         return 0;
@@ -132,13 +119,16 @@ static int write_theta(const import_options *o, mt_import *in, const lopt_optimi
 int mt_command_import(int argc, char **argv) {
     static const struct argp parser = {options, parse, "FILE [FILE2]", doc, 0, 0, 0};
     import_options o = {0};
+    mt_set_settings settings;
     lopt_error err = {LOPT_OK, ""};
     int status = mt_parse_arguments(&parser, argc, argv, 0, &o);
     if (status >= 0)
         return status;
+    if (!mt_settings_of_sets(&o.sets, &settings, &err))
+        return mt_complain(&err);
     mt_import *in = mt_import_open(o.from, o.path, o.n_paths, o.preset, &err);
     lopt_optimizer *opt =
-        in ? mt_import_optimizer(in, o.preset, o.setting, (size_t)o.n_sets, stdout, &err) : NULL;
+        in ? mt_import_optimizer(in, o.preset, settings.at, settings.n, stdout, &err) : NULL;
     int ok = opt && write_theta(&o, in, opt, &err);
     lopt_destroy(opt);
     mt_import_free(in);

@@ -150,11 +150,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     switch (key) {
     case 'j': o->json = 1; return 0;
     case ARGP_KEY_ARG:
-        if (o->what)
-            return argp_error(state, "one WHAT expected, found \"%s\" after \"%s\"", arg, o->what),
-                   EINVAL;
-        o->what = arg;
-        return 0;
+        return mt_take_only(state, "WHAT", arg, &o->what);
     case ARGP_KEY_END:
         if (!o->what)
             return argp_error(state, "WHAT is missing: optimizers, tasks, estimators or keys"),

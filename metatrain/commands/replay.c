@@ -51,12 +51,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
                    EINVAL;
         return 0;
     case ARGP_KEY_ARG:
-        if (o->file)
-            return argp_error(state, "one GOLDEN.h5 expected, found \"%s\" after \"%s\"", arg,
-                              o->file),
-                   EINVAL;
-        o->file = arg;
-        return 0;
+        return mt_take_only(state, "GOLDEN.h5", arg, &o->file);
     case ARGP_KEY_END:
         if (!o->file)
             return argp_error(state, "GOLDEN.h5 is missing"), EINVAL;

@@ -20,14 +20,14 @@
 #include "table.h"
 #include "theta_file.h"
 
-enum { PATH_BYTES = 2048, TEXT_BYTES = 256, MAX_SETS = 64 };
+enum { PATH_BYTES = 2048, TEXT_BYTES = 256 };
 
 /* ---- arguments ------------------------------------------------------------------------------- */
 
 typedef struct show_options {
     const char *what[2]; /* FILE, or what to show and its name */
-    const char *set[MAX_SETS];
-    int n_what, n_sets, json;
+    mt_sets sets;
+    int n_what, json;
 } show_options;
 
 static const char doc[] =
@@ -61,10 +61,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         o->json = 1;
         return 0;
     case 's':
-        if (o->n_sets == MAX_SETS)
-            return argp_error(state, "more than %d times --set", MAX_SETS), EINVAL;
-        o->set[o->n_sets++] = arg;
-        return 0;
+        return mt_take_set(state, arg, &o->sets);
     case ARGP_KEY_ARG:
         if (o->n_what == 2 || (o->n_what == 1 && !is_named(o->what[0])))
             return argp_error(state, "one FILE expected, found \"%s\" after \"%s\"", arg,
@@ -77,7 +74,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
             return argp_error(state, "FILE is missing"), EINVAL;
         if (o->n_what == 1 && is_named(o->what[0]) && access(o->what[0], F_OK) != 0)
             return argp_error(state, "the NAME of the %s is missing", o->what[0]), EINVAL;
-        if (o->n_what == 1 && o->n_sets > 0)
+        if (o->n_what == 1 && o->sets.n > 0)
             return argp_error(state, "--set is for `show optimizer NAME` and `show task NAME`"),
                    EINVAL;
         return 0;
@@ -353,8 +350,8 @@ int mt_command_show(int argc, char **argv) {
     if (o.n_what == 1)
         ok = show_file(&o, &err);
     else if (strcmp(o.what[0], "optimizer") == 0)
-        ok = mt_show_optimizer(o.what[1], o.set, o.n_sets, o.json, stdout, &err);
+        ok = mt_show_optimizer(o.what[1], &o.sets, o.json, stdout, &err);
     else
-        ok = mt_show_task(o.what[1], o.set, o.n_sets, o.json, stdout, &err);
+        ok = mt_show_task(o.what[1], &o.sets, o.json, stdout, &err);
     return ok ? MT_DONE : mt_complain(&err);
 }

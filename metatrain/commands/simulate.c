@@ -12,12 +12,11 @@
 #include "config.h"
 #include "simulation.h"
 
-enum { MAX_SETS = 64, MOST = 1000000 };
+enum { MOST = 1000000 };
 
 typedef struct simulate_options {
     const char *config, *costs;
-    const char *set[MAX_SETS];
-    int n_sets;
+    mt_sets sets;
     double workers, cores, particles, steps, theta, latency, bandwidth;
 } simulate_options;
 
@@ -85,17 +84,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         o->costs = arg;
         return 0;
     case 'S':
-        if (o->n_sets == MAX_SETS)
-            return argp_error(state, "more than %d times --set", MAX_SETS), EINVAL;
-        o->set[o->n_sets++] = arg;
-        return 0;
+        return mt_take_set(state, arg, &o->sets);
     case ARGP_KEY_ARG:
-        if (o->config)
-            return argp_error(state, "one CONFIG expected, found \"%s\" after \"%s\"", arg,
-                              o->config),
-                   EINVAL;
-        o->config = arg;
-        return 0;
+        return mt_take_only(state, "CONFIG", arg, &o->config);
     case ARGP_KEY_END:
         if (!o->config || !o->costs || !(o->workers > 0))
             return argp_error(state, "CONFIG, --costs and --workers are needed"), EINVAL;
@@ -159,7 +150,7 @@ int mt_command_simulate(int argc, char **argv) {
     int status = mt_parse_arguments(&parser, argc, argv, 0, &o);
     if (status >= 0)
         return status;
-    mt_config *cfg = mt_config_load(o.config, o.set, o.n_sets, &err);
+    mt_config *cfg = mt_config_load(o.config, o.sets.text, o.sets.n, &err);
     int ok = cfg && simulate(&o, cfg, &err);
     mt_config_free(cfg);
     return ok ? MT_DONE : mt_complain(&err);

@@ -18,12 +18,10 @@
 
 /* ---- arguments ----------------------------------------------------------------------------- */
 
-#define MAX_SETS 64
-
 typedef struct train_options {
     const char *config, *out;
-    const char *set[MAX_SETS];
-    int n_sets, resume;
+    mt_sets sets;
+    int resume;
     double time_limit;
 } train_options;
 
@@ -63,10 +61,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         o->resume = 1;
         return 0;
     case 's':
-        if (o->n_sets == MAX_SETS)
-            return argp_error(state, "more than %d times --set", MAX_SETS), EINVAL;
-        o->set[o->n_sets++] = arg;
-        return 0;
+        return mt_take_set(state, arg, &o->sets);
     case 't':
         o->time_limit = strtod(arg, &end);
         if (*end || !(o->time_limit > 0))
@@ -76,12 +71,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
                    EINVAL;
         return 0;
     case ARGP_KEY_ARG:
-        if (o->config)
-            return argp_error(state, "one CONFIG expected, found \"%s\" after \"%s\"", arg,
-                              o->config),
-                   EINVAL;
-        o->config = arg;
-        return 0;
+        return mt_take_only(state, "CONFIG", arg, &o->config);
     case ARGP_KEY_END:
         if (!o->config && !(o->resume && o->out))
             return argp_error(state, "a CONFIG is missing (or --resume with --out DIR)"), EINVAL;
@@ -170,7 +160,7 @@ static int prepare_resume(mt_run *run, const train_options *o, int64_t *step, lo
     int with_sets = run->cfg == NULL;
     mt_config *saved = mt_config_parse(text, "the saved configuration", NULL, 0, err);
     if (saved && with_sets)
-        run->cfg = mt_config_parse(text, "the saved configuration", o->set, o->n_sets, err);
+        run->cfg = mt_config_parse(text, "the saved configuration", o->sets.text, o->sets.n, err);
     free(text);
     int ok = saved && run->cfg && same_run(saved, run->cfg, run->dir, err);
     if (ok && run->cfg->outer.steps < *step)
@@ -188,7 +178,7 @@ static int prepare_resume(mt_run *run, const train_options *o, int64_t *step, lo
 
 /* The configuration, if one was given, and the name of the run's folder. */
 static int prepare(mt_run *run, const train_options *o, lopt_error *err) {
-    if (o->config && !(run->cfg = mt_config_load(o->config, o->set, o->n_sets, err)))
+    if (o->config && !(run->cfg = mt_config_load(o->config, o->sets.text, o->sets.n, err)))
         return 0;
     if (o->out && strlen(o->out) >= sizeof run->dir - 64)
         return mt_error(err, LOPT_EARG, "--out: the path is too long");
