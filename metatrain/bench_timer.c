@@ -5,25 +5,14 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "progress.h"
 
 #define FEW_ROUNDS 5
 #define LONG_ROUND 1.0 /* seconds from which on a round is long */
 
-double mt_cpu_seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 mt_timing mt_timing_usual(int quick) {
     return (mt_timing){quick ? 0.001 : 0.02, quick ? FEW_ROUNDS : MT_MAX_ROUNDS};
-}
-
-static double wall_seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static double time_calls(const mt_timed *item, int64_t calls) {
@@ -57,9 +46,9 @@ int mt_time(mt_timed *items, size_t n, const mt_timing *timing) {
                 continue;
             if (items[i].calls > 1)
                 items[i].run(items[i].self); /* its data into the caches */
-            double start = wall_seconds();
+            double start = mt_seconds();
             items[i].seconds[r] = time_calls(&items[i], items[i].calls) / (double)items[i].calls;
-            items[i].wall[r] = (wall_seconds() - start) / (double)items[i].calls;
+            items[i].wall[r] = (mt_seconds() - start) / (double)items[i].calls;
         }
     return rounds;
 }

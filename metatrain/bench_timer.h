@@ -47,6 +47,4 @@ mt_spread mt_seconds_of(const mt_timed *a, int rounds);               /* of one 
 mt_spread mt_ratio(const mt_timed *a, const mt_timed *b, int rounds); /* a / b in the same round */
 mt_spread mt_wall_ratio(const mt_timed *a, const mt_timed *b, int rounds);
 
-double mt_cpu_seconds(void); /* of this thread */
-
 #endif

@@ -170,18 +170,14 @@ mt_family *mt_mixture_family(mt_mixture *m, const mt_particle *p) {
     return fixed->task ? fixed : find(m, p->at.number, p->at.task);
 }
 
-/* Time for another structure: the trajectory ends here. */
-static void renew(const mt_mixture *m, mt_particle *p, int64_t outer_step) {
-    const mt_task_config *t = &m->cfg->tasks[p->at.task];
+int mt_mixture_renews(const mt_config *cfg, const mt_particle_counters *at, int64_t outer_step) {
+    const mt_task_config *t = &cfg->tasks[at->task];
     random_stream r;
-    if (p->at.trajectory < 0 || !mt_is_sampled(t) || t->sample.every == 0)
-        return;
-    random_open(&r, (random_address){m->cfg->seed, RANDOM_STRUCTURE, (uint64_t)p->at.number,
+    if (at->trajectory < 0 || !mt_is_sampled(t) || t->sample.every == 0)
+        return 0;
+    random_open(&r, (random_address){cfg->seed, RANDOM_STRUCTURE, (uint64_t)at->number,
                                      (uint64_t)outer_step, MT_MAX_TASKS});
-    if (random_uniform(&r) * (double)t->sample.every >= 1)
-        return;
-    p->at.structure = outer_step;
-    p->at.length = p->at.inner_step;
+    return random_uniform(&r) * (double)t->sample.every < 1;
 }
 
 static mt_family *add(mt_mixture *m, lopt_error *err) {
@@ -240,7 +236,10 @@ static int bring_up_to_date(mt_mixture *m, const mt_particle *p, int64_t entry, 
 /* A window sees the current trajectory and the next; a particle's first, which may be short, and the
  * two that follow it. */
 int mt_mixture_prepare(mt_mixture *m, mt_particle *p, int64_t outer_step, lopt_error *err) {
-    renew(m, p, outer_step);
+    if (mt_mixture_renews(m->cfg, &p->at, outer_step)) {
+        p->at.structure = outer_step;
+        p->at.length = p->at.inner_step;
+    }
     int64_t first = p->at.trajectory, last = first < 1 ? first + 2 : first + 1;
     for (int64_t t = first < 0 ? 0 : first; t <= last; t++) {
         int64_t entry = t == first ? p->at.task : mt_mixture_coming(m->cfg, p->at.number, t);

@@ -39,6 +39,8 @@ int mt_mixture_open(mt_mixture *m, const mt_config *cfg, lopt_optimizer *const o
 void mt_mixture_close(mt_mixture *m);
 /* 0 and a sentence if a sampled task cannot be made. Does nothing where no structure is sampled. */
 int mt_mixture_prepare(mt_mixture *m, mt_particle *p, int64_t outer_step, lopt_error *err);
+/* Whether this outer step brings the particle another structure, and so a new trajectory. */
+int mt_mixture_renews(const mt_config *cfg, const mt_particle_counters *at, int64_t outer_step);
 /* Another rank has the particle now. */
 void mt_mixture_forget(mt_mixture *m, int64_t particle);
 /* What the particle's current trajectory trains on. */

@@ -12,10 +12,18 @@
 #define PLAIN_INTERVAL 1.0    /* before the second plain line; doubles up to the next */
 #define PLAIN_INTERVAL_MAX 10.0
 
-double mt_seconds(void) {
+static double clock_seconds(clockid_t clock) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+double mt_seconds(void) {
+    return clock_seconds(CLOCK_MONOTONIC);
+}
+
+double mt_cpu_seconds(void) {
+    return clock_seconds(CLOCK_THREAD_CPUTIME_ID);
 }
 
 void mt_format_count(double value, char *text, size_t bytes) {

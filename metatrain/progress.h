@@ -35,7 +35,8 @@ void mt_progress_update(mt_progress *p, int64_t count, const char *text);
 void mt_progress_clear(mt_progress *p);
 void mt_progress_finish(mt_progress *p); /* prints the last update if it has not been */
 
-double mt_seconds(void); /* monotonic clock */
+double mt_seconds(void);     /* monotonic clock */
+double mt_cpu_seconds(void); /* of this thread */
 /* 950 -> "950", 31020 -> "31.0k", 2.5e6 -> "2.50M"; 75 s -> "1:15", 3700 s -> "1:01:40". */
 void mt_format_count(double value, char *text, size_t bytes);
 void mt_format_seconds(double seconds, char *text, size_t bytes);

@@ -50,6 +50,14 @@ int64_t mt_trajectory_length(const mt_config *cfg, int64_t particle, int64_t tra
     return length < multiple ? multiple : length / multiple * multiple;
 }
 
+int64_t mt_first_length(const mt_config *cfg, int64_t particle, int64_t planned) {
+    int64_t offset = cfg->estimator.schedule.offset;
+    random_stream r;
+    random_open(&r, (random_address){cfg->seed, RANDOM_OFFSET, (uint64_t)particle, 0, 0});
+    int64_t length = planned - (int64_t)random_below(&r, (uint64_t)(offset ? offset : planned));
+    return length < 1 ? 1 : length;
+}
+
 /* ---- learning rates ------------------------------------------------------------------------ */
 
 double mt_outer_learning_rate(const mt_config *cfg, int64_t update) {

@@ -36,6 +36,9 @@ double mt_knots_at(const mt_knots *knots, double t);
 /* Planned length of a trajectory. particle -1: the one that all particles of full ES share. */
 int64_t mt_trajectory_length(const mt_config *cfg, int64_t particle, int64_t trajectory,
                              int64_t outer_step);
+/* Of a particle's first trajectory, which ends early by a uniform offset, so that particles leave
+ * lock-step. */
+int64_t mt_first_length(const mt_config *cfg, int64_t particle, int64_t planned);
 
 double mt_outer_learning_rate(const mt_config *cfg, int64_t update); /* update counts from 0 */
 

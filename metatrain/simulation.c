@@ -90,21 +90,32 @@ static random_stream stream(const mt_config *cfg, random_purpose purpose, int64_
     return r;
 }
 
+static void start_trajectory(const mt_config *cfg, mt_particle_counters *at, int64_t window) {
+    int whole = mt_estimator_rule(cfg->estimator.name)->start == MT_NEW_TRAJECTORY;
+    at->trajectory++;
+    at->inner_step = 0;
+    at->task = mt_mixture_coming(cfg, at->number, at->trajectory);
+    at->length = mt_trajectory_length(cfg, whole ? -1 : at->number, at->trajectory, window);
+    if (!whole && at->trajectory == 0)
+        at->length = mt_first_length(cfg, at->number, at->length);
+}
+
 /* A window: as unroll.c goes through trajectories, without the training. */
 static void advance(const mt_config *cfg, mt_particle_counters *at, int64_t window) {
     int whole = mt_estimator_rule(cfg->estimator.name)->start == MT_NEW_TRAJECTORY;
-    int64_t steps = cfg->estimator.window, left = at->length - at->inner_step;
-    if (!whole && left >= steps) {
-        at->inner_step += steps;
+    if (mt_mixture_renews(cfg, at, window))
+        at->length = at->inner_step;
+    if (whole) {
+        start_trajectory(cfg, at, window);
+        at->inner_step = at->length;
         return;
     }
-    at->trajectory++;
-    at->task = mt_mixture_coming(cfg, at->number, at->trajectory);
-    at->length = mt_trajectory_length(cfg, whole ? -1 : at->number, at->trajectory, window);
-    at->inner_step = whole ? at->length : steps - left;
-    if (!whole && at->trajectory == 0) {
-        random_stream r = stream(cfg, RANDOM_OFFSET, at->number, 0);
-        at->length -= (int64_t)random_below(&r, (uint64_t)at->length);
+    for (int64_t steps = cfg->estimator.window; steps > 0;) {
+        if (at->inner_step >= at->length)
+            start_trajectory(cfg, at, window);
+        int64_t left = at->length - at->inner_step, some = left < steps ? left : steps;
+        at->inner_step += some;
+        steps -= some;
     }
 }
 

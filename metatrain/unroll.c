@@ -6,9 +6,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "commands.h"
+#include "progress.h"
 #include "schedules.h"
 
 /* ---- set-up -------------------------------------------------------------------------------- */
@@ -109,19 +109,14 @@ static void redraw(mt_unroller *u, mt_particle *p) {
 }
 
 /* Full ES gives all particles of an outer step the same length; the others draw one for each
- * trajectory. The first trajectory of a particle ends early by a uniform offset, so that particles
- * leave lock-step. */
+ * trajectory. */
 static void draw_length(const mt_unroller *u, mt_particle *p, int64_t *planned) {
-    int64_t offset = u->cfg->estimator.schedule.offset;
     int shared = u->rule->start == MT_NEW_TRAJECTORY;
     *planned =
         mt_trajectory_length(u->cfg, shared ? -1 : p->at.number, p->at.trajectory, u->outer_step);
-    p->at.length = *planned;
-    if (shared || p->at.trajectory > 0)
-        return;
-    random_stream r = stream(u, RANDOM_OFFSET, p, 0);
-    p->at.length -= (int64_t)random_below(&r, (uint64_t)(offset ? offset : *planned));
-    p->at.length = p->at.length < 1 ? 1 : p->at.length;
+    p->at.length = shared || p->at.trajectory > 0
+                       ? *planned
+                       : mt_first_length(u->cfg, p->at.number, *planned);
 }
 
 static int published(const mt_unroller *u) {
@@ -366,14 +361,8 @@ static void run_whole_trajectory(mt_unroller *u, mt_particle *p, mt_report *repo
     finish_trajectory(p, report);
 }
 
-static double seconds_of_this_thread(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 void mt_unroll_window(mt_unroller *u, mt_particle *p, int64_t window, mt_report *report) {
-    double start = seconds_of_this_thread();
+    double start = mt_cpu_seconds();
     *report = (mt_report){.particle = p->at.number, .window = window};
     u->outer_step = window;
     exchange_states(u, p, 0);
@@ -383,5 +372,5 @@ void mt_unroll_window(mt_unroller *u, mt_particle *p, int64_t window, mt_report 
         run_truncated_window(u, p, report);
     exchange_states(u, p, 1);
     report->at = p->at;
-    report->seconds = seconds_of_this_thread() - start;
+    report->seconds = mt_cpu_seconds() - start;
 }
