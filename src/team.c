@@ -2,7 +2,7 @@
  *
  * team.c - see team.h. POSIX threads: no run-time library of a compiler behind liblopt, no threads
  * that outlive a team. */
-#define _POSIX_C_SOURCE 200809L
+#define _POSIX_C_SOURCE 200809L /* NOLINT(bugprone-reserved-identifier): how POSIX has it */
 #include "team.h"
 
 #include <fenv.h>

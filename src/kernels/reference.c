@@ -283,7 +283,7 @@ static void lstm_cell(int64_t rows, int64_t size, const float *gates, float *hid
     for (int64_t r = 0; r < rows; r++, gates += 4 * size, hidden += size, cell += size)
         for (int64_t k = 0; k < size; k++) {
             const float *i = gates + k, *g = i + size, *f = g + size, *o = f + size;
-            double new = sigmoid(*f + 1.0) * cell[k] + sigmoid(*i) * tanh(*g);
+            double new = sigmoid(*f + 1.0) * cell[k] + sigmoid(*i) * tanh((double)*g);
             cell[k] = (float)new;
             hidden[k] = (float)(sigmoid(*o) * tanh(new));
         }
