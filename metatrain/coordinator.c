@@ -190,8 +190,9 @@ static void learn_costs(mt_run *run) {
 
 /* Of all that rank 0 does while the others wait, which is from the last report to the next window. */
 static void learn_serial(mt_run *run) {
+    double *serial = &run->measured.serial;
     if (run->reported > 0)
-        run->measured.serial += 0.05 * (mt_seconds() - run->reported - run->measured.serial);
+        *serial += (*serial > 0 ? 0.05 : 1) * (mt_seconds() - run->reported - *serial);
     run->reported = 0;
 }
 

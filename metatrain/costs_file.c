@@ -18,10 +18,10 @@ int mt_costs_write(const char *path, const mt_measured *m, const mt_config *cfg,
     for (int i = 0; i < cfg->n_tasks; i++)
         json_array_append_new(tasks, json_pack("{s:s, s:f}", "task", cfg->tasks[i].spec.task,
                                                "step_seconds", m->costs.step[i]));
-    json_t *all =
-        json_pack("{s:o, s:f, s:f, s:f, s:f, s:f, s:f}", "tasks", tasks, "spread", m->spread,
-                  "outside_share", m->outside, "message_seconds", m->message, "serial_seconds",
-                  m->serial, "ship_seconds", m->costs.ship, "move_seconds", m->costs.move);
+    json_t *all = json_pack("{s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "tasks", tasks, "spread",
+                            m->spread, "outside_share", m->outside, "message_seconds", m->message,
+                            "serial_seconds", m->serial, "draw_seconds", m->draw, "ship_seconds",
+                            m->costs.ship, "move_seconds", m->costs.move);
     char *text = all ? json_dumps(all, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
     int ok = text ? mt_durable_write(path, text, strlen(text), err)
                   : mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
@@ -72,6 +72,7 @@ int mt_costs_read(const char *path, mt_measured *m, const mt_config *cfg, lopt_e
                        read_below(path, all, "outside_share", 1, &m->outside, err) &&
                        read_number(path, all, "message_seconds", &m->message, err) &&
                        read_number(path, all, "serial_seconds", &m->serial, err) &&
+                       read_number(path, all, "draw_seconds", &m->draw, err) &&
                        read_number(path, all, "ship_seconds", &m->costs.ship, err) &&
                        read_number(path, all, "move_seconds", &m->costs.move, err)
                  : mt_error(err, LOPT_EARG, "%s: line %d: %s", path, where.line, where.text);

@@ -194,11 +194,16 @@ void mt_crew_set(mt_crew *c, const int32_t *live, int n_live) {
     number(c);
 }
 
-void mt_crew_pass_on(const mt_crew *c, mt_comm *comm, int tag, const void *data, size_t n) {
+void mt_crew_pass_to(const mt_crew *c, mt_comm *comm, int places, int tag, const void *data,
+                     size_t n) {
     int first = MT_CREW_CHILDREN * c->index[comm->rank] + 1;
-    int n_children = c->n_live - first < MT_CREW_CHILDREN ? c->n_live - first : MT_CREW_CHILDREN;
+    int n_children = places - first < MT_CREW_CHILDREN ? places - first : MT_CREW_CHILDREN;
     if (n_children > 0)
         mt_comm_send_all(comm, c->live + first, n_children, tag, data, n);
+}
+
+void mt_crew_pass_on(const mt_crew *c, mt_comm *comm, int tag, const void *data, size_t n) {
+    mt_crew_pass_to(c, comm, c->n_live, tag, data, n);
 }
 
 void mt_crew_tell(const mt_crew *c, mt_comm *comm, int tag, const void *data, size_t n) {

@@ -40,8 +40,11 @@ void mt_crew_beat(mt_crew *crew, mt_comm *comm);
 int mt_crew_heard(mt_crew *crew, mt_comm *comm, mt_message *message);
 void mt_crew_bury(mt_crew *crew);
 void mt_crew_set(mt_crew *crew, const int32_t *live, int n_live); /* as rank 0 says */
-/* Sends to the ranks that come after this one in the tree of the living. */
+/* Sends to the ranks that come after this one in the tree of the living; the first `places` of them
+ * are a tree as well. */
 void mt_crew_pass_on(const mt_crew *crew, mt_comm *comm, int tag, const void *data, size_t n);
+void mt_crew_pass_to(const mt_crew *crew, mt_comm *comm, int places, int tag, const void *data,
+                     size_t n);
 /* Sends to all living ranks but rank 0. */
 void mt_crew_tell(const mt_crew *crew, mt_comm *comm, int tag, const void *data, size_t n);
 

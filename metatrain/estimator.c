@@ -30,16 +30,21 @@ const mt_rule *mt_estimator_rule(mt_estimator name) {
 /* ---- shares --------------------------------------------------------------------------------- */
 
 static int list_pieces(mt_gradient_estimator *e) {
-    for (int count = 1; count >= 0; count--) {
-        e->n_pieces = 0;
-        for (mt_piece at = mt_noise_piece(&e->noise, 0); at.n > 0;
-             at = mt_noise_piece(&e->noise, at.begin + at.n), e->n_pieces++)
-            if (!count)
-                e->piece[e->n_pieces] = at;
-        if (count && !(e->piece = malloc((e->n_pieces + 1) * sizeof *e->piece)))
-            return 0;
+    size_t from = 0;
+    e->n_pieces = mt_noise_pieces(&e->noise);
+    e->piece = malloc((e->n_pieces + 1) * sizeof *e->piece);
+    for (size_t k = 0; e->piece && k < e->n_pieces; k++) {
+        e->piece[k] = mt_noise_piece(&e->noise, from);
+        from = e->piece[k].begin + e->piece[k].n;
     }
-    return 1;
+    return e->piece != NULL;
+}
+
+int mt_estimator_shares(const mt_config *cfg, int64_t particles, int64_t trained, int64_t pieces,
+                        int ranks) {
+    if ((double)particles * (double)trained < (double)cfg->outer.share_from || pieces < 1)
+        return 1;
+    return pieces < ranks ? (int)pieces : ranks;
 }
 
 static size_t share_begin(const mt_gradient_estimator *e, int place, int of) {

@@ -125,6 +125,9 @@ typedef struct mt_outer_summary {
     mt_task_summary task[MT_MAX_TASKS];
 } mt_outer_summary;
 
+/* How many ranks share the gradient; trained: numbers of theta, pieces: of these. */
+int mt_estimator_shares(const mt_config *cfg, int64_t particles, int64_t trained, int64_t pieces,
+                        int ranks);
 /* Makes e->first and e->last those of share `place` of `of`, whatever the sums here. */
 void mt_estimator_share(mt_gradient_estimator *e, int place, int of);
 /* Numbers of theta from the first to the last of a share; *from: the first. */

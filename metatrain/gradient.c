@@ -5,31 +5,32 @@
  * Rank 0 makes the plan from the reports and sends it down the tree; each rank makes its pieces for all
  * particles in order and sends them to rank 0. Where the noise is summed since the reset, the sums of a
  * piece are kept by who makes it: rank 0 collects them for a restart point and hands them out after it
- * read one. Who has which pieces follows from the place among the living, until ranks are lost. */
+ * read one. Who has which pieces follows from the place among the living, until ranks are lost; where
+ * pieces are fewer than ranks, the first ranks have one each. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
 #include "run.h"
 
-static int is_shared(const mt_run *run) {
-    double trained = 0;
+static int shares(const mt_run *run) {
+    int64_t trained = 0;
     for (size_t i = 0; i < lopt_n_theta(run->optimizer); i++)
         trained += run->trained[i];
-    return run->crew.n_live > 1 &&
-           (double)run->cfg->particles * trained >= (double)run->cfg->outer.share_from;
+    return mt_estimator_shares(run->cfg, run->cfg->particles, trained,
+                               (int64_t)mt_noise_pieces(&run->unroller.noise), run->crew.n_live);
 }
 
 int mt_gradient_deal(mt_run *run, lopt_error *err) {
     int place = run->crew.index[run->comm.rank];
-    run->shares = is_shared(run) ? run->crew.n_live : 1;
+    run->shares = shares(run);
     run->planned = 0;
     if (run->comm.rank == 0) {
         mt_estimator_share(&run->estimator, 0, run->shares);
         return 1;
     }
     mt_estimator_close(&run->estimator);
-    return run->shares == 1 ||
+    return run->shares == 1 || place >= run->shares ||
            mt_estimator_open_share(&run->estimator, &run->cfg->estimator, run->unroller.noise,
                                    run->cfg->particles, place, run->shares, err);
 }
@@ -80,9 +81,10 @@ int mt_gradient_takes_sums(mt_run *run, const mt_message *m) {
     size_t n;
     if (m->n >= sizeof which)
         memcpy(&which, m->data, sizeof which);
-    if (!run->estimator.sum || run->shares == 1 || which < 0 || which >= run->cfg->particles)
-        return 0;
     int place = run->crew.index[run->comm.rank > 0 ? run->comm.rank : m->from];
+    if (!run->estimator.sum || place < 1 || place >= run->shares || which < 0 ||
+        which >= run->cfg->particles)
+        return 0;
     float *to = sums(run, which, place, &n);
     if (m->n != sizeof which + n * sizeof *to)
         return 0;
@@ -92,12 +94,20 @@ int mt_gradient_takes_sums(mt_run *run, const mt_message *m) {
 
 /* ---- one outer step ---------------------------------------------------------------------------- */
 
+static void make_piece(mt_run *run, size_t k) {
+    mt_gradient_estimator *e = &run->estimator;
+    double *draw = &run->measured.draw, start = mt_cpu_seconds();
+    mt_estimate_piece(e, k);
+    double each = (mt_cpu_seconds() - start) / ((double)e->particles * (double)e->piece[k].n);
+    *draw += (*draw > 0 ? 0.01 : 1) * (each - *draw);
+}
+
 /* Stops early when the result is of no use any more. */
 static int make_pieces(mt_run *run) {
     mt_gradient_estimator *e = &run->estimator;
     int alone = run->shares == 1;
     for (size_t k = e->first; k < e->last; k++) {
-        mt_estimate_piece(e, k);
+        make_piece(run, k);
         if (!alone && mt_seconds() > run->next_look)
             mt_hear(run);
         if (run->crew.n_lost > 0 || run->restart_step != MT_NO_RESTART || run->ended)
@@ -109,21 +119,23 @@ static int make_pieces(mt_run *run) {
 int mt_gradient(mt_run *run, mt_outer_summary *summary) {
     mt_gradient_estimator *e = &run->estimator;
     mt_estimate_plan(e, run->report);
+    double start = mt_seconds();
     if (run->shares > 1) {
         run->n_missing = run->shares - 1;
-        mt_crew_pass_on(&run->crew, &run->comm, MT_TAG_PLAN, e->plan,
+        mt_crew_pass_to(&run->crew, &run->comm, run->shares, MT_TAG_PLAN, e->plan,
                         (size_t)e->particles * sizeof *e->plan);
     }
     if (!make_pieces(run) || !mt_wait(run))
         return 0;
+    run->reported += mt_seconds() - start; /* measured.draw says what that takes */
     mt_estimate_finish(e, run->report, summary);
     return 1;
 }
 
 int mt_gradient_takes_plan(mt_run *run, const mt_message *m) {
     size_t bytes = (size_t)run->cfg->particles * sizeof *run->estimator.plan;
-    mt_crew_pass_on(&run->crew, &run->comm, MT_TAG_PLAN, m->data, m->n);
-    if (run->shares == 1 || m->n != bytes)
+    mt_crew_pass_to(&run->crew, &run->comm, run->shares, MT_TAG_PLAN, m->data, m->n);
+    if (!run->estimator.plan || m->n != bytes)
         return 0;
     memcpy(run->estimator.plan, m->data, bytes);
     run->planned = 1;
@@ -145,10 +157,12 @@ int mt_gradient_takes_slice(mt_run *run, const mt_message *m) {
     mt_gradient_estimator share = *e;
     int64_t which = -1;
     int place = run->crew.index[m->from];
+    if (place < 1 || place >= run->shares)
+        return 0;
     size_t from, n = mt_estimator_range(e, place, run->shares, &from);
     mt_estimator_share(&share, place, run->shares);
     size_t pieces = share.last - share.first;
-    if (run->shares == 1 || m->n != sizeof which + (n + pieces) * sizeof(double))
+    if (m->n != sizeof which + (n + pieces) * sizeof(double))
         return 0;
     memcpy(&which, m->data, sizeof which);
     if (which != run->window)

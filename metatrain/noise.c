@@ -17,6 +17,13 @@ mt_piece mt_noise_piece(const mt_noise *noise, size_t from) {
     return (mt_piece){(size_t)(begin - theta), end ? (size_t)(end - begin) : most};
 }
 
+size_t mt_noise_pieces(const mt_noise *noise) {
+    size_t count = 0, from = 0;
+    for (mt_piece at; (at = mt_noise_piece(noise, from)).n > 0; from = at.begin + at.n)
+        count++;
+    return count;
+}
+
 void mt_noise_draw(const mt_noise *noise, int64_t particle, int64_t draw, mt_piece piece,
                    float *delta) {
     random_stream r;

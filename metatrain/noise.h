@@ -37,6 +37,7 @@ typedef struct mt_piece {
 /* The first piece at or after theta[from]; of size 0 where none is left. Follow one piece from the
  * end of the other: where a piece ends depends on where it begins. */
 mt_piece mt_noise_piece(const mt_noise *noise, size_t from);
+size_t mt_noise_pieces(const mt_noise *noise); /* how many */
 
 void mt_noise_draw(const mt_noise *noise, int64_t particle, int64_t draw, mt_piece piece,
                    float *delta /* [piece.n] */);

@@ -119,7 +119,7 @@ typedef struct mt_run {
     int64_t restart_step;  /* MT_NO_RESTART, or where RESTART says to return to, */
     int64_t restart_epoch; /* from when on */
     mt_save_order save;    /* the latest */
-    int shares;            /* of the gradient: 1, or as many as ranks live */
+    int shares;            /* of the gradient, one each for the first so many of the living */
     int planned;           /* its share of this rank is to be made */
     int ended, status;     /* END came */
 

@@ -212,7 +212,8 @@ static int place(model *m, int64_t window) {
     const mt_simulation *how = m->how;
     double start = mt_seconds();
     for (int64_t p = 0; p < how->particles; p++)
-        m->cost[p] = mt_costs_predict(&how->measured.costs, how->cfg, &m->at[p], window);
+        m->cost[p] =
+            mt_costs_predict(&how->measured.costs, how->cfg, &m->at[p], window) + how->perturb;
     int64_t moves = mt_place(m->cost, m->owner, how->particles, how->workers,
                              how->workers > 1 ? (double)how->particles * how->measured.message : 0,
                              2 * how->measured.costs.ship, m->placed);
@@ -232,6 +233,23 @@ static int depth(int place) {
     for (; place > 0; place = (place - 1) / MT_CREW_CHILDREN)
         d++;
     return d;
+}
+
+/* Of the gradient (gradient.c): the plan down the tree, the largest share, its numbers and those of the
+ * other shares back at rank 0. */
+static double gradient_seconds(const mt_simulation *how) {
+    int64_t pieces = (how->theta + MT_PIECE - 1) / MT_PIECE;
+    int shares = mt_estimator_shares(how->cfg, how->particles, how->theta, pieces, how->workers);
+    double crowd = shares > how->cores ? (double)shares / how->cores : 1;
+    double own = fmin((double)((pieces + shares - 1) / shares) * MT_PIECE, (double)how->theta);
+    double work = (double)how->particles * own * how->measured.draw * crowd;
+    if (shares == 1)
+        return work;
+    double plans = (double)how->particles * sizeof(mt_plan),
+           others = (double)how->theta * (shares - 1) / shares,
+           level = how->latency + MT_CREW_CHILDREN * plans / how->bandwidth;
+    return work + depth(shares - 1) * level + how->latency + (shares - 1) * how->measured.message +
+           others * sizeof(double) / how->bandwidth;
 }
 
 /* Lists of what each rank runs, longest first, and the first window of each. */
@@ -273,8 +291,10 @@ static int outer_step(model *m, int64_t window) {
     double ended = m->now, taken = fmax(m->now, m->desk);
     m->result->windows += ended - start;
     m->result->waiting += taken - ended;
-    m->result->updating += how->measured.serial + how->update_seconds;
-    m->now = taken + how->measured.serial + how->update_seconds;
+    double gradient = gradient_seconds(how);
+    m->result->gradient += gradient;
+    m->result->updating += how->measured.serial;
+    m->now = taken + gradient + how->measured.serial;
     for (int64_t p = 0; p < how->particles; p++) {
         m->result->utilisation += m->real[p];
         advance(how->cfg, &m->at[p], window);
@@ -301,7 +321,7 @@ int mt_simulate(const mt_simulation *how, mt_simulated *result, lopt_error *err)
 
 /* ---- the update of theta --------------------------------------------------------------------- */
 
-enum { SAMPLE = 8, ROUNDS = 5 }; /* particles timed, the others take as long */
+enum { SAMPLE = 8, ROUNDS = 7 }; /* particles timed, the others take as long */
 
 /* Reports of one window; those of estimators that keep their noise draw it anew now and then. */
 static void make_reports(const mt_config *cfg, int64_t round, mt_report report[SAMPLE]) {
@@ -317,33 +337,50 @@ static void make_reports(const mt_config *cfg, int64_t round, mt_report report[S
     }
 }
 
-int mt_measure_update(const mt_config *cfg, int64_t theta, int64_t particles, double *seconds,
-                      lopt_error *err) {
+static void keep_least(mt_update *least, const double at[5], int64_t theta) {
+    least->plan = fmin(least->plan, (at[1] - at[0] + at[3] - at[2]) / SAMPLE);
+    least->draw = fmin(least->draw, (at[2] - at[1]) / SAMPLE / (double)theta);
+    least->outer = fmin(least->outer, at[4] - at[3]);
+}
+
+static void time_updates(const mt_config *cfg, mt_gradient_estimator *e, mt_outer *o, float *theta,
+                         mt_update *update) {
+    *update = (mt_update){INFINITY, INFINITY, INFINITY};
+    for (int64_t round = 0; round < ROUNDS; round++) {
+        mt_report report[SAMPLE];
+        mt_outer_summary summary;
+        mt_outer_norms norms;
+        double at[5];
+        make_reports(cfg, round, report);
+        at[0] = mt_seconds();
+        mt_estimate_plan(e, report);
+        at[1] = mt_seconds();
+        for (size_t k = 0; k < e->n_pieces; k++)
+            mt_estimate_piece(e, k);
+        at[2] = mt_seconds();
+        mt_estimate_finish(e, report, &summary);
+        at[3] = mt_seconds();
+        mt_outer_update(o, e->gradient, theta, &norms);
+        at[4] = mt_seconds();
+        keep_least(update, at, (int64_t)e->noise.n);
+    }
+}
+
+int mt_measure_update(const mt_config *cfg, int64_t theta, mt_update *update, lopt_error *err) {
     size_t n = (size_t)theta;
     unsigned char *trained = malloc(n);
     float *numbers = calloc(n, sizeof *numbers);
     mt_noise noise = {cfg->seed, (float)cfg->estimator.std, n, trained};
     mt_gradient_estimator e = {0};
     mt_outer o = {0};
+    if (trained)
+        memset(trained, 1, n);
     int ok = trained && numbers
                  ? mt_estimator_open(&e, &cfg->estimator, noise, SAMPLE, err)
                  : mt_error(err, LOPT_ENOMEM, "out of memory for a theta of %zu numbers", n);
-    if (ok)
-        memset(trained, 1, n);
     ok = ok && mt_outer_open(&o, cfg, trained, n, err);
-    *seconds = INFINITY;
-    for (int64_t round = 0; ok && round < ROUNDS; round++) {
-        mt_report report[SAMPLE];
-        mt_outer_summary summary;
-        mt_outer_norms norms;
-        make_reports(cfg, round, report);
-        double start = mt_seconds();
-        mt_estimate(&e, report, &summary);
-        double estimated = mt_seconds();
-        mt_outer_update(&o, e.gradient, numbers, &norms);
-        *seconds = fmin(*seconds, mt_seconds() - estimated +
-                                      (estimated - start) * (double)particles / SAMPLE);
-    }
+    if (ok)
+        time_updates(cfg, &e, &o, numbers, update);
     mt_estimator_close(&e);
     mt_outer_close(&o);
     free(trained);

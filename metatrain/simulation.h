@@ -8,8 +8,8 @@
  * Particles go through the tasks and trajectory lengths that the configuration draws; windows take what
  * a run measured; who runs what is decided by placement.c and costs.c, whose own time is measured and
  * counts. Modelled: ranks that share cores, the tree that theta takes, messages that queue at rank 0,
- * particles that move, the update of theta that all wait for. Not modelled: noise of the machine, lost
- * ranks, restart points. */
+ * particles that move, the gradient, by rank 0 or shared, and the update of theta that all wait for. Not
+ * modelled: noise of the machine, lost ranks, restart points, evaluation. */
 #ifndef MT_SIMULATION_H
 #define MT_SIMULATION_H
 
@@ -20,10 +20,10 @@ typedef struct mt_simulation {
     mt_measured measured;
     int workers, cores;
     int64_t particles, outer_steps;
-    int64_t theta;         /* numbers */
-    double update_seconds; /* of theta, beyond measured.serial */
-    double latency;        /* seconds of a message from one rank to another */
-    double bandwidth;      /* bytes per second */
+    int64_t theta;    /* numbers, all trained */
+    double perturb;   /* seconds of a window beyond what a run measured, for a larger theta */
+    double latency;   /* seconds of a message from one rank to another */
+    double bandwidth; /* bytes per second */
 } mt_simulation;
 
 typedef struct mt_simulated {
@@ -32,15 +32,22 @@ typedef struct mt_simulated {
     double waiting;     /* until rank 0 had taken the last report, */
     double sending;     /* until theta was with the last rank, */
     double placing;     /* deciding who runs what, */
-    double updating;    /* and updating theta */
+    double gradient;    /* making the gradient from the reports, */
+    double updating;    /* and updating theta, writing metrics */
     double utilisation; /* share of the cores' time in windows */
     int64_t moved, stolen;
 } mt_simulated;
 
 int mt_simulate(const mt_simulation *how, mt_simulated *result, lopt_error *err);
 
-/* Measures the update of theta here: seconds of one outer step with so many particles. */
-int mt_measure_update(const mt_config *cfg, int64_t theta, int64_t particles, double *seconds,
-                      lopt_error *err);
+/* What rank 0 does between reports and the next window, in seconds. */
+typedef struct mt_update {
+    double draw;  /* of a number of the gradient, for a particle */
+    double plan;  /* of a particle, once */
+    double outer; /* of the step of theta */
+} mt_update;
+
+/* Measured here, for a theta of so many numbers. */
+int mt_measure_update(const mt_config *cfg, int64_t theta, mt_update *update, lopt_error *err);
 
 #endif

@@ -111,12 +111,29 @@ static void print(const mt_simulation *how, const mt_simulated *r) {
     printf("outer steps per second  %.4g\n", steps / all);
     printf("utilisation             %.1f %%\n", 100 * r->utilisation);
     printf("an outer step takes     %.4g s: windows %.1f %%, reports waiting at rank 0 %.1f %%, "
-           "placing %.1f %%, updating theta %.1f %%\n",
+           "placing %.1f %%, gradient %.1f %%, updating theta %.1f %%\n",
            all / steps, 100 * r->windows / all, 100 * r->waiting / all, 100 * r->placing / all,
-           100 * r->updating / all);
+           100 * r->gradient / all, 100 * r->updating / all);
     printf("of the windows          %.4g s for theta to reach the last rank\n", r->sending / steps);
     printf("particles an outer step %.3g moved, %.3g stolen\n", (double)r->moved / steps,
            (double)r->stolen / steps);
+}
+
+/* What the run measured for its own theta and particles, for those that are asked about. */
+static int scale_update(mt_simulation *how, int64_t own, lopt_error *err) {
+    mt_measured *m = &how->measured;
+    mt_update there, here;
+    if (!mt_measure_update(how->cfg, own, &there, err) ||
+        !mt_measure_update(how->cfg, how->theta, &here, err))
+        return 0;
+    if (how->theta != own) {
+        m->draw *= here.draw / there.draw;
+        m->serial += here.outer - there.outer;
+        how->perturb = fmax((double)(how->theta - own) * m->draw, 0);
+    }
+    m->serial += (double)(how->particles - how->cfg->particles) * here.plan;
+    m->serial = fmax(m->serial, 0);
+    return 1;
 }
 
 static int simulate(const simulate_options *o, const mt_config *cfg, lopt_error *err) {
@@ -132,11 +149,8 @@ static int simulate(const simulate_options *o, const mt_config *cfg, lopt_error 
     if (!mt_costs_read(o->costs, &how.measured, cfg, err) || !theta_of(cfg, &own, err))
         return 0;
     how.theta = o->theta > 0 ? (int64_t)o->theta : own;
-    double measured_there; /* what the run's own update is of its serial part */
-    if (!mt_measure_update(cfg, own, cfg->particles, &measured_there, err) ||
-        !mt_measure_update(cfg, how.theta, how.particles, &how.update_seconds, err))
+    if (!scale_update(&how, own, err))
         return 0;
-    how.measured.serial = fmax(how.measured.serial - measured_there, 0);
     if (!mt_simulate(&how, &result, err))
         return 0;
     print(&how, &result);
