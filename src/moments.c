@@ -32,6 +32,7 @@ static void plain(const lopt__span *s, const lopt__adam_constants *c)
     const float *restrict p = s->p, *restrict g = s->g;
     float *restrict m = lopt__array(s, 0), *restrict v = lopt__array(s, 1),
                     *restrict update = s->update;
+    LOPT__NO_OVERLAP
     for (int64_t i = 0; i < s->n; i++) {
         m[i] = k.beta1 * m[i] + k.one_minus_beta1 * g[i];
         v[i] = k.beta2 * v[i] + k.one_minus_beta2 * (g[i] * g[i]);
@@ -48,6 +49,7 @@ static void nesterov(const lopt__span *s, const lopt__adam_constants *c)
     const float *restrict p = s->p, *restrict g = s->g;
     float *restrict m = lopt__array(s, 0), *restrict v = lopt__array(s, 1),
                     *restrict update = s->update;
+    LOPT__NO_OVERLAP
     for (int64_t i = 0; i < s->n; i++) {
         m[i] = k.beta1 * m[i] + k.one_minus_beta1 * g[i];
         v[i] = k.beta2 * v[i] + k.one_minus_beta2 * (g[i] * g[i]);

@@ -110,6 +110,7 @@ static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, int64_
     float *updates = io->updates ? io->updates + t->offset : NULL;
     if (lopt__integer(opt, PARAM_SCALE_MULT))
         step_mult *= parameter_scale(p, n);
+    LOPT__NO_OVERLAP
     for (int64_t i = 0; i < n; i++) {
         float clipped = lopt__clip(g[i], GRAD_LIMIT);
         m[i] = beta1 * m[i] + one_minus_beta1 * clipped;

@@ -59,6 +59,7 @@ static void rule(const lopt__span *s, const void *constants)
     const float *restrict p = s->p, *restrict g = s->g;
     float *restrict m = lopt__array(s, 0), *restrict v = lopt__array(s, 1),
                     *restrict update = s->update;
+    LOPT__NO_OVERLAP
     for (int64_t i = 0; i < s->n; i++) {
         float gradient = g[i] - l2 * p[i];
         m[i] = k.beta1 * m[i] + k.one_minus_beta1 * gradient;
