@@ -11,24 +11,15 @@
 #include <unistd.h>
 
 #include "checkpoint.h"
-#include "durable.h"
+#include "scratch.h"
 #include "text_file.h"
 
 enum { PARTICLES = 6, STATE = 37, THETA = 11 };
 
-static char dir[] = "/tmp/test-checkpoint-XXXXXX";
 static int n_warnings;
 static char last_warning[600];
 
-static void setup(void) {
-    cr_assert(mkdtemp(dir) != NULL);
-}
-
-static void teardown(void) {
-    mt_remove_tree(dir);
-}
-
-TestSuite(checkpoint, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(checkpoint, .init = make_scratch, .fini = remove_scratch, .timeout = 60);
 
 static void warn(const char *sentence) {
     n_warnings++;
@@ -95,7 +86,7 @@ static int write_shard(run *r, int rank, int size, lopt_error *err) {
     mt_item items[PARTICLES * ITEMS];
     char names[PARTICLES * ITEMS][40];
     size_t n = particle_items(r, rank, size, items, names);
-    return mt_checkpoint_write_shard(dir, r->step, 0, rank, items, n, err);
+    return mt_checkpoint_write_shard(folder, r->step, 0, rank, items, n, err);
 }
 
 static int commit(run *r, int size, int64_t keep, lopt_error *err) {
@@ -103,13 +94,13 @@ static int commit(run *r, int size, int64_t keep, lopt_error *err) {
     char config[] = "seed: 1\n";
     run_items(r, items);
     items[RUN_ITEMS] = (mt_item){"config", MT_BYTES, config, strlen(config)};
-    return mt_checkpoint_commit(dir, r->step, 0, size, items, RUN_ITEMS + 1, keep, err);
+    return mt_checkpoint_commit(folder, r->step, 0, size, items, RUN_ITEMS + 1, keep, err);
 }
 
 static void save(int64_t step, int size, int64_t keep) {
     lopt_error err = {LOPT_OK, ""};
     run r = run_at(step);
-    cr_assert(mt_checkpoint_begin(dir, step, 0, &err), "%s", err.text);
+    cr_assert(mt_checkpoint_begin(folder, step, 0, &err), "%s", err.text);
     for (int rank = 0; rank < size; rank++)
         cr_assert(write_shard(&r, rank, size, &err), "%s", err.text);
     cr_assert(commit(&r, size, keep, &err), "%s", err.text);
@@ -122,10 +113,10 @@ static void assert_loads(int64_t step, int size) {
     mt_item items[PARTICLES * ITEMS];
     char names[PARTICLES * ITEMS][40];
     run_items(&r, items);
-    cr_assert(mt_checkpoint_read_run(dir, step, items, RUN_ITEMS, &err), "%s", err.text);
+    cr_assert(mt_checkpoint_read_run(folder, step, items, RUN_ITEMS, &err), "%s", err.text);
     for (int rank = 0; rank < size; rank++) {
         size_t n = particle_items(&r, rank, size, items, names);
-        cr_assert(mt_checkpoint_read_particles(dir, step, items, n, &err), "%s", err.text);
+        cr_assert(mt_checkpoint_read_particles(folder, step, items, n, &err), "%s", err.text);
     }
     cr_assert(memcmp(r.theta, expected.theta, sizeof r.theta) == 0);
     cr_assert(memcmp(r.m, expected.m, sizeof r.m) == 0 && r.step == step);
@@ -142,25 +133,25 @@ static int64_t found(void) {
     lopt_error err = {LOPT_OK, ""};
     int64_t step = -2;
     n_warnings = 0;
-    cr_assert(mt_checkpoint_find(dir, &step, warn, &err), "%s", err.text);
+    cr_assert(mt_checkpoint_find(folder, &step, warn, &err), "%s", err.text);
     return step;
 }
 
 /* Entries of DIR/checkpoints, hidden ones too. */
 static int n_entries(void) {
     char path[64];
-    snprintf(path, sizeof path, "%s/checkpoints", dir);
-    DIR *folder = opendir(path);
+    snprintf(path, sizeof path, "%s/checkpoints", folder);
+    DIR *points = opendir(path);
     int n = 0;
-    cr_assert(folder != NULL);
-    for (struct dirent *e; (e = readdir(folder));)
+    cr_assert(points != NULL);
+    for (struct dirent *e; (e = readdir(points));)
         n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
-    closedir(folder);
+    closedir(points);
     return n;
 }
 
 static void file_of(int64_t step, const char *name, char path[160]) {
-    snprintf(path, 160, "%s/checkpoints/step-%012lld/%s", dir, (long long)step, name);
+    snprintf(path, 160, "%s/checkpoints/step-%012lld/%s", folder, (long long)step, name);
 }
 
 /* ---- what must work -------------------------------------------------------------------------- */
@@ -177,17 +168,17 @@ Test(checkpoint, comes_back_on_any_number_of_ranks) {
 Test(checkpoint, texts_come_back) {
     lopt_error err;
     save(1, 1, 1);
-    char *text = mt_checkpoint_read_text(dir, 1, "config", &err);
+    char *text = mt_checkpoint_read_text(folder, 1, "config", &err);
     cr_assert(text && strcmp(text, "seed: 1\n") == 0);
     free(text);
-    cr_assert(mt_checkpoint_read_text(dir, 1, "absent", &err) == NULL &&
+    cr_assert(mt_checkpoint_read_text(folder, 1, "absent", &err) == NULL &&
               strstr(err.text, "absent"));
 }
 
 Test(checkpoint, nothing_saved_yet) {
     cr_assert(found() == -1 && n_warnings == 0);
     lopt_error err;
-    cr_assert(mt_checkpoint_begin(dir, 3, 0, &err));
+    cr_assert(mt_checkpoint_begin(folder, 3, 0, &err));
     cr_assert(found() == -1 && n_warnings == 0);
 }
 
@@ -230,7 +221,7 @@ Test(checkpoint, a_save_that_stops_anywhere_leaves_the_last_point) {
         run r = run_at(20);
         mt_item items[RUN_ITEMS];
         run_items(&r, items);
-        cr_assert(mt_checkpoint_begin(dir, 20, 0, &err), "%s", err.text);
+        cr_assert(mt_checkpoint_begin(folder, 20, 0, &err), "%s", err.text);
         if (stop > 0)
             cr_assert(write_shard(&r, 0, 2, &err));
         if (stop > 1) /* rank 1 died: its shard is missing */
@@ -255,7 +246,7 @@ Test(checkpoint, a_full_disk_leaves_the_last_point) {
     getrlimit(RLIMIT_FSIZE, &before);
     limit = before;
     limit.rlim_cur = 1000;
-    cr_assert(mt_checkpoint_begin(dir, 20, 0, &err));
+    cr_assert(mt_checkpoint_begin(folder, 20, 0, &err));
     setrlimit(RLIMIT_FSIZE, &limit);
     int shard = write_shard(&r, 0, 1, &err);
     lopt_status status = err.status;
@@ -269,11 +260,11 @@ Test(checkpoint, a_full_disk_leaves_the_last_point) {
 Test(checkpoint, a_folder_that_cannot_be_made) {
     lopt_error err = {LOPT_OK, ""};
     char file[64], below[96];
-    snprintf(file, sizeof file, "%s/file", dir);
+    snprintf(file, sizeof file, "%s/file", folder);
     snprintf(below, sizeof below, "%s/run", file);
     cr_assert(mt_durable_write(file, "x", 1, &err));
     cr_assert(!mt_checkpoint_begin(below, 1, 0, &err) && err.status == LOPT_EARG, "%s", err.text);
-    cr_assert(!mt_checkpoint_begin(dir, -1, 0, &err) && err.status == LOPT_EARG, "%s", err.text);
+    cr_assert(!mt_checkpoint_begin(folder, -1, 0, &err) && err.status == LOPT_EARG, "%s", err.text);
 }
 
 /* ---- damage ---------------------------------------------------------------------------------- */
@@ -289,11 +280,6 @@ static void assert_skipped(const char *file, const char *what) {
     cr_assert(strchr(last_warning, '\n') == NULL);
 }
 
-static void put_bytes(const char *path, const char *bytes, size_t n) {
-    FILE *f = fopen(path, "wb");
-    cr_assert(f && fwrite(bytes, 1, n, f) == n && fclose(f) == 0);
-}
-
 Test(checkpoint, damage_is_named_and_skipped) {
     save(10, 2, 9);
     save(20, 2, 9);
@@ -305,7 +291,7 @@ Test(checkpoint, damage_is_named_and_skipped) {
         cr_assert(bytes != NULL);
         for (size_t i = 0; i < n; i += k == 0 ? 7 : 509) {
             bytes[i] = (char)(bytes[i] ^ 1 << i % 7);
-            put_bytes(path, bytes, n);
+            write_bytes(path, bytes, n);
             bytes[i] = (char)(bytes[i] ^ 1 << i % 7);
             if (k > 0) {
                 assert_skipped(files[k], "a flipped bit");
@@ -317,12 +303,12 @@ Test(checkpoint, damage_is_named_and_skipped) {
         }
         for (size_t length = 0; length < n - 1;
              length += 1 + n / 9) { /* the last byte is a closing brace or data */
-            put_bytes(path, bytes, length);
+            write_bytes(path, bytes, length);
             assert_skipped(files[k], "a truncation");
         }
         unlink(path);
         assert_skipped(files[k], "absence");
-        put_bytes(path, bytes, n);
+        write_bytes(path, bytes, n);
         cr_assert(found() == 20 && n_warnings == 0);
         free(bytes);
     }
@@ -343,7 +329,7 @@ Test(checkpoint, other_versions_are_named) {
     cr_assert(mt_durable_write(path, text, n, &err));
     free(text);
     n_warnings = 0;
-    cr_assert(!mt_checkpoint_find(dir, &step, warn, &err));
+    cr_assert(!mt_checkpoint_find(folder, &step, warn, &err));
     cr_assert(n_warnings == 1 && strstr(last_warning, "its \"format\" is \"metatrain checkpoint 1\", "
                                                       "expected \"metatrain checkpoint 2\""),
               "%s", last_warning);
@@ -365,7 +351,7 @@ Test(checkpoint, folders_of_other_names_are_left_alone) {
     lopt_error err;
     char other[96];
     save(10, 1, 1);
-    snprintf(other, sizeof other, "%s/checkpoints/step-20", dir);
+    snprintf(other, sizeof other, "%s/checkpoints/step-20", folder);
     cr_assert(mt_make_folders(other, &err));
     save(30, 1, 1);
     cr_assert(found() == 30 && n_warnings == 0 && access(other, F_OK) == 0);
@@ -379,12 +365,12 @@ Test(checkpoint, wrong_items_are_named) {
             absent = {"thata", MT_FLOATS, theta, THETA};
     mt_item other = {"theta", MT_INTEGERS, theta, THETA},
             nobody = {"particle_000099/state", MT_FLOATS, theta, 1};
-    cr_assert(!mt_checkpoint_read_run(dir, 10, &longer, 1, &err) && strstr(err.text, "theta") &&
+    cr_assert(!mt_checkpoint_read_run(folder, 10, &longer, 1, &err) && strstr(err.text, "theta") &&
               strstr(err.text, "12"));
-    cr_assert(!mt_checkpoint_read_run(dir, 10, &absent, 1, &err) && strstr(err.text, "thata"));
-    cr_assert(!mt_checkpoint_read_run(dir, 10, &other, 1, &err) && strstr(err.text, "int64"));
-    cr_assert(!mt_checkpoint_read_particles(dir, 10, &nobody, 1, &err) &&
+    cr_assert(!mt_checkpoint_read_run(folder, 10, &absent, 1, &err) && strstr(err.text, "thata"));
+    cr_assert(!mt_checkpoint_read_run(folder, 10, &other, 1, &err) && strstr(err.text, "int64"));
+    cr_assert(!mt_checkpoint_read_particles(folder, 10, &nobody, 1, &err) &&
               strstr(err.text, "particle_000099"));
-    cr_assert(!mt_checkpoint_read_run(dir, 11, &longer, 1, &err) &&
+    cr_assert(!mt_checkpoint_read_run(folder, 11, &longer, 1, &err) &&
               strstr(err.text, "000000000011"));
 }

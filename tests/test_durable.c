@@ -11,23 +11,18 @@
 #include <unistd.h>
 
 #include "digest.h"
-#include "durable.h"
+#include "scratch.h"
 #include "text_file.h"
 
-static char folder[] = "/tmp/test-durable-XXXXXX";
-static char path[128], partial[128];
+static char path[SCRATCH_PATH], partial[SCRATCH_PATH];
 
 static void setup(void) {
-    cr_assert(mkdtemp(folder) != NULL);
-    snprintf(path, sizeof path, "%s/file", folder);
-    snprintf(partial, sizeof partial, "%s/.file.partial", folder);
+    make_scratch();
+    path_of("file", path);
+    path_of(".file.partial", partial);
 }
 
-static void teardown(void) {
-    mt_remove_tree(folder);
-}
-
-TestSuite(durable, .init = setup, .fini = teardown, .timeout = 20);
+TestSuite(durable, .init = setup, .fini = remove_scratch, .timeout = 20);
 
 static void assert_holds(const char *file, const char *expected) {
     size_t n;
@@ -97,9 +92,9 @@ Test(durable, a_full_disk_leaves_the_old_file) {
 
 Test(durable, refuses_paths_that_cannot_be) {
     lopt_error err = {LOPT_OK, ""};
-    char below[160];
+    char below[SCRATCH_PATH];
     cr_assert(mt_durable_write(path, "file", 4, &err));
-    snprintf(below, sizeof below, "%s/below", path);
+    path_of("file/below", below);
     cr_assert(!mt_durable_write(below, "x", 1, &err) && err.status == LOPT_EARG, "%s", err.text);
     cr_assert(!mt_make_folders(below, &err) && err.status == LOPT_EARG, "%s", err.text);
     cr_assert(!mt_durable_write("/dev/null", "x", 1, &err) && err.status == LOPT_EARG, "%s",

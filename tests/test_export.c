@@ -10,29 +10,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "durable.h"
 #include "formats/c_header.h"
 #include "formats/pylo.h"
+#include "scratch.h"
 #include "text_file.h"
 
-static char folder[] = "/tmp/test-export-XXXXXX";
-static FILE *nowhere;
-
-static void setup(void) {
-    cr_assert(mkdtemp(folder) != NULL);
-    nowhere = fopen("/dev/null", "w");
-}
-
-static void teardown(void) {
-    fclose(nowhere);
-    mt_remove_tree(folder);
-}
-
-TestSuite(export, .init = setup, .fini = teardown, .timeout = 60);
-
-static void path_of(const char *name, char path[160]) {
-    snprintf(path, 160, "%s/%s", folder, name);
-}
+TestSuite(export, .init = make_scratch, .fini = remove_scratch, .timeout = 60);
 
 /* An optimizer with random theta, biases too, in the form of a theta file. */
 static void make_theta(mt_theta *t, const char *preset, const lopt_setting *settings, size_t n) {
@@ -118,7 +101,7 @@ static void assert_integer(const json_t *object, const char *key, int expected) 
 Test(export, pylo_loads_the_network) {
     lopt_error err = {LOPT_OK, ""};
     lopt_setting settings[] = {{"hidden_size", "5"}, {"hidden_layers", "3"}};
-    char out[160], path[200];
+    char out[SCRATCH_PATH], path[SCRATCH_PATH + 40];
     mt_theta theta;
     tensors t;
     make_theta(&theta, "small-fc-pylo", settings, 2);
@@ -154,7 +137,7 @@ Test(export, pylo_loads_the_network) {
 Test(export, pylo_says_what_it_cannot_hold) {
     lopt_error err = {LOPT_OK, ""};
     lopt_setting settings[] = {{"clip_norm", "2.5"}, {"rms_decay_offsets", "0.0125"}};
-    char out[160], path[200], *said = NULL;
+    char out[SCRATCH_PATH], path[SCRATCH_PATH + 40], *said = NULL;
     size_t n;
     mt_theta theta;
     make_theta(&theta, "small-fc-pylo", settings, 2);
@@ -182,7 +165,7 @@ Test(export, pylo_says_what_it_cannot_hold) {
 Test(export, pylo_replaces_its_own_folder_only) {
     lopt_error err = {LOPT_OK, ""};
     lopt_setting small[] = {{"hidden_size", "3"}};
-    char out[160], path[200];
+    char out[SCRATCH_PATH], path[SCRATCH_PATH + 40];
     mt_theta theta;
     make_theta(&theta, "elo", small, 1);
     path_of("out", out);
@@ -204,7 +187,7 @@ Test(export, pylo_replaces_its_own_folder_only) {
 
 Test(export, other_kinds_are_refused) {
     lopt_error err = {LOPT_OK, ""};
-    char out[160];
+    char out[SCRATCH_PATH];
     mt_theta theta;
     make_theta(&theta, "adam", NULL, 0);
     path_of("out", out);
@@ -293,7 +276,7 @@ static void compile(const char *compiler, const char *language) {
 }
 
 static void run_program(float *params, size_t n) {
-    char path[160];
+    char path[SCRATCH_PATH];
     path_of("program", path);
     FILE *f = popen(path, "r");
     cr_assert(f && fread(params, sizeof *params, n, f) == n && pclose(f) == 0);
@@ -330,7 +313,7 @@ static const char *compiler(const char *variable, const char *standard) {
 static void assert_same_steps(const char *preset, const lopt_setting *settings, size_t n_settings,
                               int cpp) {
     lopt_error err = {LOPT_OK, ""};
-    char header[160], program[160];
+    char header[SCRATCH_PATH], program[SCRATCH_PATH];
     mt_theta theta;
     size_t n = 0;
     for (int i = 0; i < N_TENSORS; i++)
@@ -390,7 +373,7 @@ Test(export, header_names_begin_with_the_name_of_the_file) {
     mt_theta theta;
     make_theta(&theta, "small-fc", settings, 1);
     for (int i = 0; i < 3; i++) {
-        char path[160], command[400];
+        char path[SCRATCH_PATH], command[400];
         size_t n;
         path_of(names[i][0], path);
         cr_assert(mt_c_header_write(path, &theta, nowhere, &err), "%s", err.text);

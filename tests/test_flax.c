@@ -8,32 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "durable.h"
 #include "formats/flax.h"
 #include "formats/import.h"
 #include "formats/msgpack_check.h"
+#include "scratch.h"
 #include "text_file.h"
 
-static char folder[] = "/tmp/test-flax-XXXXXX";
-static FILE *nowhere;
-
-static void setup(void) {
-    cr_assert(mkdtemp(folder) != NULL);
-    nowhere = fopen("/dev/null", "w");
-}
-
-static void teardown(void) {
-    fclose(nowhere);
-    mt_remove_tree(folder);
-}
-
-TestSuite(flax, .init = setup, .fini = teardown, .timeout = 60);
-
-static const char *path_of(const char *name) {
-    static char path[160];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
+TestSuite(flax, .init = make_scratch, .fini = remove_scratch, .timeout = 60);
 
 /* ---- bytes of MessagePack, by hand ----------------------------------------------------------- */
 
@@ -102,7 +83,7 @@ static void adam_tree(bytes *b) {
 
 static lopt_optimizer *import_as(const bytes *b, const char *preset, const char *said,
                                  lopt_error *err) {
-    const char *path = path_of("tree");
+    const char *path = path_of("tree", (char[SCRATCH_PATH]){0});
     FILE *notes = said ? fopen(said, "w") : nowhere;
     cr_assert(mt_durable_write(path, b->at, b->n, err), "%s", err->text);
     mt_import *in = mt_import_open("flax", &path, 1, preset, err);
@@ -531,8 +512,9 @@ Test(flax, written_bytes) {
                             "\xb2one_minus_momentum\xd8\x01\x93\x90\xa7"
                             "float32\xc4\x04\0\0\0\x40";
     size_t n;
-    cr_assert(mt_flax_export(path_of("written"), &theta, nowhere, &err), "%s", err.text);
-    char *found = mt_text_read(path_of("written"), 4096, &n, &err);
+    char path[SCRATCH_PATH];
+    cr_assert(mt_flax_export(path_of("written", path), &theta, nowhere, &err), "%s", err.text);
+    char *found = mt_text_read(path, 4096, &n, &err);
     cr_assert(n == sizeof expected - 1 && memcmp(found, expected, n) == 0);
     free(found);
     lopt_destroy(opt);
@@ -561,8 +543,9 @@ Test(flax, written_tree) {
     lopt_error err = {LOPT_OK, ""};
     size_t n, from = 0;
     mt_theta theta = {.optimizer = random_optimizer("celo", 1)};
-    cr_assert(mt_flax_export(path_of("written"), &theta, nowhere, &err), "%s", err.text);
-    char *found = mt_text_read(path_of("written"), 1 << 20, &n, &err);
+    char path[SCRATCH_PATH];
+    cr_assert(mt_flax_export(path_of("written", path), &theta, nowhere, &err), "%s", err.text);
+    char *found = mt_text_read(path, 1 << 20, &n, &err);
     for (size_t i = 0; i < sizeof in_order / sizeof in_order[0]; i++) {
         const char *key = memmem(found + from, n - from, in_order[i], strlen(in_order[i]));
         cr_assert(key != NULL, "key %zu is not after the one before it", i);
@@ -580,7 +563,7 @@ Test(flax, every_learned_optimizer_returns) {
             continue;
         lopt_error err = {LOPT_OK, ""};
         mt_theta theta = {.optimizer = random_optimizer(info->name, i)};
-        const char *path = path_of("state");
+        const char *path = path_of("state", (char[SCRATCH_PATH]){0});
         cr_assert(mt_flax_export(path, &theta, nowhere, &err), "%s", err.text);
         mt_import *in = mt_import_open("flax", &path, 1, info->name, &err);
         cr_assert(in != NULL, "%s: %s", info->name, err.text);
@@ -684,8 +667,10 @@ static void assert_statistics(const lopt_optimizer *opt, const statistics *s) {
 Test(flax, published_celo_weights) {
     const char *path = celo_path();
     lopt_error err = {LOPT_OK, ""};
-    if (access(path, R_OK) != 0)
+    if (access(path, R_OK) != 0) {
+        remove_scratch(); /* what is skipped is not torn down */
         cr_skip_test("the published Celo weights are not at %s", path);
+    }
     mt_import *in = mt_import_open("flax", &path, 1, "celo", &err);
     cr_assert(in != NULL, "%s", err.text);
     mt_theta theta = {.optimizer = mt_import_optimizer(in, "celo", NULL, 0, nowhere, &err)};
@@ -696,9 +681,10 @@ Test(flax, published_celo_weights) {
         assert_statistics(theta.optimizer, &celo_statistics[i]);
 
     size_t n, m;
-    cr_assert(mt_flax_export(path_of("celo"), &theta, nowhere, &err), "%s", err.text);
+    char copy[SCRATCH_PATH];
+    cr_assert(mt_flax_export(path_of("celo", copy), &theta, nowhere, &err), "%s", err.text);
     char *theirs = mt_text_read(path, 1 << 20, &n, &err);
-    char *ours = mt_text_read(path_of("celo"), 1 << 20, &m, &err);
+    char *ours = mt_text_read(copy, 1 << 20, &m, &err);
     cr_assert(n == m && memcmp(ours, theirs, n) == 0, "the export is another file");
     free(ours);
     free(theirs);

@@ -7,30 +7,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "durable.h"
 #include "formats/import.h"
 #include "formats/pylo.h"
 #include "formats/safetensors.h"
+#include "scratch.h"
 #include "text_file.h"
 
-static char folder[] = "/tmp/test-safetensors-XXXXXX";
-static FILE *nowhere;
-
-static void setup(void) {
-    cr_assert(mkdtemp(folder) != NULL);
-    nowhere = fopen("/dev/null", "w");
-}
-
-static void teardown(void) {
-    fclose(nowhere);
-    mt_remove_tree(folder);
-}
-
-TestSuite(safetensors, .init = setup, .fini = teardown, .timeout = 60);
-
-static void path_of(const char *name, char path[200]) {
-    snprintf(path, 200, "%s/%s", folder, name);
-}
+TestSuite(safetensors, .init = make_scratch, .fini = remove_scratch, .timeout = 60);
 
 /* ---- files by hand --------------------------------------------------------------------------- */
 
@@ -218,7 +201,7 @@ static void assert_same(const lopt_optimizer *a, const lopt_optimizer *b) {
 
 Test(safetensors, every_learned_optimizer_returns) {
     const lopt_preset_info *info;
-    char path[200];
+    char path[SCRATCH_PATH];
     path_of("theta.safetensors", path);
     for (size_t i = 0; (info = lopt_preset(i)) != NULL; i++) {
         if (!info->learned)
@@ -237,7 +220,7 @@ Test(safetensors, every_learned_optimizer_returns) {
 
 Test(safetensors, given_settings_count_more) {
     lopt_error err = {LOPT_OK, ""};
-    char path[200], value[32];
+    char path[SCRATCH_PATH], value[32];
     mt_theta theta;
     lopt_setting size = {"hidden_size", "3"}, rate = {"learning_rate", "0.5"};
     path_of("theta.safetensors", path);
@@ -263,7 +246,7 @@ Test(safetensors, given_settings_count_more) {
 
 Test(safetensors, pylo_returns) {
     static const char *const presets[] = {"elo", "velo-s", "celo2", "celo2-pylo", "elo-celo2"};
-    char path[200];
+    char path[SCRATCH_PATH];
     path_of("pylo", path);
     for (int i = 0; i < 5; i++) {
         lopt_error err = {LOPT_OK, ""};
@@ -281,7 +264,7 @@ Test(safetensors, pylo_returns) {
 /* Learned decays are no part of the format: settings can give them, and the rest is the file's. */
 Test(safetensors, pylo_lacks_learned_decays) {
     lopt_error err = {LOPT_OK, ""};
-    char path[200], said[400] = "";
+    char path[SCRATCH_PATH], said[400] = "";
     mt_theta theta;
     path_of("pylo", path);
     make_theta(&theta, "small-fc-pylo", NULL, 0);
@@ -320,7 +303,7 @@ Test(safetensors, pylo_lacks_learned_decays) {
 /* The two networks of VeLO as two folders, in any order; one alone lacks the other's arrays. */
 Test(safetensors, pylo_two_folders) {
     lopt_error err = {LOPT_OK, ""};
-    char path[200], rnn[200], mlp[200];
+    char path[SCRATCH_PATH], rnn[SCRATCH_PATH], mlp[SCRATCH_PATH];
     mt_theta theta;
     path_of("pylo", path);
     path_of("pylo/rnn", rnn);
@@ -347,7 +330,7 @@ Test(safetensors, pylo_two_folders) {
 
 Test(safetensors, pylo_says_what_is_wrong) {
     lopt_error err = {LOPT_OK, ""};
-    char path[200], file[200];
+    char path[SCRATCH_PATH], file[SCRATCH_PATH];
     const char *paths[] = {path};
     path_of("pylo", path);
     cr_assert(!mt_import_open("pylo", paths, 1, "elo", &err) && strstr(err.text, "no such folder"));

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "durable.h"
 #include "hdf5_file.h"
+#include "scratch.h"
 #include "text_file.h"
 #include "theta_file.h"
 
@@ -25,20 +25,15 @@
 #define LEAKS_OF_HDF5(on) ((void)(on))
 #endif
 
-static char folder[] = "/tmp/test-theta-XXXXXX";
-static char path[128], damaged[128];
+static char path[SCRATCH_PATH], damaged[SCRATCH_PATH];
 
 static void setup(void) {
-    cr_assert(mkdtemp(folder) != NULL);
-    snprintf(path, sizeof path, "%s/theta.h5", folder);
-    snprintf(damaged, sizeof damaged, "%s/damaged.h5", folder);
+    make_scratch();
+    path_of("theta.h5", path);
+    path_of("damaged.h5", damaged);
 }
 
-static void teardown(void) {
-    mt_remove_tree(folder);
-}
-
-TestSuite(theta_file, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(theta_file, .init = setup, .fini = remove_scratch, .timeout = 60);
 
 static lopt_optimizer *optimizer(const char *preset, const char *hidden_size) {
     lopt_error err;
@@ -171,11 +166,6 @@ static void assert_refused(const char *file, const char *pattern, const char *wh
     cr_assert(strchr(err.text, '\n') == NULL, "%s: more than a line: %s", what, err.text);
 }
 
-static void write_bytes(const char *bytes, size_t n) {
-    FILE *f = fopen(damaged, "wb");
-    cr_assert(f && fwrite(bytes, 1, n, f) == n && fclose(f) == 0);
-}
-
 Test(theta_file, flipped_bits_are_found) {
     LEAKS_OF_HDF5(1);
     lopt_optimizer *opt = optimizer("small-fc", "2");
@@ -186,7 +176,7 @@ Test(theta_file, flipped_bits_are_found) {
         char what[64];
         snprintf(what, sizeof what, "bit %zu of byte %zu", i % 8, i);
         bytes[i] = (char)(bytes[i] ^ 1 << i % 8);
-        write_bytes(bytes, n);
+        write_bytes(damaged, bytes, n);
         assert_refused(damaged, "", what);
         bytes[i] = (char)(bytes[i] ^ 1 << i % 8);
     }
@@ -204,10 +194,10 @@ Test(theta_file, truncation_is_found) {
     for (size_t length = 0; length < n; length += 1 + n / 40) {
         char what[64];
         snprintf(what, sizeof what, "%zu of %zu bytes", length, n);
-        write_bytes(bytes, length);
+        write_bytes(damaged, bytes, length);
         assert_refused(damaged, "", what);
     }
-    write_bytes(bytes, n - 1);
+    write_bytes(damaged, bytes, n - 1);
     assert_refused(damaged, "", "the last byte missing");
     free(bytes);
     lopt_destroy(opt);
@@ -226,7 +216,7 @@ Test(theta_file, not_finite_numbers_are_named) {
     cr_assert(place != NULL);
     for (int i = 0; i < 3; i++) {
         memcpy(place, &values[i], sizeof values[i]);
-        write_bytes(bytes, n);
+        write_bytes(damaged, bytes, n);
         assert_refused(damaged, "w1, index 2", names[i]);
         assert_refused(damaged, names[i], names[i]);
     }
@@ -333,9 +323,9 @@ Test(theta_file, wrong_content_is_named) {
 Test(theta_file, other_files_are_refused) {
     assert_refused("/nonexistent/theta.h5", "No such file", "absent");
     assert_refused("/tmp", "not a file", "a folder");
-    write_bytes("seed: 1\n", 8);
+    write_bytes(damaged, "seed: 1\n", 8);
     assert_refused(damaged, "HDF5", "a text");
-    write_bytes("", 0);
+    write_bytes(damaged, "", 0);
     assert_refused(damaged, "", "an empty file");
     assert_refused("tests/golden/elo.h5", "not a theta file", "a golden trajectory");
 }
