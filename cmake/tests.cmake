@@ -5,8 +5,8 @@
 #   METATRAIN    path of the program          BUILD_DIR    where liblopt.a and liblopt.so are
 #   SOURCE_DIR   the clone                    SCRATCH      an empty folder of the test's own
 #   SANITIZE     address, undefined or empty  CC, CXX      the compilers
-# C tests link everything: the libraries, and the tasks compiled in double (tasks/double_names.h renames
-# their symbols); tests/test_NAME_double.c is itself compiled with TASK_REAL_DOUBLE.
+# C tests link everything: the libraries, and the tasks compiled in double (with other names of their
+# symbols: cmake/double_names.sh); tests/test_NAME_double.c is itself compiled with TASK_REAL_DOUBLE.
 #
 # With METATRAIN_ONLY_LOPT: the C tests that include nothing but liblopt's headers (and worked.h), linked with
 # liblopt alone; tests/plain stands in for Criterion. An emulator for other processors runs them.

@@ -16,7 +16,7 @@
 _Static_assert(offsetof(task_spec, reparam_max) ==
                    offsetof(task_spec, reparam_min) + sizeof(double),
                "augment.reparam.range is read as a list of two");
-_Static_assert(sizeof(mt_estimator) == sizeof(int) && sizeof(task_activation) == sizeof(int),
+_Static_assert(sizeof(mt_estimator) == sizeof(int) && sizeof(task_activation_kind) == sizeof(int),
                "choices are read as int");
 
 static const mt_key task_keys[] = {
@@ -34,7 +34,7 @@ static const mt_key task_keys[] = {
     {"hidden", MT_KEY_INTEGER, offsetof(mt_task_config, spec.hidden), sizeof(int), TASK_MAX_HIDDEN,
      offsetof(mt_task_config, spec.n_hidden), "[1, 65536]", .unit = "units",
      .help = "widths of the hidden layers; `[]`: a linear model"},
-    {"activation", MT_KEY_CHOICE, IN_TASK(spec.activation), .range = "relu|tanh|gelu",
+    {"activation", MT_KEY_CHOICE, IN_TASK(spec.activation), .range = "relu|tanh|gelu|relu6|sigmoid|silu|selu|cos|sin|leaky_relu|folded_relu|elu",
      .help = "what follows each hidden layer"},
     {"dim", MT_KEY_INTEGER, IN_TASK(spec.dim), .range = "[1, 1000000]", .unit = "parameters",
      .help = "size of a quadratic"},

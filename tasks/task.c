@@ -9,6 +9,7 @@
 
 #include "augment/reparam.h"
 #include "internal.h"
+#include "model.h"
 
 int task_fail(lopt_error *err, lopt_status status, const char *format, ...) {
     if (!err) return 0;
@@ -43,10 +44,16 @@ task_spec task_spec_default(void) {
     };
 }
 
+/* Where memory lacks, n_tensors counts on but tensors is NULL: create_plain notices. */
 size_t task_add_tensor(task *t, const char *name, int rank, const int64_t *dim) {
     size_t offset = t->n_params;
-    t->tensors[t->n_tensors] = lopt_tensor_make(name, rank, dim);
-    t->n_params += (size_t)lopt_tensor_size(&t->tensors[t->n_tensors]);
+    lopt_tensor tensor = lopt_tensor_make(name, rank, dim);
+    lopt_tensor *more = NULL;
+    if (t->tensors || t->n_tensors == 0) more = realloc(t->tensors, (t->n_tensors + 1) * sizeof *more);
+    if (more) more[t->n_tensors] = tensor;
+    if (!more) free(t->tensors);
+    t->tensors = more;
+    t->n_params += (size_t)lopt_tensor_size(&tensor);
     t->n_tensors++;
     return offset;
 }
@@ -67,11 +74,11 @@ static task *create_plain(const task_spec *spec, lopt_error *err) {
     }
     t->kind = *kind;
     t->loss_bound = INFINITY;
-    if (!t->kind->create(t, spec, err)) {
-        task_destroy(t);
-        return NULL;
-    }
-    return t;
+    int ok = t->kind->create(t, spec, err);
+    if (ok && !t->tensors) ok = task_fail(err, LOPT_ENOMEM, "task %s: out of memory", spec->task);
+    if (ok) return t;
+    task_destroy(t);
+    return NULL;
 }
 
 task *task_create(const task_spec *spec, lopt_error *err) {
@@ -84,16 +91,24 @@ task *task_create(const task_spec *spec, lopt_error *err) {
 
 void task_destroy(task *t) {
     if (!t) return;
-    t->kind->destroy(t);
+    if (t->kind->destroy) t->kind->destroy(t);
+    task_model_destroy(t->model);
+    free(t->tensors);
     free(t);
 }
 
 void task_sample(const task *t, random_stream *r, real *tau) {
-    if (t->n_tau) t->kind->sample(t, r, tau);
+    if (t->kind->sample)
+        t->kind->sample(t, r, tau);
+    else if (t->model)
+        task_model_sample(t->model, r, tau);
 }
 
 void task_initial_params(const task *t, const real *tau, random_stream *r, real *params) {
-    t->kind->initial_params(t, tau, r, params);
+    if (t->kind->initial_params)
+        t->kind->initial_params(t, tau, r, params);
+    else
+        task_model_init(t->model, tau, r, params);
 }
 
 void task_draw_batch(const task *t, const real *tau, task_split split, random_stream *r,
@@ -102,7 +117,8 @@ void task_draw_batch(const task *t, const real *tau, task_split split, random_st
 }
 
 real task_loss(const task *t, const real *tau, void *work, const real *params, real *grads) {
-    return t->kind->loss(t, tau, work, params, grads);
+    if (t->kind->loss) return t->kind->loss(t, tau, work, params, grads);
+    return task_model_loss(t->model, tau, work, params, grads);
 }
 
 real task_normalise(const task *t, real loss) {

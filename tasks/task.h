@@ -36,7 +36,7 @@
 #include "random/random.h"
 
 #ifdef TASK_REAL_DOUBLE
-#include "double_names.h" /* task_loss becomes task_loss_double: both builds link into one program */
+#include "double_names.h" /* made by the build: task_loss becomes task_loss_double, so that both link into one program */
 typedef double real;
 #else
 typedef float real;
@@ -44,11 +44,18 @@ typedef float real;
 
 typedef enum task_split { TASK_TRAIN, TASK_INNER_VALID, TASK_OUTER_VALID, TASK_TEST, TASK_N_SPLITS } task_split;
 
-typedef enum task_activation { TASK_RELU, TASK_TANH, TASK_GELU } task_activation;
+/* f(x); gelu by its tanh form. */
+typedef enum task_activation_kind {
+    TASK_RELU, TASK_TANH, TASK_GELU, TASK_RELU6, TASK_SIGMOID, TASK_SILU, TASK_SELU, TASK_COS, TASK_SIN,
+    TASK_LEAKY_RELU,  /* 0.01 x below 0 */
+    TASK_FOLDED_RELU, /* -0.5 x below 0: the "leaky relu" of the published parametric tasks */
+    TASK_ELU,
+    TASK_N_ACTIVATIONS
+} task_activation_kind;
+const char *task_activation_name(task_activation_kind kind);
 typedef enum task_reparam { TASK_REPARAM_NONE, TASK_REPARAM_GLOBAL, TASK_REPARAM_TENSOR, TASK_REPARAM_PARAMETER } task_reparam;
 
 #define TASK_MAX_HIDDEN 8
-#define TASK_MAX_TENSORS 64
 
 /* What a configuration says of a task. task_spec_default fills it; a published name sets several fields.
  * Fields a kind does not use are ignored by it. */
@@ -59,7 +66,7 @@ typedef struct task_spec {
     int batch_size;
     int image_size;   /* images are resized to image_size x image_size; 0: as they are */
     int n_hidden, hidden[TASK_MAX_HIDDEN];
-    task_activation activation;
+    task_activation_kind activation;
     int dim;          /* quadratics */
     double noise;     /* quadratics: standard deviation of the gradient noise (spec D.4, cov) */
     task_reparam reparam;
@@ -70,9 +77,10 @@ typedef struct task task;
 
 typedef struct task_kind {
     const char *name, *summary, *source;
-    /* Fills t->tensors, n_tau, work_bytes, name, self (the kind's own memory); 0 and *err if it cannot. */
+    /* Fills t->tensors, n_tau, work_bytes, name, self (the kind's own memory); 0 and *err if it cannot. A kind
+     * that describes a task_model may leave out sample, initial_params and loss. */
     int (*create)(task *t, const task_spec *spec, lopt_error *err);
-    void (*destroy)(task *t);
+    void (*destroy)(task *t); /* also of a task that create gave up on */
     void (*sample)(const task *t, random_stream *r, real *tau); /* NULL when n_tau = 0 */
     void (*initial_params)(const task *t, const real *tau, random_stream *r, real *params);
     void (*draw_batch)(const task *t, const real *tau, task_split split, random_stream *r, void *work);
@@ -85,7 +93,8 @@ typedef struct task_kind {
 struct task {
     const task_kind *kind;
     char name[128];
-    lopt_tensor tensors[TASK_MAX_TENSORS];
+    struct task_model *model; /* its layers (tasks/model.h), or NULL */
+    lopt_tensor *tensors;     /* its own */
     size_t n_tensors, n_params, n_tau, work_bytes;
     double loss_bound;     /* upper bound of normalise; INFINITY if none */
     double flops_per_step; /* of one loss and gradient, multiply-add = 2 */

@@ -13,7 +13,7 @@
 #include "data/dataset.h"
 #include "internal.h"
 
-/* The double build of the same functions (tasks/double_names.h); struct task has one layout in
+/* The double build of the same functions (cmake/double_names.sh); struct task has one layout in
  * both. */
 task *task_create_double(const task_spec *spec, lopt_error *err);
 void task_destroy_double(task *t);
@@ -69,7 +69,7 @@ static task_spec spec_of(const char *name) {
 
 /* ---- image_mlp against plain loops in double ------------------------------------------------- */
 
-static double activation(task_activation act, double x) {
+static double activation(task_activation_kind act, double x) {
     if (act == TASK_RELU) return x > 0 ? x : 0;
     if (act == TASK_TANH) return tanh(x);
     return 0.5 * x * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)));
@@ -141,7 +141,7 @@ Test(image_mlp, agrees_with_plain_loops) {
         spec.n_hidden = shapes[i][2];
         spec.hidden[0] = spec.hidden[1] = shapes[i][3];
         for (int act = TASK_RELU; act <= TASK_GELU; act++) {
-            spec.activation = (task_activation)act;
+            spec.activation = (task_activation_kind)act;
             check_against_plain(&spec);
         }
         task_dataset_close(kept);
@@ -192,9 +192,9 @@ Test(tasks, float_agrees_with_double) {
     for (int k = 0; task_kinds[k]; k++) {
         task_spec spec = spec_of(task_kinds[k]->name);
         spec.noise = 0.5;
-        for (int act = TASK_RELU; act <= TASK_GELU; act++) {
-            spec.activation = (task_activation)act;
-            spec.reparam = (task_reparam)(act + 1); /* global, tensor, parameter */
+        for (int act = TASK_RELU; act < TASK_N_ACTIVATIONS; act++) {
+            spec.activation = (task_activation_kind)act;
+            spec.reparam = (task_reparam)(1 + act % 3); /* global, tensor, parameter */
             check_precisions(&spec);
             spec.reparam = TASK_REPARAM_NONE;
             check_precisions(&spec);
@@ -523,7 +523,7 @@ Test(names, bad_specs_get_a_sentence) {
     BAD("image_mlp", hidden[0], 0, "width is 0");
     BAD("image_mlp", n_hidden, 9, "number of hidden layers is 9, allowed: 0 to 8");
     BAD("image_mlp", image_size, -1, "image_size is -1");
-    BAD("image_mlp", activation, (task_activation)7, "activation is 7");
+    BAD("image_mlp", activation, (task_activation_kind)70, "activation is 70");
     BAD("image_mlp", reparam, (task_reparam)9, "reparam level is 9");
     BAD("quadratic", dim, 0, "dim is 0");
     BAD("noisy_quadratic", noise, -1, "noise is -1");
@@ -573,7 +573,7 @@ static void train_with_adam(probe *p, int steps, float rate) {
 Test(training, adam_learns_fashion_mnist) {
     for (int act = TASK_RELU; act <= TASK_GELU; act++) {
         task_spec spec = spec_of("image_mlp");
-        spec.activation = (task_activation)act;
+        spec.activation = (task_activation_kind)act;
         probe p = start(&spec, 2);
         double before = mean_over_batches(&p, TASK_INNER_VALID, 0);
         train_with_adam(&p, 300, 0.01f);

@@ -21,7 +21,9 @@ typedef struct reparam {
 
 static void destroy(task *t) {
     reparam *self = t->self;
-    if (self) task_destroy(self->inner);
+    task_destroy(self->inner);
+    t->tensors = NULL; /* those and the model were the inner task's */
+    t->model = NULL;
     free(self);
 }
 

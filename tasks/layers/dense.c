@@ -3,74 +3,107 @@
  * dense.c - see dense.h. */
 #include "layers/dense.h"
 
-#include <math.h>
-#include <stdio.h>
+#include "layers/activation.h"
+#include "layers/gemm.h"
 
-void task_dense_plan(task_dense *d, task *t, int index, int batch, int in, int out,
-                     int activation) {
-    *d = (task_dense){.batch = batch, .in = in, .out = out, .activation = activation};
-    char name[16];
-    snprintf(name, sizeof name, "w%d", index);
-    d->weights = task_add_tensor(t, name, 2, (int64_t[]){in, out});
-    snprintf(name, sizeof name, "b%d", index);
-    d->bias = task_add_tensor(t, name, 1, (int64_t[]){out});
+typedef struct dense {
+    task_layer base;
+    int rows, in, out;
+    int has_bias;
+    task_init weights, bias;
+    task_activation_choice activation;
+    size_t z;          /* what the activation reads, where its gradient needs that */
+    size_t transposed; /* W' */
+    task_gemm forward, weight_grad, input_grad, input_grad_added;
+    const task_elementwise *elementwise;
+} dense;
 
-    size_t y_bytes = (size_t)batch * (size_t)out * sizeof(real);
-    d->y = task_add_work(t, y_bytes);
-    d->z = activation == TASK_GELU ? task_add_work(t, y_bytes) : d->y;
-    d->dy = task_add_work(t, y_bytes);
-    d->forward = task_gemm_plan(TASK_GEMM_NN, batch, out, in);
-    d->weight_grad = task_gemm_plan(TASK_GEMM_TN, in, out, batch);
-    t->flops_per_step += task_gemm_flops(&d->forward) + task_gemm_flops(&d->weight_grad);
-    if (index > 0) { /* nobody asks for the gradient with respect to the data */
-        d->transposed = task_add_work(t, (size_t)in * (size_t)out * sizeof(real));
-        d->input_grad = task_gemm_plan(TASK_GEMM_NN, batch, in, out);
-        t->flops_per_step += task_gemm_flops(&d->input_grad);
-    }
-    d->elementwise = task_elementwise_best();
+enum { W, B };
+
+static void init(const task_layer *l, const real *tau, random_stream *r, real *params) {
+    const dense *d = (const dense *)l;
+    task_init_fill(&d->weights, tau, 2, (int64_t[]){d->in, d->out}, r, params + l->tensor[W]);
+    if (d->has_bias) task_init_fill(&d->bias, tau, 1, (int64_t[]){d->out}, r, params + l->tensor[B]);
 }
 
-void task_dense_init(const task_dense *d, random_stream *r, real *params) {
-    enum { CHUNK = 256 }; /* so that both precisions draw the same numbers */
-    float chunk[CHUNK];
-    size_t n = (size_t)d->in * (size_t)d->out;
-    float scale = 1 / sqrtf((float)d->in);
-    for (size_t i = 0; i < n; i++) {
-        size_t left = n - i;
-        if (i % CHUNK == 0) random_truncated_normals(r, scale, left < CHUNK ? left : CHUNK, chunk);
-        params[d->weights + i] = chunk[i % CHUNK];
-    }
-    for (int j = 0; j < d->out; j++) params[d->bias + (size_t)j] = 0;
+static int fuse(task_model *m, task_layer *l, const task_layer *next) {
+    dense *d = (dense *)l;
+    if (!d->has_bias || d->activation.fixed != TASK_LINEAR || !task_is_activation(next, &d->activation)) return 0;
+    if (task_activation_may_keep_input(d->activation))
+        d->z = task_layer_work(m, (size_t)d->rows * (size_t)d->out * sizeof(real));
+    return 1;
 }
 
-const real *task_dense_forward(const task_dense *d, const real *params, const real *x, void *work) {
-    real *z = task_at(work, d->z), *y = task_at(work, d->y);
-    task_gemm_run(&d->forward, x, params + d->weights, z);
-    d->elementwise->activate(d->activation, d->batch, d->out, params + d->bias, z, y);
-    return y;
+/* Where x W goes, and the bias is added. */
+static real *before_activation(const dense *d, int activation, const task_run *run) {
+    return task_activation_keeps_input(activation) ? task_at(run->work, d->z) : task_out(run, &d->base);
 }
 
-/* out[cols, rows] <- in[rows, cols], by square blocks that stay in cache. */
-static void transpose(int rows, int cols, const real *restrict in, real *restrict out) {
-    enum { BLOCK = 16 };
-    for (int i0 = 0; i0 < rows; i0 += BLOCK) {
-        int i1 = i0 + BLOCK < rows ? i0 + BLOCK : rows;
-        for (int j = 0; j < cols; j++) {
-            real *to = out + (size_t)j * (size_t)rows;
-            for (int i = i0; i < i1; i++) to[i] = in[(size_t)i * (size_t)cols + (size_t)j];
-        }
-    }
+static void forward(const task_layer *l, const task_run *run) {
+    const dense *d = (const dense *)l;
+    int activation = task_activation_of(d->activation, run->tau);
+    real *z = before_activation(d, activation, run);
+    task_gemm_run(&d->forward, task_in(run, l, 0), task_tensor(run, l, W), z);
+    if (!d->has_bias) return;
+    d->elementwise->activate(activation, d->rows, d->out, task_tensor(run, l, B), z, task_out(run, l));
 }
 
-/* dz = dy * activation'(z);  dW = x' dz,  db = sum of dz over the batch,  dx = dz W'. */
-void task_dense_backward(const task_dense *d, const real *params, const real *x, real *dx,
-                         void *work, real *grads) {
-    real *dz = task_at(work, d->dy);
-    d->elementwise->activate_grad(d->activation, d->batch, d->out, task_at(work, d->z),
-                                  task_at(work, d->y), dz, grads + d->bias);
-    task_gemm_run(&d->weight_grad, x, dz, grads + d->weights);
+/* dz = dy * activation'(z);  dW = x' dz,  db = sum of dz over the rows,  dx = dz W'. */
+static void backward(const task_layer *l, const task_run *run) {
+    const dense *d = (const dense *)l;
+    int activation = task_activation_of(d->activation, run->tau);
+    real *dz = task_out_grad(run, l), *dx = task_in_grad(run, l, 0);
+    if (d->has_bias)
+        d->elementwise->activate_grad(activation, d->rows, d->out, before_activation(d, activation, run),
+                                      task_out(run, l), dz, task_tensor_grad(run, l, B));
+    task_gemm_run(&d->weight_grad, task_in(run, l, 0), dz, task_tensor_grad(run, l, W));
     if (!dx) return;
-    real *transposed = task_at(work, d->transposed); /* libxsmm has no kernel for dz W' */
-    transpose(d->in, d->out, params + d->weights, transposed);
-    task_gemm_run(&d->input_grad, dz, transposed, dx);
+    real *transposed = task_at(run->work, d->transposed); /* libxsmm has no kernel for dz W' */
+    task_transpose(d->in, d->out, task_tensor(run, l, W), transposed);
+    task_gemm_run(l->adds[0] ? &d->input_grad_added : &d->input_grad, dz, transposed, dx);
+}
+
+static const task_layer_kind kind = {
+    .name = "dense", .init = init, .fuse = fuse, .forward = forward, .backward = backward};
+
+static void plan(task_model *m, dense *d) {
+    d->forward = task_gemm_plan(TASK_GEMM_NN, d->rows, d->out, d->in);
+    d->weight_grad = task_gemm_plan(TASK_GEMM_TN, d->in, d->out, d->rows);
+    d->base.flops = task_gemm_flops(&d->forward) + task_gemm_flops(&d->weight_grad);
+    if (!task_value_has_grad(m, d->base.in[0])) return;
+    d->transposed = task_layer_work(m, (size_t)d->in * (size_t)d->out * sizeof(real));
+    d->input_grad = task_gemm_plan(TASK_GEMM_NN, d->rows, d->in, d->out);
+    d->input_grad_added = task_gemm_plan_added(TASK_GEMM_NN, d->rows, d->in, d->out);
+    d->base.flops += task_gemm_flops(&d->input_grad);
+}
+
+static int add(task_model *m, int x, int width, task_init weights, int has_bias, task_init bias) {
+    if (x < 0) return -1;
+    task_shape s = *task_value_shape(m, x);
+    int64_t dim[4] = {s.dim[0], s.dim[1], s.dim[2], s.dim[3]}, in = s.cols;
+    if (s.rank == 0) return task_model_fail(m, "a dense layer after the loss");
+    dim[s.rank - 1] = width;
+    dense *d = task_layer_add(m, &kind, sizeof *d, 1, &x, s.rank, dim);
+    if (!d) return -1;
+    d->rows = (int)s.rows, d->in = (int)in, d->out = width;
+    d->weights = weights, d->bias = bias, d->has_bias = has_bias;
+    d->activation.fixed = TASK_LINEAR;
+    d->elementwise = task_elementwise_best();
+    d->base.fan_in = in;
+    task_layer_tensor(m, &d->base, "w", 2, (int64_t[]){in, width});
+    if (has_bias) task_layer_tensor(m, &d->base, "b", 1, (int64_t[]){width});
+    plan(m, d);
+    return d->base.out;
+}
+
+int task_dense(task_model *m, int x, int width, task_init weights) {
+    return add(m, x, width, weights, 1, (task_init){TASK_INIT_CONSTANT, 0, 0});
+}
+
+int task_dense_with(task_model *m, int x, int width, task_init weights, task_init bias) {
+    return add(m, x, width, weights, 1, bias);
+}
+
+int task_dense_without_bias(task_model *m, int x, int width, task_init weights) {
+    return add(m, x, width, weights, 0, (task_init){0});
 }

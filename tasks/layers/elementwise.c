@@ -32,6 +32,14 @@ static inline real tanh_(real x) {
     return tanh(x);
 }
 
+static inline real sin_(real x) {
+    return sin(x);
+}
+
+static inline real cos_(real x) {
+    return cos(x);
+}
+
 #else
 
 /* 2^n e^r with n = round(x / ln 2), |r| <= ln 2 / 2; e^r by its Taylor polynomial to r^7 (error
@@ -65,6 +73,41 @@ static inline real tanh_(real x) {
     return 2 / (1 + exp_(-2 * x)) - 1;
 }
 
+/* (-1)^k sin(x - m pi) with k = round(x / pi + shift), m = k - shift, so |x - m pi| <= pi / 2: sin x for shift 0,
+ * cos x for shift 1/2. pi in three parts; sin by its Taylor polynomial to r^13 (error below 1e-9). Beyond
+ * 1e4 the reduction loses digits, beyond 1e7 the result is any number in [-1, 1]. */
+static inline real wave(real x, real shift) {
+    const float round = 12582912.0f;
+    float t = MUL_ADD(x, 0.318309886f, shift) + round;
+    float m = (t - round) - shift;
+    float r = MUL_ADD(m, -3.140625f, x);
+    r = MUL_ADD(m, -9.67025756836e-4f, r);
+    r = MUL_ADD(m, -6.27711415e-7f, r);
+    r = r < -1.6f ? -1.6f : r;
+    r = r > 1.6f ? 1.6f : r;
+    float s = r * r, p = 1.0f / 6227020800;
+    p = MUL_ADD(p, s, -1.0f / 39916800);
+    p = MUL_ADD(p, s, 1.0f / 362880);
+    p = MUL_ADD(p, s, -1.0f / 5040);
+    p = MUL_ADD(p, s, 1.0f / 120);
+    p = MUL_ADD(p, s, -1.0f / 6);
+    p = MUL_ADD(p * s, r, r);
+    uint32_t parity, bits;
+    memcpy(&parity, &t, sizeof parity);
+    memcpy(&bits, &p, sizeof bits);
+    bits ^= parity << 31;
+    memcpy(&p, &bits, sizeof p);
+    return p;
+}
+
+static inline real sin_(real x) {
+    return wave(x, 0);
+}
+
+static inline real cos_(real x) {
+    return wave(x, 0.5f);
+}
+
 #endif
 
 /* gelu(x) = x s(x), s(x) = sigmoid(2 sqrt(2/pi) (x + 0.044715 x^3)): the tanh form. */
@@ -80,26 +123,102 @@ static inline real gelu_slope(real x) {
     return s + x * s * (1 - s) * GELU_SCALE * (1 + 3 * GELU_CUBIC * x * x);
 }
 
+#define SELU_SCALE ((real)1.0507009873554805)
+#define SELU_ALPHA ((real)1.6732632423543772)
+
+static inline real logistic(real x) {
+    return 1 / (1 + exp_(-x));
+}
+
+/* NaN stays NaN in all of them. */
+static inline real value(int activation, real x) {
+    switch (activation) {
+    case TASK_RELU: return x < 0 ? 0 : x;
+    case TASK_TANH: return tanh_(x);
+    case TASK_GELU: return x * gelu_gate(x);
+    case TASK_RELU6: return x < 0 ? 0 : x > 6 ? 6 : x;
+    case TASK_SIGMOID: return logistic(x);
+    case TASK_SILU: return x * logistic(x);
+    case TASK_SELU: return SELU_SCALE * (x > 0 ? x : SELU_ALPHA * (exp_(x) - 1));
+    case TASK_COS: return cos_(x);
+    case TASK_SIN: return sin_(x);
+    case TASK_LEAKY_RELU: return x < 0 ? (real)0.01 * x : x;
+    case TASK_FOLDED_RELU: return x < 0 ? (real)-0.5 * x : x;
+    case TASK_ELU: return x > 0 ? x : exp_(x) - 1;
+    default: return x;
+    }
+}
+
+/* dy f'(x), by y = f(x) where that is enough. */
+static inline real product(int activation, real x, real y, real dy) {
+    real gate;
+    switch (activation) {
+    case TASK_RELU: return y > 0 ? dy : 0;
+    case TASK_TANH: return dy * (1 - y * y);
+    case TASK_GELU: return dy * gelu_slope(x);
+    case TASK_RELU6: return y > 0 && y < 6 ? dy : 0;
+    case TASK_SIGMOID: return dy * (y * (1 - y));
+    case TASK_SILU: gate = logistic(x); return dy * (gate * (1 + x * (1 - gate)));
+    case TASK_SELU: return dy * (y > 0 ? SELU_SCALE : y + SELU_SCALE * SELU_ALPHA);
+    case TASK_COS: return dy * -sin_(x);
+    case TASK_SIN: return dy * cos_(x);
+    case TASK_LEAKY_RELU: return y < 0 ? (real)0.01 * dy : dy;
+    case TASK_FOLDED_RELU: return x < 0 ? (real)-0.5 * dy : dy;
+    case TASK_ELU: return dy * (y > 0 ? 1 : y + 1);
+    default: return dy;
+    }
+}
+
+/* LOOP(activation) for the one that is asked for: a loop each, so that the choice is outside of it. */
+#define EACH_ACTIVATION(activation, LOOP)                                                          \
+    switch (activation) {                                                                          \
+    case TASK_RELU: LOOP(TASK_RELU) break;                                                         \
+    case TASK_TANH: LOOP(TASK_TANH) break;                                                         \
+    case TASK_GELU: LOOP(TASK_GELU) break;                                                         \
+    case TASK_RELU6: LOOP(TASK_RELU6) break;                                                       \
+    case TASK_SIGMOID: LOOP(TASK_SIGMOID) break;                                                   \
+    case TASK_SILU: LOOP(TASK_SILU) break;                                                         \
+    case TASK_SELU: LOOP(TASK_SELU) break;                                                         \
+    case TASK_COS: LOOP(TASK_COS) break;                                                           \
+    case TASK_SIN: LOOP(TASK_SIN) break;                                                           \
+    case TASK_LEAKY_RELU: LOOP(TASK_LEAKY_RELU) break;                                             \
+    case TASK_FOLDED_RELU: LOOP(TASK_FOLDED_RELU) break;                                           \
+    case TASK_ELU: LOOP(TASK_ELU) break;                                                           \
+    default: LOOP(TASK_LINEAR) break;                                                              \
+    }
+
+static void apply(int activation, size_t n, const real *restrict x, real *restrict y) {
+#define LOOP(A)                                                                                    \
+    for (size_t i = 0; i < n; i++) y[i] = value(A, x[i]);
+    EACH_ACTIVATION(activation, LOOP)
+#undef LOOP
+}
+
+static void apply_grad(int activation, size_t n, const real *restrict x, const real *restrict y,
+                       const real *restrict dy, int added, real *restrict dx) {
+    if (!added) memset(dx, 0, n * sizeof *dx);
+#define LOOP(A)                                                                                    \
+    for (size_t i = 0; i < n; i++) dx[i] += product(A, x[i], y[i], dy[i]);
+    EACH_ACTIVATION(activation, LOOP)
+#undef LOOP
+}
+
 static void activate(int activation, int rows, int cols, const real *restrict bias,
                      real *restrict z, real *restrict y) {
-    for (int i = 0; i < rows; i++, y += cols) {
-        if (activation == TASK_RELU) {
-            for (int j = 0; j < cols; j++) {
-                real v = y[j] + bias[j];
-                y[j] = v < 0 ? 0 : v; /* NaN stays NaN */
-            }
-        } else if (activation == TASK_TANH) {
-            for (int j = 0; j < cols; j++) y[j] = tanh_(y[j] + bias[j]);
-        } else if (activation == TASK_GELU) {
-            for (int j = 0; j < cols; j++) {
-                z[j] += bias[j];
-                y[j] = z[j] * gelu_gate(z[j]);
-            }
-            z += cols;
-        } else {
-            for (int j = 0; j < cols; j++) y[j] += bias[j];
-        }
+#define LOOP(A)                                                                                    \
+    for (int i = 0; i < rows; i++, y += cols) {                                                    \
+        for (int j = 0; j < cols; j++) {                                                           \
+            if (task_activation_keeps_input(A)) {                                                  \
+                z[j] += bias[j];                                                                   \
+                y[j] = value(A, z[j]);                                                             \
+            } else {                                                                               \
+                y[j] = value(A, y[j] + bias[j]);                                                   \
+            }                                                                                      \
+        }                                                                                          \
+        z += task_activation_keeps_input(A) ? cols : 0;                                            \
     }
+    EACH_ACTIVATION(activation, LOOP)
+#undef LOOP
 }
 
 /* sums[cols] += the rows of dy, four at a time: fewer passes over sums. */
@@ -117,19 +236,17 @@ static void add_rows(int rows, int cols, const real *restrict dy, real *restrict
 static void activate_grad(int activation, int rows, int cols, const real *restrict z,
                           const real *restrict y, real *restrict dy, real *restrict bias_grad) {
     size_t n = (size_t)rows * (size_t)cols;
-    if (activation == TASK_RELU) {
-        for (size_t i = 0; i < n; i++) dy[i] = y[i] > 0 ? dy[i] : 0;
-    } else if (activation == TASK_TANH) {
-        for (size_t i = 0; i < n; i++) dy[i] *= 1 - y[i] * y[i];
-    } else if (activation == TASK_GELU) {
-        for (size_t i = 0; i < n; i++) dy[i] *= gelu_slope(z[i]);
-    }
+#define LOOP(A)                                                                                    \
+    for (size_t i = 0; i < n; i++)                                                                 \
+        dy[i] = product(A, task_activation_keeps_input(A) ? z[i] : 0, y[i], dy[i]);
+    if (activation != TASK_LINEAR) EACH_ACTIVATION(activation, LOOP)
+#undef LOOP
     for (int j = 0; j < cols; j++) bias_grad[j] = 0;
     add_rows(rows, cols, dy, bias_grad);
 }
 
 /* The sum of log(sums) as few logarithms of products: each factor lies in [1, classes], so 64 of
- * them stay far below the largest double. */
+ * them stay below the largest double for up to 65,000 classes. */
 static double sum_of_logs(int n, const real *sums) {
     double total = 0, product = 1;
     for (int i = 0; i < n; i++) {
@@ -142,41 +259,58 @@ static double sum_of_logs(int n, const real *sums) {
     return total + log(product);
 }
 
-/* Works on the transpose, p[classes, rows], so that a lane is a row and no sum crosses lanes. */
-static real cross_entropy(int rows, int classes, const real *restrict z,
-                          const int32_t *restrict labels, real *restrict scratch,
-                          real *restrict dz) {
-    real *restrict p = scratch;
-    real *restrict max = p + (size_t)classes * (size_t)rows;
-    real *restrict sum = max + rows;
+/* exp(z - max) of a block of rows, transposed to p[classes, rows], so that a lane is a row and no sum
+ * crosses lanes; the maxima and the sums. */
+static void exponentials(int rows, int classes, const real *restrict z, real *restrict p,
+                         real *restrict max, real *restrict sum) {
     for (int i = 0; i < rows; i++) {
-        for (int c = 0; c < classes; c++)
-            p[(size_t)c * (size_t)rows + (size_t)i] = z[i * classes + c];
+        for (int c = 0; c < classes; c++) p[c * rows + i] = z[(size_t)i * (size_t)classes + (size_t)c];
     }
     for (int i = 0; i < rows; i++) max[i] = p[i];
     for (int c = 1; c < classes; c++) {
-        const real *restrict row = p + (size_t)c * (size_t)rows;
+        const real *restrict row = p + c * rows;
         for (int i = 0; i < rows; i++) max[i] = row[i] > max[i] ? row[i] : max[i];
     }
     for (int i = 0; i < rows; i++) sum[i] = 0;
     for (int c = 0; c < classes; c++) {
-        real *restrict row = p + (size_t)c * (size_t)rows;
+        real *restrict row = p + c * rows;
         for (int i = 0; i < rows; i++) {
             row[i] = exp_(row[i] - max[i]);
             sum[i] += row[i];
         }
     }
-    double loss = sum_of_logs(rows, sum);
-    for (int i = 0; i < rows; i++) loss += (double)max[i] - (double)z[i * classes + labels[i]];
-    if (dz) {
-        for (int i = 0; i < rows; i++) sum[i] = 1 / (sum[i] * (real)rows);
-        for (int i = 0; i < rows; i++) {
-            for (int c = 0; c < classes; c++)
-                dz[i * classes + c] = p[(size_t)c * (size_t)rows + (size_t)i] * sum[i];
-            dz[i * classes + labels[i]] -= 1 / (real)rows;
-        }
+}
+
+/* (softmax - one at the label) / counted; 0 where there is no label. */
+static void softmax_grad(int rows, int classes, real counted, const real *restrict p,
+                         const real *restrict sum, const int32_t *restrict labels, real *restrict dz) {
+    for (int i = 0; i < rows; i++, dz += classes) {
+        real scale = labels[i] < 0 ? 0 : 1 / (sum[i] * counted);
+        for (int c = 0; c < classes; c++) dz[c] = p[c * rows + i] * scale;
+        if (labels[i] >= 0) dz[labels[i]] -= 1 / counted;
     }
-    return (real)(loss / rows);
+}
+
+static real cross_entropy(int rows, int classes, const real *restrict z,
+                          const int32_t *restrict labels, real *restrict scratch,
+                          real *restrict dz) {
+    real *restrict max = scratch, *restrict sum = max + rows, *restrict p = sum + rows;
+    int block = task_cross_entropy_block(classes), counted = 0;
+    for (int i = 0; i < rows; i++) counted += labels[i] >= 0;
+    if (counted == 0) counted = 1;
+    for (int i = 0; i < rows; i += block) {
+        int n = rows - i < block ? rows - i : block;
+        size_t begin = (size_t)i * (size_t)classes;
+        exponentials(n, classes, z + begin, p, max + i, sum + i);
+        if (dz) softmax_grad(n, classes, (real)counted, p, sum + i, labels + i, dz + begin);
+    }
+    for (int i = 0; i < rows; i++) sum[i] = labels[i] < 0 ? 1 : sum[i];
+    double loss = sum_of_logs(rows, sum);
+    for (int i = 0; i < rows; i++) {
+        if (labels[i] >= 0)
+            loss += (double)max[i] - (double)z[(size_t)i * (size_t)classes + (size_t)labels[i]];
+    }
+    return (real)(loss / counted);
 }
 
 /* With multiply-adds by the inverse in two parts: as exact as the division that takes longer. */
@@ -199,6 +333,8 @@ static void gather(int batch, const int32_t *restrict rows, size_t n,
 
 const task_elementwise JOIN(task_elementwise_, TASK_ISA) = {
     .name = TEXT(TASK_ISA),
+    .apply = apply,
+    .apply_grad = apply_grad,
     .activate = activate,
     .activate_grad = activate_grad,
     .cross_entropy = cross_entropy,

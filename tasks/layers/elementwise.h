@@ -10,20 +10,43 @@
 
 #include "task.h"
 
-#define TASK_LINEAR (-1) /* no activation; the others are task_activation */
+#define TASK_LINEAR (-1) /* no activation; the others are task_activation_kind */
+
+/* Whether the gradient needs the argument; else the value is enough. */
+static inline int task_activation_keeps_input(int activation) {
+    return activation == TASK_GELU || activation == TASK_SILU || activation == TASK_COS ||
+           activation == TASK_SIN || activation == TASK_FOLDED_RELU;
+}
+
+/* Rows of a block of cross_entropy: its exponentials stay in cache. */
+static inline int task_cross_entropy_block(int classes) {
+    return classes <= 1024 ? 64 : 16;
+}
+
+static inline size_t task_cross_entropy_scratch(int rows, int classes) {
+    int block = task_cross_entropy_block(classes);
+    return (size_t)classes * (size_t)(rows < block ? rows : block) + 2 * (size_t)rows;
+}
 
 typedef struct task_elementwise {
     const char *name; /* "portable", "avx2", "avx512" */
 
-    /* y[rows, cols] <- activation(y + bias[cols]). For gelu, reads z and leaves the sum there. */
+    /* y[n] <- activation(x); dx[n] <- dy activation'(x), or dx += it. Here x is there in any case. */
+    void (*apply)(int activation, size_t n, const real *x, real *y);
+    void (*apply_grad)(int activation, size_t n, const real *x, const real *y, const real *dy, int added,
+                       real *dx);
+
+    /* y[rows, cols] <- activation(y + bias[cols]). Where task_activation_keeps_input, reads z and leaves
+     * the sum there. */
     void (*activate)(int activation, int rows, int cols, const real *bias, real *z, real *y);
 
-    /* dy <- dy * activation'(z), by y alone except for gelu; bias_grad[cols] <- its sum of rows. */
+    /* dy <- dy * activation'(z), by y alone unless task_activation_keeps_input; bias_grad[cols] <- its sum of
+     * rows. */
     void (*activate_grad)(int activation, int rows, int cols, const real *z, const real *y,
                           real *dy, real *bias_grad);
 
-    /* Mean over rows of -log softmax(z)[label]; dz (may be NULL) <- its gradient.
-     * scratch: (classes + 2) * rows. */
+    /* Mean over the rows with label >= 0 of -log softmax(z)[label]; dz (may be NULL) <- its gradient.
+     * scratch: task_cross_entropy_scratch reals. */
     real (*cross_entropy)(int rows, int classes, const real *z, const int32_t *labels,
                           real *scratch, real *dz);
 

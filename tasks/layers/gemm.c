@@ -17,14 +17,14 @@ double task_gemm_flops(const task_gemm *g) {
 
 #ifdef TASK_REAL_DOUBLE
 
-task_gemm task_gemm_plan(task_gemm_kind kind, int rows, int cols, int depth) {
-    return (task_gemm){kind, rows, cols, depth, NULL, 0};
+static task_gemm plan(task_gemm_kind kind, int rows, int cols, int depth, int added) {
+    return (task_gemm){kind, rows, cols, depth, added, NULL, 0};
 }
 
 void task_gemm_run(const task_gemm *g, const real *a, const real *b, real *c) {
     for (int i = 0; i < g->rows; i++) {
         for (int j = 0; j < g->cols; j++) {
-            real sum = 0;
+            real sum = g->added ? c[i * g->cols + j] : 0;
             for (int k = 0; k < g->depth; k++) {
                 real left = g->kind == TASK_GEMM_NN ? a[i * g->depth + k] : a[k * g->rows + i];
                 sum += left * b[k * g->cols + j];
@@ -54,8 +54,8 @@ static void clear_upper_halves(void) {
 }
 #endif
 
-task_gemm task_gemm_plan(task_gemm_kind kind, int rows, int cols, int depth) {
-    task_gemm g = {kind, rows, cols, depth, NULL, 0};
+static task_gemm plan(task_gemm_kind kind, int rows, int cols, int depth, int added) {
+    task_gemm g = {kind, rows, cols, depth, added, NULL, 0};
 #if defined(__x86_64__)
     g.has_avx = __builtin_cpu_supports("avx") != 0;
 #endif
@@ -64,8 +64,8 @@ task_gemm task_gemm_plan(task_gemm_kind kind, int rows, int cols, int depth) {
     if ((double)rows * cols * depth <= LARGEST_SMALL_PRODUCT) {
         int flags = kind == TASK_GEMM_TN ? LIBXSMM_GEMM_FLAG_TRANS_B : LIBXSMM_GEMM_FLAG_NONE;
         int ld_second = kind == TASK_GEMM_TN ? rows : depth;
-        const float one = 1, zero = 0;
-        g.kernel = libxsmm_smmdispatch(cols, rows, depth, &cols, &ld_second, &cols, &one, &zero,
+        const float one = 1, beta = (float)added;
+        g.kernel = libxsmm_smmdispatch(cols, rows, depth, &cols, &ld_second, &cols, &one, &beta,
                                        &flags, NULL);
     }
 #endif
@@ -80,8 +80,28 @@ void task_gemm_run(const task_gemm *g, const real *a, const real *b, real *c) {
     }
     int transposed = g->kind == TASK_GEMM_TN;
     cblas_sgemm(CblasRowMajor, transposed ? CblasTrans : CblasNoTrans, CblasNoTrans, g->rows,
-                g->cols, g->depth, 1, a, transposed ? g->rows : g->depth, b, g->cols, 0, c,
+                g->cols, g->depth, 1, a, transposed ? g->rows : g->depth, b, g->cols, (float)g->added, c,
                 g->cols);
 }
 
 #endif
+
+task_gemm task_gemm_plan(task_gemm_kind kind, int rows, int cols, int depth) {
+    return plan(kind, rows, cols, depth, 0);
+}
+
+task_gemm task_gemm_plan_added(task_gemm_kind kind, int rows, int cols, int depth) {
+    return plan(kind, rows, cols, depth, 1);
+}
+
+/* By square blocks that stay in cache. */
+void task_transpose(int rows, int cols, const real *restrict in, real *restrict out) {
+    enum { BLOCK = 16 };
+    for (int i0 = 0; i0 < rows; i0 += BLOCK) {
+        int i1 = i0 + BLOCK < rows ? i0 + BLOCK : rows;
+        for (int j = 0; j < cols; j++) {
+            real *to = out + (size_t)j * (size_t)rows;
+            for (int i = i0; i < i1; i++) to[i] = in[(size_t)i * (size_t)cols + (size_t)j];
+        }
+    }
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * init.c - see init.h. */
+#include "layers/init.h"
+
+#include <math.h>
+
+/* Standard deviation of a standard normal truncated to [-2, 2]. */
+#define TRUNCATED_STD 0.87962566103423978
+
+enum { CHUNK = 256 }; /* numbers are drawn as floats: both precisions start alike */
+
+task_init task_init_sampled(task_model *m) {
+    task_init init = {.kind = TASK_INIT_SAMPLED, .at = task_sample_choice(m, 5)};
+    task_sample_uniform(m, 0.5, 2);
+    return init;
+}
+
+static void truncated(float scale, size_t n, random_stream *r, real *out) {
+    float chunk[CHUNK];
+    for (size_t i = 0; i < n; i++) {
+        size_t left = n - i;
+        if (i % CHUNK == 0) random_truncated_normals(r, scale, left < CHUNK ? left : CHUNK, chunk);
+        out[i] = chunk[i % CHUNK];
+    }
+}
+
+static void normal(double scale, size_t n, random_stream *r, real *out) {
+    float chunk[CHUNK];
+    for (size_t i = 0; i < n; i++) {
+        size_t left = n - i;
+        if (i % CHUNK == 0) random_normals(r, left < CHUNK ? left : CHUNK, chunk);
+        out[i] = (real)scale * chunk[i % CHUNK];
+    }
+}
+
+static void uniform(double bound, size_t n, random_stream *r, real *out) {
+    for (size_t i = 0; i < n; i++) out[i] = (real)(bound * (2 * random_uniform(r) - 1));
+}
+
+static void constant(double value, size_t n, real *out) {
+    for (size_t i = 0; i < n; i++) out[i] = (real)value;
+}
+
+static void identity(int64_t rows, int64_t cols, real *out) {
+    for (int64_t i = 0; i < rows * cols; i++) out[i] = i / cols == i % cols;
+}
+
+/* `count` vectors of n numbers: number i of vector k at a[i * step + k * next]. */
+typedef struct vectors {
+    real *a;
+    int64_t n, count, step, next;
+} vectors;
+
+static void normalise(const vectors *v, int64_t k) {
+    real *x = v->a + k * v->next;
+    double squares = 0;
+    for (int64_t i = 0; i < v->n; i++) squares += (double)x[i * v->step] * (double)x[i * v->step];
+    real scale = (real)(1 / sqrt(squares));
+    for (int64_t i = 0; i < v->n; i++) x[i * v->step] *= scale;
+}
+
+/* Takes their parts along vector j out of vectors k, k + 1, ..., `block` of them. */
+static void remove_parts(const vectors *v, int64_t j, int64_t k, int64_t block) {
+    double part[CHUNK] = {0};
+    const real *x = v->a + j * v->next;
+    real *y = v->a + k * v->next;
+    for (int64_t i = 0; i < v->n; i++)
+        for (int64_t b = 0; b < block; b++)
+            part[b] += (double)x[i * v->step] * (double)y[i * v->step + b * v->next];
+    for (int64_t i = 0; i < v->n; i++)
+        for (int64_t b = 0; b < block; b++) y[i * v->step + b * v->next] -= (real)part[b] * x[i * v->step];
+}
+
+/* Gram and Schmidt, twice against rounding: the Q of a QR decomposition whose R has a positive diagonal. */
+static void orthogonal(double scale, int64_t rows, int64_t cols, random_stream *r, real *out) {
+    vectors v = {out, rows, cols, cols, 1};
+    if (rows < cols) v = (vectors){out, cols, rows, 1, cols};
+    normal(1, (size_t)(rows * cols), r, out);
+    for (int pass = 0; pass < 2; pass++) {
+        for (int64_t j = 0; j < v.count; j++) {
+            normalise(&v, j);
+            for (int64_t k = j + 1; k < v.count; k += CHUNK)
+                remove_parts(&v, j, k, v.count - k < CHUNK ? v.count - k : CHUNK);
+        }
+    }
+    for (int64_t i = 0; i < rows * cols; i++) out[i] *= (real)scale;
+}
+
+void task_init_fill(const task_init *init, const real *tau, int rank, const int64_t *dim, random_stream *r,
+                    real *out) {
+    int64_t cols = rank > 0 ? dim[rank - 1] : 1, rows = 1;
+    for (int i = 0; i + 1 < rank; i++) rows *= dim[i];
+    size_t n = (size_t)(rows * cols);
+    double c = init->scale, fan = (double)rows;
+    task_init_kind kind = init->kind;
+    if (kind == TASK_INIT_SAMPLED) {
+        kind = (task_init_kind)(TASK_INIT_ORTHOGONAL + (int)tau[init->at]);
+        c = (double)tau[init->at + 1];
+    }
+    switch (kind) {
+    case TASK_INIT_DEFAULT: truncated(1 / sqrtf((float)rows), n, r, out); break;
+    case TASK_INIT_TRUNCATED: truncated((float)c, n, r, out); break;
+    case TASK_INIT_VARIANCE: truncated((float)(sqrt(c / fan) / TRUNCATED_STD), n, r, out); break;
+    case TASK_INIT_NORMAL: normal(c, n, r, out); break;
+    case TASK_INIT_CONSTANT: constant(c, n, out); break;
+    case TASK_INIT_IDENTITY: identity(rows, cols, out); break;
+    case TASK_INIT_XAVIER: uniform(sqrt(6 / (fan + (double)cols)), n, r, out); break;
+    case TASK_INIT_ORTHOGONAL: orthogonal(c, rows, cols, r, out); break;
+    case TASK_INIT_UNIFORM: uniform(c * sqrt(3 / fan), n, r, out); break;
+    case TASK_INIT_FAN_NORMAL:
+    case TASK_INIT_FAN_NORMAL_AGAIN: normal(sqrt(c / fan), n, r, out); break;
+    case TASK_INIT_FAN_UNIFORM: uniform(sqrt(3 * c / fan), n, r, out); break;
+    case TASK_INIT_SAMPLED: break;
+    }
+}
