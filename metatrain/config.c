@@ -135,7 +135,7 @@ static const mt_key config_keys[] = {
      .standard = "1", .unit = "outer steps",
      .help = "outer steps whose mean gradient makes one update of theta"},
     {"outer.share_from", MT_KEY_INTEGER, IN_CONFIG(outer.share_from),
-     .range = "[0, 1000000000000]", .standard = "1000000",
+     .range = "[0, 1000000000000]", .standard = "500000",
      .help = "ranks share the work of the gradient of theta where particles times trained numbers are "
              "so many or more; theta has the same bits either way"},
     {"outer.schedule.name", MT_KEY_CHOICE, IN_CONFIG(outer.schedule.name),

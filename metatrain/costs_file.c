@@ -18,10 +18,11 @@ int mt_costs_write(const char *path, const mt_measured *m, const mt_config *cfg,
     for (int i = 0; i < cfg->n_tasks; i++)
         json_array_append_new(tasks, json_pack("{s:s, s:f}", "task", cfg->tasks[i].spec.task,
                                                "step_seconds", m->costs.step[i]));
-    json_t *all = json_pack("{s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "tasks", tasks, "spread",
-                            m->spread, "outside_share", m->outside, "message_seconds", m->message,
-                            "serial_seconds", m->serial, "draw_seconds", m->draw, "ship_seconds",
-                            m->costs.ship, "move_seconds", m->costs.move);
+    json_t *all =
+        json_pack("{s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "tasks", tasks, "spread",
+                  m->spread, "outside_share", m->outside, "message_seconds", m->message,
+                  "serial_seconds", m->serial, "draw_seconds", m->draw, "gradient_seconds",
+                  m->gradient, "ship_seconds", m->costs.ship, "move_seconds", m->costs.move);
     char *text = all ? json_dumps(all, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
     int ok = text ? mt_durable_write(path, text, strlen(text), err)
                   : mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);

@@ -5,7 +5,7 @@
  *     {"tasks": [{"task": "image_mlp", "step_seconds": 6.1e-05}, ...], "spread": 0.04,
  *      "outside_share": 0.01,
  *      "message_seconds": 3e-06, "serial_seconds": 5e-05, "draw_seconds": 2e-09,
- *      "ship_seconds": ..., "move_seconds": ...}
+ *      "gradient_seconds": 4e-04, "ship_seconds": ..., "move_seconds": ...}
  *
  * All 1, or 0 and a sentence. */
 #ifndef MT_COSTS_FILE_H
@@ -18,9 +18,11 @@ typedef struct mt_measured {
     double spread;  /* of the time of a window over its prediction: standard deviation */
     double message; /* seconds of rank 0 for a message that it takes */
     double outside; /* share of the CPU time of all ranks outside windows */
-    double serial;  /* seconds of rank 0 from the last report of an outer step to the next window, but
+    double
+        serial;  /* seconds of rank 0 from the last report of an outer step to the next window, but
                      * for the gradient: */
-    double draw;    /* CPU seconds of a number of it for a particle */
+    double draw; /* CPU seconds of a number of it for a particle */
+    double gradient; /* seconds that it took, by rank 0 or shared: to compare with; not read */
 } mt_measured;
 
 int mt_costs_write(const char *path, const mt_measured *m, const mt_config *cfg, lopt_error *err);
