@@ -32,6 +32,8 @@ run   all   libjansson-dev         metrics, manifests, exports
 run   all   libxxhash-dev          digests
 run   all   libmsgpack-dev         trees of weights of JAX
 run   all   dataset-fashion-mnist  the images of configs/quickstart.yaml
+run   all   fortunes               English text of language models
+run   all   bible-kjv-text         more of it
 run   all   gnuplot-nox            curves
 test  all   libcriterion-dev       unit tests
 cluster all slurm-wlm              a batch system of one machine, for the test of scripts/slurm
