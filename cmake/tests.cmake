@@ -6,7 +6,8 @@
 #   SOURCE_DIR   the clone                    SCRATCH      an empty folder of the test's own
 #   SANITIZE     address, undefined or empty  CC, CXX      the compilers
 # C tests link everything: the libraries, and the tasks compiled in double (with other names of their
-# symbols: cmake/double_names.sh); tests/test_NAME_double.c is itself compiled with TASK_REAL_DOUBLE.
+# symbols: cmake/double_names.sh); tests/test_NAME_double.c is itself compiled with TASK_REAL_DOUBLE,
+# tests/test_NAME_both.c with and without (tests/layer_check.h).
 #
 # With METATRAIN_ONLY_LOPT: the C tests that include nothing but liblopt's headers (and worked.h), linked with
 # liblopt alone; tests/plain stands in for Criterion. An emulator for other processors runs them.
@@ -77,8 +78,14 @@ foreach(source IN LISTS c_tests)
     target_include_directories(test_${name} PRIVATE ${test_folders})
     target_compile_definitions(test_${name} PRIVATE _GNU_SOURCE)
     target_link_libraries(test_${name} PRIVATE ${test_libraries})
-    if(name MATCHES "_double$")
+    if(name MATCHES "_(double|both)$")
         target_compile_definitions(test_${name} PRIVATE TASK_REAL_DOUBLE)
+    endif()
+    if(name MATCHES "_both$")
+        add_library(test_${name}_float OBJECT EXCLUDE_FROM_ALL ${source})
+        target_include_directories(test_${name}_float PRIVATE tests)
+        target_link_libraries(test_${name}_float PRIVATE tasks PkgConfig::CRITERION)
+        target_sources(test_${name} PRIVATE $<TARGET_OBJECTS:test_${name}_float>)
     endif()
     declare_test(${name} 60 ${CMAKE_CROSSCOMPILING_EMULATOR} $<TARGET_FILE:test_${name}>)
 endforeach()

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * sum.h - the sum of values of one shape (residual connections), and learned numbers along the last axis. */
+#ifndef TASK_SUM_H
+#define TASK_SUM_H
+
+#include "layers/init.h"
+
+int task_sum(task_model *m, int n, const int *x); /* 2..TASK_LAYER_INPUTS values */
+/* y = x + b or x scale; tensor "bias0" or "scale0", of the last axis. */
+int task_bias(task_model *m, int x, task_init init);
+int task_scale(task_model *m, int x, task_init init);
+
+#endif
