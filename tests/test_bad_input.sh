@@ -3,16 +3,9 @@
 #
 # Bad input gets one sentence on stderr and status 2, and nothing on disk changes. Each kind is tried on
 # every command that reads such a thing, with --out at the folder of an earlier run, which must survive.
-set -euo pipefail
-cd "$SOURCE_DIR"
-failures=0
+source tests/lib.sh
 run=$SCRATCH/run
 short=(--set outer.steps=2 --set particles=2 --set estimator.window=5)
-
-fail() {
-    echo "FAIL: $*" >&2
-    failures=$((failures + 1))
-}
 
 # Everything in the scratch folder that a command might touch, names and contents.
 fingerprint() {

@@ -2,14 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # metatrain bench in its short form: every part gives rows that make sense. Never how fast.
-set -euo pipefail
-cd "$SOURCE_DIR"
-failures=0
-
-fail() {
-    echo "FAIL: $*" >&2
-    failures=$((failures + 1))
-}
+source tests/lib.sh
 
 bench=("$METATRAIN" bench)
 export TMPDIR=$SCRATCH/tmp

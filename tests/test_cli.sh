@@ -2,24 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The program from outside: help, names, statuses, and what a run leaves in its folder.
-set -euo pipefail
-cd "$SOURCE_DIR"
-failures=0
+source tests/lib.sh
 run=$SCRATCH/run
-
-fail() {
-    echo "FAIL: $*" >&2
-    failures=$((failures + 1))
-}
-
-# gives STATUS PATTERN ARGUMENT...: status and a pattern that stdout and stderr together must have.
-gives() {
-    local want=$1 pattern=$2 status=0
-    shift 2
-    "$METATRAIN" "$@" >"$SCRATCH/output" 2>&1 || status=$?
-    [ "$status" -eq "$want" ] || fail "metatrain $*: status $status, expected $want: $(tail -n 3 "$SCRATCH/output")"
-    grep -qE -e "$pattern" "$SCRATCH/output" || fail "metatrain $*: no /$pattern/ in: $(head -n 20 "$SCRATCH/output")"
-}
 
 # ---- help, usage, names ------------------------------------------------------------------------------
 

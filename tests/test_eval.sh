@@ -2,50 +2,43 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # metatrain eval: the table, the files of --out, the same bytes for 1, 2 and 3 processes, bad input.
-set -euo pipefail
-cd "$SOURCE_DIR"
+source tests/lib.sh
 suite=configs/eval/quickstart.yaml
 small=(--set seeds=2 --set steps=20 --set batches=1 --set last_batches=2 --set "sweep=[0.001, 0.01, 0.1]")
 
-fail() {
-    echo "FAIL: $1" >&2
-    [ -z "${2:-}" ] || cat "$2" >&2
-    exit 1
-}
-
 scripts/launch -n 1 train configs/quickstart.yaml --out "$SCRATCH/run" --set outer.steps=1 >"$SCRATCH/train.log" 2>&1 ||
-    fail "training ended with status $?" "$SCRATCH/train.log"
+    die "training ended with status $?"
 theta=$SCRATCH/run/theta.h5
 
 # ---- the table, and the same bytes for any number of processes
 
 for n in 1 2 3; do
     scripts/launch -n "$n" eval --suite "$suite" "${small[@]}" "$theta" --out "$SCRATCH/with-$n" \
-        >"$SCRATCH/with-$n.log" 2>"$SCRATCH/with-$n.err" || fail "$n processes: status $?" "$SCRATCH/with-$n.err"
-    cmp "$SCRATCH/with-1/results.json" "$SCRATCH/with-$n/results.json" || fail "$n processes: other numbers"
+        >"$SCRATCH/with-$n.log" 2>"$SCRATCH/with-$n.err" || die "$n processes: status $?"
+    cmp "$SCRATCH/with-1/results.json" "$SCRATCH/with-$n/results.json" || die "$n processes: other numbers"
 done
 for row in "learned small-fc" "untrained small-fc" "adam untuned" "adam " "sgdm " "sgd "; do
-    grep -q "^$row" "$SCRATCH/with-1.log" || fail "no line for $row" "$SCRATCH/with-1.log"
+    grep -q "^$row" "$SCRATCH/with-1.log" || die "no line for $row"
 done
-sed 's/±/+/g' "$SCRATCH/with-1.log" | awk 'length > 100 { exit 1 }' || fail "a line is longer than 100 columns" "$SCRATCH/with-1.log"
+sed 's/±/+/g' "$SCRATCH/with-1.log" | awk 'length > 100 { exit 1 }' || die "a line is longer than 100 columns"
 for file in timing.json curves.svg; do
-    [ -s "$SCRATCH/with-2/$file" ] || fail "no $file"
+    [ -s "$SCRATCH/with-2/$file" ] || die "no $file"
 done
 for count in '"trials": 3' '"trials": 1'; do
-    [ "$(grep -cF "$count" "$SCRATCH/with-1/results.json")" -eq 3 ] || fail "three entries have $count"
+    [ "$(grep -cF "$count" "$SCRATCH/with-1/results.json")" -eq 3 ] || die "three entries have $count"
 done
 
 # ---- without --suite, from another folder; without gnuplot
 
 (cd / && "$METATRAIN" eval --set steps=2 --set seeds=1 --set sweep=[0.1] --no-untrained "$theta") \
-    >"$SCRATCH/default.log" 2>&1 || fail "without --suite: status $?" "$SCRATCH/default.log"
-! grep -q untrained "$SCRATCH/default.log" || fail "--no-untrained is without effect"
+    >"$SCRATCH/default.log" 2>&1 || die "without --suite: status $?"
+! grep -q untrained "$SCRATCH/default.log" || die "--no-untrained is without effect"
 
 mkdir "$SCRATCH/no-programs"
 PATH=$SCRATCH/no-programs "$METATRAIN" eval --suite "$suite" "${small[@]}" --out "$SCRATCH/no-gnuplot" \
-    >/dev/null 2>"$SCRATCH/no-gnuplot.err" || fail "without gnuplot: status $?" "$SCRATCH/no-gnuplot.err"
-grep -q 'warning: .*gnuplot' "$SCRATCH/no-gnuplot.err" || fail "no warning about gnuplot" "$SCRATCH/no-gnuplot.err"
-[ -s "$SCRATCH/no-gnuplot/results.json" ] || fail "without gnuplot the numbers are lost"
+    >/dev/null 2>"$SCRATCH/no-gnuplot.err" || die "without gnuplot: status $?"
+grep -q 'warning: .*gnuplot' "$SCRATCH/no-gnuplot.err" || die "no warning about gnuplot"
+[ -s "$SCRATCH/no-gnuplot/results.json" ] || die "without gnuplot the numbers are lost"
 
 # ---- bad input: status 2, one sentence that says WHAT, no folder made
 
@@ -53,10 +46,10 @@ refuse() { # WHAT ARGUMENT...
     local what=$1 status=0
     shift
     "$METATRAIN" eval --out "$SCRATCH/refused" "$@" >"$SCRATCH/refuse.out" 2>"$SCRATCH/refuse.err" || status=$?
-    [ "$status" -eq 2 ] || fail "eval $*: status $status" "$SCRATCH/refuse.err"
-    [ "$(wc -l <"$SCRATCH/refuse.err")" -eq 1 ] || fail "eval $*: not one sentence" "$SCRATCH/refuse.err"
-    grep -qF -- "$what" "$SCRATCH/refuse.err" || fail "eval $*: does not say $what" "$SCRATCH/refuse.err"
-    [ ! -s "$SCRATCH/refuse.out" ] && [ ! -e "$SCRATCH/refused" ] || fail "eval $*: left something behind"
+    [ "$status" -eq 2 ] || die "eval $*: status $status"
+    [ "$(wc -l <"$SCRATCH/refuse.err")" -eq 1 ] || die "eval $*: not one sentence"
+    grep -qF -- "$what" "$SCRATCH/refuse.err" || die "eval $*: does not say $what"
+    [ ! -s "$SCRATCH/refuse.out" ] && [ ! -e "$SCRATCH/refused" ] || die "eval $*: left something behind"
 }
 head -c 1000 "$theta" >"$SCRATCH/cut.h5"
 sed 's/name: sgd,/name: sgx,/' "$suite" >"$SCRATCH/typo.yaml"
@@ -71,7 +64,7 @@ refuse "/dev/null:" --suite "$suite" --out /dev/null/out
 # The same from two processes: one sentence, not two.
 status=0
 scripts/launch -n 2 eval --suite "$suite" "$SCRATCH/cut.h5" >/dev/null 2>"$SCRATCH/two.err" || status=$?
-[ "$status" -eq 2 ] || fail "two processes: status $status" "$SCRATCH/two.err"
-[ "$(grep -c metatrain: "$SCRATCH/two.err")" -eq 1 ] || fail "two processes: not one sentence" "$SCRATCH/two.err"
+[ "$status" -eq 2 ] || die "two processes: status $status"
+[ "$(grep -c metatrain: "$SCRATCH/two.err")" -eq 1 ] || die "two processes: not one sentence"
 
-"$METATRAIN" eval --help | grep -q -- --no-untrained || fail "--help says nothing"
+"$METATRAIN" eval --help | grep -q -- --no-untrained || die "--help says nothing"

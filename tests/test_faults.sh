@@ -3,9 +3,6 @@
 #
 # The short form of tests/faults: 20 kills of workers, coordinator and mpirun, half of them inside the writing of
 # restart points, with failing disks among them; the digest is that of the undisturbed run each time.
-set -euo pipefail
-if ! command -v mpirun >/dev/null; then
-    echo "skipped: no mpirun"
-    exit 0
-fi
-"$SOURCE_DIR/tests/faults" --kills 20 --seed 3
+source tests/lib.sh
+command -v mpirun >/dev/null || skip "no mpirun"
+tests/faults --kills 20 --seed 3

@@ -3,27 +3,7 @@
 #
 # import and export from the command line: what comes back, what is refused, and, where Python has the
 # packages (PYTHON, python3), that the libraries of others read our files and we read theirs.
-set -euo pipefail
-cd "$SOURCE_DIR"
-failures=0
-
-fail() {
-    echo "FAIL: $*" >&2
-    failures=$((failures + 1))
-}
-
-# gives STATUS PATTERN ARGUMENT...: status of `metatrain` and a pattern in its output.
-gives() {
-    local want=$1 pattern=$2 status=0
-    shift 2
-    "$METATRAIN" "$@" >"$SCRATCH/output" 2>&1 || status=$?
-    [ "$status" -eq "$want" ] || fail "$*: status $status, expected $want: $(tail -n 3 "$SCRATCH/output")"
-    grep -qE -e "$pattern" "$SCRATCH/output" || fail "$*: no /$pattern/ in: $(tail -n 5 "$SCRATCH/output")"
-}
-
-digest() { # THETA.h5
-    "$METATRAIN" show "$1" | sed -n 's/^digest: //p'
-}
+source tests/lib.sh
 
 same() { # A.h5 B.h5
     [ "$(digest "$1")" = "$(digest "$2")" ] || fail "$1 and $2 differ"
@@ -90,11 +70,7 @@ gives 0 'metatrain import theta.state --from flax --optimizer celo' import --hel
 
 # ---- the libraries of others ------------------------------------------------------------------------------
 
-python=${PYTHON-$([ -x build/venv/bin/python ] && echo build/venv/bin/python || echo python3)}
-if ! "$python" -c 'import msgpack, numpy, safetensors' 2>/dev/null; then
-    echo "skipped: $python lacks msgpack, numpy or safetensors (interoperation)"
-    [ "$failures" -eq 0 ]
-    exit
+if find_python msgpack numpy safetensors; then
+    "$python" tests/interop_formats.py "$METATRAIN" "$SCRATCH" || fail "interoperation with Python"
 fi
-"$python" tests/interop_formats.py "$METATRAIN" "$SCRATCH" || fail "interoperation with Python"
 [ "$failures" -eq 0 ]

@@ -2,17 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The install target: a stranger's project finds and links the library, the program finds its configs.
-set -euo pipefail
+source tests/lib.sh
 
 prefix=$SCRATCH/prefix
-fail() {
-    echo "FAIL: $*" >&2
-    exit 1
-}
-
 cmake --install "$BUILD_DIR" --prefix "$prefix" >"$SCRATCH/install.log"
 for file in include/lopt.h bin/metatrain share/metatrain/configs/quickstart.yaml; do
-    [ -e "$prefix/$file" ] || fail "$file is not installed"
+    [ -e "$prefix/$file" ] || die "$file is not installed"
 done
 
 cat >"$SCRATCH/main.c" <<'END'
@@ -44,4 +39,4 @@ read -ra flags <<<"$(PKG_CONFIG_PATH=$(dirname "$pc") pkg-config --cflags --libs
 "$CC" "${sanitize[@]}" "$SCRATCH/main.c" "${flags[@]}" -Wl,-rpath,"$(dirname "$(dirname "$pc")")" -o "$SCRATCH/by_pkg_config"
 "$SCRATCH/by_pkg_config"
 
-"$prefix/bin/metatrain" list optimizers | grep -q '^small-fc' || fail "the installed program does not run"
+"$prefix/bin/metatrain" list optimizers | grep -q '^small-fc' || die "the installed program does not run"

@@ -3,14 +3,7 @@
 #
 # Keeps the layers apart (arrows go metatrain -> tasks -> src) and liblopt easy to link: no MPI, HDF5 or
 # libstdc++ behind it, nothing but lopt_* exported, plain cc suffices, the header is C11 and C++.
-set -euo pipefail
-cd "$SOURCE_DIR"
-failures=0
-
-fail() {
-    echo "FAIL: $*" >&2
-    failures=$((failures + 1))
-}
+source tests/lib.sh
 
 # Prints the source files whose path matches a pattern, or does not (-v).
 files() {

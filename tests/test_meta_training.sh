@@ -3,8 +3,7 @@
 #
 # Every learned optimizer meta-trains: 200 outer steps on random quadratics lower its meta-loss. Small sizes
 # and large steps, so that 20 inner steps make a difference; two at a time.
-set -euo pipefail
-cd "$SOURCE_DIR"
+source tests/lib.sh
 
 cat >"$SCRATCH/config.yaml" <<'YAML'
 tasks: [{task: quadratic_family, dim: 10}]

@@ -3,12 +3,8 @@
 #
 # A rank computes on one thread whatever the environment asks of OpenBLAS, OpenMP and liblopt, on a task whose tensors
 # and matrix products are large enough for more. (OpenBLAS starts its threads before anyone can tell it not to; they sleep.)
-set -euo pipefail
-cd "$SOURCE_DIR"
-if [ "$(nproc)" -lt 2 ]; then
-    echo "skipped: one core"
-    exit
-fi
+source tests/lib.sh
+[ "$(nproc)" -gt 1 ] || skip "one core"
 export OMP_NUM_THREADS=4 OPENBLAS_NUM_THREADS=4 LOPT_THREADS=4
 
 "$METATRAIN" train configs/quadratic.yaml --out "$SCRATCH/run" --set particles=1 --set outer.steps=1000000 \
@@ -34,15 +30,9 @@ cpu_of_threads() {
 main=0
 while [ "$main" -lt 3000 ]; do
     sleep 0.2
-    if ! kill -0 "$pid" 2>/dev/null; then
-        echo "FAIL: the run ended: $(tail -n 1 "$SCRATCH/log")" >&2
-        exit 1
-    fi
+    kill -0 "$pid" 2>/dev/null || die "the run ended: $(tail -n 1 "$SCRATCH/log")"
     read -r main others < <(cpu_of_threads)
 done
 [ "$(find /proc/$pid/task -mindepth 1 -maxdepth 1 | wc -l)" -gt 1 ] || echo "note: there is one thread only"
-if [ $((others * 10)) -gt "$main" ]; then
-    echo "FAIL: $main ms on the main thread, $others ms on others" >&2
-    exit 1
-fi
+[ $((others * 10)) -le "$main" ] || die "$main ms on the main thread, $others ms on others"
 echo "$main ms on the main thread, $others ms on others"

@@ -3,14 +3,7 @@
 #
 # README.md tells the truth: its C program compiles with an exported optimizer, its files and links exist,
 # its commands know their options.
-set -euo pipefail
-cd "$SOURCE_DIR"
-failures=0
-
-fail() {
-    echo "FAIL: $*" >&2
-    failures=$((failures + 1))
-}
+source tests/lib.sh
 
 for file in $(grep -oE '\]\([^)#]+\)' README.md CONTRIBUTING.md | sed -E 's/.*\((.*)\)/\1/' | grep -v '^https\?:'); do
     [ -e "$file" ] || fail "a link leads to $file, which does not exist"

@@ -3,14 +3,7 @@
 #
 # Every recipe of configs/recipes/ runs, shrunk to a few outer steps; the second phase of Celo begins with
 # the theta of the first and leaves the frozen part of it as it was.
-set -euo pipefail
-cd "$SOURCE_DIR"
-failures=0
-
-fail() {
-    echo "FAIL: $*" >&2
-    failures=$((failures + 1))
-}
+source tests/lib.sh
 
 # What makes a recipe small beside 4 outer steps of 4 particles.
 sizes_of() { # RECIPE

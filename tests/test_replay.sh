@@ -2,22 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Every golden trajectory through every kernel, and what replay says of files that it cannot use.
-set -euo pipefail
-cd "$SOURCE_DIR"
-failures=0
+source tests/lib.sh
 
-fail() {
-    echo "FAIL: $*" >&2
-    failures=$((failures + 1))
-}
-
-# replays STATUS PATTERN ARGUMENT...: status of `metatrain replay` and a pattern in its output.
-replays() {
-    local want=$1 pattern=$2 status=0
-    shift 2
-    "$METATRAIN" replay "$@" >"$SCRATCH/output" 2>&1 || status=$?
-    [ "$status" -eq "$want" ] || fail "replay $*: status $status, expected $want: $(tail -n 3 "$SCRATCH/output")"
-    grep -qE -e "$pattern" "$SCRATCH/output" || fail "replay $*: no /$pattern/ in: $(tail -n 5 "$SCRATCH/output")"
+replays() { # STATUS PATTERN ARGUMENT...
+    gives "$1" "$2" replay "${@:3}"
 }
 
 # ---- recorded updates ---------------------------------------------------------------------------------

@@ -4,9 +4,8 @@
 # Same seed, same bits, for every estimator and every kind of state a run may have: theta after 16 outer
 # steps has one digest for 1, 2 and 3 processes, and when a run of 3 is gone after its restart point of
 # step 8 and goes on as one of 2; these two share out the gradient of theta, which takes several pieces. (tests/test_same_bits.sh kills processes.)
-set -euo pipefail
-cd "$SOURCE_DIR"
-failures="$SCRATCH/failures"
+source tests/lib.sh
+failed="$SCRATCH/failed"
 
 cat >"$SCRATCH/config.yaml" <<'YAML'
 optimizer: {name: small-fc, hidden_size: 32, step_mult: 0.1}
@@ -40,14 +39,7 @@ train() { # N NAME VARIANT STEPS ARGUMENT...
     shift 4
     for set in $(settings "$variant"); do sets+=(--set "$set"); done
     scripts/launch -n "$n" train "$SCRATCH/config.yaml" --out "$SCRATCH/$name" --set outer.steps="$steps" \
-        "${sets[@]}" "$@" >"$SCRATCH/$name.log" 2>&1 || {
-        echo "FAIL: $name: status $?: $(tail -n 5 "$SCRATCH/$name.log")" >&2
-        exit 1
-    }
-}
-
-digest() { # NAME
-    "$METATRAIN" show "$SCRATCH/$1/theta.h5" | sed -n 's/^digest: //p'
+        "${sets[@]}" "$@" >"$SCRATCH/$name.log" 2>&1 || die "$name: status $?"
 }
 
 for variant in es es-last tes pes pes-reference nres nres-reference gpes; do
@@ -55,22 +47,16 @@ for variant in es es-last tes pes pes-reference nres nres-reference gpes; do
     train 3 "$variant-3" "$variant" 11 --set outer.share_from=0
     rm -r "$SCRATCH/$variant-3/checkpoints/step-000000000011"
     train 2 "$variant-3" "$variant" 16 --set outer.share_from=0 --resume
-    grep -q 'at outer step 8' "$SCRATCH/$variant-3.log" || {
-        echo "FAIL: $variant: did not resume from outer step 8" >&2
-        exit 1
-    }
-    want=$(digest "$variant-1")
+    grep -q 'at outer step 8' "$SCRATCH/$variant-3.log" || die "$variant: did not resume from outer step 8"
+    want=$(digest "$SCRATCH/$variant-1")
     for n in 2 3; do
-        [ "$(digest "$variant-$n")" = "$want" ] || {
-            echo "FAIL: $variant with $n processes: $(digest "$variant-$n"), with one: $want" >&2
-            echo "$variant" >>"$failures"
+        [ "$(digest "$SCRATCH/$variant-$n")" = "$want" ] || {
+            echo "FAIL: $variant with $n processes: $(digest "$SCRATCH/$variant-$n"), with one: $want" >&2
+            echo "$variant" >>"$failed"
         }
     done
     echo "$variant: $want"
 done | tee "$SCRATCH/digests"
 # nothing of what a variant says may be without effect
-[ "$(sed 's/.* //' "$SCRATCH/digests" | sort -u | wc -l)" -eq 8 ] || {
-    echo "FAIL: two variants gave the same theta" >&2
-    exit 1
-}
-[ ! -e "$failures" ]
+[ "$(sed 's/.* //' "$SCRATCH/digests" | sort -u | wc -l)" -eq 8 ] || die "two variants gave the same theta"
+[ ! -e "$failed" ]

@@ -2,27 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # show says the same of a run's theta.h5 and of its last restart point, as text and as JSON, and names damage.
-set -euo pipefail
-cd "$SOURCE_DIR"
-failures=0
+source tests/lib.sh
 run=$SCRATCH/run
 
-fail() {
-    echo "FAIL: $*" >&2
-    failures=$((failures + 1))
-}
-
-# shows STATUS PATTERN ARGUMENT...: status of `metatrain show` and a pattern in its output.
-shows() {
-    local want=$1 pattern=$2 status=0
-    shift 2
-    "$METATRAIN" show "$@" >"$SCRATCH/output" 2>&1 || status=$?
-    [ "$status" -eq "$want" ] || fail "show $*: status $status, expected $want: $(tail -n 3 "$SCRATCH/output")"
-    grep -qE -e "$pattern" "$SCRATCH/output" || fail "show $*: no /$pattern/ in: $(head -n 4 "$SCRATCH/output")"
-}
-
-digest() {
-    "$METATRAIN" show "$1" | sed -n 's/^digest: //p'
+shows() { # STATUS PATTERN ARGUMENT...
+    gives "$1" "$2" show "${@:3}"
 }
 
 "$METATRAIN" train configs/quickstart.yaml --out "$run" --set outer.steps=2 --set particles=2 \

@@ -2,15 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # metatrain simulate: plays what a real run measured of itself; refuses files that are not of the run.
-set -euo pipefail
+source tests/lib.sh
 cd "$SCRATCH"
 config=$SOURCE_DIR/configs/quadratic.yaml
-fail() {
-    echo "FAIL: $1" >&2
-    exit 1
-}
-"$METATRAIN" train "$config" --out run --set outer.steps=30 >log 2>&1 || fail "training: $(tail -n 3 log)"
-[ -e run/costs.json ] || fail "a run leaves no costs.json"
+"$METATRAIN" train "$config" --out run --set outer.steps=30 >log 2>&1 || die "training: $(tail -n 3 log)"
+[ -e run/costs.json ] || die "a run leaves no costs.json"
 
 # A window of a hundredth of a second, so that what this machine does meanwhile hardly matters.
 cat >costs.json <<'END'
@@ -22,7 +18,7 @@ rate() { # ARGUMENT...: outer steps per second
 }
 within() { # WHAT LOW VALUE HIGH
     awk -v low="$2" -v value="$3" -v high="$4" 'BEGIN { exit !(value + 0 >= low && value + 0 <= high) }' ||
-        fail "$1: found $3, expected $2 to $4"
+        die "$1: found $3, expected $2 to $4"
 }
 one=$(rate --workers 1)
 within "64 windows of 10 ms in turn" 1.4 "$one" 1.6
@@ -41,14 +37,14 @@ within "a gradient shared by four ranks" "$(awk "BEGIN { print 2.8 * $alone }")"
     "$(awk "BEGIN { print 3.35 * $alone }")"
 
 "$METATRAIN" simulate "$config" --costs run/costs.json --workers 20000 --particles 40000 --steps 3 | grep -q "utilisation" ||
-    fail "20,000 ranks"
+    die "20,000 ranks"
 
 refused() { # WORDS ARGUMENT...
     local words=$1 status=0
     shift
     "$METATRAIN" simulate "$@" >out 2>err || status=$?
-    [ "$status" -eq 2 ] || fail "$*: status $status, expected 2"
-    grep -q "$words" err || fail "$*: no \"$words\" in: $(cat err)"
+    [ "$status" -eq 2 ] || die "$*: status $status, expected 2"
+    grep -q "$words" err || die "$*: no \"$words\" in: $(cat err)"
 }
 refused "it is of another run" "$config" --costs costs.json --workers 2 --set "tasks=[{task: quadratic}, {task: quadratic}]"
 echo '{"tasks": [{"step_seconds": -1}]}' >bad.json

@@ -5,20 +5,8 @@
 # this machine alone: a job that is told of its time limit queues itself again and ends with the digest of an
 # undisturbed run; so does an array of short restarts; a cancelled job saves and stays away.
 # Needs root and the packages of `scripts/install-deps cluster`.
-set -euo pipefail
-cd "$SOURCE_DIR"
+source tests/lib.sh
 export PATH=$PATH:/usr/sbin
-
-skip() {
-    echo "skipped: $1"
-    exit
-}
-
-fail() {
-    echo "FAIL: $1" >&2
-    tail -n 5 "$SCRATCH"/*.log "$SCRATCH"/*.out >&2
-    exit 1
-}
 
 [ "$(id -u)" -eq 0 ] || skip "only root starts the servers of Slurm"
 for program in slurmctld slurmd sbatch munged mpirun; do
@@ -92,7 +80,7 @@ for _ in $(seq 150); do
     [ "$(sinfo --noheader --format=%T 2>/dev/null)" = idle ] && ready=yes && break
     sleep 0.2
 done
-[ -n "$ready" ] || fail "no idle node after 30 seconds: $(sinfo 2>&1 | tail -n 1)"
+[ -n "$ready" ] || die "no idle node after 30 seconds: $(sinfo 2>&1 | tail -n 1)"
 
 # ---- jobs ----------------------------------------------------------------------------------------
 
@@ -130,22 +118,18 @@ wait_for() { # COMMAND...
         "$@" && return
         sleep 0.1
     done
-    fail "not within $deadline seconds from the start: $*"
-}
-
-digest() { # NAME
-    "$METATRAIN" show "$SCRATCH/$1/theta.h5" | sed -n 's/^digest: //p'
+    die "not within $deadline seconds from the start: $*"
 }
 
 check() { # NAME RESUMES: was stopped once, resumed so often, and is done with the right digest
-    [ "$(grep -c 'stopped by SIGUSR1' "$SCRATCH/$1.out")" -eq 1 ] || fail "$1 was not stopped by its signal"
-    [ "$(grep -c 'resuming .* at outer step' "$SCRATCH/$1.out")" -eq "$2" ] || fail "$1 did not resume $2 times"
-    is_in "$1" 'done' || fail "$1 is left in state $(state "$1")"
-    [ "$(digest "$1")" = "$want" ] || fail "digest of $1: $(digest "$1"), undisturbed: $want"
+    [ "$(grep -c 'stopped by SIGUSR1' "$SCRATCH/$1.out")" -eq 1 ] || die "$1 was not stopped by its signal"
+    [ "$(grep -c 'resuming .* at outer step' "$SCRATCH/$1.out")" -eq "$2" ] || die "$1 did not resume $2 times"
+    is_in "$1" 'done' || die "$1 is left in state $(state "$1")"
+    [ "$(digest "$SCRATCH/$1")" = "$want" ] || die "digest of $1: $(digest "$SCRATCH/$1"), undisturbed: $want"
 }
 
 "$METATRAIN" train configs/quadratic.yaml --out "$SCRATCH/undisturbed" "${sets[@]}" >"$SCRATCH/undisturbed.log" 2>&1
-want=$(digest undisturbed)
+want=$(digest "$SCRATCH/undisturbed")
 
 # Slurm's signal before the time limit comes to the minute; here it is sent by hand.
 job=$(submit limit --)
@@ -168,12 +152,12 @@ scancel "$job"
 wait_for is_in cancelled stopped
 sleep 8 # longer than a requeued job waits
 wait_for queue_is_empty
-is_in cancelled stopped || fail "a cancelled job is left in state $(state cancelled)"
-! grep -q 'resuming' "$SCRATCH/cancelled.out" || fail "a cancelled job came back"
+is_in cancelled stopped || die "a cancelled job is left in state $(state cancelled)"
+! grep -q 'resuming' "$SCRATCH/cancelled.out" || die "a cancelled job came back"
 
 # A mistake ends the job at once, with its status.
 job=$(submit mistake -- --set particles=0)
 wait_for queue_is_empty
-grep -q 'particles: found 0' "$SCRATCH/mistake.out" || fail "no sentence about particles=0"
-scontrol show job "$job" | grep -q 'ExitCode=2:0' || fail "not status 2: $(scontrol show job "$job" | grep ExitCode)"
+grep -q 'particles: found 0' "$SCRATCH/mistake.out" || die "no sentence about particles=0"
+scontrol show job "$job" | grep -q 'ExitCode=2:0' || die "not status 2: $(scontrol show job "$job" | grep ExitCode)"
 echo "requeued job and array of restarts: digest $want"

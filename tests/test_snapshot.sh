@@ -3,36 +3,14 @@
 #
 # Evaluation of theta while it is meta-trained: theta is that of a run without it; scores and best.h5 are the same for
 # any number of processes, across a resume and the death of a rank; best.h5 is theta of the step with the least score.
-set -euo pipefail
-cd "$SOURCE_DIR"
+source tests/lib.sh
 export METATRAIN
 tasks='[{task: quadratic_family, dim: 10, weight: 3}, {task: quadratic_family, dim: 3}]'
 evaluate=(--set evaluate.every=3 --set evaluate.steps=40 --set evaluate.seeds=3 --set evaluate.tasks="$tasks")
 
-fail() {
-    echo "FAIL: $1" >&2
-    tail -n 3 "$SCRATCH"/*.log >&2
-    exit 1
-}
-
 train() { # N NAME ARGUMENT...
     scripts/launch -n "$1" train configs/quadratic.yaml --out "$SCRATCH/$2" --set checkpoint.every=8 \
-        --set optimizer.step_mult=0.3 "${@:3}" >"$SCRATCH/$2.log" 2>&1 || fail "$2 ended with status $?"
-}
-
-digest() { # FILE
-    "$METATRAIN" show "$1" | sed -n 's/^digest: //p'
-}
-
-# Processes of the program that work in folder NAME.
-ranks_of() { # NAME
-    local process
-    for process in /proc/[0-9]*; do
-        if [ "$(readlink "$process/exe" 2>/dev/null)" = "$(realpath "$METATRAIN")" ] &&
-            tr '\0' ' ' <"$process/cmdline" 2>/dev/null | grep -qF " $SCRATCH/$1 "; then
-            echo "${process#/proc/}"
-        fi
-    done
+        --set optimizer.step_mult=0.3 "${@:3}" >"$SCRATCH/$2.log" 2>&1 || die "$2 ended with status $?"
 }
 
 scores() { # NAME: "STEP SCORE BEST TASK TASK" of every evaluation
@@ -41,16 +19,16 @@ scores() { # NAME: "STEP SCORE BEST TASK TASK" of every evaluation
 }
 
 expect_same() { # NAME: as the run "one"
-    [ "$(digest "$SCRATCH/$1/theta.h5")" = "$(digest "$SCRATCH/one/theta.h5")" ] || fail "$1: another theta"
-    [ "$(digest "$SCRATCH/$1/best.h5")" = "$(digest "$SCRATCH/one/best.h5")" ] || fail "$1: another best.h5"
-    [ "$(scores "$1")" = "$(scores one)" ] || fail "$1: other scores: $(diff <(scores one) <(scores "$1") | head -n 4)"
+    [ "$(digest "$SCRATCH/$1/theta.h5")" = "$(digest "$SCRATCH/one/theta.h5")" ] || die "$1: another theta"
+    [ "$(digest "$SCRATCH/$1/best.h5")" = "$(digest "$SCRATCH/one/best.h5")" ] || die "$1: another best.h5"
+    [ "$(scores "$1")" = "$(scores one)" ] || die "$1: other scores: $(diff <(scores one) <(scores "$1") | head -n 4)"
 }
 
 train 1 without --set outer.steps=60
 train 1 one --set outer.steps=60 "${evaluate[@]}"
-[ "$(digest "$SCRATCH/without/theta.h5")" = "$(digest "$SCRATCH/one/theta.h5")" ] || fail "evaluation changed theta"
-[ ! -e "$SCRATCH/without/best.h5" ] || fail "best.h5 without evaluation"
-[ "$(scores one | wc -l)" -eq 20 ] || fail "not 20 evaluations in 60 steps: $(scores one)"
+[ "$(digest "$SCRATCH/without/theta.h5")" = "$(digest "$SCRATCH/one/theta.h5")" ] || die "evaluation changed theta"
+[ ! -e "$SCRATCH/without/best.h5" ] || die "best.h5 without evaluation"
+[ "$(scores one | wc -l)" -eq 20 ] || die "not 20 evaluations in 60 steps: $(scores one)"
 
 for n in 2 3; do
     train "$n" "with-$n" --set outer.steps=60 "${evaluate[@]}"
@@ -69,26 +47,26 @@ train 1 long "${long[@]}"
 train 3 killed "${long[@]}" &
 until [ "$(wc -l 2>/dev/null <"$SCRATCH/killed/metrics.jsonl" || echo 0)" -ge 5 ]; do sleep 0.05; done
 sleep 0.1
-kill -KILL "$(ranks_of killed | sort -n | tail -n 1)"
+kill -KILL "$(ranks_of "$SCRATCH/killed" | sort -n | tail -n 1)"
 wait $!
-grep -q 'going on from outer step 5 ' "$SCRATCH/killed.log" || fail "no rank died in the evaluation"
-[ "$(digest "$SCRATCH/killed/best.h5")" = "$(digest "$SCRATCH/long/best.h5")" ] || fail "killed: another best.h5"
+grep -q 'going on from outer step 5 ' "$SCRATCH/killed.log" || die "no rank died in the evaluation"
+[ "$(digest "$SCRATCH/killed/best.h5")" = "$(digest "$SCRATCH/long/best.h5")" ] || die "killed: another best.h5"
 [ "$(grep -o '"eval_score.*' "$SCRATCH/killed/metrics.jsonl")" = "$(grep -o '"eval_score.*' "$SCRATCH/long/metrics.jsonl")" ] ||
-    fail "killed: other scores"
+    die "killed: other scores"
 
 # The score is the weighted mean of the tasks' losses, and the best the least so far.
 scores one | awk '
     { mean = 0.75 * $4 + 0.25 * $5; if (($2 - mean) ^ 2 > 1e-12 * mean ^ 2) { print "score", $2, "for", mean; exit 1 }
       if (NR == 1 || $2 < least) { least = $2 }
-      if ($3 != least) { print "best", $3, "for", least; exit 1 } }' >"$SCRATCH/scores.log" || fail "$(cat "$SCRATCH/scores.log")"
+      if ($3 != least) { print "best", $3, "for", least; exit 1 } }' >"$SCRATCH/scores.log" || die "$(cat "$SCRATCH/scores.log")"
 best=$(scores one | sort -g -k 2 | head -n 1 | cut -d ' ' -f 1)
-[ "$best" -lt 56 ] || fail "the best theta is not before the resume: this test sees nothing"
+[ "$best" -lt 56 ] || die "the best theta is not before the resume: this test sees nothing"
 train 1 until-best --set outer.steps="$best"
-[ "$(digest "$SCRATCH/until-best/theta.h5")" = "$(digest "$SCRATCH/one/best.h5")" ] || fail "best.h5 is not theta of step $best"
+[ "$(digest "$SCRATCH/until-best/theta.h5")" = "$(digest "$SCRATCH/one/best.h5")" ] || die "best.h5 is not theta of step $best"
 
 status=0
 text=$("$METATRAIN" train configs/quadratic.yaml --out "$SCRATCH/sampled" --set evaluate.every=1 \
     --set 'evaluate.tasks=[{task: quadratic_family, sample: {dim: [2, 4]}}]' 2>&1) || status=$?
-[ "$status" -eq 2 ] || fail "sampled tasks: status $status"
-grep -q 'evaluate.tasks: found sampled sizes' <<<"$text" || fail "sampled tasks: $text"
+[ "$status" -eq 2 ] || die "sampled tasks: status $status"
+grep -q 'evaluate.tasks: found sampled sizes' <<<"$text" || die "sampled tasks: $text"
 echo "best score at step $best: $(scores one | sort -g -k 2 | head -n 1 | cut -d ' ' -f 2)"

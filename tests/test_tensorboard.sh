@@ -2,14 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # TensorBoard's own reader finds in the event files of a run what metrics.jsonl says: every outer step once, also
-# after kills and resumes. Needs Python with tensorboard (of $PYTHON, else build/venv that .ci/run makes, else python3).
-set -euo pipefail
-cd "$SOURCE_DIR"
-python=${PYTHON-$([ -x build/venv/bin/python ] && echo build/venv/bin/python || echo python3)}
-if ! "$python" -c 'import tensorboard' 2>/dev/null; then
-    echo "skipped: $python lacks tensorboard"
-    exit
-fi
+# after kills and resumes. Needs Python with tensorboard.
+source tests/lib.sh
+find_python tensorboard || exit 0
 run=$SCRATCH/run
 
 train() { # STEPS ARGUMENT...

@@ -4,15 +4,9 @@
 # Two hosts on one machine: two network namespaces joined by a virtual cable, mpirun in one of them, ranks in both that
 # talk over TCP. theta must have the digest of one process, also when ranks of the second host die, all of them or one,
 # and when the cable breaks. Needs root, iproute2 and mpirun.
-set -euo pipefail
-cd "$SOURCE_DIR"
+source tests/lib.sh
 a=mta$$ b=mtb$$
 net=10.99.$(($$ % 250)) # of this machine only: the cable leaves no namespace
-
-skip() {
-    echo "skipped: $1"
-    exit
-}
 
 end_hosts() { # every process in them
     # shellcheck disable=SC2046
@@ -60,16 +54,6 @@ train() { # NAME LAUNCHER...
         --set faults.silence=20 >"$SCRATCH/$1.log" 2>&1 || echo "$1: status $?" >>"$SCRATCH/$1.log"
 }
 
-fail() {
-    echo "FAIL: $1" >&2
-    tail -n 5 "$SCRATCH"/*.log >&2
-    exit 1
-}
-
-digest() { # NAME
-    sed -n 's/^digest: //p' "$SCRATCH/$1.log"
-}
-
 # Ranks on the second host: the processes of the program in its namespace.
 ranks_of_second() {
     local pid
@@ -80,7 +64,7 @@ ranks_of_second() {
 
 wait_for() { # COMMAND...
     until "$@"; do
-        [ "$SECONDS" -lt 280 ] || fail "not within 280 seconds from the start: $*"
+        [ "$SECONDS" -lt 280 ] || die "not within 280 seconds from the start: $*"
         sleep 0.05
     done
 }
@@ -90,12 +74,12 @@ has_25_steps() { # NAME
 }
 
 hosts=$(over_hosts 1 ip -oneline -4 address show up scope global | awk '{print $4}' | sort | tr '\n' ' ')
-[ "$hosts" = "$net.1/24 $net.2/24 " ] || fail "one rank on each host expected, found addresses $hosts"
+[ "$hosts" = "$net.1/24 $net.2/24 " ] || die "one rank on each host expected, found addresses $hosts"
 train one-process env
-want=$(digest one-process)
+want=$(digest "$SCRATCH/one-process")
 for ranks in 1 2; do
     train "two-hosts-$ranks" over_hosts $ranks
-    [ "$(digest "two-hosts-$ranks")" = "$want" ] || fail "digest over two hosts with $ranks ranks each, in one process: $want"
+    [ "$(digest "$SCRATCH/two-hosts-$ranks")" = "$want" ] || die "digest over two hosts with $ranks ranks each, in one process: $want"
 done
 for killed in 1 2; do
     train "killed-$killed" over_hosts 2 &
@@ -103,8 +87,8 @@ for killed in 1 2; do
     # shellcheck disable=SC2046
     kill -KILL $(ranks_of_second | head -n "$killed")
     wait $!
-    grep -q 'going on from outer step' "$SCRATCH/killed-$killed.log" || fail "nothing was lost when $killed ranks died"
-    [ "$(digest "killed-$killed")" = "$want" ] || fail "digest after the death of $killed ranks, undisturbed: $want"
+    grep -q 'going on from outer step' "$SCRATCH/killed-$killed.log" || die "nothing was lost when $killed ranks died"
+    [ "$(digest "$SCRATCH/killed-$killed")" = "$want" ] || die "digest after the death of $killed ranks, undisturbed: $want"
 done
 
 # Without the cable mpirun never ends; the ranks beside it do, and say so in status.json.
@@ -114,6 +98,6 @@ ip -n "$b" link set "$b" down
 wait_for grep -q '"state": "done"' "$SCRATCH/cut/status.json"
 end_hosts
 wait $!
-grep -q 'going on from outer step' "$SCRATCH/cut.log" || fail "nothing was lost when the cable broke"
-[ "$(digest cut)" = "$want" ] || fail "digest after the cable broke, undisturbed: $want"
+grep -q 'going on from outer step' "$SCRATCH/cut.log" || die "nothing was lost when the cable broke"
+[ "$(digest "$SCRATCH/cut")" = "$want" ] || die "digest after the cable broke, undisturbed: $want"
 echo "digest on two hosts, when ranks of one die, and when the cable breaks: $want"
