@@ -43,6 +43,7 @@ between "$json" gradient 0 2 3
 between "$json" optimizer_step 0 2 3
 between "$json" features 0 2 2
 between "$json" data 0 2 3
+between "$json" caches -2 2 3
 between "$json" rest -2 2 3
 grep -q '"skipped"' "$json" || fail "--quick does not say that it leaves large tensors out"
 
