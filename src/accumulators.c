@@ -5,8 +5,9 @@
 
 #include <math.h>
 
-size_t lopt__accumulator_floats(const lopt__view *v)
+size_t lopt__accumulator_floats(const lopt_optimizer *opt, const lopt__view *v)
 {
+    (void)opt;
     int64_t n = lopt__view_padded(v) * (LOPT__K + 1) + v->n_outer * LOPT__K * v->pitch;
     if (v->factored)
         n += v->n_outer * LOPT__K * v->row_pitch;

@@ -31,7 +31,8 @@ typedef struct lopt__accumulators {
     float *momentum, *rms, *lane, *row;
 } lopt__accumulators;
 
-size_t lopt__accumulator_floats(const lopt__view *view);
+/* A kind's tensor_floats; opt is not looked at. */
+size_t lopt__accumulator_floats(const lopt_optimizer *opt, const lopt__view *view);
 lopt__accumulators lopt__accumulators_at(float *data, const lopt__view *view);
 
 /* Decays in effect and their complements, float as the published code has them. */

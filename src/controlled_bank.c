@@ -3,6 +3,14 @@
  * controlled_bank.c - see controlled_bank.h. */
 #include "controlled_bank.h"
 
+#include "normalise.h"
+
+const lopt__pipeline lopt__controlled_pipeline = {.n_features = LOPT__N_EXTENDED,
+                                                  .grad_limit = 1000,
+                                                  .rms_epsilon = 1e-6f,
+                                                  .momentum_epsilon = 0,
+                                                  .normalise_epsilon = LOPT__NORMALISE_EPSILON};
+
 void lopt__controlled_layout(lopt_optimizer *opt, const lopt__bank_shape *shape, int n_inputs,
                              int size) {
     lopt__bank_layout(opt, shape);

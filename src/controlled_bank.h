@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * controlled_bank.h - what VeLO and Celo have in common: a bank of per-parameter networks (bank.h)
- * and the controller that mixes them (controller.h), and how theta is prepared for both.
+ * and the controller that mixes them (controller.h), how theta is prepared for both, and what the
+ * networks see.
  *
  *     lopt__controlled_layout(opt, &shape, n_inputs, size)            in kind->layout
  *     lopt__controlled_bytes(&shape)                                  in kind->prepared_bytes
@@ -14,12 +15,15 @@
 #include "accumulators.h"
 #include "bank.h"
 #include "controller.h"
+#include "param_features.h"
 
 typedef struct lopt__controlled {
     lopt__decays decays;
     lopt__controller controller;
     _Alignas(64) float bank[]; /* [shape.n][lopt__bank_floats] */
 } lopt__controlled;
+
+extern const lopt__pipeline lopt__controlled_pipeline;
 
 /* n_inputs and size are the controller's. */
 void lopt__controlled_layout(lopt_optimizer *opt, const lopt__bank_shape *shape, int n_inputs,

@@ -151,12 +151,6 @@ static lopt__tie tie(const lopt_optimizer *opt)
     return (lopt__tie)lopt__integer(opt, TIE_RULE);
 }
 
-static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view)
-{
-    (void)opt;
-    return lopt__accumulator_floats(view);
-}
-
 /* Three arrays of one tensor's size, then the kernels'. */
 static size_t array_floats(const lopt_optimizer *opt, const lopt_state *state)
 {
@@ -310,7 +304,7 @@ const lopt__kind lopt__adafac_nominal = {
     .prepared_bytes = prepared_bytes,
     .prepare = prepare,
     .tie = tie,
-    .tensor_floats = tensor_floats,
+    .tensor_floats = lopt__accumulator_floats,
     .scratch_floats = scratch_floats,
     .step = step,
 };

@@ -17,7 +17,6 @@
 
 #include "controlled_bank.h"
 #include "kernels/kernels.h"
-#include "normalise.h"
 #include "shared_hypers.h"
 
 enum {
@@ -68,12 +67,6 @@ static const lopt__preset presets[] = {
      {{"train_phase", "1"}}},
 };
 
-static const lopt__pipeline pipeline = {.n_features = LOPT__N_EXTENDED,
-                                        .grad_limit = 1000,
-                                        .rms_epsilon = 1e-6f,
-                                        .momentum_epsilon = 0,
-                                        .normalise_epsilon = LOPT__NORMALISE_EPSILON};
-
 static lopt__bank_shape bank_shape(const lopt_optimizer *opt) {
     return (lopt__bank_shape){.n = lopt__integer(opt, PARAM_INITS),
                               .hidden = lopt__integer(opt, HIDDEN_SIZE),
@@ -107,11 +100,6 @@ static lopt__tie tie(const lopt_optimizer *opt) {
 static size_t global_floats(const lopt_optimizer *opt, size_t n_tensors) {
     (void)n_tensors;
     return lopt__run_floats(lopt__integer(opt, LSTM_HIDDEN_SIZE), 1);
-}
-
-static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
-    (void)opt;
-    return lopt__accumulator_floats(view);
 }
 
 static void reset(const lopt_optimizer *opt, lopt_state *state) {
@@ -181,7 +169,7 @@ static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *i
     lopt__mlp mlp;
     double mean_square[LOPT__N_EXTENDED];
     lopt__job job = {
-        .pipeline = &pipeline,
+        .pipeline = &lopt__controlled_pipeline,
         .decays = &ready->decays,
         .mlp = &mlp,
         .mean_square = mean_square,
@@ -218,7 +206,7 @@ const lopt__kind lopt__celo = {
     .prepare = prepare,
     .tie = tie,
     .global_floats = global_floats,
-    .tensor_floats = tensor_floats,
+    .tensor_floats = lopt__accumulator_floats,
     .scratch_floats = scratch_floats,
     .reset = reset,
     .step = step,

@@ -234,7 +234,7 @@ static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
                  (rule >= FOR_EMBEDDINGS && view->role == LOPT_ROLE_EMBEDDING);
     if (surely && lopt__integer(opt, ADAM_MOMENTS) == MOMENTS_OWN)
         return 2 * (size_t)view->size;
-    return lopt__accumulator_floats(view);
+    return lopt__accumulator_floats(opt, view);
 }
 
 typedef struct matrix_shape {

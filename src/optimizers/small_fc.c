@@ -51,22 +51,17 @@ enum {
     MUP_BASE_FAN_IN,
     MUP_HIDDEN_LR_MULT
 };
-enum { USES_BEFORE, USES_AFTER };
 enum { FORM_LEARNED, FORM_RAW };
 
 static const lopt__hyper hypers[] = {
-    [HIDDEN_SIZE] = {"hidden_size", LOPT__INTEGER, 1, 1, LOPT__MAX_HIDDEN, NULL, "4",
-                     "units of each hidden layer"},
+    [HIDDEN_SIZE] = LOPT__HYPER_HIDDEN_SIZE("4"),
     [HIDDEN_LAYERS] = {"hidden_layers", LOPT__INTEGER, 1, 1, LOPT__MAX_HIDDEN_LAYERS, NULL, "2",
                        "hidden layers: 2 is 39-h-h-2"},
-    [LEARNING_RATE] = {"learning_rate", LOPT__NUMBER, 1, 0, 1e6, NULL, "1",
-                       "factor of the step and of weight decay"},
-    [STEP_MULT] = {"step_mult", LOPT__NUMBER, 1, 0, 1e6, NULL, "0.001", "factor of the step"},
-    [EXP_MULT] = {"exp_mult", LOPT__NUMBER, 1, 0, 1e6, NULL, "0.001",
-                  "factor of the magnitude output, inside the exponential"},
-    [WEIGHT_DECAY] = {"weight_decay", LOPT__NUMBER, 1, 0, 1e6, NULL, "0", "times learning_rate"},
-    [WEIGHT_DECAY_USES] = {"weight_decay_uses", LOPT__CHOICE, 1, 0, 0, "before|after", "after",
-                           "weight decay is taken of p before or after the step"},
+    [LEARNING_RATE] = LOPT__HYPER_LEARNING_RATE("1"),
+    [STEP_MULT] = LOPT__HYPER_STEP_MULT("0.001"),
+    [EXP_MULT] = LOPT__HYPER_EXP_MULT("0.001"),
+    [WEIGHT_DECAY] = LOPT__HYPER_WEIGHT_DECAY("0"),
+    [WEIGHT_DECAY_USES] = LOPT__HYPER_WEIGHT_DECAY_USES("after"),
     [MOMENTUM_DECAYS] = {"momentum_decays", LOPT__NUMBER, LOPT__K, 0, 1, NULL, "[0.9, 0.99, 0.999]",
                          "decays of the momenta, before learned offsets"},
     [RMS_DECAYS] = {"rms_decays", LOPT__NUMBER, 1, 0, 1, NULL, "0.999",
@@ -89,8 +84,7 @@ static const lopt__hyper hypers[] = {
                    "clip the gradient of all tensors together to this norm; 0: off"},
     [NAN_TO_NUM] = {"nan_to_num", LOPT__BOOLEAN, 1, 0, 1, NULL, "false",
                     "replace NaN gradients by 0 and infinite ones by the largest float"},
-    [TIE_RULE] = {"tie_rule", LOPT__CHOICE, 1, 0, 0, "stable|pylo-velo", "stable",
-                  "which of two equally large axes counts as the larger"},
+    [TIE_RULE] = LOPT__HYPER_TIE_RULE("stable"),
     [MUP_BASE_FAN_IN] = LOPT__HYPER_MUP_BASE_FAN_IN,
     [MUP_HIDDEN_LR_MULT] = LOPT__HYPER_MUP_HIDDEN_LR_MULT,
 };
@@ -183,12 +177,6 @@ static lopt__tie tie(const lopt_optimizer *opt)
     return (lopt__tie)lopt__integer(opt, TIE_RULE);
 }
 
-static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view)
-{
-    (void)opt;
-    return lopt__accumulator_floats(view);
-}
-
 /* Conditioned gradients, where there is conditioning. */
 static size_t grads_floats(const lopt_optimizer *opt, const lopt_state *state)
 {
@@ -224,7 +212,7 @@ static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *i
         .decays = &ready->decays,
         .mlp = &ready->mlp,
         .time = time,
-        .decay_uses_updated = lopt__integer(opt, WEIGHT_DECAY_USES) == USES_AFTER,
+        .decay_uses_updated = lopt__integer(opt, WEIGHT_DECAY_USES) == LOPT__USES_AFTER,
         .step_mult = lopt__number(opt, STEP_MULT),
         .exp_mult = lopt__number(opt, EXP_MULT),
         .scratch = state->scratch + grads_floats(opt, state),
@@ -247,7 +235,7 @@ const lopt__kind lopt__small_fc = {
     .prepared_bytes = prepared_bytes,
     .prepare = prepare,
     .tie = tie,
-    .tensor_floats = tensor_floats,
+    .tensor_floats = lopt__accumulator_floats,
     .scratch_floats = scratch_floats,
     .step = step,
 };

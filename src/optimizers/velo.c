@@ -23,7 +23,6 @@
 #include "controlled_bank.h"
 #include "kernels/kernels.h"
 #include "log_magnitude.h"
-#include "normalise.h"
 #include "optimizers/velo.h"
 #include "shared_hypers.h"
 
@@ -95,12 +94,6 @@ _Static_assert(N_INPUTS == LOPT__VELO_INPUTS, "velo.h");
 #define MEAN_SQUARE_FLOOR 1e-9f
 #define BUGGED_STEPS 10
 
-static const lopt__pipeline pipeline = {.n_features = LOPT__N_EXTENDED,
-                                        .grad_limit = 1000,
-                                        .rms_epsilon = 1e-6f,
-                                        .momentum_epsilon = 0,
-                                        .normalise_epsilon = LOPT__NORMALISE_EPSILON};
-
 static lopt__bank_shape bank_shape(const lopt_optimizer *opt) {
     return (lopt__bank_shape){.n = lopt__integer(opt, PARAM_INITS),
                               .hidden = lopt__integer(opt, HIDDEN_SIZE),
@@ -134,11 +127,6 @@ static lopt__run run_at(const lopt_optimizer *opt, const lopt_state *state) {
 
 static size_t global_floats(const lopt_optimizer *opt, size_t n_tensors) {
     return lopt__run_floats(lopt__integer(opt, LSTM_HIDDEN_SIZE), (int64_t)n_tensors);
-}
-
-static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
-    (void)opt;
-    return lopt__accumulator_floats(view);
 }
 
 static lopt__tie tie(const lopt_optimizer *opt) {
@@ -264,7 +252,7 @@ void lopt__velo_act(const lopt_optimizer *opt, lopt_state *state, const lopt__io
     lopt__mlp mlp;
     double mean_square[LOPT__N_EXTENDED];
     lopt__job job = {
-        .pipeline = &pipeline,
+        .pipeline = &lopt__controlled_pipeline,
         .decays = &ready->decays,
         .mlp = &mlp,
         .decay_uses_updated = lopt__integer(opt, WEIGHT_DECAY_USES) == LOPT__USES_AFTER,
@@ -301,7 +289,7 @@ const lopt__kind lopt__velo = {
     .prepare = prepare,
     .tie = tie,
     .global_floats = global_floats,
-    .tensor_floats = tensor_floats,
+    .tensor_floats = lopt__accumulator_floats,
     .scratch_floats = scratch_floats,
     .reset = reset,
     .step = step,
