@@ -127,8 +127,6 @@ struct lopt_state {
 };
 
 /* registry.c */
-size_t lopt__n_kinds(void);
-const lopt__kind *lopt__kind_at(size_t i);
 const lopt__preset *lopt__preset_find(const char *name, const lopt__kind **kind); /* NULL if unknown */
 
 /* settings.c: text <-> values. parse: 0 and a sentence that starts with `where`. */

@@ -38,20 +38,11 @@ KINDS(DECLARE)
 
 #define ADDRESS(kind) &lopt__##kind,
 static const lopt__kind *const kinds[] = {KINDS(ADDRESS)};
-
-size_t lopt__n_kinds(void)
-{
-    return sizeof kinds / sizeof kinds[0];
-}
-
-const lopt__kind *lopt__kind_at(size_t i)
-{
-    return kinds[i];
-}
+enum { N_KINDS = sizeof kinds / sizeof kinds[0] };
 
 const lopt__preset *lopt__preset_find(const char *name, const lopt__kind **kind)
 {
-    for (size_t k = 0; k < lopt__n_kinds(); k++)
+    for (size_t k = 0; k < N_KINDS; k++)
         for (int i = 0; i < kinds[k]->n_presets; i++)
             if (strcmp(kinds[k]->presets[i].info.name, name) == 0) {
                 *kind = kinds[k];
@@ -63,14 +54,14 @@ const lopt__preset *lopt__preset_find(const char *name, const lopt__kind **kind)
 size_t lopt_n_presets(void)
 {
     size_t n = 0;
-    for (size_t k = 0; k < lopt__n_kinds(); k++)
+    for (size_t k = 0; k < N_KINDS; k++)
         n += (size_t)kinds[k]->n_presets;
     return n;
 }
 
 const lopt_preset_info *lopt_preset(size_t i)
 {
-    for (size_t k = 0; k < lopt__n_kinds(); k++) {
+    for (size_t k = 0; k < N_KINDS; k++) {
         size_t n = (size_t)kinds[k]->n_presets;
         if (i < n)
             return &kinds[k]->presets[i].info;

@@ -94,10 +94,6 @@ void random_fill(random_stream *r, size_t n, uint64_t *out) {
     store(r, third);
 }
 
-uint32_t random_u32(random_stream *r) {
-    return static_cast<uint32_t>(random_u64(r) >> 32);
-}
-
 uint64_t random_below(random_stream *r, uint64_t n) {
     pcg64 g = load(r);
     uint64_t x = below(g, n);

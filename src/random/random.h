@@ -59,7 +59,6 @@ void random_open(random_stream *r, random_address address);
 void random_seed(random_stream *r, uint64_t seed, uint64_t stream); /* pcg64(seed, stream), for tests */
 uint64_t random_u64(random_stream *r);
 void random_fill(random_stream *r, size_t n, uint64_t *out); /* the next n of them */
-uint32_t random_u32(random_stream *r);           /* high half of one output */
 uint64_t random_below(random_stream *r, uint64_t n); /* uniform in 0..n-1, unbiased; n >= 1 */
 /* The same count times, as rows of a table of n <= 2^31. */
 void random_rows(random_stream *r, uint64_t n, size_t count, int32_t *out);
