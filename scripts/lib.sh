@@ -22,6 +22,7 @@ run   all   ninja-build            build
 run   all   pkg-config             how the build finds libraries
 run   all   libpcg-cpp-dev         random numbers with streams and advance
 run   all   zlib1g-dev             data sets are gzip files
+run   all   libpng-dev             data sets are PNG pictures
 run   all   libopenblas-dev        matrix products
 run   amd64 libxsmm-dev            small matrix products, twice as fast as OpenBLAS
 run   all   libopenmpi-dev         coordinator and workers
@@ -35,6 +36,7 @@ run   all   dataset-fashion-mnist  the images of configs/quickstart.yaml
 run   all   fortunes               English text of language models
 run   all   bible-kjv-text         more of it
 run   all   gnuplot-nox            curves
+data  all   opencv-doc             5,000 digits and 20,000 letters
 test  all   libcriterion-dev       unit tests
 cluster all slurm-wlm              a batch system of one machine, for the test of scripts/slurm
 cluster all munge                  its messages are signed

@@ -43,6 +43,9 @@ typedef float real;
 #endif
 
 typedef enum task_split { TASK_TRAIN, TASK_INNER_VALID, TASK_OUTER_VALID, TASK_TEST, TASK_N_SPLITS } task_split;
+typedef enum task_flag { TASK_NO, TASK_YES } task_flag;
+/* Which part of a set is trained on: 80 %, or what the code of published results takes (data/dataset.h). */
+typedef enum task_data_split { TASK_SPLIT_CLEAN, TASK_SPLIT_PUBLISHED } task_data_split;
 
 /* f(x); gelu by its tanh form. */
 typedef enum task_activation_kind {
@@ -61,8 +64,10 @@ typedef enum task_reparam { TASK_REPARAM_NONE, TASK_REPARAM_GLOBAL, TASK_REPARAM
  * Fields a kind does not use are ignored by it. */
 typedef struct task_spec {
     char task[64];    /* kind or published name: "image_mlp", "quadratic", "ImageMLP_FashionMnist8_Relu32" */
-    char dataset[64]; /* "fashion_mnist", "mnist" or a folder of MNIST-format files */
+    char dataset[256]; /* as data/sources.h says: "fashion_mnist", "gaussians classes=3", a path */
     char data_path[1024]; /* folders searched before the system's, separated by ':'; "" for none */
+    task_flag grey;   /* images of three channels become their mean */
+    task_data_split data_split;
     int batch_size;
     int image_size;   /* images are resized to image_size x image_size; 0: as they are */
     int n_hidden, hidden[TASK_MAX_HIDDEN];

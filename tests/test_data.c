@@ -240,7 +240,7 @@ Test(data, files_that_do_not_fit_together) {
     set_u32(&b, 8, 2), set_u32(&b, 12, 8);
     write_set(folder);
     write_plain(folder, files[2], &b, b.n);
-    expect(folder, folder, "images are 2 x 8, those for training 4 x 4", files[2]);
+    expect(folder, folder, "images are 2 x 8 x 1, those for training 4 x 4 x 1", files[2]);
 
     b = images(9);
     write_set(folder);
@@ -262,7 +262,7 @@ Test(data, missing_files) {
         expect("", folder, "", files[i]); /* a folder in its place */
         cr_assert(remove(path) == 0);
     }
-    expect("", "cifar99", "unknown data set", "allowed: fashion_mnist, mnist");
+    expect("", "cifar99", "unknown data set", "did you mean cifar10");
     lopt_error err = {LOPT_OK, ""};
     cr_assert(task_dataset_open("fashion_mnist", "", 100000, &err) == NULL, "any size is accepted");
     cr_assert(strstr(err.text, "allowed: 0 to 1024") != NULL, "%s", err.text);
@@ -414,7 +414,7 @@ Test(data, fashion_mnist_of_debian) {
 static void resize(const unsigned char *image, int from, int to, real *out) {
     task_tap taps[64];
     task_resize_taps(from, to, taps);
-    task_resize_image(image, from, taps, to, taps, to, out);
+    task_resize_image(image, from, 1, taps, to, taps, to, out);
 }
 
 /* Sizes whose pixels are multiples of a unit, and one whose are not. */

@@ -42,7 +42,8 @@ typedef enum random_purpose {
     RANDOM_EVAL,       /* evaluation: task, seed, ... */
     RANDOM_TEST,
     RANDOM_SEARCH,     /* hyperparameters of a random search: row */
-    RANDOM_STRUCTURE   /* sampled structure of a task: particle, outer step, entry; when to renew it */
+    RANDOM_STRUCTURE,  /* sampled structure of a task: particle, outer step, entry; when to renew it */
+    RANDOM_DATA        /* a synthetic data set: which kind */
 } random_purpose;
 
 typedef struct random_address {

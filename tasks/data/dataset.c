@@ -7,181 +7,111 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "data/idx.h"
 #include "data/resize.h"
+#include "data/shared.h"
+#include "data/sources.h"
 #include "internal.h"
 #include "layers/elementwise.h"
 
-#define SYSTEM_FOLDER "/usr/share/datasets"
-#define MIN_IMAGES 10 /* so that no split is empty */
+#define MIN_EXAMPLES 10 /* so that no split is empty */
 #define MAX_SIZE 1024
-#define MAX_BYTES ((size_t)16 << 30)
-#define PATH_BYTES 2048
+#define MAX_CODE 65535
+#define MAX_BYTES ((size_t)64 << 30)
+enum { KEY_BYTES = 16384 };
 
-enum { TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS, N_FILES };
+/* Begins a block: what the set is, then (aligned) its codes or numbers, then its labels. */
+typedef struct head {
+    task_dataset set; /* without pointers */
+    int coded;
+    size_t labels_at;
+} head;
 
-static const char *const file_names[N_FILES] = {
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-};
+enum { DATA_AT = (sizeof(head) + TASK_ALIGNMENT - 1) / TASK_ALIGNMENT * TASK_ALIGNMENT };
 
-/* Sets with a name. package: what installs it on Debian, NULL if nothing does. */
-static const struct {
-    const char *name, *folders[2], *package;
-    int n_classes;
-} known_sets[] = {
-    {"fashion_mnist", {"fashion-mnist", "fashion_mnist"}, "dataset-fashion-mnist", 10},
-    {"mnist", {"mnist", "mnist"}, NULL, 10},
-};
-
-enum { N_KNOWN = sizeof known_sets / sizeof *known_sets };
-
-/* A set in the cache. */
+/* A set in use. */
 typedef struct entry {
     task_dataset set; /* first, so that a set's address is its entry's */
     struct entry *next;
-    int n_users, size;
-    char folder[PATH_BYTES];
+    int n_users;
+    task_shared block;
+    char key[];
 } entry;
 
-/* The one variable of this folder: images are read once a process, however many tasks use them. */
-static entry *cache;
+/* Sets are read once a process, however many tasks use them. */
+static entry *in_use;
 
-/* ---- finding files --------------------------------------------------------------------------- */
+/* ---- checks ---------------------------------------------------------------------------------- */
 
-static int find_file(const char *folder, int file, char path[PATH_BYTES]) {
-    static const char *const endings[] = {"", ".gz"};
-    for (int i = 0; i < 2; i++) {
-        int n = snprintf(path, PATH_BYTES, "%s/%s%s", folder, file_names[file], endings[i]);
-        if (n < PATH_BYTES && access(path, F_OK) == 0) return 1;
-    }
-    return 0;
+static int largest_label(const task_raw *raw) {
+    int largest = 0;
+    for (size_t i = 0; i < raw->n_labels; i++)
+        if (raw->labels[i] > largest)
+            largest = raw->labels[i];
+    return largest;
 }
 
-static int holds_images(const char *folder) {
-    char path[PATH_BYTES];
-    return find_file(folder, TRAIN_IMAGES, path);
-}
-
-/* Tries parent's sub-folders for set k, then parent itself. */
-static int find_under(const char *parent, size_t parent_length, int k, char folder[PATH_BYTES]) {
-    for (int i = 0; i < 2; i++) {
-        snprintf(folder, PATH_BYTES, "%.*s/%s", (int)parent_length, parent,
-                 known_sets[k].folders[i]);
-        if (holds_images(folder)) return 1;
+static int check_labels(const task_raw *raw, int n_classes, lopt_error *err) {
+    const char *path = raw->labels_path[0] ? raw->labels_path : raw->path;
+    if (raw->n_labels != raw->n) {
+        return task_fail(err, LOPT_EARG, "%s: %zu labels for %zu images", path, raw->n_labels,
+                         raw->n);
     }
-    snprintf(folder, PATH_BYTES, "%.*s", (int)parent_length, parent);
-    return holds_images(folder);
-}
-
-static int find_known(int k, const char *data_path, char folder[PATH_BYTES], lopt_error *err) {
-    for (const char *p = data_path; *p;) {
-        size_t length = strcspn(p, ":");
-        if (length && find_under(p, length, k, folder)) return 1;
-        p += length + (p[length] == ':');
-    }
-    snprintf(folder, PATH_BYTES, SYSTEM_FOLDER "/%s", known_sets[k].folders[0]);
-    if (holds_images(folder)) return 1;
-    const char *package = known_sets[k].package;
-    return task_fail(
-        err, LOPT_EARG, "data set %s: no file %s[.gz] in %.200s%s%s; %s%s%s", known_sets[k].name,
-        file_names[TRAIN_IMAGES], data_path, *data_path ? " or " : "", folder,
-        package ? "apt-get install " : "put its four files into a folder named in data.path",
-        package ? package : "", package ? " or name its folder in data.path" : "");
-}
-
-/* *n_classes 0: as many as the labels say. */
-static int find_set(const char *name, const char *data_path, char folder[PATH_BYTES],
-                    int *n_classes, lopt_error *err) {
-    for (int k = 0; k < N_KNOWN; k++) {
-        if (strcmp(name, known_sets[k].name) != 0) continue;
-        *n_classes = known_sets[k].n_classes;
-        return find_known(k, data_path, folder, err);
-    }
-    *n_classes = 0;
-    if (!strchr(name, '/')) {
-        return task_fail(
-            err, LOPT_EUNKNOWN,
-            "unknown data set \"%s\", allowed: fashion_mnist, mnist or a folder (with a '/') "
-            "of MNIST-format files",
-            name);
-    }
-    snprintf(folder, PATH_BYTES, "%s", name);
-    if (holds_images(folder)) return 1;
-    return task_fail(err, LOPT_EARG, "data set %s: no file %s[.gz] in that folder", name,
-                     file_names[TRAIN_IMAGES]);
-}
-
-/* ---- reading --------------------------------------------------------------------------------- */
-
-static int read_file(const char *folder, int file, task_idx *out, lopt_error *err) {
-    char path[PATH_BYTES];
-    if (!find_file(folder, file, path)) {
-        return task_fail(err, LOPT_EARG, "%s: no file %s[.gz] in that folder", folder,
-                         file_names[file]);
-    }
-    return task_idx_read(path, file == TRAIN_IMAGES || file == TEST_IMAGES ? 3 : 1, out, err);
-}
-
-static int check_labels(const char *folder, int file, const task_idx *images,
-                        const task_idx *labels, int n_classes, lopt_error *err) {
-    if (labels->n != images->n) {
-        return task_fail(err, LOPT_EARG, "%s/%s: %zu labels for %zu images", folder,
-                         file_names[file], labels->n, images->n);
-    }
-    for (size_t i = 0; i < labels->n; i++) {
-        if (labels->bytes[i] >= n_classes) {
-            return task_fail(err, LOPT_EARG, "%s/%s: label %zu is %d, allowed: 0 to %d", folder,
-                             file_names[file], i, labels->bytes[i], n_classes - 1);
+    for (size_t i = 0; i < raw->n; i++) {
+        if (raw->labels[i] < 0 || raw->labels[i] >= n_classes) {
+            return task_fail(err, LOPT_EARG, "%s: label %zu is %d, allowed: 0 to %d", path, i,
+                             raw->labels[i], n_classes - 1);
         }
     }
     return 1;
 }
 
-static int check_files(const char *folder, const task_idx files[N_FILES], int n_classes,
-                       lopt_error *err) {
-    const task_idx *train = &files[TRAIN_IMAGES], *test = &files[TEST_IMAGES];
-    if (train->n < MIN_IMAGES) {
-        return task_fail(err, LOPT_EARG, "%s/%s: holds %zu images, needed: %d", folder,
-                         file_names[TRAIN_IMAGES], train->n, MIN_IMAGES);
+static int check_parts(const task_raw *parts, int n_classes, lopt_error *err) {
+    const task_raw *train = &parts[TASK_TRAIN];
+    if (train->n < MIN_EXAMPLES) {
+        return task_fail(err, LOPT_EARG, "%s: holds %zu images, needed: %d", train->path, train->n,
+                         MIN_EXAMPLES);
     }
-    if (test->rows != train->rows || test->cols != train->cols) {
+    if (n_classes < 2 || n_classes > MAX_CODE + 1) {
+        return task_fail(err, LOPT_EARG, "%s: labels of %d classes, allowed: 2 to %d",
+                         train->labels_path[0] ? train->labels_path : train->path, n_classes,
+                         MAX_CODE + 1);
+    }
+    if (!parts[TASK_INNER_VALID].n != !parts[TASK_OUTER_VALID].n) {
         return task_fail(err, LOPT_EARG,
-                         "%s/%s: images are %zu x %zu, those for training %zu x %zu", folder,
-                         file_names[TEST_IMAGES], test->rows, test->cols, train->rows, train->cols);
+                         "%s: has one of inner_valid and outer_valid, expected both or none",
+                         train->path);
     }
-    return check_labels(folder, TRAIN_LABELS, train, &files[TRAIN_LABELS], n_classes, err) &&
-           check_labels(folder, TEST_LABELS, test, &files[TEST_LABELS], n_classes, err);
-}
-
-static int largest_label(const task_idx *labels) {
-    int largest = 0;
-    for (size_t i = 0; i < labels->n; i++) {
-        if (labels->bytes[i] > largest) largest = labels->bytes[i];
+    for (int i = 0; i < TASK_N_SPLITS; i++) {
+        const task_raw *p = &parts[i];
+        if (p->n == 0)
+            continue;
+        if (p->rows != train->rows || p->cols != train->cols || p->channels != train->channels ||
+            !p->numbers != !train->numbers) {
+            return task_fail(
+                err, LOPT_EARG, "%s: images are %d x %d x %d, those for training %d x %d x %d",
+                p->path, p->rows, p->cols, p->channels, train->rows, train->cols, train->channels);
+        }
+        if (!check_labels(p, n_classes, err))
+            return 0;
     }
-    return largest;
+    return 1;
 }
 
-/* ---- building -------------------------------------------------------------------------------- */
+/* ---- splits ---------------------------------------------------------------------------------- */
 
-static void set_splits(task_dataset *d, size_t n_train_file, size_t n_test_file) {
-    size_t train = n_train_file / 10 * 8 + n_train_file % 10 * 8 / 10;
-    size_t inner = (n_train_file - train) / 2;
-    d->count[TASK_TRAIN] = train;
-    d->count[TASK_INNER_VALID] = inner;
-    d->count[TASK_OUTER_VALID] = n_train_file - train - inner;
-    d->count[TASK_TEST] = n_test_file;
-    for (int s = 1; s < TASK_N_SPLITS; s++) d->begin[s] = d->begin[s - 1] + d->count[s - 1];
-}
+/* Where the examples of a split come from: rows order[first + i] of raw (order NULL: first + i). */
+typedef struct origin {
+    const task_raw *raw;
+    const uint32_t *order;
+    size_t first, count;
+} origin;
 
 static void permute(size_t n, uint32_t *order) {
     random_stream r;
     random_open(&r, (random_address){0, RANDOM_SPLIT, 0, 0, 0});
-    for (size_t i = 0; i < n; i++) order[i] = (uint32_t)i;
+    for (size_t i = 0; i < n; i++)
+        order[i] = (uint32_t)i;
     for (size_t i = n - 1; i > 0; i--) {
         size_t j = (size_t)random_below(&r, i + 1);
         uint32_t swap = order[i];
@@ -190,131 +120,282 @@ static void permute(size_t n, uint32_t *order) {
     }
 }
 
-/* Resizes images[order[i]] (order NULL: i) into rows begin + i of the set, and their labels.
- * pixels: [n_pixels] scratch. */
-static void fill_rows(task_dataset *d, size_t begin, const task_idx *images, const task_idx *labels,
-                      const uint32_t *order, const task_tap *rows, const task_tap *cols,
-                      real *pixels) {
-    size_t n = (size_t)d->n_pixels;
-    for (size_t i = 0; i < images->n; i++) {
-        size_t source = order ? order[i] : i;
-        real *to = d->codes ? pixels : d->images + (begin + i) * n;
-        task_resize_image(images->bytes + source * images->rows * images->cols, (int)images->cols,
-                          rows, d->n_rows, cols, d->n_cols, to);
-        for (size_t k = 0; d->codes && k < n; k++)
-            d->codes[(begin + i) * n + k] = (uint16_t)lrint((double)pixels[k] * (double)d->most);
-        d->labels[begin + i] = labels->bytes[source];
+static void choose_origins(const task_raw *parts, const uint32_t *order, int one_percent,
+                           origin from[TASK_N_SPLITS]) {
+    const task_raw *all = &parts[TASK_TRAIN];
+    size_t n = parts[TASK_TEST].n ? all->n : all->n - all->n / 5;
+    size_t train = n / 10 * 8 + n % 10 * 8 / 10, inner = (n - train) / 2;
+    from[TASK_TRAIN] = (origin){all, order, 0, one_percent ? n / 100 + (n % 100 >= 50) : train};
+    if (from[TASK_TRAIN].count == 0)
+        from[TASK_TRAIN].count = 1;
+    from[TASK_INNER_VALID] = (origin){all, order, train, inner};
+    from[TASK_OUTER_VALID] = (origin){all, order, train + inner, n - train - inner};
+    from[TASK_TEST] = (origin){all, order, n, all->n - n};
+    if (parts[TASK_INNER_VALID].n && !one_percent)
+        from[TASK_TRAIN].count = n;
+    for (int s = TASK_INNER_VALID; s < TASK_N_SPLITS; s++)
+        if (parts[s].n)
+            from[s] = (origin){&parts[s], NULL, 0, parts[s].n};
+}
+
+/* ---- building -------------------------------------------------------------------------------- */
+
+/* How images become the pixels of a set. */
+typedef struct plan {
+    task_dataset *set;
+    uint16_t *codes;
+    real *images;
+    uint16_t *labels;
+    task_tap *rows, *cols;
+    real *pixels; /* scratch: one resized image */
+    int grey;
+} plan;
+
+static void mean_of_channels(const task_dataset *d, real *pixels) {
+    for (int i = 0; i < d->n_pixels; i++) {
+        real sum = 0;
+        for (int c = 0; c < 3; c++)
+            sum += pixels[3 * i + c];
+        pixels[i] = sum / 3;
     }
 }
 
-/* Codes where every pixel is a whole multiple of a unit, numbers elsewhere. */
-static int allocate_images(task_dataset *d, size_t n, const task_tap *rows, const task_tap *cols) {
-    int levels = task_resize_levels(d->n_rows, rows) * task_resize_levels(d->n_cols, cols);
-    size_t pixel_bytes = levels ? sizeof *d->codes : sizeof *d->images;
-    size_t bytes = n * (size_t)d->n_pixels * pixel_bytes;
-    void *memory = aligned_alloc(TASK_ALIGNMENT, (bytes + 63) / 64 * 64);
-    d->codes = levels ? memory : NULL;
-    d->images = levels ? NULL : memory;
-    d->most = (real)(255 * levels);
-    return memory != NULL;
+static void fill_image(const plan *p, const task_raw *raw, size_t source, size_t row) {
+    const task_dataset *d = p->set;
+    size_t n = (size_t)d->n_pixels, group = p->grey ? 3 : 1;
+    size_t bytes = (size_t)raw->rows * (size_t)raw->cols * (size_t)raw->channels;
+    task_resize_image(raw->bytes + source * bytes, raw->cols, raw->channels, p->rows, d->n_rows,
+                      p->cols, d->n_cols, p->pixels);
+    if (!p->codes) {
+        if (p->grey)
+            mean_of_channels(d, p->pixels);
+        memcpy(p->images + row * n, p->pixels, n * sizeof *p->pixels);
+        return;
+    }
+    double unit = (double)d->most / (double)group; /* codes of the channels add */
+    for (size_t k = 0; k < n; k++) {
+        long code = 0;
+        for (size_t c = 0; c < group; c++)
+            code += lrint((double)p->pixels[k * group + c] * unit);
+        p->codes[row * n + k] = (uint16_t)code;
+    }
 }
 
-static int build(task_dataset *d, const task_idx files[N_FILES], int size, lopt_error *err) {
-    const task_idx *train = &files[TRAIN_IMAGES], *test = &files[TEST_IMAGES];
-    d->n_rows = size ? size : (int)train->rows;
-    d->n_cols = size ? size : (int)train->cols;
-    d->n_pixels = d->n_rows * d->n_cols;
-    set_splits(d, train->n, test->n);
-    size_t n = train->n + test->n;
-    if (n * (size_t)d->n_pixels > MAX_BYTES / sizeof(real)) {
+static void fill_numbers(const plan *p, const task_raw *raw, size_t source, size_t row) {
+    size_t n = (size_t)p->set->n_pixels;
+    for (size_t k = 0; k < n; k++)
+        p->images[row * n + k] = (real)raw->numbers[source * n + k];
+}
+
+/* Each feature gets mean 0 and deviation 1 over the train split (a constant one stays 0). */
+static void standardise(const task_dataset *d, size_t n_all, real *images) {
+    size_t n = (size_t)d->n_pixels, n_train = d->count[TASK_TRAIN];
+    for (size_t k = 0; k < n; k++) {
+        double sum = 0, squares = 0;
+        for (size_t i = 0; i < n_train; i++)
+            sum += (double)images[i * n + k];
+        double mean = sum / (double)n_train;
+        for (size_t i = 0; i < n_train; i++)
+            squares += pow((double)images[i * n + k] - mean, 2);
+        double deviation = sqrt(squares / (double)n_train),
+               scale = deviation > 0 ? 1 / deviation : 0;
+        for (size_t i = 0; i < n_all; i++)
+            images[i * n + k] = (real)(((double)images[i * n + k] - mean) * scale);
+    }
+}
+
+static size_t count_all(const task_dataset *d) {
+    return d->begin[TASK_TEST] + d->count[TASK_TEST];
+}
+
+static void fill(const plan *p, const origin from[TASK_N_SPLITS]) {
+    for (int s = 0; s < TASK_N_SPLITS; s++) {
+        for (size_t i = 0; i < from[s].count; i++) {
+            const task_raw *raw = from[s].raw;
+            size_t at = from[s].first + i, source = from[s].order ? from[s].order[at] : at;
+            size_t row = p->set->begin[s] + i;
+            (raw->numbers ? fill_numbers : fill_image)(p, raw, source, row);
+            p->labels[row] = (uint16_t)raw->labels[source];
+        }
+    }
+    if (from[TASK_TRAIN].raw->numbers)
+        standardise(p->set, count_all(p->set), p->images);
+}
+
+/* Shape and splits of the set; codes where every pixel is a whole multiple of a unit. */
+static void describe(plan *p, const task_raw *raw, const origin from[TASK_N_SPLITS], int size,
+                     head *h) {
+    task_dataset *d = p->set;
+    d->is_image = raw->numbers == NULL;
+    d->n_rows = size && d->is_image ? size : raw->rows;
+    d->n_cols = size && d->is_image ? size : raw->cols;
+    d->n_channels = p->grey ? 1 : raw->channels;
+    d->n_pixels = d->n_rows * d->n_cols * d->n_channels;
+    for (int s = 0; s < TASK_N_SPLITS; s++) {
+        d->begin[s] = s ? d->begin[s - 1] + d->count[s - 1] : 0;
+        d->count[s] = from[s].count;
+    }
+    h->coded = 0;
+    if (!d->is_image || !p->rows || !p->cols)
+        return;
+    task_resize_taps(raw->rows, d->n_rows, p->rows);
+    task_resize_taps(raw->cols, d->n_cols, p->cols);
+    int most = 255 * task_resize_levels(d->n_rows, p->rows) *
+               task_resize_levels(d->n_cols, p->cols) * (p->grey ? 3 : 1);
+    h->coded = most > 0 && most <= MAX_CODE;
+    d->most = (real)(h->coded ? most : 0);
+}
+
+/* The block of a described set: where its codes or numbers and its labels are. */
+static size_t lay_out(head *h) {
+    size_t item = h->coded ? sizeof(uint16_t) : sizeof(real);
+    h->labels_at =
+        DATA_AT + (count_all(&h->set) * (size_t)h->set.n_pixels * item + TASK_ALIGNMENT - 1) /
+                      TASK_ALIGNMENT * TASK_ALIGNMENT;
+    return h->labels_at + count_all(&h->set) * sizeof(uint16_t);
+}
+
+static int make_block(plan *p, const origin *from, head *h, task_shared *block, lopt_error *err) {
+    const task_dataset *d = p->set;
+    if (count_all(d) > MAX_BYTES / sizeof(real) / (size_t)d->n_pixels) {
         return task_fail(err, LOPT_EARG,
-                         "%zu images of %d x %d pixels take more than %zu GB; lower image_size", n,
-                         d->n_rows, d->n_cols, MAX_BYTES >> 30);
+                         "%zu images of %d x %d pixels take more than %zu GB; lower image_size",
+                         count_all(d), d->n_rows, d->n_cols, MAX_BYTES >> 30);
     }
-    d->labels = malloc(n);
-    uint32_t *order = malloc(train->n * sizeof *order);
-    real *pixels = malloc((size_t)d->n_pixels * sizeof *pixels);
-    task_tap *rows = malloc((size_t)d->n_rows * sizeof *rows);
-    task_tap *cols = malloc((size_t)d->n_cols * sizeof *cols);
-    int made = d->labels && order && pixels && rows && cols;
-    if (made) {
-        task_resize_taps((int)train->rows, d->n_rows, rows);
-        task_resize_taps((int)train->cols, d->n_cols, cols);
-        made = allocate_images(d, n, rows, cols);
+    if (!p->rows || !p->cols || !p->pixels || !task_shared_make(block, lay_out(h))) {
+        return task_fail(err, LOPT_ENOMEM, "out of memory for %zu images of %d pixels",
+                         count_all(d), d->n_pixels);
     }
-    if (made) {
-        permute(train->n, order);
-        fill_rows(d, 0, train, &files[TRAIN_LABELS], order, rows, cols, pixels);
-        fill_rows(d, train->n, test, &files[TEST_LABELS], NULL, rows, cols, pixels);
-    }
+    char *memory = block->data;
+    memcpy(memory, h, sizeof *h);
+    p->codes = h->coded ? (uint16_t *)(void *)(memory + DATA_AT) : NULL;
+    p->images = (real *)(void *)(memory + DATA_AT);
+    p->labels = (uint16_t *)(void *)(memory + h->labels_at);
+    fill(p, from);
+    task_shared_publish(block);
+    return 1;
+}
+
+static int build(const task_raw *parts, const task_spec *spec, int one_percent, task_shared *block,
+                 lopt_error *err) {
+    const task_raw *raw = &parts[TASK_TRAIN];
+    head h = {0};
+    origin from[TASK_N_SPLITS];
+    h.set.n_classes = raw->n_classes ? raw->n_classes : largest_label(raw) + 1;
+    if (!check_parts(parts, h.set.n_classes, err))
+        return 0;
+    uint32_t *order = malloc(raw->n * sizeof *order);
+    if (!order)
+        return task_fail(err, LOPT_ENOMEM, "%s: out of memory", raw->path);
+    permute(raw->n, order);
+    choose_origins(parts, order, one_percent && spec->data_split == TASK_SPLIT_PUBLISHED, from);
+    size_t rows = (size_t)(spec->image_size ? spec->image_size : raw->rows);
+    size_t cols = (size_t)(spec->image_size ? spec->image_size : raw->cols);
+    plan p = {.set = &h.set,
+              .rows = malloc(rows * sizeof *p.rows),
+              .cols = malloc(cols * sizeof *p.cols),
+              .pixels = malloc(rows * cols * (size_t)raw->channels * sizeof *p.pixels),
+              .grey = spec->grey && raw->channels == 3 && raw->bytes};
+    describe(&p, raw, from, spec->image_size, &h);
+    int done = make_block(&p, from, &h, block, err);
+    free(p.rows);
+    free(p.cols);
+    free(p.pixels);
     free(order);
-    free(pixels);
-    free(rows);
-    free(cols);
-    return made ? 1
-                : task_fail(err, LOPT_ENOMEM, "out of memory for %zu images of %d pixels", n,
-                            d->n_pixels);
+    return done;
 }
 
-static void destroy_entry(entry *e) {
-    if (!e) return;
-    free(e->set.codes);
-    free(e->set.images);
-    free(e->set.labels);
-    free(e);
+/* ---- opening --------------------------------------------------------------------------------- */
+
+static void view(entry *e) {
+    const head *h = e->block.data;
+    const char *memory = e->block.data;
+    e->set = h->set;
+    e->set.codes = h->coded ? (const uint16_t *)(const void *)(memory + DATA_AT) : NULL;
+    e->set.images = h->coded ? NULL : (const real *)(const void *)(memory + DATA_AT);
+    e->set.labels = (const uint16_t *)(const void *)(memory + h->labels_at);
 }
 
-static entry *load(const char *folder, int size, int n_classes, lopt_error *err) {
-    entry *e = calloc(1, sizeof *e);
+static int read_and_build(const task_source *s, const task_spec *spec, task_shared *block,
+                          lopt_error *err) {
+    task_raw *parts = calloc(TASK_N_SPLITS, sizeof *parts);
+    if (!parts)
+        return task_fail(err, LOPT_ENOMEM, "data set %s: out of memory", spec->dataset);
+    int done = task_source_read(s, parts, err) && build(parts, spec, s->one_percent, block, err);
+    for (int i = 0; i < TASK_N_SPLITS; i++)
+        task_raw_free(&parts[i]);
+    free(parts);
+    return done;
+}
+
+static entry *load(const task_source *s, const task_spec *spec, const char *key, int keep,
+                   lopt_error *err) {
+    entry *e = calloc(1, sizeof *e + strlen(key) + 1);
     if (!e) {
-        task_fail(err, LOPT_ENOMEM, "%s: out of memory", folder);
+        task_fail(err, LOPT_ENOMEM, "data set %s: out of memory", spec->dataset);
         return NULL;
     }
-    e->size = size;
-    snprintf(e->folder, sizeof e->folder, "%s", folder);
-    task_idx files[N_FILES] = {0};
-    int done = 1;
-    for (int i = 0; i < N_FILES && done; i++) done = read_file(folder, i, &files[i], err);
-    if (done) {
-        e->set.n_classes = n_classes ? n_classes : largest_label(&files[TRAIN_LABELS]) + 1;
-        done =
-            check_files(folder, files, e->set.n_classes, err) && build(&e->set, files, size, err);
+    strcpy(e->key, key);
+    if (task_shared_find(&e->block, keep ? key : NULL) || read_and_build(s, spec, &e->block, err)) {
+        view(e);
+        return e;
     }
-    for (int i = 0; i < N_FILES; i++) task_idx_free(&files[i]);
-    if (done) return e;
-    destroy_entry(e);
+    task_shared_close(&e->block);
+    free(e);
     return NULL;
 }
 
-const task_dataset *task_dataset_open(const char *name, const char *data_path, int size,
-                                      lopt_error *err) {
-    char folder[PATH_BYTES];
-    int n_classes;
+const task_dataset *task_dataset_of(const task_spec *spec, lopt_error *err) {
+    task_source s;
+    char key[KEY_BYTES];
+    int size = spec->image_size;
     if (size < 0 || size > MAX_SIZE) {
-        task_fail(err, LOPT_EARG, "data set %s: image_size is %d, allowed: 0 to %d", name, size,
-                  MAX_SIZE);
+        task_fail(err, LOPT_EARG, "data set %s: image_size is %d, allowed: 0 to %d", spec->dataset,
+                  size, MAX_SIZE);
         return NULL;
     }
-    if (!find_set(name, data_path, folder, &n_classes, err)) return NULL;
-    entry *e = cache;
-    while (e && (e->size != size || strcmp(e->folder, folder) != 0)) e = e->next;
+    if (!task_source_find(spec->dataset, spec->data_path, &s, err))
+        return NULL;
+    size_t n = (size_t)snprintf(key, sizeof key, "%zu %d %d %d ", sizeof(real), size, spec->grey,
+                                spec->data_split == TASK_SPLIT_PUBLISHED && s.one_percent);
+    int keep = task_source_key(&s, key + n, sizeof key - n);
+    entry *e = in_use;
+    while (e && strcmp(e->key, key) != 0)
+        e = e->next;
     if (!e) {
-        e = load(folder, size, n_classes, err);
-        if (!e) return NULL;
-        e->next = cache;
-        cache = e;
+        e = load(&s, spec, key, keep, err);
+        if (!e)
+            return NULL;
+        e->next = in_use;
+        in_use = e;
     }
     e->n_users++;
     return &e->set;
 }
 
+const task_dataset *task_dataset_open(const char *name, const char *data_path, int size,
+                                      lopt_error *err) {
+    task_spec spec = task_spec_default();
+    if (strlen(name) >= sizeof spec.dataset || strlen(data_path) >= sizeof spec.data_path) {
+        task_fail(err, LOPT_EARG, "data set %.100s: its name or data.path is too long", name);
+        return NULL;
+    }
+    strcpy(spec.dataset, name);
+    strcpy(spec.data_path, data_path);
+    spec.image_size = size;
+    return task_dataset_of(&spec, err);
+}
+
 void task_dataset_close(const task_dataset *d) {
-    entry **link = &cache;
-    while (*link && &(*link)->set != d) link = &(*link)->next;
+    entry **link = &in_use;
+    while (*link && &(*link)->set != d)
+        link = &(*link)->next;
     entry *e = *link;
-    if (!e || --e->n_users > 0) return;
+    if (!e || --e->n_users > 0)
+        return;
     *link = e->next;
-    destroy_entry(e);
+    task_shared_close(&e->block);
+    free(e);
 }
 
 /* ---- drawing --------------------------------------------------------------------------------- */
@@ -322,10 +403,11 @@ void task_dataset_close(const task_dataset *d) {
 /* Rows lie far apart: asking for all of them before the first copy hides the latency of memory. */
 static void prefetch_row(const task_dataset *d, size_t row) {
     size_t n = (size_t)d->n_pixels;
-    const char *from = d->codes ? (const char *)(d->codes + row * n)
-                                : (const char *)(d->images + row * n);
+    const char *from =
+        d->codes ? (const char *)(d->codes + row * n) : (const char *)(d->images + row * n);
     size_t n_bytes = n * (d->codes ? sizeof *d->codes : sizeof *d->images);
-    for (size_t at = 0; at < n_bytes && at < 1024; at += 64) __builtin_prefetch(from + at);
+    for (size_t at = 0; at < n_bytes && at < 1024; at += 64)
+        __builtin_prefetch(from + at);
 }
 
 void task_dataset_gather(const task_dataset *d, int n, const int32_t *rows, real *images) {
@@ -350,5 +432,6 @@ void task_dataset_draw(const task_dataset *d, task_split split, random_stream *r
         __builtin_prefetch(d->labels + labels[i]);
     }
     task_dataset_gather(d, batch, labels, images);
-    for (int i = 0; i < batch; i++) labels[i] = d->labels[labels[i]];
+    for (int i = 0; i < batch; i++)
+        labels[i] = d->labels[labels[i]];
 }

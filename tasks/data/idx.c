@@ -4,13 +4,12 @@
 #include "data/idx.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include <zlib.h>
 
+#include "data/raw.h"
 #include "internal.h"
 
 #define MAX_COUNT 10000000u
@@ -103,26 +102,9 @@ static int read_items(reader *r, task_idx *out) {
     return 1;
 }
 
-/* Only a regular file: a pipe would wait for who writes to it. */
-static gzFile open_file(const char *path, lopt_error *err) {
-    struct stat info;
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    if (fd >= 0 && fstat(fd, &info) == 0 && !S_ISREG(info.st_mode)) {
-        close(fd);
-        task_fail(err, LOPT_EARG, "%s: is not a file", path);
-        return NULL;
-    }
-    gzFile file = fd < 0 ? NULL : gzdopen(fd, "rb");
-    if (!file) {
-        task_fail(err, LOPT_EARG, "%s: cannot be opened: %s", path, strerror(errno));
-        if (fd >= 0) close(fd);
-    }
-    return file;
-}
-
 int task_idx_read(const char *path, int rank, task_idx *out, lopt_error *err) {
     *out = (task_idx){0};
-    reader r = {path, open_file(path, err), err};
+    reader r = {path, task_file_open(path, err), err};
     if (!r.file) return 0;
     int done = read_header(&r, rank, out) && read_items(&r, out);
     gzclose_r(r.file);

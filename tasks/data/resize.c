@@ -23,15 +23,18 @@ int task_resize_levels(int n_dst, const task_tap *taps) {
     return levels <= 16 ? levels : 0;
 }
 
-void task_resize_image(const unsigned char *image, int n_cols_src, const task_tap *rows, int n_rows,
-                       const task_tap *cols, int n_cols, real *out) {
+void task_resize_image(const unsigned char *image, int n_cols_src, int n_channels,
+                       const task_tap *rows, int n_rows, const task_tap *cols, int n_cols,
+                       real *out) {
     for (int i = 0; i < n_rows; i++) {
-        const unsigned char *above = image + rows[i].low * n_cols_src;
-        const unsigned char *below = image + rows[i].high * n_cols_src;
-        for (int j = 0; j < n_cols; j++) {
-            int low = cols[j].low, high = cols[j].high;
-            double top = above[low] + cols[j].fraction * (above[high] - above[low]);
-            double bottom = below[low] + cols[j].fraction * (below[high] - below[low]);
+        const unsigned char *above = image + rows[i].low * n_cols_src * n_channels;
+        const unsigned char *below = image + rows[i].high * n_cols_src * n_channels;
+        for (int k = 0; k < n_cols * n_channels; k++) {
+            const task_tap *tap = &cols[k / n_channels];
+            int low = tap->low * n_channels + k % n_channels;
+            int high = tap->high * n_channels + k % n_channels;
+            double top = above[low] + tap->fraction * (above[high] - above[low]);
+            double bottom = below[low] + tap->fraction * (below[high] - below[low]);
             *out++ = (real)((top + rows[i].fraction * (bottom - top)) / 255);
         }
     }

@@ -72,7 +72,7 @@ static int create(task *t, const task_spec *spec, lopt_error *err) {
     image_mlp *m = calloc(1, sizeof *m);
     if (!m) return task_fail(err, LOPT_ENOMEM, "task %s: out of memory", spec->task);
     t->self = m;
-    m->data = task_dataset_open(spec->dataset, spec->data_path, spec->image_size, err);
+    m->data = task_dataset_of(spec, err);
     if (!m->data) return 0;
     if (!describe(t, m, spec, err)) return 0;
     set_name(t, m, spec);
