@@ -6,22 +6,6 @@
 
 enum { N_STEPS = 3, MAX_SETTINGS = 12 };
 
-static void train(const lopt_optimizer *opt, float *p)
-{
-    lopt_tensor t[WORKED_TENSORS];
-    float g[WORKED_PARAMS];
-    lopt_error err = {0};
-    worked_tensors(t);
-    worked_params(t, p);
-    lopt_state *state = lopt_state_create(opt, t, WORKED_TENSORS, &err);
-    cr_assert(state, "%s", err.text);
-    for (int step = 0; step < N_STEPS; step++) {
-        worked_grads(t, step, g);
-        lopt_step(opt, state, p, g, 1, NULL);
-    }
-    lopt_state_destroy(state);
-}
-
 /* The blocks of small-fc, the last layer with two more outputs. */
 static void widen(const lopt_optimizer *narrow, lopt_optimizer *wide)
 {
@@ -59,8 +43,8 @@ Test(adafac_nominal, without_its_nominal_part_it_is_small_fc)
     worked_waves(theta + lopt_block_find(narrow, "momentum_decays")->offset, 7, 0.05, 0.7, 0);
     lopt_set_theta(narrow, theta);
     widen(narrow, wide);
-    train(narrow, p);
-    train(wide, q);
+    worked_train(narrow, N_STEPS, p);
+    worked_train(wide, N_STEPS, q);
     for (int i = 0; i < WORKED_PARAMS; i++)
         expected[i] = (double)p[i];
     check_near("small-fc", q, expected, 1e-7);
@@ -188,7 +172,7 @@ Test(adafac_nominal, closed_forms)
             char what[32];
             snprintf(what, sizeof what, "estimate %d, flags %x", which, (unsigned)bits);
             lopt_optimizer *opt = create_form(&f);
-            train(opt, p);
+            worked_train(opt, N_STEPS, p);
             closed_forms(&f, expected);
             check_near(what, p, expected, 3e-5); /* 1 - 0.999 in float */
             lopt_destroy(opt);

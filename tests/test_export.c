@@ -13,28 +13,10 @@
 #include "formats/c_header.h"
 #include "formats/pylo.h"
 #include "scratch.h"
+#include "some_theta.h"
 #include "text_file.h"
 
 TestSuite(export, .init = make_scratch, .fini = remove_scratch, .timeout = 60);
-
-/* An optimizer with random theta, biases too, in the form of a theta file. */
-static void make_theta(mt_theta *t, const char *preset, const lopt_setting *settings, size_t n) {
-    lopt_error err;
-    memset(t, 0, sizeof *t);
-    t->optimizer = lopt_create(preset, settings, n, &err);
-    cr_assert(t->optimizer != NULL, "%s", err.text);
-    float *theta = malloc(lopt_n_theta(t->optimizer) * sizeof *theta);
-    lopt_init_theta(t->optimizer, 5, theta);
-    for (size_t i = 0; i < lopt_n_theta(t->optimizer); i++)
-        theta[i] += 0.02f * (float)((int)(i * 7 % 11) - 5);
-    lopt_set_theta(t->optimizer, theta);
-    free(theta);
-    t->n_notes = 2;
-    t->note_name[0] = (char *)"seed";
-    t->note_value[0] = (char *)"5";
-    t->note_name[1] = (char *)"config";
-    t->note_value[1] = (char *)"seed: 5\nnote: /* ends */ // here \\\n";
-}
 
 /* ---- PyLO ------------------------------------------------------------------------------------ */
 
@@ -104,7 +86,7 @@ Test(export, pylo_loads_the_network) {
     char out[SCRATCH_PATH], path[SCRATCH_PATH + 40];
     mt_theta theta;
     tensors t;
-    make_theta(&theta, "small-fc-pylo", settings, 2);
+    make_some_theta(&theta, "small-fc-pylo", settings, 2);
     path_of("pylo/", out);
     cr_assert(mt_pylo_write(out, &theta, nowhere, &err), "%s", err.text);
 
@@ -140,7 +122,7 @@ Test(export, pylo_says_what_it_cannot_hold) {
     char out[SCRATCH_PATH], path[SCRATCH_PATH + 40], *said = NULL;
     size_t n;
     mt_theta theta;
-    make_theta(&theta, "small-fc-pylo", settings, 2);
+    make_some_theta(&theta, "small-fc-pylo", settings, 2);
     path_of("pylo", out);
     FILE *notes = open_memstream(&said, &n);
     cr_assert(mt_pylo_write(out, &theta, notes, &err), "%s", err.text);
@@ -167,7 +149,7 @@ Test(export, pylo_replaces_its_own_folder_only) {
     lopt_setting small[] = {{"hidden_size", "3"}};
     char out[SCRATCH_PATH], path[SCRATCH_PATH + 40];
     mt_theta theta;
-    make_theta(&theta, "elo", small, 1);
+    make_some_theta(&theta, "elo", small, 1);
     path_of("out", out);
     cr_assert(mt_make_folders(out, &err));
     for (int round = 0; round < 2; round++) /* empty, then an earlier export */
@@ -189,7 +171,7 @@ Test(export, other_kinds_are_refused) {
     lopt_error err = {LOPT_OK, ""};
     char out[SCRATCH_PATH];
     mt_theta theta;
-    make_theta(&theta, "adam", NULL, 0);
+    make_some_theta(&theta, "adam", NULL, 0);
     path_of("out", out);
     cr_assert(!mt_pylo_write(out, &theta, nowhere, &err) && err.status == LOPT_EARG &&
                   strstr(err.text, "adam"),
@@ -319,7 +301,7 @@ static void assert_same_steps(const char *preset, const lopt_setting *settings, 
     for (int i = 0; i < N_TENSORS; i++)
         n += (size_t)lopt_tensor_size(&shapes[i]);
     float *ours = malloc(n * sizeof *ours), *theirs = malloc(n * sizeof *theirs);
-    make_theta(&theta, preset, settings, n_settings);
+    make_some_theta(&theta, preset, settings, n_settings);
     path_of("opt.h", header);
     path_of("program.c", program);
     cr_assert(mt_c_header_write(header, &theta, nowhere, &err), "%s", err.text);
@@ -371,7 +353,7 @@ Test(export, header_names_begin_with_the_name_of_the_file) {
     lopt_error err = {LOPT_OK, ""};
     lopt_setting settings[] = {{"hidden_size", "2"}};
     mt_theta theta;
-    make_theta(&theta, "small-fc", settings, 1);
+    make_some_theta(&theta, "small-fc", settings, 1);
     for (int i = 0; i < 3; i++) {
         char path[SCRATCH_PATH], command[400];
         size_t n;

@@ -6,22 +6,6 @@
 
 enum { N_STEPS = 30 };
 
-static void train(const lopt_optimizer *opt, float *p)
-{
-    lopt_tensor t[WORKED_TENSORS];
-    float g[WORKED_PARAMS];
-    lopt_error err = {0};
-    worked_tensors(t);
-    worked_params(t, p);
-    lopt_state *state = lopt_state_create(opt, t, WORKED_TENSORS, &err);
-    cr_assert(state, "%s", err.text);
-    for (int step = 0; step < N_STEPS; step++) {
-        worked_grads(t, step, g);
-        lopt_step(opt, state, p, g, 1, NULL);
-    }
-    lopt_state_destroy(state);
-}
-
 static void set_initial(lopt_optimizer *opt)
 {
     float theta[4];
@@ -35,8 +19,8 @@ static void check_same(const char *name, lopt_optimizer *learnable, lopt_optimiz
     lopt_tensor t[WORKED_TENSORS];
     worked_tensors(t);
     worked_params(t, start);
-    train(learnable, p);
-    train(plain, q);
+    worked_train(learnable, N_STEPS, p);
+    worked_train(plain, N_STEPS, q);
     for (int i = 0; i < WORKED_PARAMS; i++) {
         double move = fabs((double)q[i] - (double)start[i]);
         cr_assert(move > 0 && fabs((double)p[i] - (double)q[i]) < 2e-5 * move + 6e-8,

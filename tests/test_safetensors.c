@@ -11,6 +11,7 @@
 #include "formats/pylo.h"
 #include "formats/safetensors.h"
 #include "scratch.h"
+#include "some_theta.h"
 #include "text_file.h"
 
 TestSuite(safetensors, .init = make_scratch, .fini = remove_scratch, .timeout = 60);
@@ -153,32 +154,13 @@ Test(safetensors, damage_everywhere) {
 
 /* ---- files of ours --------------------------------------------------------------------------- */
 
-/* Random theta, biases too. */
-static void make_theta(mt_theta *t, const char *preset, const lopt_setting *settings, size_t n) {
-    lopt_error err = {LOPT_OK, ""};
-    memset(t, 0, sizeof *t);
-    t->optimizer = lopt_create(preset, settings, n, &err);
-    cr_assert(t->optimizer != NULL, "%s", err.text);
-    float *theta = malloc(lopt_n_theta(t->optimizer) * sizeof *theta);
-    lopt_init_theta(t->optimizer, 5, theta);
-    for (size_t i = 0; i < lopt_n_theta(t->optimizer); i++)
-        theta[i] += 0.01f * (float)((int)(i * 7 % 23) - 11);
-    lopt_set_theta(t->optimizer, theta);
-    free(theta);
-    t->n_notes = 2;
-    t->note_name[0] = (char *)"seed";
-    t->note_value[0] = (char *)"5";
-    t->note_name[1] = (char *)"config";
-    t->note_value[1] = (char *)"seed: 5\n";
-}
-
 static lopt_optimizer *read_back(const char *format, const char *path, const char *preset,
                                  const lopt_setting *settings, size_t n) {
     lopt_error err = {LOPT_OK, ""};
     mt_import *in = mt_import_open(format, &path, 1, preset, &err);
     cr_assert(in != NULL, "%s", err.text);
     cr_assert(in->n_notes == 2 && strcmp(in->note_name[0], "seed") == 0 &&
-              strcmp(in->note_value[1], "seed: 5\n") == 0);
+              strcmp(in->note_value[1], theta_note) == 0);
     lopt_optimizer *opt = mt_import_optimizer(in, preset, settings, n, nowhere, &err);
     cr_assert(opt != NULL, "%s", err.text);
     mt_import_free(in);
@@ -209,7 +191,7 @@ Test(safetensors, every_learned_optimizer_returns) {
         lopt_error err = {LOPT_OK, ""};
         mt_theta theta;
         lopt_setting setting = {"learning_rate", "0.125"};
-        make_theta(&theta, info->name, &setting, 1);
+        make_some_theta(&theta, info->name, &setting, 1);
         cr_assert(mt_safetensors_export(path, &theta, nowhere, &err), "%s", err.text);
         lopt_optimizer *back = read_back("safetensors", path, NULL, NULL, 0);
         assert_same(theta.optimizer, back);
@@ -224,7 +206,7 @@ Test(safetensors, given_settings_count_more) {
     mt_theta theta;
     lopt_setting size = {"hidden_size", "3"}, rate = {"learning_rate", "0.5"};
     path_of("theta.safetensors", path);
-    make_theta(&theta, "elo", &size, 1);
+    make_some_theta(&theta, "elo", &size, 1);
     cr_assert(mt_safetensors_export(path, &theta, nowhere, &err), "%s", err.text);
     lopt_optimizer *back = read_back("safetensors", path, NULL, &rate, 1);
     cr_assert(lopt_get(back, "learning_rate", value, sizeof value) && strcmp(value, "0.5") == 0);
@@ -252,7 +234,7 @@ Test(safetensors, pylo_returns) {
         lopt_error err = {LOPT_OK, ""};
         mt_theta theta;
         lopt_setting sizes[] = {{"hidden_size", "5"}, {"hidden_layers", "3"}};
-        make_theta(&theta, presets[i], sizes, 2); /* config.json says these sizes */
+        make_some_theta(&theta, presets[i], sizes, 2); /* config.json says these sizes */
         cr_assert(mt_pylo_write(path, &theta, nowhere, &err), "%s", err.text);
         lopt_optimizer *back = read_back("pylo", path, presets[i], NULL, 0);
         assert_same(theta.optimizer, back);
@@ -267,7 +249,7 @@ Test(safetensors, pylo_lacks_learned_decays) {
     char path[SCRATCH_PATH], said[400] = "";
     mt_theta theta;
     path_of("pylo", path);
-    make_theta(&theta, "small-fc-pylo", NULL, 0);
+    make_some_theta(&theta, "small-fc-pylo", NULL, 0);
     cr_assert(mt_pylo_write(path, &theta, nowhere, &err), "%s", err.text);
     const char *paths[] = {path};
     mt_import *in = mt_import_open("pylo", paths, 1, "small-fc-pylo", &err);
@@ -308,7 +290,7 @@ Test(safetensors, pylo_two_folders) {
     path_of("pylo", path);
     path_of("pylo/rnn", rnn);
     path_of("pylo/mlp", mlp);
-    make_theta(&theta, "velo-s", NULL, 0);
+    make_some_theta(&theta, "velo-s", NULL, 0);
     cr_assert(mt_pylo_write(path, &theta, nowhere, &err), "%s", err.text);
     const char *orders[2][2] = {{rnn, mlp}, {mlp, rnn}};
     for (int i = 0; i < 2; i++) {
@@ -345,7 +327,7 @@ Test(safetensors, pylo_says_what_is_wrong) {
 
     mt_theta theta;
     mt_remove_tree(path);
-    make_theta(&theta, "elo", NULL, 0);
+    make_some_theta(&theta, "elo", NULL, 0);
     cr_assert(mt_pylo_write(path, &theta, nowhere, &err), "%s", err.text);
     path_of("pylo/config.json", file);
     static const char *const bad[][2] = {{"{\"hidden_size\": \"x\"}", "hidden_size is no size"},

@@ -101,6 +101,23 @@ static inline void worked_theta(lopt_optimizer *opt, const worked_block *blocks,
     free(theta);
 }
 
+/* Steps from the worked inputs to p, with a loss that stays. */
+static inline void worked_train(const lopt_optimizer *opt, int steps, float p[WORKED_PARAMS])
+{
+    lopt_tensor t[WORKED_TENSORS];
+    float g[WORKED_PARAMS];
+    lopt_error err = {0};
+    worked_tensors(t);
+    worked_params(t, p);
+    lopt_state *state = lopt_state_create(opt, t, WORKED_TENSORS, &err);
+    cr_assert(state, "%s", err.text);
+    for (int step = 0; step < steps; step++) {
+        worked_grads(t, step, g);
+        lopt_step(opt, state, p, g, 1, NULL);
+    }
+    lopt_state_destroy(state);
+}
+
 static inline void worked_check_tensor(const lopt_tensor *t, const float *x, const worked_case *c,
                                        const worked_result *r)
 {
