@@ -26,6 +26,7 @@ includes_stay_in() { # LAYER FOLDER...
     local layer=$1 file name folder found
     shift
     while IFS=: read -r file name; do
+        [ "$name" != double_names.h ] || continue # made by the build
         found=0
         for folder in "$(dirname "$file")" "$@"; do
             if [ -e "$folder/$name" ]; then
