@@ -15,6 +15,9 @@
 # OpenBLAS gets one thread: a short command may end while its others still start, which LeakSanitizer
 # reports now and then.
 #
+# A C test may take 60 seconds and a shell test 300, or what it says in a line "# Timeout: N s"; four times as long
+# under a sanitizer.
+#
 # A C test (Criterion) that leaks or overflows under a sanitizer fails even if its assertions pass:
 # LeakSanitizer reports after Criterion has sent its result.
 
@@ -92,5 +95,10 @@ endforeach()
 
 foreach(source IN LISTS shell_tests)
     string(REGEX REPLACE "^.*/test_(.*)\\.sh$" "\\1" name ${source})
-    declare_test(${name} 300 bash ${source})
+    set(timeout 300)
+    file(STRINGS ${source} said REGEX "^# Timeout: [0-9]+ s" LIMIT_COUNT 1)
+    if(said)
+        string(REGEX REPLACE "^# Timeout: ([0-9]+) s.*" "\\1" timeout ${said})
+    endif()
+    declare_test(${name} ${timeout} bash ${source})
 endforeach()

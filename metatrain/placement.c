@@ -225,11 +225,15 @@ int mt_board_match(mt_board *b, int *thief, int *victim) {
     return 1;
 }
 
+/* The thief may have reported it already: then it has nothing left again. */
 void mt_board_gave(mt_board *b, int from, int to, double cost) {
     b->left[from]--;
     b->left[to]++;
     b->load[from] = fmax(b->load[from] - cost, 0);
-    b->load[to] += cost;
+    if (b->left[to] > 0)
+        b->load[to] += cost;
+    else
+        b->idle[b->n_idle++] = to;
     show(b, from);
     if (b->left[from] == 0)
         b->idle[b->n_idle++] = from;

@@ -57,7 +57,7 @@ void mt_board_reported(mt_board *b, int rank, double cost);
 /* 1 and a rank with nothing left and one to ask for a particle, which is not asked by two at a time;
  * 0: there are no such two. */
 int mt_board_match(mt_board *b, int *thief, int *victim);
-/* Its answer. */
+/* Its answer, which may come after the report of what was given. */
 void mt_board_gave(mt_board *b, int from, int to, double cost);
 void mt_board_refused(mt_board *b, int to);
 

@@ -111,6 +111,22 @@ Test(placement, board_matches_idle_and_busy) {
     mt_board_close(&b);
 }
 
+Test(placement, report_of_a_gift_before_the_word_of_it) {
+    const double cost[] = {1, 1, 1, 1};
+    const int placed[] = {0, 0, 0, 0};
+    int thief, victim;
+    mt_board b;
+    cr_assert(mt_board_open(&b, 2));
+    mt_board_start(&b, cost, placed, 4, 0.01);
+    cr_assert(mt_board_match(&b, &thief, &victim) && thief == 1 && victim == 0);
+    mt_board_reported(&b, 1, 1);
+    cr_assert(!mt_board_match(&b, &thief, &victim), "the victim has not answered");
+    mt_board_gave(&b, 0, 1, 1);
+    cr_assert(b.left[0] == 3 && b.left[1] == 0 && b.load[0] == 3 && b.load[1] == 0);
+    cr_assert(mt_board_match(&b, &thief, &victim) && thief == 1 && victim == 0);
+    mt_board_close(&b);
+}
+
 Test(placement, heap_keeps_the_largest_on_top) {
     mt_heap h;
     double key[17] = {0};

@@ -3,17 +3,28 @@
 #
 # Same seed, same bits, for every estimator and every kind of state a run may have: theta after 16 outer
 # steps has one digest for 1, 2 and 3 processes, and when a run of 3 is gone after its restart point of
-# step 8 and goes on as one of 2; these two share out the gradient of theta, which takes several pieces. (tests/test_same_bits.sh kills processes.)
+# step 8 and goes on as one of 2; these two share out the gradient of theta, which takes several pieces.
+# (tests/test_same_bits.sh kills processes.)
+#
+#   SOURCE_DIR=$PWD METATRAIN=$PWD/build/release/metatrain SCRATCH=/tmp/same-bits bash tests/test_same_bits_estimators.sh --long
+#
+# takes tasks of very unequal cost, 1, 2, 3, 4 and 8 processes, with rank 0 making the gradient and with
+# shares, and goes on from step 8 on 1 and 8 processes in the other way: two to four minutes on two cores.
 source tests/lib.sh
 failed="$SCRATCH/failed"
+mkdir -p "$SCRATCH"
+long=${1-}
+hidden=32 dim=12 particles=5
+if [ "$long" = --long ]; then hidden=100 dim=200 particles=13; fi
+alone=outer.share_from=1000000000000 shared=outer.share_from=0
 
-cat >"$SCRATCH/config.yaml" <<'YAML'
-optimizer: {name: small-fc, hidden_size: 32, step_mult: 0.1}
+cat >"$SCRATCH/config.yaml" <<YAML
+optimizer: {name: small-fc, hidden_size: $hidden, step_mult: 0.1}
 tasks:
   - {task: noisy_quadratic, dim: 6, noise: 0.1}
-  - {task: quadratic_family, weight: 2, sample: {dim: [2, 12], every: 3}, augment: {reparam: {level: tensor}}}
+  - {task: quadratic_family, weight: 2, sample: {dim: [2, $dim], every: 3}, augment: {reparam: {level: tensor}}}
 estimator: {std: 0.05, window: 5, noise_every: 10, schedule: {min: 6, max: 15}}
-particles: 5
+particles: $particles
 outer: {learning_rate: 0.01, gradient_clip: 1}
 checkpoint: {every: 4, keep: 9}
 YAML
@@ -42,20 +53,42 @@ train() { # N NAME VARIANT STEPS ARGUMENT...
         "${sets[@]}" "$@" >"$SCRATCH/$name.log" 2>&1 || die "$name: status $?"
 }
 
-for variant in es es-last tes pes pes-reference nres nres-reference gpes; do
-    for n in 1 2; do train "$n" "$variant-$n" "$variant" 16; done
-    train 3 "$variant-3" "$variant" 11 --set outer.share_from=0
-    rm -r "$SCRATCH/$variant-3/checkpoints/step-000000000011"
-    train 2 "$variant-3" "$variant" 16 --set outer.share_from=0 --resume
-    grep -q 'at outer step 8' "$SCRATCH/$variant-3.log" || die "$variant: did not resume from outer step 8"
-    want=$(digest "$SCRATCH/$variant-1")
-    for n in 2 3; do
-        [ "$(digest "$SCRATCH/$variant-$n")" = "$want" ] || {
-            echo "FAIL: $variant with $n processes: $(digest "$SCRATCH/$variant-$n"), with one: $want" >&2
-            echo "$variant" >>"$failed"
+# As one of N processes until the end, or as one of FROM that is gone after the restart point of step 8.
+whole() { # N VARIANT NAME SETTING
+    train "$1" "$2-$3" "$2" 16 --set "$4"
+}
+resumed() { # FROM SETTING N SETTING VARIANT NAME
+    local name=$5-$6
+    train "$1" "$name" "$5" 11 --set "$2"
+    rm -r "$SCRATCH/$name/checkpoints/step-000000000011"
+    train "$3" "$name" "$5" 16 --set "$4" --resume
+    grep -q 'at outer step 8' "$SCRATCH/$name.log" || die "$name: did not resume from outer step 8"
+}
+
+compare() { # VARIANT
+    local want run
+    want=$(digest "$SCRATCH/$1-1")
+    for run in "$SCRATCH/$1"-[0-9]*/; do
+        [ "$(digest "$run")" = "$want" ] || {
+            echo "FAIL: $run: $(digest "$run"), with one process: $want" >&2
+            echo "$run" >>"$failed"
         }
     done
-    echo "$variant: $want"
+    echo "$1: $want"
+}
+
+for variant in es es-last tes pes pes-reference nres nres-reference gpes; do
+    whole 1 "$variant" 1 "$alone"
+    whole 2 "$variant" 2 "$alone"
+    resumed 3 "$shared" 2 "$shared" "$variant" 3-then-2-shared
+    if [ "$long" = --long ]; then
+        for n in 3 4 8; do whole "$n" "$variant" "$n" "$alone"; done
+        for n in 1 2 3 4 8; do whole "$n" "$variant" "$n-shared" "$shared"; done
+        resumed 4 "$shared" 8 "$alone" "$variant" 4-shared-then-8
+        resumed 2 "$alone" 8 "$shared" "$variant" 2-then-8-shared
+        resumed 8 "$shared" 1 "$alone" "$variant" 8-shared-then-1
+    fi
+    compare "$variant"
 done | tee "$SCRATCH/digests"
 # nothing of what a variant says may be without effect
 [ "$(sed 's/.* //' "$SCRATCH/digests" | sort -u | wc -l)" -eq 8 ] || die "two variants gave the same theta"
