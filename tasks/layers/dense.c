@@ -3,19 +3,16 @@
  * dense.c - see dense.h. */
 #include "layers/dense.h"
 
-#include "layers/activation.h"
+#include "layers/ending.h"
 #include "layers/gemm.h"
 
 typedef struct dense {
     task_layer base;
     int rows, in, out;
-    int has_bias;
     task_init weights, bias;
-    task_activation_choice activation;
-    size_t z;          /* what the activation reads, where its gradient needs that */
+    task_ending ending;
     size_t transposed; /* W' */
     task_gemm forward, weight_grad, input_grad, input_grad_added;
-    const task_elementwise *elementwise;
 } dense;
 
 enum { W, B };
@@ -23,39 +20,26 @@ enum { W, B };
 static void init(const task_layer *l, const real *tau, random_stream *r, real *params) {
     const dense *d = (const dense *)l;
     task_init_fill(&d->weights, tau, 2, (int64_t[]){d->in, d->out}, r, params + l->tensor[W]);
-    if (d->has_bias) task_init_fill(&d->bias, tau, 1, (int64_t[]){d->out}, r, params + l->tensor[B]);
+    if (d->ending.has_bias) task_init_fill(&d->bias, tau, 1, (int64_t[]){d->out}, r, params + l->tensor[B]);
 }
 
 static int fuse(task_model *m, task_layer *l, const task_layer *next) {
-    dense *d = (dense *)l;
-    if (!d->has_bias || d->activation.fixed != TASK_LINEAR || !task_is_activation(next, &d->activation)) return 0;
-    if (task_activation_may_keep_input(d->activation))
-        d->z = task_layer_work(m, (size_t)d->rows * (size_t)d->out * sizeof(real));
-    return 1;
-}
-
-/* Where x W goes, and the bias is added. */
-static real *before_activation(const dense *d, int activation, const task_run *run) {
-    return task_activation_keeps_input(activation) ? task_at(run->work, d->z) : task_out(run, &d->base);
+    return task_ending_fuse(m, &((dense *)l)->ending, next);
 }
 
 static void forward(const task_layer *l, const task_run *run) {
     const dense *d = (const dense *)l;
-    int activation = task_activation_of(d->activation, run->tau);
-    real *z = before_activation(d, activation, run);
+    real *z = task_ending_z(&d->ending, run, l);
     task_gemm_run(&d->forward, task_in(run, l, 0), task_tensor(run, l, W), z);
-    if (!d->has_bias) return;
-    d->elementwise->activate(activation, d->rows, d->out, task_tensor(run, l, B), z, task_out(run, l));
+    task_ending_forward(&d->ending, run, 0, d->rows, task_tensor(run, l, B), z, task_out(run, l));
 }
 
 /* dz = dy * activation'(z);  dW = x' dz,  db = sum of dz over the rows,  dx = dz W'. */
 static void backward(const task_layer *l, const task_run *run) {
     const dense *d = (const dense *)l;
-    int activation = task_activation_of(d->activation, run->tau);
     real *dz = task_out_grad(run, l), *dx = task_in_grad(run, l, 0);
-    if (d->has_bias)
-        d->elementwise->activate_grad(activation, d->rows, d->out, before_activation(d, activation, run),
-                                      task_out(run, l), dz, task_tensor_grad(run, l, B));
+    task_ending_backward(&d->ending, run, task_ending_z(&d->ending, run, l), task_out(run, l), dz,
+                         task_tensor_grad(run, l, B));
     task_gemm_run(&d->weight_grad, task_in(run, l, 0), dz, task_tensor_grad(run, l, W));
     if (!dx) return;
     real *transposed = task_at(run->work, d->transposed); /* libxsmm has no kernel for dz W' */
@@ -86,9 +70,8 @@ static int add(task_model *m, int x, int width, task_init weights, int has_bias,
     dense *d = task_layer_add(m, &kind, sizeof *d, 1, &x, s.rank, dim);
     if (!d) return -1;
     d->rows = (int)s.rows, d->in = (int)in, d->out = width;
-    d->weights = weights, d->bias = bias, d->has_bias = has_bias;
-    d->activation.fixed = TASK_LINEAR;
-    d->elementwise = task_elementwise_best();
+    d->weights = weights, d->bias = bias;
+    d->ending = task_ending_make(d->rows, width, has_bias);
     d->base.fan_in = in;
     task_layer_tensor(m, &d->base, "w", 2, (int64_t[]){in, width});
     if (has_bias) task_layer_tensor(m, &d->base, "b", 1, (int64_t[]){width});
