@@ -5,16 +5,20 @@
 #include <stdio.h>
 
 /* Sentences quote what stood in files: control characters do not reach the terminal. */
-static void make_printable(char *text) {
+static void say(const char *before, const char *sentence) {
+    char text[sizeof((lopt_error *)0)->text];
+    snprintf(text, sizeof text, "%s", sentence);
     for (unsigned char *c = (unsigned char *)text; *c; c++)
         if (*c < 32 || *c == 127) *c = '?';
+    fprintf(stderr, "metatrain: %s%s\n", before, text);
+}
+
+void mt_warn(const char *sentence) {
+    say("warning: ", sentence);
 }
 
 int mt_complain(const lopt_error *err) {
-    char text[sizeof err->text];
-    snprintf(text, sizeof text, "%s", err->text);
-    make_printable(text);
-    fprintf(stderr, "metatrain: %s\n", text);
+    say("", err->text);
     int bad_input = err->status == LOPT_EARG || err->status == LOPT_ESHAPE || err->status == LOPT_EUNKNOWN;
     return bad_input ? MT_BAD_INPUT : MT_FAILED;
 }

@@ -258,10 +258,6 @@ int mt_coordinator_takes(mt_run *run, const mt_message *m) {
 
 /* ---- the loss of ranks --------------------------------------------------------------------- */
 
-static void warn(const char *sentence) {
-    fprintf(stderr, "metatrain: warning: %s\n", sentence);
-}
-
 /* Open MPI ends a job in which a process died, unless told otherwise. */
 static int mpirun_goes_on(void) {
     const char *recovery = getenv("OMPI_MCA_orte_enable_recovery");
@@ -308,7 +304,7 @@ static int recover(mt_run *run, lopt_error *err) {
                         run->dir);
     while (ok && run->crew.n_lost > 0) {
         leave_out_the_lost(run);
-        ok = mt_checkpoint_find(run->dir, &step, warn, err) &&
+        ok = mt_checkpoint_find(run->dir, &step, mt_warn, err) &&
              (step >= 0 || mt_error(err, LOPT_EIO,
                                     "%s: ranks were lost and there is no restart "
                                     "point to go back to",

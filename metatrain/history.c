@@ -12,13 +12,9 @@
 #include "run.h"
 #include "theta_file.h"
 
-static void warn(const char *sentence) {
-    fprintf(stderr, "metatrain: warning: %s\n", sentence);
-}
-
 int mt_harmless(int ok, const lopt_error *err) {
     if (!ok)
-        warn(err->text);
+        mt_warn(err->text);
     return ok;
 }
 

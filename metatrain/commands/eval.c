@@ -114,7 +114,7 @@ static void plot(const mt_comparison *c, const char *out) {
     lopt_error err;
     char path[MT_PATH + 32];
     snprintf(path, sizeof path, "%s/curves.svg", out);
-    if (!mt_comparison_plot(c, path, &err)) fprintf(stderr, "metatrain: warning: %s\n", err.text);
+    if (!mt_comparison_plot(c, path, &err)) mt_warn(err.text);
 }
 
 static int publish(const mt_comparison *c, const char *out) {

@@ -101,10 +101,6 @@ static int write_config(const mt_run *run, lopt_error *err) {
 
 /* ---- resuming ------------------------------------------------------------------------------ */
 
-static void warn(const char *sentence) {
-    fprintf(stderr, "metatrain: warning: %s\n", sentence);
-}
-
 /* The first line in which two texts differ, from the second. */
 static void first_difference(const char *a, const char *b, char *line, size_t bytes) {
     const char *start = b;
@@ -144,7 +140,7 @@ static int same_run(const mt_config *saved, const mt_config *wanted, const char 
 /* The configuration of the newest restart point in DIR, checked against CONFIG if one was given.
  * *step stays -1 when there is no point. */
 static int prepare_resume(mt_run *run, const train_options *o, int64_t *step, lopt_error *err) {
-    if (!mt_checkpoint_find(run->dir, step, warn, err))
+    if (!mt_checkpoint_find(run->dir, step, mt_warn, err))
         return 0;
     if (*step < 0) {
         if (!run->cfg)
