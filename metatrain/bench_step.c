@@ -14,7 +14,7 @@
 #include "random/random.h"
 
 #define LONGEST_STEP 8.0                 /* seconds: what takes longer is left out */
-#define SMALLEST_SHARED 32768    /* parameters: see lopt_set_threads */
+#define SMALLEST_SHARED 32768            /* parameters: see lopt_set_threads */
 #define LARGEST_COPY ((size_t)256 << 20) /* beyond every cache */
 #define MOST_TENSORS 50
 #define MOST_COMPARED 10000 /* parameters that the reference kernels step too */
@@ -85,7 +85,8 @@ typedef struct subject {
     size_t state_bytes, n_params;
 } subject;
 
-static int subject_open(subject *s, const char *name, const ground *g, int threads, lopt_error *err) {
+static int subject_open(subject *s, const char *name, const ground *g, int threads,
+                        lopt_error *err) {
     *s = (subject){.params = g->params, .grads = g->grads, .n_params = g->n_params};
     s->opt = mt_bench_optimizer(name, err);
     if (s->opt && lopt_set_threads(s->opt, threads, err) == LOPT_OK)
@@ -256,9 +257,9 @@ static json_t *row(const char *name, const size *at, const subject *s, const mt_
     mt_bench_network_text(s->opt, network, sizeof network);
     mt_spread x_copy = mt_ratio(&items[SUBJECT], &items[COPY], rounds);
     return json_pack(
-        "{s:s, s:s, s:s, s:I, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:f, s:i, s:o, s:o}", "optimizer", name, "size",
-        at->name, "network", network, "parameters", (json_int_t)s->n_params, "threads", 1, "rounds",
-        rounds, "ns_per_parameter",
+        "{s:s, s:s, s:s, s:I, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:f, s:i, s:o, s:o}", "optimizer",
+        name, "size", at->name, "network", network, "parameters", (json_int_t)s->n_params,
+        "threads", 1, "rounds", rounds, "ns_per_parameter",
         mt_bench_spread(mt_spread_scaled(mt_seconds_of(&items[SUBJECT], rounds), 1e9 / n)),
         "nominal_flop_per_parameter", mt_bench_number(flop), "nominal_share",
         mt_bench_spread(share_of_peak(items, flop * n, rounds)), "x_adam",

@@ -20,7 +20,8 @@
 static double chosen_rate(const mt_comparison *c, int task_index, int entry) {
     const mt_entry *e = &c->entries[entry];
     const lopt_optimizer *opt = e->opt[mt_comparison_outcome(c, task_index, entry)->chosen];
-    return lopt_info(opt)->learned && e->n_trials == 1 ? NAN : lopt_get_number(opt, "learning_rate", 0);
+    return lopt_info(opt)->learned && e->n_trials == 1 ? NAN
+                                                       : lopt_get_number(opt, "learning_rate", 0);
 }
 
 /* Whether the sweep ended at its lowest or highest rate: a better one may lie beyond. */
@@ -47,7 +48,8 @@ static void sort_entries(const mt_comparison *c, int task_index, int *order) {
         int at = i;
         for (; at > 0; at--) {
             double before = valid_loss(c, task_index, order[at - 1]);
-            if (before <= loss || (isnan(loss) && !isnan(before))) break;
+            if (before <= loss || (isnan(loss) && !isnan(before)))
+                break;
             order[at] = order[at - 1];
         }
         order[at] = i;
@@ -62,12 +64,14 @@ static void format_mean(mt_mean m, char text[CELL]) {
     int fixed = fabs(m.mean) >= 0.01 && fabs(m.mean) < 1000;
     snprintf(text, CELL, fixed ? "%.3f" : "%.2e", m.mean);
     size_t n = strlen(text);
-    if (isfinite(m.error)) snprintf(text + n, CELL - n, fixed ? "±%.3f" : "±%.0e", m.error);
+    if (isfinite(m.error))
+        snprintf(text + n, CELL - n, fixed ? "±%.3f" : "±%.0e", m.error);
 }
 
 static void format_or_blank(const char *format, double value, char text[CELL]) {
     text[0] = '\0';
-    if (isfinite(value)) snprintf(text, CELL, format, value);
+    if (isfinite(value))
+        snprintf(text, CELL, format, value);
 }
 
 /* Seconds of a step of the first entry that is Adam; NaN if none is. */
@@ -83,25 +87,31 @@ static void add_row(mt_text_table *table, const mt_comparison *c, int task_index
     double seconds = mt_comparison_step_seconds(c, task_index, entry);
     char rate[CELL], trials[CELL], loss[3][CELL], accuracy[CELL], micros[CELL], ratio[CELL];
     static const task_split splits[] = {TASK_TRAIN, TASK_OUTER_VALID, TASK_TEST};
-    format_or_blank(at_end_of_sweep(c, task_index, entry) ? "%g*" : "%g", chosen_rate(c, task_index, entry), rate);
+    format_or_blank(at_end_of_sweep(c, task_index, entry) ? "%g*" : "%g",
+                    chosen_rate(c, task_index, entry), rate);
     snprintf(trials, sizeof trials, "%d", e->n_trials);
-    for (int i = 0; i < 3; i++) format_mean(mt_comparison_loss(c, task_index, entry, splits[i]), loss[i]);
-    format_or_blank("%.1f %%", 100 * mt_comparison_accuracy(c, task_index, entry, TASK_TEST).mean, accuracy);
+    for (int i = 0; i < 3; i++)
+        format_mean(mt_comparison_loss(c, task_index, entry, splits[i]), loss[i]);
+    format_or_blank("%.1f %%", 100 * mt_comparison_accuracy(c, task_index, entry, TASK_TEST).mean,
+                    accuracy);
     format_or_blank("%.1f", 1e6 * seconds, micros);
     format_or_blank("%.2f", seconds / adam_seconds(c, task_index), ratio);
-    mt_text_table_row(table, (const char *[]){e->label, rate, trials, loss[0], loss[1], loss[2], accuracy,
-                                              micros, ratio});
+    mt_text_table_row(table, (const char *[]){e->label, rate, trials, loss[0], loss[1], loss[2],
+                                              accuracy, micros, ratio});
 }
 
 static void print_task(const mt_comparison *c, int task_index, int *order, FILE *f) {
-    static const mt_column columns[] = {{"optimizer", 'l'},  {"rate", 'r'},       {"trials", 'r'},
-                                        {"train loss", 'r'}, {"valid loss", 'r'}, {"test loss", 'r'},
-                                        {"accuracy", 'r'},   {"us/step", 'r'},    {"x Adam", 'r'}};
+    static const mt_column columns[] = {
+        {"optimizer", 'l'},  {"rate", 'r'},       {"trials", 'r'},
+        {"train loss", 'r'}, {"valid loss", 'r'}, {"test loss", 'r'},
+        {"accuracy", 'r'},   {"us/step", 'r'},    {"x Adam", 'r'}};
     const task *t = c->tasks[task_index];
     mt_text_table *table = mt_text_table_create(columns, sizeof columns / sizeof *columns);
-    if (table == NULL) return;
+    if (table == NULL)
+        return;
     sort_entries(c, task_index, order);
-    for (int i = 0; i < c->n_entries; i++) add_row(table, c, task_index, order[i]);
+    for (int i = 0; i < c->n_entries; i++)
+        add_row(table, c, task_index, order[i]);
     fprintf(f, "%s%s\nloss after %lld steps on %lld fresh seeds, mean±standard error\n\n",
             task_index ? "\n" : "", t->name, (long long)c->plan.steps, (long long)c->suite->seeds);
     mt_text_table_print(table, f);
@@ -117,7 +127,8 @@ static json_t *row_settings(const lopt_optimizer *opt) {
         char value[64];
         lopt_get(opt, row.setting[i].name, value, sizeof value);
         json_t *parsed = json_loads(value, JSON_DECODE_ANY, NULL);
-        json_object_set_new(settings, row.setting[i].name, parsed != NULL ? parsed : json_string(value));
+        json_object_set_new(settings, row.setting[i].name,
+                            parsed != NULL ? parsed : json_string(value));
     }
     return settings;
 }
@@ -148,12 +159,16 @@ void mt_comparison_print(const mt_comparison *c, FILE *f) {
         print_task(c, t, order, f);
         for (int e = 0; e < c->n_entries; e++) {
             any_end |= at_end_of_sweep(c, t, e);
-            if (c->entries[e].searched) print_row(c, t, e, f);
+            if (c->entries[e].searched)
+                print_row(c, t, e, f);
         }
     }
     free(order);
-    fprintf(f, "\ntrials: learning rates tried, on %d other seeds, chosen by loss on inner validation data\n"
-               "accuracy: on test data\n%s", MT_SWEEP_SEEDS,
+    fprintf(f,
+            "\ntrials: learning rates tried, on %d other seeds, chosen by loss on inner validation "
+            "data\n"
+            "accuracy: on test data\n%s",
+            MT_SWEEP_SEEDS,
             any_end ? "*: the end of the sweep, a better rate may lie beyond\n" : "");
 }
 
@@ -176,8 +191,9 @@ static json_t *final_losses(const mt_comparison *c, int task_index, int entry, t
         json_array_append_new(bounded, number(last->normalised[split]));
     }
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "mean", number(loss.mean), "standard_error",
-                     number(loss.error), "accuracy", number(accuracy.mean), "accuracy_standard_error",
-                     number(accuracy.error), "losses", raw, "losses_normalised", bounded);
+                     number(loss.error), "accuracy", number(accuracy.mean),
+                     "accuracy_standard_error", number(accuracy.error), "losses", raw,
+                     "losses_normalised", bounded);
 }
 
 /* One list a seed, one number a point. */
@@ -187,7 +203,8 @@ static json_t *curve_of(const mt_comparison *c, const mt_outcome *o, task_split 
     for (int64_t s = 0; s < c->suite->seeds; s++) {
         json_t *curve = json_array();
         for (size_t i = 0; i < n_points; i++)
-            json_array_append_new(curve, number(o->points[(size_t)s * n_points + i].normalised[split]));
+            json_array_append_new(curve,
+                                  number(o->points[(size_t)s * n_points + i].normalised[split]));
         json_array_append_new(seeds, curve);
     }
     return seeds;
@@ -196,23 +213,26 @@ static json_t *curve_of(const mt_comparison *c, const mt_outcome *o, task_split 
 static json_t *sweep_of(const mt_entry *e, const mt_outcome *o) {
     json_t *rates = json_array();
     for (int i = 0; e->n_trials > 1 && i < e->n_trials; i++) /* of a search: row i */
-        json_array_append_new(rates, json_pack("{s:o, s:o}", "learning_rate",
-                                               number(lopt_get_number(e->opt[i], "learning_rate", 0)),
-                                               "inner_valid_loss", number(o->sweep_loss[i])));
+        json_array_append_new(rates,
+                              json_pack("{s:o, s:o}", "learning_rate",
+                                        number(lopt_get_number(e->opt[i], "learning_rate", 0)),
+                                        "inner_valid_loss", number(o->sweep_loss[i])));
     return rates;
 }
 
 /* A number, or text where JSON readers would not keep all digits. */
 static json_t *seed_json(uint64_t seed) {
     char text[32];
-    if (seed <= INT64_MAX) return json_integer((json_int_t)seed);
+    if (seed <= INT64_MAX)
+        return json_integer((json_int_t)seed);
     snprintf(text, sizeof text, "%llu", (unsigned long long)seed);
     return json_string(text);
 }
 
 /* null without a search */
 static json_t *search_of(const mt_entry *e, const mt_outcome *o) {
-    if (!e->searched) return json_null();
+    if (!e->searched)
+        return json_null();
     return json_pack("{s:o, s:i, s:o}", "search_seed", seed_json(e->search_seed), "row", o->chosen,
                      "settings", row_settings(e->opt[o->chosen]));
 }
@@ -221,14 +241,15 @@ static json_t *entry_json(const mt_comparison *c, int task_index, int entry) {
     const mt_entry *e = &c->entries[entry];
     const mt_outcome *o = mt_comparison_outcome(c, task_index, entry);
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:o, s:i, s:o, s:o, s:{s:o, s:o, s:o}, s:{s:o, s:o, s:o}}", "label", e->label,
-        "optimizer", lopt_info(e->opt[0])->name, "theta", e->theta_path, "digest", e->digest, "learning_rate",
-        number(chosen_rate(c, task_index, entry)), "trials", e->n_trials, "sweep", sweep_of(e, o), "search",
-        search_of(e, o), "final",
-        "train", final_losses(c, task_index, entry, TASK_TRAIN), "outer_valid",
+        "{s:s, s:s, s:s, s:s, s:o, s:i, s:o, s:o, s:{s:o, s:o, s:o}, s:{s:o, s:o, s:o}}", "label",
+        e->label, "optimizer", lopt_info(e->opt[0])->name, "theta", e->theta_path, "digest",
+        e->digest, "learning_rate", number(chosen_rate(c, task_index, entry)), "trials",
+        e->n_trials, "sweep", sweep_of(e, o), "search", search_of(e, o), "final", "train",
+        final_losses(c, task_index, entry, TASK_TRAIN), "outer_valid",
         final_losses(c, task_index, entry, TASK_OUTER_VALID), "test",
-        final_losses(c, task_index, entry, TASK_TEST), "curves", "train", curve_of(c, o, TASK_TRAIN),
-        "outer_valid", curve_of(c, o, TASK_OUTER_VALID), "test", curve_of(c, o, TASK_TEST));
+        final_losses(c, task_index, entry, TASK_TEST), "curves", "train",
+        curve_of(c, o, TASK_TRAIN), "outer_valid", curve_of(c, o, TASK_OUTER_VALID), "test",
+        curve_of(c, o, TASK_TEST));
 }
 
 static json_t *task_json(const mt_comparison *c, int task_index) {
@@ -236,19 +257,23 @@ static json_t *task_json(const mt_comparison *c, int task_index) {
     json_t *x = json_array(), *entries = json_array();
     for (size_t i = 0; i < mt_curve_points(&c->plan); i++)
         json_array_append_new(x, json_integer(mt_curve_x(&c->plan, i)));
-    for (int e = 0; e < c->n_entries; e++) json_array_append_new(entries, entry_json(c, task_index, e));
-    return json_pack("{s:s, s:I, s:o, s:o, s:o}", "task", t->name, "parameters", (json_int_t)t->n_params,
-                     "loss_bound", number(t->loss_bound), "x", x, "entries", entries);
+    for (int e = 0; e < c->n_entries; e++)
+        json_array_append_new(entries, entry_json(c, task_index, e));
+    return json_pack("{s:s, s:I, s:o, s:o, s:o}", "task", t->name, "parameters",
+                     (json_int_t)t->n_params, "loss_bound", number(t->loss_bound), "x", x,
+                     "entries", entries);
 }
 
 static json_t *results_json(const mt_comparison *c) {
     const mt_suite *s = c->suite;
     json_t *tasks = json_array();
-    for (int t = 0; t < c->n_tasks; t++) json_array_append_new(tasks, task_json(c, t));
-    return json_pack("{s:s, s:o, s:I, s:I, s:i, s:I, s:I, s:I, s:o}", "version", lopt_version(), "seed",
-                     seed_json(s->seed), "steps", (json_int_t)s->steps, "seeds", (json_int_t)s->seeds,
-                     "sweep_seeds", MT_SWEEP_SEEDS, "every", (json_int_t)s->every, "batches",
-                     (json_int_t)s->batches, "last_batches", (json_int_t)s->last_batches, "tasks", tasks);
+    for (int t = 0; t < c->n_tasks; t++)
+        json_array_append_new(tasks, task_json(c, t));
+    return json_pack("{s:s, s:o, s:I, s:I, s:i, s:I, s:I, s:I, s:o}", "version", lopt_version(),
+                     "seed", seed_json(s->seed), "steps", (json_int_t)s->steps, "seeds",
+                     (json_int_t)s->seeds, "sweep_seeds", MT_SWEEP_SEEDS, "every",
+                     (json_int_t)s->every, "batches", (json_int_t)s->batches, "last_batches",
+                     (json_int_t)s->last_batches, "tasks", tasks);
 }
 
 /* Times differ between runs and rank counts, so they have a file of their own. */
@@ -258,13 +283,15 @@ static json_t *timing_json(const mt_comparison *c) {
         json_t *entries = json_array();
         for (int e = 0; e < c->n_entries; e++) {
             double seconds = mt_comparison_step_seconds(c, t, e);
-            json_array_append_new(entries, json_pack("{s:s, s:o, s:o, s:o}", "label", c->entries[e].label,
-                                                     "microseconds_per_step", number(1e6 * seconds),
-                                                     "nanoseconds_per_parameter_step",
-                                                     number(1e9 * seconds / (double)c->tasks[t]->n_params),
-                                                     "ratio_to_adam", number(seconds / adam_seconds(c, t))));
+            json_array_append_new(entries,
+                                  json_pack("{s:s, s:o, s:o, s:o}", "label", c->entries[e].label,
+                                            "microseconds_per_step", number(1e6 * seconds),
+                                            "nanoseconds_per_parameter_step",
+                                            number(1e9 * seconds / (double)c->tasks[t]->n_params),
+                                            "ratio_to_adam", number(seconds / adam_seconds(c, t))));
         }
-        json_array_append_new(tasks, json_pack("{s:s, s:o}", "task", c->tasks[t]->name, "entries", entries));
+        json_array_append_new(
+            tasks, json_pack("{s:s, s:o}", "task", c->tasks[t]->name, "entries", entries));
     }
     return json_pack("{s:s, s:o}", "kernels", lopt_kernels_name(), "tasks", tasks);
 }
@@ -274,7 +301,8 @@ static int write_json(const char *dir, const char *name, json_t *root, lopt_erro
     snprintf(path, sizeof path, "%s/%s", dir, name);
     char *text = root == NULL ? NULL : json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
     json_decref(root);
-    if (text == NULL) return mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
+    if (text == NULL)
+        return mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
     size_t n = strlen(text);
     text[n] = '\n'; /* in place of the closing zero */
     int ok = mt_durable_write(path, text, n + 1, err);
@@ -299,26 +327,31 @@ typedef struct drawing {
 } drawing;
 
 /* "adam 0.01, best of 15" */
-static void make_label(const mt_comparison *c, int task_index, int entry, char *label, size_t bytes) {
+static void make_label(const mt_comparison *c, int task_index, int entry, char *label,
+                       size_t bytes) {
     const mt_entry *e = &c->entries[entry];
     double rate = chosen_rate(c, task_index, entry);
     int n = snprintf(label, bytes, "%s", e->label);
-    if (isfinite(rate)) n += snprintf(label + n, bytes - (size_t)n, " %g", rate);
-    if (e->n_trials > 1) snprintf(label + n, bytes - (size_t)n, ", best of %d %s", e->n_trials,
-                                  e->searched ? "rows" : "rates");
+    if (isfinite(rate))
+        n += snprintf(label + n, bytes - (size_t)n, " %g", rate);
+    if (e->n_trials > 1)
+        snprintf(label + n, bytes - (size_t)n, ", best of %d %s", e->n_trials,
+                 e->searched ? "rows" : "rates");
 }
 
 /* Mean over seeds and one standard deviation around it at every point. numbers: [3][n_points] */
-static void fill_curve(const mt_comparison *c, const mt_outcome *o, const double *x, double *numbers,
-                       mt_curve *curve) {
+static void fill_curve(const mt_comparison *c, const mt_outcome *o, const double *x,
+                       double *numbers, mt_curve *curve) {
     size_t n = mt_curve_points(&c->plan), seeds = (size_t)c->suite->seeds;
     double *y = numbers, *low = numbers + n, *high = numbers + 2 * n;
     for (size_t i = 0; i < n; i++) {
         double sum = 0, squares = 0;
         const mt_point *at = &o->points[i]; /* of the first seed */
-        for (size_t s = 0; s < seeds; s++) sum += at[s * n].normalised[TASK_OUTER_VALID];
+        for (size_t s = 0; s < seeds; s++)
+            sum += at[s * n].normalised[TASK_OUTER_VALID];
         y[i] = sum / (double)seeds;
-        for (size_t s = 0; s < seeds; s++) squares += pow(at[s * n].normalised[TASK_OUTER_VALID] - y[i], 2);
+        for (size_t s = 0; s < seeds; s++)
+            squares += pow(at[s * n].normalised[TASK_OUTER_VALID] - y[i], 2);
         double deviation = seeds > 1 ? sqrt(squares / (double)(seeds - 1)) : 0;
         low[i] = y[i] - deviation;
         high[i] = y[i] + deviation;
@@ -332,10 +365,13 @@ static void set_axis(mt_chart *chart) {
     double low = INFINITY, high = 0;
     for (size_t i = 0; i < chart->n_curves; i++) {
         const mt_curve *curve = &chart->curves[i];
-        if (isfinite(curve->y[0])) high = fmax(high, curve->y[0]);
-        for (size_t j = 0; j < curve->n; j++) low = fmin(low, curve->low[j]); /* passes NaN over */
+        if (isfinite(curve->y[0]))
+            high = fmax(high, curve->y[0]);
+        for (size_t j = 0; j < curve->n; j++)
+            low = fmin(low, curve->low[j]); /* passes NaN over */
     }
-    if (!(low < high)) return;
+    if (!(low < high))
+        return;
     chart->log_y = low > 0;
     chart->y_min = low > 0 ? 0.95 * low : low;
     chart->y_max = 1.05 * high;
@@ -346,15 +382,20 @@ static int make_drawing(const mt_comparison *c, int task_index, drawing *d) {
     d->curves = calloc(entries, sizeof *d->curves);
     d->labels = calloc(entries, sizeof *d->labels);
     d->numbers = calloc((3 * entries + 1) * n, sizeof *d->numbers);
-    if (!d->curves || !d->labels || !d->numbers) return 0;
+    if (!d->curves || !d->labels || !d->numbers)
+        return 0;
     double *x = d->numbers + 3 * entries * n;
-    for (size_t i = 0; i < n; i++) x[i] = (double)mt_curve_x(&c->plan, i);
+    for (size_t i = 0; i < n; i++)
+        x[i] = (double)mt_curve_x(&c->plan, i);
     int *order = calloc(entries, sizeof *order);
-    if (order == NULL) return 0;
+    if (order == NULL)
+        return 0;
     sort_entries(c, task_index, order);
-    for (size_t i = 0; i < entries; i++) { /* the worst first: labels stand in the order of the curves' ends */
+    for (size_t i = 0; i < entries;
+         i++) { /* the worst first: labels stand in the order of the curves' ends */
         int e = order[entries - 1 - i];
-        fill_curve(c, mt_comparison_outcome(c, task_index, e), x, d->numbers + 3 * i * n, &d->curves[i]);
+        fill_curve(c, mt_comparison_outcome(c, task_index, e), x, d->numbers + 3 * i * n,
+                   &d->curves[i]);
         make_label(c, task_index, e, d->labels[i], sizeof *d->labels);
         d->curves[i].label = d->labels[i];
         d->curves[i].color = e;
@@ -362,8 +403,12 @@ static int make_drawing(const mt_comparison *c, int task_index, drawing *d) {
     free(order);
     snprintf(d->title, sizeof d->title, "%s: mean and standard deviation over %lld seeds",
              c->tasks[task_index]->name, (long long)c->suite->seeds);
-    d->chart = (mt_chart){.title = d->title, .x_label = "inner step", .y_label = "validation loss",
-                          .n_curves = entries, .curves = d->curves, .key_outside = 1};
+    d->chart = (mt_chart){.title = d->title,
+                          .x_label = "inner step",
+                          .y_label = "validation loss",
+                          .n_curves = entries,
+                          .curves = d->curves,
+                          .key_outside = 1};
     set_axis(&d->chart);
     return 1;
 }

@@ -35,7 +35,8 @@ typedef struct phase {
 
 static void *allocate_or_end(mt_comm *comm, size_t n, size_t bytes) {
     void *memory = calloc(n > 0 ? n : 1, bytes);
-    if (memory != NULL) return memory;
+    if (memory != NULL)
+        return memory;
     lopt_error err;
     mt_error(&err, LOPT_ENOMEM, "out of memory for the results of an evaluation");
     mt_complain(&err);
@@ -57,7 +58,8 @@ static void add_cell(phase *p, const mt_comparison *c, cell one) {
 
 static int by_cost(const void *a, const void *b) {
     const cell *x = *(const cell *const *)a, *y = *(const cell *const *)b;
-    if (x->cost != y->cost) return x->cost < y->cost ? 1 : -1;
+    if (x->cost != y->cost)
+        return x->cost < y->cost ? 1 : -1;
     return x < y ? -1 : 1;
 }
 
@@ -65,12 +67,14 @@ static int by_cost(const void *a, const void *b) {
 static void deal(phase *p, mt_comm *comm) {
     double *load = allocate_or_end(comm, (size_t)comm->size, sizeof *load);
     cell **order = allocate_or_end(comm, p->n_cells, sizeof *order);
-    for (size_t i = 0; i < p->n_cells; i++) order[i] = &p->cells[i];
+    for (size_t i = 0; i < p->n_cells; i++)
+        order[i] = &p->cells[i];
     qsort(order, p->n_cells, sizeof *order, by_cost);
     for (size_t i = 0; i < p->n_cells; i++) {
         int rank = 0;
         for (int r = 1; r < comm->size; r++)
-            if (load[r] < load[rank]) rank = r;
+            if (load[r] < load[rank])
+                rank = r;
         order[i]->rank = rank;
         load[rank] += order[i]->cost;
     }
@@ -81,8 +85,8 @@ static void deal(phase *p, mt_comm *comm) {
 static void run_cell(const mt_comparison *c, const phase *p, size_t i, mt_comm *comm) {
     lopt_error err;
     const cell *one = &p->cells[i];
-    if (!mt_evaluate(c->tasks[one->task], c->entries[one->entry].opt[one->trial], p->plan, one->seed_index,
-                     &p->points[i * p->n_points], &p->seconds[i], &err)) {
+    if (!mt_evaluate(c->tasks[one->task], c->entries[one->entry].opt[one->trial], p->plan,
+                     one->seed_index, &p->points[i * p->n_points], &p->seconds[i], &err)) {
         mt_complain(&err);
         mt_comm_abort(comm, MT_FAILED);
     }
@@ -91,19 +95,23 @@ static void run_cell(const mt_comparison *c, const phase *p, size_t i, mt_comm *
 
 static size_t count_cells(const phase *p, int rank) {
     size_t n = 0;
-    for (size_t i = 0; i < p->n_cells; i++) n += p->cells[i].rank == rank;
+    for (size_t i = 0; i < p->n_cells; i++)
+        n += p->cells[i].rank == rank;
     return n;
 }
 
 /* Rank 0 shows its own share as that of all: the others have as much to do. */
-static void run_own_cells(const mt_comparison *c, const phase *p, mt_comm *comm, mt_progress *progress) {
+static void run_own_cells(const mt_comparison *c, const phase *p, mt_comm *comm,
+                          mt_progress *progress) {
     size_t own = count_cells(p, comm->rank), done = 0;
     int64_t before = progress != NULL ? progress->count : 0;
     for (size_t i = 0; i < p->n_cells; i++) {
-        if (p->cells[i].rank != comm->rank) continue;
+        if (p->cells[i].rank != comm->rank)
+            continue;
         run_cell(c, p, i, comm);
         done++;
-        if (progress == NULL) continue;
+        if (progress == NULL)
+            continue;
         char text[160];
         snprintf(text, sizeof text, "%s: %s", p->name, c->entries[p->cells[i].entry].label);
         mt_progress_update(progress, before + (int64_t)(p->n_cells * done / own), text);
@@ -115,7 +123,8 @@ static void send_results(const phase *p, mt_comm *comm) {
     size_t own = count_cells(p, comm->rank), row = p->n_points * sizeof *p->points, at = 0;
     char *message = allocate_or_end(comm, own, row + sizeof(double));
     for (size_t i = 0; i < p->n_cells; i++) {
-        if (p->cells[i].rank != comm->rank) continue;
+        if (p->cells[i].rank != comm->rank)
+            continue;
         memcpy(message + at * row, &p->points[i * p->n_points], row);
         memcpy(message + own * row + at * sizeof(double), &p->seconds[i], sizeof(double));
         at++;
@@ -135,7 +144,8 @@ static void receive_results(const phase *p, mt_comm *comm, int rank) {
         mt_comm_abort(comm, MT_FAILED);
     }
     for (size_t i = 0; i < p->n_cells; i++) {
-        if (p->cells[i].rank != rank) continue;
+        if (p->cells[i].rank != rank)
+            continue;
         memcpy(&p->points[i * p->n_points], message + at * row, row);
         memcpy(&p->seconds[i], message + own * row + at * sizeof(double), sizeof(double));
         at++;
@@ -150,8 +160,10 @@ static void run_phase(const mt_comparison *c, phase *p, mt_comm *comm, mt_progre
     p->seconds = allocate_or_end(comm, p->n_cells, sizeof *p->seconds);
     deal(p, comm);
     run_own_cells(c, p, comm, progress);
-    if (comm->rank != 0) send_results(p, comm);
-    for (int rank = 1; comm->rank == 0 && rank < comm->size; rank++) receive_results(p, comm, rank);
+    if (comm->rank != 0)
+        send_results(p, comm);
+    for (int rank = 1; comm->rank == 0 && rank < comm->size; rank++)
+        receive_results(p, comm, rank);
 }
 
 static void phase_free(phase *p) {
@@ -165,31 +177,39 @@ static void phase_free(phase *p) {
 static size_t count_sweep_cells(const mt_comparison *c) {
     size_t n = 0;
     for (int e = 0; e < c->n_entries; e++)
-        if (c->entries[e].n_trials > 1) n += (size_t)c->entries[e].n_trials;
+        if (c->entries[e].n_trials > 1)
+            n += (size_t)c->entries[e].n_trials;
     return n * (size_t)c->n_tasks * MT_SWEEP_SEEDS;
 }
 
 static void add_sweep_cells(const mt_comparison *c, phase *p) {
     for (int t = 0; t < c->n_tasks; t++)
         for (int e = 0; e < c->n_entries; e++)
-            for (int trial = 0; c->entries[e].n_trials > 1 && trial < c->entries[e].n_trials; trial++)
+            for (int trial = 0; c->entries[e].n_trials > 1 && trial < c->entries[e].n_trials;
+                 trial++)
                 for (int s = 0; s < MT_SWEEP_SEEDS; s++)
-                    add_cell(p, c, (cell){.task = t, .entry = e, .trial = trial, .seed_index = SWEEP_SEED_0 + s});
+                    add_cell(
+                        p, c,
+                        (cell){
+                            .task = t, .entry = e, .trial = trial, .seed_index = SWEEP_SEED_0 + s});
 }
 
 /* The trial with the lowest mean; the first of equals; one that is not a number never. */
 static int lowest(const double *loss, int n) {
     int best = 0;
     for (int i = 1; i < n; i++)
-        if (loss[i] < loss[best] || isnan(loss[best])) best = i;
+        if (loss[i] < loss[best] || isnan(loss[best]))
+            best = i;
     return best;
 }
 
 static void choose_trials(mt_comparison *c, const phase *p) {
-    for (size_t i = 0; i < p->n_cells; i += MT_SWEEP_SEEDS) { /* the seeds of one trial lie together */
+    for (size_t i = 0; i < p->n_cells;
+         i += MT_SWEEP_SEEDS) { /* the seeds of one trial lie together */
         double loss[MT_SWEEP_SEEDS];
         for (size_t s = 0; s < MT_SWEEP_SEEDS; s++)
-            loss[s] = p->points[(i + s) * p->n_points + p->n_points - 1].normalised[TASK_INNER_VALID];
+            loss[s] =
+                p->points[(i + s) * p->n_points + p->n_points - 1].normalised[TASK_INNER_VALID];
         const cell *one = &p->cells[i];
         mt_outcome *o = mt_comparison_outcome(c, one->task, one->entry);
         o->sweep_loss[one->trial] = mt_mean_of(loss, MT_SWEEP_SEEDS).mean;
@@ -205,13 +225,15 @@ static void share_choices(mt_comparison *c, mt_comm *comm) {
     size_t n = (size_t)c->n_tasks * (size_t)c->n_entries, got;
     int *choice = allocate_or_end(comm, n, sizeof *choice);
     if (comm->rank == 0) {
-        for (size_t i = 0; i < n; i++) choice[i] = c->outcomes[i].chosen;
+        for (size_t i = 0; i < n; i++)
+            choice[i] = c->outcomes[i].chosen;
         for (int rank = 1; rank < comm->size; rank++)
             mt_comm_send(comm, rank, TAG_CHOICE, choice, n * sizeof *choice);
     } else {
         free(choice);
         choice = mt_comm_receive(comm, 0, TAG_CHOICE, &got);
-        for (size_t i = 0; i < n; i++) c->outcomes[i].chosen = choice[i];
+        for (size_t i = 0; i < n; i++)
+            c->outcomes[i].chosen = choice[i];
     }
     free(choice);
 }
@@ -221,7 +243,8 @@ static void sweep(mt_comparison *c, mt_comm *comm, mt_progress *progress) {
     p.cells = allocate_or_end(comm, count_sweep_cells(c), sizeof *p.cells);
     add_sweep_cells(c, &p);
     run_phase(c, &p, comm, progress);
-    if (comm->rank == 0) choose_trials(c, &p);
+    if (comm->rank == 0)
+        choose_trials(c, &p);
     share_choices(c, comm);
     phase_free(&p);
 }
@@ -233,8 +256,11 @@ static void final_runs(mt_comparison *c, mt_comm *comm, mt_progress *progress) {
     p.cells = allocate_or_end(comm, (size_t)n * (size_t)seeds, sizeof *p.cells);
     for (int i = 0; i < n; i++)
         for (int64_t s = 0; s < seeds; s++)
-            add_cell(&p, c, (cell){.task = i / c->n_entries, .entry = i % c->n_entries,
-                                   .trial = c->outcomes[i].chosen, .seed_index = s});
+            add_cell(&p, c,
+                     (cell){.task = i / c->n_entries,
+                            .entry = i % c->n_entries,
+                            .trial = c->outcomes[i].chosen,
+                            .seed_index = s});
     run_phase(c, &p, comm, progress);
     size_t points = (size_t)seeds * p.n_points;
     for (int i = 0; i < n; i++) {
@@ -248,8 +274,10 @@ void mt_comparison_run(mt_comparison *c, mt_comm *comm) {
     mt_progress progress = {0};
     mt_progress *shown = comm->rank == 0 ? &progress : NULL;
     int64_t n = (int64_t)count_sweep_cells(c) + c->n_tasks * c->n_entries * c->suite->seeds;
-    if (shown) mt_progress_start(shown, "inner training", 0, n);
+    if (shown)
+        mt_progress_start(shown, "inner training", 0, n);
     sweep(c, comm, shown);
     final_runs(c, comm, shown);
-    if (shown) mt_progress_finish(shown);
+    if (shown)
+        mt_progress_finish(shown);
 }

@@ -17,7 +17,8 @@
 static int in_range(double value, const char *range) {
     char opening, closing;
     double min, max;
-    if (sscanf(range, "%c%lf, %lf%c", &opening, &min, &max, &closing) != 4) return 0;
+    if (sscanf(range, "%c%lf, %lf%c", &opening, &min, &max, &closing) != 4)
+        return 0;
     int above = opening == '(' ? value > min : value >= min;
     return above && (closing == ')' ? value < max : value <= max);
 }
@@ -36,13 +37,17 @@ static int is_integer(const char *s) {
 static int is_number(const char *s) {
     s += *s == '-';
     size_t whole = digits(s), fraction = 0;
-    if (whole > 1 && s[0] == '0') return 0;
+    if (whole > 1 && s[0] == '0')
+        return 0;
     s += whole;
-    if (*s == '.') s += 1 + (fraction = digits(s + 1));
-    if (whole + fraction == 0) return 0;
+    if (*s == '.')
+        s += 1 + (fraction = digits(s + 1));
+    if (whole + fraction == 0)
+        return 0;
     if (*s == 'e' || *s == 'E') {
         s += 1 + (s[1] == '-' || s[1] == '+');
-        if (!digits(s)) return 0;
+        if (!digits(s))
+            return 0;
         s += digits(s);
     }
     return !*s;
@@ -81,7 +86,8 @@ static int read_seed(const mt_yaml *node, const char *path, uint64_t *out, lopt_
                 node->text[0] != '-';
     errno = 0;
     unsigned long long value = right ? strtoull(node->text, NULL, 10) : 0;
-    if (!right || errno) return wrong(err, node, path, "an integer", "[0, 18446744073709551615]");
+    if (!right || errno)
+        return wrong(err, node, path, "an integer", "[0, 18446744073709551615]");
     *out = value;
     return 1;
 }
@@ -92,14 +98,16 @@ static int read_seed(const mt_yaml *node, const char *path, uint64_t *out, lopt_
 static int choice_at(const char *choices, int i, char *word, size_t word_bytes) {
     for (; i > 0; i--) {
         choices += strcspn(choices, "|");
-        if (!*choices++) return 0;
+        if (!*choices++)
+            return 0;
     }
     snprintf(word, word_bytes, "%.*s", (int)strcspn(choices, "|"), choices);
     return 1;
 }
 
 void mt_key_choice(const mt_key *key, int value, char *word, size_t word_bytes) {
-    if (!choice_at(key->range, value, word, word_bytes)) word[0] = 0;
+    if (!choice_at(key->range, value, word, word_bytes))
+        word[0] = 0;
 }
 
 int mt_read_choice(const mt_yaml *node, const char *path, const char *choices, int *out,
@@ -124,7 +132,8 @@ static int read_text(const mt_key *key, const mt_yaml *node, const char *path, c
     snprintf(expected, sizeof expected, "a text of %s%zu bytes",
              may_be_empty ? "at most " : "1 to ", key->bytes - 1);
     int right = node->kind == MT_YAML_SCALAR && strlen(node->text) < key->bytes;
-    if (!right || (!may_be_empty && !node->text[0])) return wrong(err, node, path, expected, "");
+    if (!right || (!may_be_empty && !node->text[0]))
+        return wrong(err, node, path, expected, "");
     memcpy(out, node->text, strlen(node->text) + 1);
     return 1;
 }
@@ -144,17 +153,24 @@ static int fill_value(const mt_key *key, const mt_yaml *node, const char *path, 
     int choice = 0;
     switch (key->type) {
     case MT_KEY_INTEGER:
-        if (!mt_read_integer(node, path, key->range, &integer, err)) return 0;
-        if (key->bytes == sizeof(int)) *(int *)out = (int)integer;
-        else *(int64_t *)out = integer;
+        if (!mt_read_integer(node, path, key->range, &integer, err))
+            return 0;
+        if (key->bytes == sizeof(int))
+            *(int *)out = (int)integer;
+        else
+            *(int64_t *)out = integer;
         return 1;
-    case MT_KEY_SEED: return read_seed(node, path, (uint64_t *)out, err);
-    case MT_KEY_NUMBER: return mt_read_number(node, path, key->range, (double *)out, err);
+    case MT_KEY_SEED:
+        return read_seed(node, path, (uint64_t *)out, err);
+    case MT_KEY_NUMBER:
+        return mt_read_number(node, path, key->range, (double *)out, err);
     case MT_KEY_CHOICE:
-        if (!mt_read_choice(node, path, key->range, &choice, err)) return 0;
+        if (!mt_read_choice(node, path, key->range, &choice, err))
+            return 0;
         *(int *)out = choice;
         return 1;
-    default: return read_text(key, node, path, out, err);
+    default:
+        return read_text(key, node, path, out, err);
     }
 }
 
@@ -193,9 +209,11 @@ static int fill_list(const mt_key *key, const mt_yaml *node, const char *path, c
         char *out = base + key->at + i * stride;
         int ok = key->items ? fill_item(key->items, node->child[i], where, out, err)
                             : fill_value(key, node->child[i], where, out, err);
-        if (!ok) return 0;
+        if (!ok)
+            return 0;
     }
-    if (!exactly) *(int *)(base + key->n_at) = (int)node->n;
+    if (!exactly)
+        *(int *)(base + key->n_at) = (int)node->n;
     return 1;
 }
 
@@ -203,7 +221,8 @@ static int fill_list(const mt_key *key, const mt_yaml *node, const char *path, c
 
 const mt_key *mt_schema_find(const mt_schema *schema, const char *path) {
     for (size_t i = 0; i < schema->n; i++)
-        if (strcmp(schema->keys[i].path, path) == 0) return &schema->keys[i];
+        if (strcmp(schema->keys[i].path, path) == 0)
+            return &schema->keys[i];
     return NULL;
 }
 
@@ -212,7 +231,8 @@ static int is_section(const mt_schema *schema, const char *path) {
     size_t n = strlen(path);
     for (size_t i = 0; i < schema->n; i++) {
         const char *p = schema->keys[i].path;
-        if (strncmp(p, path, n) == 0 && p[n] == '.' && p[n + 1] != '*') return 1;
+        if (strncmp(p, path, n) == 0 && p[n] == '.' && p[n + 1] != '*')
+            return 1;
     }
     return 0;
 }
@@ -222,7 +242,8 @@ static int unknown_key(const mt_schema *schema, const mt_yaml *node, const char 
     char word[MT_KEY_PATH], text[MT_KEY_PATH + 32];
     mt_key_path(word, "%s%s", inside, node->key);
     lopt__suggestion s = lopt__suggestion_for(word);
-    for (size_t i = 0; i < schema->n; i++) lopt__suggest(&s, schema->keys[i].path);
+    for (size_t i = 0; i < schema->n; i++)
+        lopt__suggest(&s, schema->keys[i].path);
     return mt_yaml_error(err, node, "",
                          "found the unknown key %s%s, expected a key of `metatrain list keys`%s",
                          path, word, lopt__suggestion_text(&s, text, sizeof text));
@@ -244,18 +265,21 @@ static int fill_map(const mt_schema *schema, const mt_yaml *map, const char *ins
             char *out = (char *)into + key->at;
             int ok = key->max_n ? fill_list(key, node, where, into, err)
                                 : fill_value(key, node, where, out, err);
-            if (!ok) return 0;
+            if (!ok)
+                return 0;
         } else if (is_section(schema, within)) {
             if (node->kind != MT_YAML_MAP)
                 return mt_yaml_error(err, node, where, "found %s, expected a mapping",
                                      mt_yaml_found(node, found));
             mt_key_path(rest, "%s.", within);
-            if (!fill_map(schema, node, rest, path, into, err)) return 0;
+            if (!fill_map(schema, node, rest, path, into, err))
+                return 0;
         } else if (!settings) {
             return unknown_key(schema, node, inside, path, err);
         }
     }
-    if (!settings) return 1;
+    if (!settings)
+        return 1;
     int *swept = settings->n_at == MT_NOWHERE ? NULL : (int *)((char *)into + settings->n_at);
     mt_key_path(where, "%s%s", path, inside);
     return mt_settings_fill(schema, inside, map, where, (void *)((char *)into + settings->at),
@@ -266,26 +290,33 @@ static int fill_map(const mt_schema *schema, const mt_yaml *map, const char *ins
  * one). */
 static void fill_default(const mt_key *key, void *into) {
     mt_yaml *node = mt_yaml_read(key->standard, strlen(key->standard), "default", NULL);
-    if (!node) return;
-    if (key->max_n) fill_list(key, node, key->path, into, NULL);
-    else fill_value(key, node, key->path, (char *)into + key->at, NULL);
+    if (!node)
+        return;
+    if (key->max_n)
+        fill_list(key, node, key->path, into, NULL);
+    else
+        fill_value(key, node, key->path, (char *)into + key->at, NULL);
     mt_yaml_free(node);
 }
 
 void mt_schema_defaults(const mt_schema *schema, void *into) {
     memset(into, 0, schema->bytes);
-    if (schema->begin) schema->begin(into);
+    if (schema->begin)
+        schema->begin(into);
     for (size_t i = 0; i < schema->n; i++)
-        if (schema->keys[i].standard) fill_default(&schema->keys[i], into);
+        if (schema->keys[i].standard)
+            fill_default(&schema->keys[i], into);
 }
 
 int mt_schema_seed_lists(const mt_schema *schema, mt_yaml *root, lopt_error *err) {
     char assignment[512];
     for (size_t i = 0; i < schema->n; i++) {
         const mt_key *key = &schema->keys[i];
-        if (!key->max_n || !key->standard || mt_yaml_find(root, key->path)) continue;
+        if (!key->max_n || !key->standard || mt_yaml_find(root, key->path))
+            continue;
         snprintf(assignment, sizeof assignment, "%s=%s", key->path, key->standard);
-        if (!mt_yaml_override(root, assignment, err)) return 0;
+        if (!mt_yaml_override(root, assignment, err))
+            return 0;
     }
     return 1;
 }

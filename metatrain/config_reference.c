@@ -23,24 +23,34 @@ static void print_type(const mt_key *key, FILE *f) {
     case MT_KEY_INTEGER:
         fprintf(f, "%s in %s", key->max_n ? "integers" : "integer", key->range);
         break;
-    case MT_KEY_SEED: fputs("integer in [0, 18446744073709551615]", f); break;
+    case MT_KEY_SEED:
+        fputs("integer in [0, 18446744073709551615]", f);
+        break;
     case MT_KEY_NUMBER:
         fprintf(f, "%s in %s", key->max_n ? "numbers" : "number", key->range);
         break;
-    case MT_KEY_CHOICE: print_choices(key->range, f); break;
+    case MT_KEY_CHOICE:
+        print_choices(key->range, f);
+        break;
     case MT_KEY_TEXT:
         fprintf(f, "%s, at most %zu bytes", key->max_n ? "texts" : "text", key->bytes - 1);
         break;
-    case MT_KEY_ITEMS: fputs("mappings", f); break;
-    case MT_KEY_SETTINGS: fputs("see below", f); break;
+    case MT_KEY_ITEMS:
+        fputs("mappings", f);
+        break;
+    case MT_KEY_SETTINGS:
+        fputs("see below", f);
+        break;
     }
     if (key->max_n)
         fprintf(f, ", a list of %s%d", key->n_at == MT_NOWHERE ? "" : "at most ", key->max_n);
 }
 
 char *mt_key_default(const mt_schema *schema, const mt_key *key) {
-    if (key->standard) return strdup(strcmp(key->standard, "\"\"") == 0 ? "" : key->standard);
-    if (!schema->begin || key->type == MT_KEY_SETTINGS) return strdup("");
+    if (key->standard)
+        return strdup(strcmp(key->standard, "\"\"") == 0 ? "" : key->standard);
+    if (!schema->begin || key->type == MT_KEY_SETTINGS)
+        return strdup("");
     void *item = malloc(schema->bytes);
     char *text = NULL;
     if (item) {
@@ -67,7 +77,8 @@ void mt_schema_print(const mt_schema *schema, FILE *f) {
 
 static int has_items(const mt_schema *schema, size_t n, const mt_schema *items) {
     for (size_t i = 0; schema && i < n; i++)
-        if (schema->keys[i].items == items) return 1;
+        if (schema->keys[i].items == items)
+            return 1;
     return 0;
 }
 
@@ -97,10 +108,14 @@ void mt_suite_print_keys(FILE *f) {
 
 static void print_hyper(const lopt_hyper_info *h, FILE *f) {
     fprintf(f, "| `%s` | ", h->name);
-    if (strcmp(h->type, "choice") == 0) print_choices(h->choices, f);
-    else if (strcmp(h->type, "boolean") == 0) fputs("`true` or `false`", f);
-    else fprintf(f, "%s in [%.9g, %.9g]", h->type, h->min, h->max);
-    if (h->count > 1) fprintf(f, ", a list of %d", h->count);
+    if (strcmp(h->type, "choice") == 0)
+        print_choices(h->choices, f);
+    else if (strcmp(h->type, "boolean") == 0)
+        fputs("`true` or `false`", f);
+    else
+        fprintf(f, "%s in [%.9g, %.9g]", h->type, h->min, h->max);
+    if (h->count > 1)
+        fprintf(f, ", a list of %d", h->count);
 }
 
 /* Presets of one kind share their hyperparameters: one table a kind, one column of defaults a
@@ -118,7 +133,8 @@ static void print_kind(size_t first, FILE *f) {
         n++;
     }
     fputs(" meaning |\n|---|---|", f);
-    for (size_t k = 0; k <= n; k++) fputs("---|", f);
+    for (size_t k = 0; k <= n; k++)
+        fputs("---|", f);
     lopt_hyper_info hyper;
     for (size_t i = 0; lopt_hyper(lopt_preset(first)->name, i, &hyper); i++) {
         char value[256];
@@ -129,12 +145,14 @@ static void print_kind(size_t first, FILE *f) {
         fprintf(f, " | %s |", hyper.help);
     }
     fputc('\n', f);
-    for (size_t k = 0; k < n; k++) lopt_destroy(opt[k]);
+    for (size_t k = 0; k < n; k++)
+        lopt_destroy(opt[k]);
 }
 
 static int kind_seen_before(size_t i) {
     for (size_t k = 0; k < i; k++)
-        if (strcmp(lopt_preset(k)->kind, lopt_preset(i)->kind) == 0) return 1;
+        if (strcmp(lopt_preset(k)->kind, lopt_preset(i)->kind) == 0)
+            return 1;
     return 0;
 }
 
@@ -145,7 +163,8 @@ static void print_optimizers(FILE *f) {
           "values; each of them may be overridden.\n",
           f);
     for (size_t i = 0; lopt_preset(i); i++)
-        if (!kind_seen_before(i)) print_kind(i, f);
+        if (!kind_seen_before(i))
+            print_kind(i, f);
 }
 
 /* ---- the page -------------------------------------------------------------------------------- */

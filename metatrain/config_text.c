@@ -20,7 +20,8 @@ void mt_number_text(double value, char text[32]) {
     }
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(text, 32, "%.*g", digits, value);
-        if (strtod(text, NULL) == value) return;
+        if (strtod(text, NULL) == value)
+            return;
     }
 }
 
@@ -34,9 +35,14 @@ static const char *value_text(const mt_key *key, const char *at, char text[64]) 
     case MT_KEY_SEED:
         snprintf(text, 64, "%llu", (unsigned long long)*(const uint64_t *)at);
         return text;
-    case MT_KEY_NUMBER: mt_number_text(*(const double *)at, text); return text;
-    case MT_KEY_CHOICE: mt_key_choice(key, *(const int *)at, text, 64); return text;
-    default: return at;
+    case MT_KEY_NUMBER:
+        mt_number_text(*(const double *)at, text);
+        return text;
+    case MT_KEY_CHOICE:
+        mt_key_choice(key, *(const int *)at, text, 64);
+        return text;
+    default:
+        return at;
     }
 }
 
@@ -48,13 +54,16 @@ char *mt_key_text(const mt_key *key, const void *from) {
     char *out = NULL, text[64];
     size_t size;
     FILE *f = open_memstream(&out, &size);
-    if (!f) return NULL;
+    if (!f)
+        return NULL;
     int n = key->max_n ? list_length(key, from) : 1;
-    if (key->max_n) fputc('[', f);
+    if (key->max_n)
+        fputc('[', f);
     for (int i = 0; i < n; i++)
         fprintf(f, "%s%s", i ? ", " : "",
                 value_text(key, (const char *)from + key->at + (size_t)i * key->bytes, text));
-    if (key->max_n) fputc(']', f);
+    if (key->max_n)
+        fputc(']', f);
     int failed = fclose(f);
     if (failed) {
         free(out);
@@ -77,9 +86,12 @@ static int put(void *file, unsigned char *bytes, size_t n) {
 /* made: whether the event could be initialised. The emitter owns it from here on, also when it
  * fails. */
 static void emit(writer *w, int made, yaml_event_t *event) {
-    if (!made) w->ok = 0;
-    else if (w->ok) w->ok = yaml_emitter_emit(&w->emitter, event);
-    else yaml_event_delete(event);
+    if (!made)
+        w->ok = 0;
+    else if (w->ok)
+        w->ok = yaml_emitter_emit(&w->emitter, event);
+    else
+        yaml_event_delete(event);
 }
 
 static void scalar(writer *w, const char *text, size_t n) {
@@ -146,7 +158,8 @@ static void write_settings(writer *w, const mt_optimizer_config *opt, int swept)
         word(w, opt->settings[i].name);
         if (node && node->kind == MT_YAML_LIST) {
             begin_list(w, YAML_FLOW_SEQUENCE_STYLE);
-            for (size_t k = 0; k < node->n; k++) word(w, node->child[k]->text);
+            for (size_t k = 0; k < node->n; k++)
+                word(w, node->child[k]->text);
             end_list(w);
         } else {
             word(w, value);
@@ -161,7 +174,8 @@ static void write_settings(writer *w, const mt_optimizer_config *opt, int swept)
 
 static int depth_of(const char *path) {
     int depth = 0;
-    for (; *path; path++) depth += *path == '.';
+    for (; *path; path++)
+        depth += *path == '.';
     return depth;
 }
 
@@ -169,7 +183,8 @@ static int depth_of(const char *path) {
 static size_t shared_sections(const char *a, const char *b) {
     size_t n = 0;
     for (size_t i = 0; a[i] && a[i] == b[i]; i++)
-        if (a[i] == '.') n = i + 1;
+        if (a[i] == '.')
+            n = i + 1;
     return n;
 }
 
@@ -180,7 +195,8 @@ static void write_keys(writer *w, const mt_schema *schema, const char *from) {
         const mt_key *key = &schema->keys[i];
         size_t shared = shared_sections(before, key->path);
         const char *name = key->path + shared;
-        for (int d = depth_of(before + shared); d > 0; d--) end_map(w);
+        for (int d = depth_of(before + shared); d > 0; d--)
+            end_map(w);
         for (; strchr(name, '.'); name += strcspn(name, ".") + 1) {
             scalar(w, name, strcspn(name, "."));
             begin_map(w);
@@ -194,7 +210,8 @@ static void write_keys(writer *w, const mt_schema *schema, const char *from) {
         }
         before = key->path;
     }
-    for (int d = depth_of(before); d > 0; d--) end_map(w);
+    for (int d = depth_of(before); d > 0; d--)
+        end_map(w);
 }
 
 static void write_document(writer *w, const mt_schema *schema, const void *from) {
@@ -213,7 +230,8 @@ char *mt_schema_text(const mt_schema *schema, const void *from) {
     char *out = NULL;
     size_t size;
     FILE *f = open_memstream(&out, &size);
-    if (!f) return NULL;
+    if (!f)
+        return NULL;
     if (yaml_emitter_initialize(&w.emitter)) {
         w.ok = 1;
         yaml_emitter_set_output(&w.emitter, put, f);

@@ -36,7 +36,8 @@ int64_t mt_curve_x(const mt_curve_plan *plan, size_t point) {
 static random_stream open_stream(const training *t, int use, int64_t step) {
     random_stream r;
     uint64_t within = (uint64_t)use << 56 | (uint64_t)step;
-    random_open(&r, (random_address){t->plan->seed, RANDOM_EVAL, t->task_key, t->seed_index, within});
+    random_open(&r,
+                (random_address){t->plan->seed, RANDOM_EVAL, t->task_key, t->seed_index, within});
     return r;
 }
 
@@ -50,7 +51,8 @@ static void measure_split(training *t, task_split split, int64_t step, mt_point 
         real one = task_loss(t->task, t->tau, t->work, t->params, NULL);
         loss += one;
         normalised += task_normalise(t->task, one);
-        if (has_accuracy) accuracy += task_accuracy(t->task, t->tau, t->work, t->params);
+        if (has_accuracy)
+            accuracy += task_accuracy(t->task, t->tau, t->work, t->params);
     }
     out->loss[split] = loss / (double)batches;
     out->normalised[split] = normalised / (double)batches;
@@ -80,21 +82,27 @@ static void take_steps(training *t, int64_t from, int64_t to) {
         task_draw_batch(t->task, t->tau, TASK_TRAIN, &r, t->work);
         real loss = task_loss(t->task, t->tau, t->work, t->params, t->grads);
         lopt_step(t->opt, t->state, t->params, t->grads, loss, NULL);
-        if (t->plan->between) t->plan->between(t->plan->listener);
+        if (t->plan->between)
+            t->plan->between(t->plan->listener);
     }
 }
 
-static size_t aligned_size(size_t bytes) { return (bytes + 63) / 64 * 64 + 64; }
+static size_t aligned_size(size_t bytes) {
+    return (bytes + 63) / 64 * 64 + 64;
+}
 
 static int allocate(training *t, lopt_error *err) {
     t->state = lopt_state_create(t->opt, t->task->tensors, t->task->n_tensors, err);
-    if (t->state == NULL) return 0;
+    if (t->state == NULL)
+        return 0;
     t->tau = aligned_alloc(64, aligned_size(t->task->n_tau * sizeof *t->tau));
     t->params = aligned_alloc(64, aligned_size(t->task->n_params * sizeof *t->params));
     t->grads = aligned_alloc(64, aligned_size(t->task->n_params * sizeof *t->grads));
     t->work = aligned_alloc(64, aligned_size(t->task->work_bytes));
-    if (t->tau && t->params && t->grads && t->work) return 1;
-    return mt_error(err, LOPT_ENOMEM, "out of memory for %zu parameters of %s", t->task->n_params, t->task->name);
+    if (t->tau && t->params && t->grads && t->work)
+        return 1;
+    return mt_error(err, LOPT_ENOMEM, "out of memory for %zu parameters of %s", t->task->n_params,
+                    t->task->name);
 }
 
 static void release(training *t) {
@@ -105,8 +113,8 @@ static void release(training *t) {
     free(t->work);
 }
 
-int mt_evaluate(const task *t, const lopt_optimizer *opt, const mt_curve_plan *plan, int64_t seed_index,
-                mt_point *points, double *seconds, lopt_error *err) {
+int mt_evaluate(const task *t, const lopt_optimizer *opt, const mt_curve_plan *plan,
+                int64_t seed_index, mt_point *points, double *seconds, lopt_error *err) {
     training run = {.task = t, .opt = opt, .plan = plan, .seed_index = (uint64_t)seed_index};
     run.task_key = XXH3_64bits(t->name, strlen(t->name));
     int ok = allocate(&run, err);
@@ -116,7 +124,8 @@ int mt_evaluate(const task *t, const lopt_optimizer *opt, const mt_curve_plan *p
         size_t n = mt_curve_points(plan);
         for (size_t i = 0; i < n; i++) {
             measure(&run, mt_curve_x(plan, i), &points[i]);
-            if (i + 1 == n) break;
+            if (i + 1 == n)
+                break;
             double start = mt_seconds();
             take_steps(&run, mt_curve_x(plan, i), mt_curve_x(plan, i + 1));
             *seconds += mt_seconds() - start;

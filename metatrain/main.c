@@ -43,21 +43,22 @@ static void print_help(FILE *f) {
           f);
     for (int i = 0; i < N_COMMANDS; i++)
         fprintf(f, "  %-8s %s\n", commands[i].name, commands[i].summary);
-    fputs(
-        "\nmetatrain COMMAND --help says more, with examples.\n"
-        "Exit status: 0 done, 1 the work failed, 2 bad usage or input and nothing was changed,\n"
-        "75 stopped early with the state saved (go on with --resume).\n\n"
-        "Begin with\n"
-        "  metatrain train configs/quickstart.yaml --out runs/quickstart\n",
-        f);
+    fputs("\nmetatrain COMMAND --help says more, with examples.\n"
+          "Exit status: 0 done, 1 the work failed, 2 bad usage or input and nothing was changed,\n"
+          "75 stopped early with the state saved (go on with --resume).\n\n"
+          "Begin with\n"
+          "  metatrain train configs/quickstart.yaml --out runs/quickstart\n",
+          f);
 }
 
 static int unknown_command(const char *name) {
     char text[64];
     lopt__suggestion s = lopt__suggestion_for(name);
-    for (int i = 0; i < N_COMMANDS; i++) lopt__suggest(&s, commands[i].name);
+    for (int i = 0; i < N_COMMANDS; i++)
+        lopt__suggest(&s, commands[i].name);
     fprintf(stderr, "metatrain: found the unknown command \"%s\", expected one of", name);
-    for (int i = 0; i < N_COMMANDS; i++) fprintf(stderr, "%s %s", i ? "," : "", commands[i].name);
+    for (int i = 0; i < N_COMMANDS; i++)
+        fprintf(stderr, "%s %s", i ? "," : "", commands[i].name);
     fprintf(stderr, "%s\n", lopt__suggestion_text(&s, text, sizeof text));
     return MT_BAD_INPUT;
 }
@@ -77,7 +78,8 @@ static int run_command(int argc, char **argv) {
         return MT_DONE;
     }
     for (int i = 0; i < N_COMMANDS; i++) {
-        if (strcmp(argv[1], commands[i].name) != 0) continue;
+        if (strcmp(argv[1], commands[i].name) != 0)
+            continue;
         argv[1] = (char *)commands[i].title;
         return commands[i].run(argc - 1, argv + 1);
     }

@@ -22,8 +22,8 @@
 extern char **environ;
 
 /* Okabe and Ito's colors, which colour-blind readers can tell apart, in the order of best contrast. */
-static const char *const palette[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00",
-                                      "#56b4e9", "#555555", "#b0a000"};
+static const char *const palette[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
+                                      "#e69f00", "#56b4e9", "#555555", "#b0a000"};
 static const int n_colors = sizeof palette / sizeof *palette;
 
 /* ---- the script ---------------------------------------------------------------------------------- */
@@ -32,7 +32,8 @@ static const int n_colors = sizeof palette / sizeof *palette;
 static void put_quoted(FILE *f, const char *text) {
     fputc('\'', f);
     for (; *text; text++) {
-        if (*text == '\'') fputc('\'', f);
+        if (*text == '\'')
+            fputc('\'', f);
         fputc(*text == '\n' ? ' ' : *text, f);
     }
     fputc('\'', f);
@@ -47,7 +48,8 @@ static void put_setting(FILE *f, const char *name, const char *text) {
 static void put_data(FILE *f, size_t chart, size_t number, const mt_curve *c) {
     fprintf(f, "$d%zu_%zu << EOD\n", chart, number);
     for (size_t i = 0; i < c->n; i++) {
-        double low = c->low != NULL ? c->low[i] : c->y[i], high = c->high != NULL ? c->high[i] : c->y[i];
+        double low = c->low != NULL ? c->low[i] : c->y[i],
+               high = c->high != NULL ? c->high[i] : c->y[i];
         double row[] = {c->x[i], c->y[i], low, high};
         for (size_t j = 0; j < 4; j++) {
             if (isfinite(row[j]))
@@ -61,8 +63,11 @@ static void put_data(FILE *f, size_t chart, size_t number, const mt_curve *c) {
 }
 
 static void put_band(FILE *f, size_t chart, size_t number, const mt_curve *c) {
-    if (c->low == NULL || c->high == NULL) return;
-    fprintf(f, "$d%zu_%zu using 1:3:4 with filledcurves fs transparent solid 0.18 noborder lc rgb '%s' notitle, ",
+    if (c->low == NULL || c->high == NULL)
+        return;
+    fprintf(f,
+            "$d%zu_%zu using 1:3:4 with filledcurves fs transparent solid 0.18 noborder lc rgb "
+            "'%s' notitle, ",
             chart, number, palette[c->color % n_colors]);
 }
 
@@ -70,7 +75,8 @@ static void put_curve(FILE *f, size_t chart, size_t number, const mt_curve *c) {
     const char *color = palette[c->color % n_colors];
     fprintf(f, "$d%zu_%zu using 1:2 with ", chart, number);
     if (c->points)
-        fprintf(f, "points pt 7 ps 0.25 lc rgb '#60%s' ", color + 1); /* #AARRGGBB, AA = transparency */
+        fprintf(f, "points pt 7 ps 0.25 lc rgb '#60%s' ",
+                color + 1); /* #AARRGGBB, AA = transparency */
     else
         fprintf(f, "lines lw 2 lc rgb '%s' ", color);
     if (c->label[0] == '\0') {
@@ -93,7 +99,8 @@ static void put_log_tics(FILE *f, double low, double high) {
     for (int decade = (int)floor(log10(low)); pow(10, decade) <= high; decade++) {
         for (int i = 0; i < n; i++) {
             double tic = pow(10, decade) * digits[i];
-            if (tic < low || tic > high) continue;
+            if (tic < low || tic > high)
+                continue;
             fprintf(f, "%s'%g' %.9g", separator, tic, tic);
             separator = ", ";
         }
@@ -108,7 +115,8 @@ static void put_y_axis(FILE *f, const mt_chart *chart) {
         fprintf(f, "set yrange [%.9g:%.9g]\n", chart->y_min, chart->y_max);
     else
         fputs("set yrange [*:*]\n", f);
-    if (chart->log_y && fixed && !wide) put_log_tics(f, chart->y_min, chart->y_max);
+    if (chart->log_y && fixed && !wide)
+        put_log_tics(f, chart->y_min, chart->y_max);
 }
 
 static void put_chart(FILE *f, size_t number, const mt_chart *chart) {
@@ -116,22 +124,28 @@ static void put_chart(FILE *f, size_t number, const mt_chart *chart) {
     put_setting(f, "xlabel", chart->x_label);
     put_setting(f, "ylabel", chart->y_label);
     put_y_axis(f, chart);
-    fprintf(f, "set key %s right top Left reverse\n", chart->key_outside ? "outside width -7" : "inside width 0");
-    for (size_t i = 0; i < chart->n_curves; i++) put_data(f, number, i, &chart->curves[i]);
+    fprintf(f, "set key %s right top Left reverse\n",
+            chart->key_outside ? "outside width -7" : "inside width 0");
+    for (size_t i = 0; i < chart->n_curves; i++)
+        put_data(f, number, i, &chart->curves[i]);
     fputs("plot ", f);
-    for (size_t i = 0; i < chart->n_curves; i++) put_band(f, number, i, &chart->curves[i]);
-    for (size_t i = 0; i < chart->n_curves; i++) put_curve(f, number, i, &chart->curves[i]);
+    for (size_t i = 0; i < chart->n_curves; i++)
+        put_band(f, number, i, &chart->curves[i]);
+    for (size_t i = 0; i < chart->n_curves; i++)
+        put_curve(f, number, i, &chart->curves[i]);
     fputc('\n', f);
 }
 
 static void put_script(FILE *f, const mt_chart *charts, size_t n_charts) {
-    fprintf(f,
-            "set terminal svg size %d,%zu dynamic noenhanced font 'Helvetica,14' background '#ffffff'\n"
-            "set border 3 lc rgb '#808080'\nset tics nomirror out tc rgb '#404040'\n"
-            "set grid lc rgb '#e4e4e4' lt 1\nset key tc rgb '#202020' samplen 1.5 spacing 1.15\n"
-            "set multiplot layout %zu,1\n",
-            WIDTH, HEIGHT * n_charts, n_charts);
-    for (size_t i = 0; i < n_charts; i++) put_chart(f, i, &charts[i]);
+    fprintf(
+        f,
+        "set terminal svg size %d,%zu dynamic noenhanced font 'Helvetica,14' background '#ffffff'\n"
+        "set border 3 lc rgb '#808080'\nset tics nomirror out tc rgb '#404040'\n"
+        "set grid lc rgb '#e4e4e4' lt 1\nset key tc rgb '#202020' samplen 1.5 spacing 1.15\n"
+        "set multiplot layout %zu,1\n",
+        WIDTH, HEIGHT * n_charts, n_charts);
+    for (size_t i = 0; i < n_charts; i++)
+        put_chart(f, i, &charts[i]);
     fputs("unset multiplot\n", f);
 }
 
@@ -142,17 +156,20 @@ static void put_script(FILE *f, const mt_chart *charts, size_t n_charts) {
 static int run_gnuplot(int in, int out, int messages, int *exit_status) {
     char *argv[] = {"gnuplot", "-d", NULL};
     posix_spawn_file_actions_t actions;
-    if ((errno = posix_spawn_file_actions_init(&actions)) != 0) return errno;
+    if ((errno = posix_spawn_file_actions_init(&actions)) != 0)
+        return errno;
     posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, messages, STDERR_FILENO);
     pid_t pid;
     int cause = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
     posix_spawn_file_actions_destroy(&actions);
-    if (cause != 0) return cause;
+    if (cause != 0)
+        return cause;
     int status;
     while (waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR) return errno;
+        if (errno != EINTR)
+            return errno;
     *exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     return 0;
 }
@@ -164,7 +181,8 @@ static void read_message(FILE *messages, char *text, size_t bytes) {
     char line[256];
     while (fgets(line, sizeof line, messages) != NULL) {
         line[strcspn(line, "\n")] = '\0';
-        if (strstr(line, " line ") == NULL) continue; /* "line 12: undefined variable: x" has its number */
+        if (strstr(line, " line ") == NULL)
+            continue; /* "line 12: undefined variable: x" has its number */
         snprintf(text, bytes, "%s", line + strspn(line, " "));
         return;
     }
@@ -174,7 +192,8 @@ static int draw(FILE *script, FILE *out, FILE *messages, const char *svg_path, l
     int exit_status = 0;
     int cause = run_gnuplot(fileno(script), fileno(out), fileno(messages), &exit_status);
     if (cause != 0)
-        return mt_error(err, LOPT_EIO, "%s: not drawn, gnuplot cannot be started (Debian: gnuplot-nox): %s",
+        return mt_error(err, LOPT_EIO,
+                        "%s: not drawn, gnuplot cannot be started (Debian: gnuplot-nox): %s",
                         svg_path, strerror(cause));
     if (exit_status != 0) {
         char message[256];
@@ -201,7 +220,8 @@ int mt_plot_charts(const mt_chart *charts, size_t n_charts, const char *svg_path
         ok = draw(file[0], file[1], file[2], svg_path, err);
     }
     for (int i = 0; i < 3; i++)
-        if (file[i] != NULL) fclose(file[i]);
+        if (file[i] != NULL)
+            fclose(file[i]);
     return ok;
 }
 
@@ -213,7 +233,8 @@ static void smooth(const double *y, size_t n, size_t reach, double *out) {
         double sum = 0;
         size_t count = 0;
         for (size_t j = i > reach ? i - reach : 0; j < n && j <= i + reach; j++) {
-            if (!isfinite(y[j])) continue;
+            if (!isfinite(y[j]))
+                continue;
             sum += y[j];
             count++;
         }
@@ -224,11 +245,13 @@ static void smooth(const double *y, size_t n, size_t reach, double *out) {
 int mt_plot_training(const char *metrics_path, const char *svg_path, lopt_error *err) {
     size_t n;
     mt_metrics_row *rows = mt_metrics_read(metrics_path, &n, err);
-    if (rows == NULL) return 0;
+    if (rows == NULL)
+        return 0;
     double *column = n == 0 ? NULL : calloc(3 * n, sizeof *column);
     int ok = 0;
     if (column == NULL) {
-        mt_error(err, LOPT_EARG, "%s: nothing to draw, %s has no outer step", svg_path, metrics_path);
+        mt_error(err, LOPT_EARG, "%s: nothing to draw, %s has no outer step", svg_path,
+                 metrics_path);
     } else {
         double *x = column, *y = column + n, *line = column + 2 * n;
         for (size_t i = 0; i < n; i++) {
@@ -238,8 +261,11 @@ int mt_plot_training(const char *metrics_path, const char *svg_path, lopt_error 
         smooth(y, n, n / 50, line);
         mt_curve curves[] = {{.label = "one outer step", .n = n, .x = x, .y = y, .points = 1},
                              {.label = "smoothed", .n = n, .x = x, .y = line}};
-        mt_chart chart = {.title = "Meta-training", .x_label = "outer step",
-                          .y_label = "meta-loss, mean over particles", .n_curves = 2, .curves = curves};
+        mt_chart chart = {.title = "Meta-training",
+                          .x_label = "outer step",
+                          .y_label = "meta-loss, mean over particles",
+                          .n_curves = 2,
+                          .curves = curves};
         ok = mt_plot_charts(&chart, 1, svg_path, err);
     }
     free(column);

@@ -55,7 +55,8 @@ void mt_progress_start(mt_progress *p, const char *what, int64_t first, int64_t 
 
 /* The time the rest takes at the pace so far. */
 static void append_left(const mt_progress *p, double now, char *line, size_t bytes) {
-    if (p->count <= p->first || p->count >= p->last) return;
+    if (p->count <= p->first || p->count >= p->last)
+        return;
     double pace = (now - p->started) / (double)(p->count - p->first);
     char left[32];
     mt_format_seconds(pace * (double)(p->last - p->count), left, sizeof left);
@@ -70,8 +71,8 @@ static int terminal_columns(void) {
 
 static void print_line(mt_progress *p, double now) {
     char line[320];
-    snprintf(line, sizeof line, "%s %lld/%lld%s%s", p->what, (long long)p->count, (long long)p->last,
-             p->text[0] ? "  " : "", p->text);
+    snprintf(line, sizeof line, "%s %lld/%lld%s%s", p->what, (long long)p->count,
+             (long long)p->last, p->text[0] ? "  " : "", p->text);
     append_left(p, now, line, sizeof line);
     p->printed = p->count;
     if (!p->terminal) {
@@ -79,7 +80,8 @@ static void print_line(mt_progress *p, double now) {
         return;
     }
     int room = terminal_columns() - 1, length = (int)strlen(line);
-    if (length > room) length = room; /* a wrapped line could not be written over */
+    if (length > room)
+        length = room; /* a wrapped line could not be written over */
     int blanks = p->shown > length ? p->shown - length : 0;
     fprintf(stderr, "\r%.*s%*s", length, line, blanks, "");
     fflush(stderr);
@@ -90,21 +92,26 @@ void mt_progress_update(mt_progress *p, int64_t count, const char *text) {
     p->count = count;
     snprintf(p->text, sizeof p->text, "%s", text);
     double now = mt_seconds();
-    if (now < p->next) return;
+    if (now < p->next)
+        return;
     print_line(p, now);
     p->next = now + p->interval;
-    if (!p->terminal) p->interval = fmin(2 * p->interval, PLAIN_INTERVAL_MAX);
+    if (!p->terminal)
+        p->interval = fmin(2 * p->interval, PLAIN_INTERVAL_MAX);
 }
 
 void mt_progress_clear(mt_progress *p) {
-    if (!p->terminal || p->shown == 0) return;
+    if (!p->terminal || p->shown == 0)
+        return;
     fprintf(stderr, "\r%*s\r", p->shown, "");
     fflush(stderr);
     p->shown = 0;
 }
 
 void mt_progress_finish(mt_progress *p) {
-    if (p->count > p->first && p->printed != p->count) print_line(p, mt_seconds());
-    if (p->terminal && p->shown > 0) fputc('\n', stderr);
+    if (p->count > p->first && p->printed != p->count)
+        print_line(p, mt_seconds());
+    if (p->terminal && p->shown > 0)
+        fputc('\n', stderr);
     p->shown = 0;
 }

@@ -86,8 +86,9 @@ static int outputs_are_files(const char *dir, lopt_error *err) {
                 continue;
             ok = fstatat(dirfd(folder), entry->d_name, &info, 0) == 0 && S_ISREG(info.st_mode);
             if (!ok)
-                mt_error(err, LOPT_EARG, "%s/%s: is not a file, so this run cannot go on; remove it",
-                         dir, entry->d_name);
+                mt_error(err, LOPT_EARG,
+                         "%s/%s: is not a file, so this run cannot go on; remove it", dir,
+                         entry->d_name);
         }
     if (folder)
         closedir(folder);

@@ -114,9 +114,8 @@ static void draw_length(const mt_unroller *u, mt_particle *p, int64_t *planned) 
     int shared = u->rule->start == MT_NEW_TRAJECTORY;
     *planned =
         mt_trajectory_length(u->cfg, shared ? -1 : p->at.number, p->at.trajectory, u->outer_step);
-    p->at.length = shared || p->at.trajectory > 0
-                       ? *planned
-                       : mt_first_length(u->cfg, p->at.number, *planned);
+    p->at.length =
+        shared || p->at.trajectory > 0 ? *planned : mt_first_length(u->cfg, p->at.number, *planned);
 }
 
 static int published(const mt_unroller *u) {

@@ -16,14 +16,17 @@
 
 static int vcomplain(lopt_error *err, const char *source, int line, const char *path,
                      const char *format, va_list args) {
-    if (!err) return 0;
+    if (!err)
+        return 0;
     size_t room = sizeof err->text;
     int n = line > 0 ? snprintf(err->text, room, "%.200s:%d: ", source, line)
                      : snprintf(err->text, room, "%.200s: ", source);
-    if (path[0]) n += snprintf(err->text + n, room - (size_t)n, "%.100s: ", path);
+    if (path[0])
+        n += snprintf(err->text + n, room - (size_t)n, "%.100s: ", path);
     vsnprintf(err->text + n, room - (size_t)n, format, args);
     for (char *c = err->text; *c; c++)
-        if ((unsigned char)*c < 32 || *c == 127) *c = '?';
+        if ((unsigned char)*c < 32 || *c == 127)
+            *c = '?';
     err->status = LOPT_EARG;
     return 0;
 }
@@ -47,9 +50,12 @@ int mt_yaml_error(lopt_error *err, const mt_yaml *node, const char *path, const 
 }
 
 const char *mt_yaml_found(const mt_yaml *node, char text[MT_YAML_FOUND]) {
-    if (node->kind == MT_YAML_LIST) return "a list";
-    if (node->kind == MT_YAML_MAP) return "a mapping";
-    if (!node->text[0]) return node->plain ? "nothing" : "an empty text";
+    if (node->kind == MT_YAML_LIST)
+        return "a list";
+    if (node->kind == MT_YAML_MAP)
+        return "a mapping";
+    if (!node->text[0])
+        return node->plain ? "nothing" : "an empty text";
     const char *quote = node->plain ? "" : "\"", *more = strlen(node->text) > 40 ? "..." : "";
     snprintf(text, MT_YAML_FOUND, "%s%.40s%s%s", quote, node->text, more, quote);
     return text;
@@ -58,8 +64,10 @@ const char *mt_yaml_found(const mt_yaml *node, char text[MT_YAML_FOUND]) {
 /* ---- the tree -------------------------------------------------------------------------------- */
 
 void mt_yaml_free(mt_yaml *node) {
-    if (!node) return;
-    for (size_t i = 0; i < node->n; i++) mt_yaml_free(node->child[i]);
+    if (!node)
+        return;
+    for (size_t i = 0; i < node->n; i++)
+        mt_yaml_free(node->child[i]);
     free(node->child);
     free(node->key);
     free(node->text);
@@ -68,7 +76,8 @@ void mt_yaml_free(mt_yaml *node) {
 
 static mt_yaml *node_create(mt_yaml_kind kind, const char *source, int line) {
     mt_yaml *node = calloc(1, sizeof *node);
-    if (node) *node = (mt_yaml){.kind = kind, .source = source, .line = line};
+    if (node)
+        *node = (mt_yaml){.kind = kind, .source = source, .line = line};
     return node;
 }
 
@@ -99,16 +108,19 @@ static mt_yaml **find_key(const mt_yaml *map, const char *key, size_t length) {
 /* A decimal index of at most four digits, or -1. */
 static long index_of(const char *name, size_t length) {
     long index = 0;
-    if (length < 1 || length > 4) return -1;
+    if (length < 1 || length > 4)
+        return -1;
     for (size_t i = 0; i < length; i++) {
-        if (!isdigit((unsigned char)name[i])) return -1;
+        if (!isdigit((unsigned char)name[i]))
+            return -1;
         index = 10 * index + (name[i] - '0');
     }
     return index;
 }
 
 static mt_yaml **find_child(const mt_yaml *node, const char *name, size_t length) {
-    if (node->kind == MT_YAML_MAP) return find_key(node, name, length);
+    if (node->kind == MT_YAML_MAP)
+        return find_key(node, name, length);
     long index = node->kind == MT_YAML_LIST ? index_of(name, length) : -1;
     return index >= 0 && (size_t)index < node->n ? &node->child[index] : NULL;
 }
@@ -118,7 +130,8 @@ static const mt_yaml *follow(const mt_yaml *node, const char *path, const char *
     while (*path) {
         size_t length = strcspn(path, ".");
         mt_yaml **child = find_child(node, path, length);
-        if (!child) break;
+        if (!child)
+            break;
         node = *child;
         path += length + (path[length] == '.');
     }
@@ -156,11 +169,13 @@ static int out_of_memory(const reader *r) {
 
 static int parser_error(const reader *r) {
     const yaml_parser_t *p = &r->parser;
-    if (p->error == YAML_MEMORY_ERROR) return out_of_memory(r);
+    if (p->error == YAML_MEMORY_ERROR)
+        return out_of_memory(r);
     int line = line_of(r, p->problem_mark);
     if (p->error == YAML_READER_ERROR && r->lines) { /* has an offset, but no mark */
         line = 1;
-        for (size_t i = 0; i < p->problem_offset && r->text[i]; i++) line += r->text[i] == '\n';
+        for (size_t i = 0; i < p->problem_offset && r->text[i]; i++)
+            line += r->text[i] == '\n';
     }
     return complain(r->err, r->source, line,
                     "found text that is not YAML (%s), expected keys and values",
@@ -174,12 +189,16 @@ static int next_event(reader *r, yaml_event_t *event) {
 /* Anchors and tags are refused where they stand, so that nothing can refer back. */
 static int has_property(const yaml_event_t *e) {
     switch (e->type) {
-    case YAML_ALIAS_EVENT: return 1;
-    case YAML_SCALAR_EVENT: return e->data.scalar.anchor || e->data.scalar.tag;
+    case YAML_ALIAS_EVENT:
+        return 1;
+    case YAML_SCALAR_EVENT:
+        return e->data.scalar.anchor || e->data.scalar.tag;
     case YAML_SEQUENCE_START_EVENT:
         return e->data.sequence_start.anchor || e->data.sequence_start.tag;
-    case YAML_MAPPING_START_EVENT: return e->data.mapping_start.anchor || e->data.mapping_start.tag;
-    default: return 0;
+    case YAML_MAPPING_START_EVENT:
+        return e->data.mapping_start.anchor || e->data.mapping_start.tag;
+    default:
+        return 0;
     }
 }
 
@@ -190,7 +209,8 @@ static char *scalar_text(reader *r, const yaml_event_t *e) {
         return NULL;
     }
     char *copy = strdup(value);
-    if (!copy) out_of_memory(r);
+    if (!copy)
+        out_of_memory(r);
     return copy;
 }
 
@@ -199,13 +219,17 @@ static mt_yaml *read_node(reader *r, const yaml_event_t *event, int depth);
 static int read_list(reader *r, mt_yaml *list, int depth) {
     for (;;) {
         yaml_event_t event;
-        if (!next_event(r, &event)) return 0;
+        if (!next_event(r, &event))
+            return 0;
         int end = event.type == YAML_SEQUENCE_END_EVENT;
         mt_yaml *child = end ? NULL : read_node(r, &event, depth + 1);
         yaml_event_delete(&event);
-        if (end) return 1;
-        if (!child) return 0;
-        if (!append(list, child)) return out_of_memory(r);
+        if (end)
+            return 1;
+        if (!child)
+            return 0;
+        if (!append(list, child))
+            return out_of_memory(r);
     }
 }
 
@@ -214,7 +238,8 @@ static char *read_key(reader *r, const mt_yaml *map, int *line, int *end) {
     yaml_event_t event;
     char *key = NULL;
     *end = 0;
-    if (!next_event(r, &event)) return NULL;
+    if (!next_event(r, &event))
+        return NULL;
     *line = line_of(r, event.start_mark);
     *end = event.type == YAML_MAPPING_END_EVENT;
     if (event.type == YAML_SCALAR_EVENT && !has_property(&event)) {
@@ -236,7 +261,8 @@ static int read_map(reader *r, mt_yaml *map, int depth) {
     for (;;) {
         int end, line;
         char *key = read_key(r, map, &line, &end);
-        if (!key) return end;
+        if (!key)
+            return end;
         yaml_event_t event;
         mt_yaml *child = NULL;
         if (next_event(r, &event)) {
@@ -250,8 +276,10 @@ static int read_map(reader *r, mt_yaml *map, int depth) {
         child->key = key;
         /* A missing scalar and a block have their mark further down: the key's line is what a
          * reader seeks. */
-        if (child->kind != MT_YAML_SCALAR || !child->text[0]) child->line = line;
-        if (!append(map, child)) return out_of_memory(r);
+        if (child->kind != MT_YAML_SCALAR || !child->text[0])
+            child->line = line;
+        if (!append(map, child))
+            return out_of_memory(r);
     }
 }
 
@@ -271,13 +299,18 @@ static mt_yaml *read_node(reader *r, const yaml_event_t *event, int depth) {
         return NULL;
     }
     mt_yaml *node = node_create(kind, r->source, line);
-    if (!node) out_of_memory(r);
-    else if (kind == MT_YAML_LIST) ok = read_list(r, node, depth);
-    else if (kind == MT_YAML_MAP) ok = read_map(r, node, depth);
-    else ok = (node->text = scalar_text(r, event)) != NULL;
+    if (!node)
+        out_of_memory(r);
+    else if (kind == MT_YAML_LIST)
+        ok = read_list(r, node, depth);
+    else if (kind == MT_YAML_MAP)
+        ok = read_map(r, node, depth);
+    else
+        ok = (node->text = scalar_text(r, event)) != NULL;
     if (node && kind == MT_YAML_SCALAR)
         node->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-    if (ok) return node;
+    if (ok)
+        return node;
     mt_yaml_free(node);
     return NULL;
 }
@@ -286,14 +319,17 @@ static mt_yaml *read_node(reader *r, const yaml_event_t *event, int depth) {
 static int next_content(reader *r, yaml_event_t *event, int *ended) {
     for (;;) {
         *ended = 0;
-        if (!next_event(r, event)) return 0;
+        if (!next_event(r, event))
+            return 0;
         *ended = event->type == YAML_STREAM_END_EVENT;
         int skip = event->type == YAML_STREAM_START_EVENT ||
                    event->type == YAML_DOCUMENT_START_EVENT ||
                    event->type == YAML_DOCUMENT_END_EVENT;
-        if (!skip && !*ended) return 1;
+        if (!skip && !*ended)
+            return 1;
         yaml_event_delete(event);
-        if (*ended) return 0;
+        if (*ended)
+            return 0;
     }
 }
 
@@ -301,14 +337,17 @@ static mt_yaml *read_document(reader *r) {
     yaml_event_t event;
     int ended;
     if (!next_content(r, &event, &ended)) {
-        if (ended) complain(r->err, r->source, 0, "found nothing, expected keys and values");
+        if (ended)
+            complain(r->err, r->source, 0, "found nothing, expected keys and values");
         return NULL;
     }
     mt_yaml *root = read_node(r, &event, 1);
     yaml_event_delete(&event);
-    if (!root) return NULL;
+    if (!root)
+        return NULL;
     if (!next_content(r, &event, &ended)) {
-        if (ended) return root;
+        if (ended)
+            return root;
     } else {
         complain(r->err, r->source, line_of(r, event.start_mark),
                  "found a second YAML document, expected one");
@@ -344,14 +383,17 @@ mt_yaml *mt_yaml_read(const char *text, size_t n_bytes, const char *source, lopt
 /* ---- overrides ------------------------------------------------------------------------------- */
 
 static mt_yaml *read_value(const char *value, lopt_error *err) {
-    if (value[0]) return read_text(value, strlen(value), SET, 0, err);
+    if (value[0])
+        return read_text(value, strlen(value), SET, 0, err);
     mt_yaml *node = node_create(MT_YAML_SCALAR, SET, 0);
-    if (node) node->plain = 1;
+    if (node)
+        node->plain = 1;
     if (node && !(node->text = strdup(""))) {
         mt_yaml_free(node);
         node = NULL;
     }
-    if (!node) mt_error(err, LOPT_ENOMEM, SET ": out of memory");
+    if (!node)
+        mt_error(err, LOPT_ENOMEM, SET ": out of memory");
     return node;
 }
 
@@ -362,7 +404,8 @@ static mt_yaml **child_or_new(mt_yaml *node, const char *name, size_t length, co
     if (node->kind == MT_YAML_MAP && node->n == 0 && index_of(name, length) >= 0)
         node->kind = MT_YAML_LIST;
     mt_yaml **old = find_child(node, name, length);
-    if (old) return old;
+    if (old)
+        return old;
     if (node->kind == MT_YAML_SCALAR) {
         mt_yaml_error(err, node, "",
                       "found %s, expected a mapping or a list, because of " SET " %.80s",
@@ -380,7 +423,8 @@ static mt_yaml **child_or_new(mt_yaml *node, const char *name, size_t length, co
         mt_yaml_free(fresh);
         fresh = NULL;
     }
-    if (append(node, fresh)) return &node->child[node->n - 1];
+    if (append(node, fresh))
+        return &node->child[node->n - 1];
     mt_error(err, LOPT_ENOMEM, SET ": out of memory");
     return NULL;
 }
@@ -396,7 +440,8 @@ static mt_yaml **make_path(mt_yaml *root, const char *path, lopt_error *err) {
             return NULL;
         }
         slot = child_or_new(node, name, length, path, err);
-        if (!slot || !name[length]) return slot;
+        if (!slot || !name[length])
+            return slot;
         node = *slot;
         name += length;
     }
@@ -404,9 +449,11 @@ static mt_yaml **make_path(mt_yaml *root, const char *path, lopt_error *err) {
 
 int mt_yaml_override(mt_yaml *root, const char *assignment, lopt_error *err) {
     const char *equals = strchr(assignment, '=');
-    if (!equals) return complain(err, SET, 0, "found %.60s, expected KEY=VALUE", assignment);
+    if (!equals)
+        return complain(err, SET, 0, "found %.60s, expected KEY=VALUE", assignment);
     char *path = strndup(assignment, (size_t)(equals - assignment));
-    if (!path) return mt_error(err, LOPT_ENOMEM, SET ": out of memory");
+    if (!path)
+        return mt_error(err, LOPT_ENOMEM, SET ": out of memory");
     mt_yaml *value = read_value(equals + 1, err);
     mt_yaml **slot = value ? make_path(root, path, err) : NULL;
     free(path);

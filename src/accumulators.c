@@ -5,8 +5,7 @@
 
 #include <math.h>
 
-size_t lopt__accumulator_floats(const lopt_optimizer *opt, const lopt__view *v)
-{
+size_t lopt__accumulator_floats(const lopt_optimizer *opt, const lopt__view *v) {
     (void)opt;
     int64_t n = lopt__view_padded(v) * (LOPT__K + 1) + v->n_outer * LOPT__K * v->pitch;
     if (v->factored)
@@ -14,8 +13,7 @@ size_t lopt__accumulator_floats(const lopt_optimizer *opt, const lopt__view *v)
     return (size_t)n;
 }
 
-lopt__accumulators lopt__accumulators_at(float *data, const lopt__view *v)
-{
+lopt__accumulators lopt__accumulators_at(float *data, const lopt__view *v) {
     lopt__accumulators a;
     a.momentum = data;
     a.rms = a.momentum + lopt__view_padded(v) * LOPT__K;
@@ -24,20 +22,17 @@ lopt__accumulators lopt__accumulators_at(float *data, const lopt__view *v)
     return a;
 }
 
-static float clip_unit(float x)
-{
+static float clip_unit(float x) {
     return x < 0 ? 0 : x > 1 ? 1 : x; /* NaN stays NaN */
 }
 
-static float learned_decay(float beta, float offset)
-{
+static float learned_decay(float beta, float offset) {
     float parameter = logf(1.0f - beta) / 10.0f + offset;
     return 1.0f - expf(10.0f * parameter);
 }
 
 void lopt__decays_set(lopt__decays *out, const float beta[2 * LOPT__K + 1], const float *offset,
-                      int clip_momentum)
-{
+                      int clip_momentum) {
     float decay[2 * LOPT__K + 1];
     for (int i = 0; i < 2 * LOPT__K + 1; i++) {
         decay[i] = offset ? learned_decay(beta[i], offset[i]) : beta[i];
@@ -54,14 +49,13 @@ void lopt__decays_set(lopt__decays *out, const float beta[2 * LOPT__K + 1], cons
     out->one_minus_rms = 1.0f - decay[LOPT__K];
 }
 
-void lopt__decays_raw(lopt__decays *out, const lopt_optimizer *opt, int momentum, int rms, int factored)
-{
+void lopt__decays_raw(lopt__decays *out, const lopt_optimizer *opt, int momentum, int rms,
+                      int factored) {
     lopt__decays_learned(out, opt, momentum, rms, factored, 0);
 }
 
-void lopt__decays_learned(lopt__decays *out, const lopt_optimizer *opt, int momentum, int rms, int factored,
-                          int clip_momentum)
-{
+void lopt__decays_learned(lopt__decays *out, const lopt_optimizer *opt, int momentum, int rms,
+                          int factored, int clip_momentum) {
     float beta[2 * LOPT__K + 1];
     for (int k = 0; k < LOPT__K; k++) {
         beta[k] = (float)opt->value[momentum][k];

@@ -20,8 +20,7 @@ typedef struct sweep {
     int nan_to_num;
 } sweep;
 
-static void square_piece(void *sweep_, int64_t piece, int thread)
-{
+static void square_piece(void *sweep_, int64_t piece, int thread) {
     (void)thread;
     sweep *s = sweep_;
     lopt__range r = lopt__piece(s->n, piece);
@@ -31,8 +30,7 @@ static void square_piece(void *sweep_, int64_t piece, int thread)
     s->sum[piece] = sum;
 }
 
-static float norm(lopt__team *team, const float *x, int64_t n)
-{
+static float norm(lopt__team *team, const float *x, int64_t n) {
     sweep s = {.in = x, .n = n};
     double sum = 0;
     lopt__team_run(team, lopt__n_pieces(n), square_piece, &s);
@@ -41,15 +39,13 @@ static float norm(lopt__team *team, const float *x, int64_t n)
     return (float)sqrt(sum);
 }
 
-static float finite(float x)
-{
+static float finite(float x) {
     if (isnan(x))
         return 0;
     return x > FLT_MAX ? FLT_MAX : x < -FLT_MAX ? -FLT_MAX : x;
 }
 
-static void scale_piece(void *sweep_, int64_t piece, int thread)
-{
+static void scale_piece(void *sweep_, int64_t piece, int thread) {
     (void)thread;
     const sweep *s = sweep_;
     lopt__range r = lopt__piece(s->n, piece);
@@ -59,8 +55,8 @@ static void scale_piece(void *sweep_, int64_t piece, int thread)
     }
 }
 
-void lopt__condition(const lopt__conditioning *c, const lopt_state *state, const float *grads, float *out)
-{
+void lopt__condition(const lopt__conditioning *c, const lopt_state *state, const float *grads,
+                     float *out) {
     float global = 1;
     if (c->clip_norm > 0) {
         float whole = norm(state->team, grads, (int64_t)state->n_params);

@@ -9,23 +9,20 @@
 #include "kernels/kernels.h"
 #include "normalise.h"
 
-static const char *layer_name(const char *name, int l, char layer[48])
-{
+static const char *layer_name(const char *name, int l, char layer[48]) {
     snprintf(layer, 48, "%s_%d", name, l);
     return layer;
 }
 
 void lopt__network_layout(lopt_optimizer *opt, const char *name, int in, int hidden,
-                          int hidden_layers, int out)
-{
+                          int hidden_layers, int out) {
     char layer[48];
     for (int l = 0; l <= hidden_layers; l++)
         lopt__dense_layout(opt, layer_name(name, l, layer), l == 0 ? in : hidden,
                            l == hidden_layers ? out : hidden);
 }
 
-lopt__network lopt__network_at(const lopt_optimizer *opt, const char *name, int hidden_layers)
-{
+lopt__network lopt__network_at(const lopt_optimizer *opt, const char *name, int hidden_layers) {
     char layer[48];
     lopt__network net = {.n_layers = hidden_layers + 1};
     for (int l = 0; l <= hidden_layers; l++)
@@ -34,8 +31,7 @@ lopt__network lopt__network_at(const lopt_optimizer *opt, const char *name, int 
 }
 
 lopt__network lopt__network_sharing(const lopt__network *net, int n_shared, const float *shared,
-                                    float *bias)
-{
+                                    float *bias) {
     lopt__network own = *net;
     lopt__dense *first = &own.layer[0];
     first->in -= n_shared;
@@ -47,8 +43,7 @@ lopt__network lopt__network_sharing(const lopt__network *net, int n_shared, cons
     return own;
 }
 
-static int widest(const lopt__network *net)
-{
+static int widest(const lopt__network *net) {
     int most = net->layer[0].in;
     for (int l = 0; l < net->n_layers; l++)
         most = net->layer[l].out > most ? net->layer[l].out : most;
@@ -56,14 +51,12 @@ static int widest(const lopt__network *net)
 }
 
 /* Two blocks of activations. */
-static size_t thread_floats(const lopt__network *net)
-{
+static size_t thread_floats(const lopt__network *net) {
     return 2 * LOPT__ROWS * (size_t)widest(net);
 }
 
 /* The scale of each own feature, then activations for each thread. */
-size_t lopt__network_scratch(const lopt__network *net, int n_threads)
-{
+size_t lopt__network_scratch(const lopt__network *net, int n_threads) {
     return (size_t)lopt__round_up(net->layer[0].in) + (size_t)n_threads * thread_floats(net);
 }
 
@@ -75,19 +68,16 @@ typedef struct passage {
     double sum[LOPT__MAX_PIECES][LOPT__MAX_OWN_FEATURES]; /* of squares of each feature */
 } passage;
 
-static float *activations_of(const passage *p, int thread)
-{
+static float *activations_of(const passage *p, int thread) {
     return p->activations + (size_t)thread * thread_floats(p->net);
 }
 
-static int64_t block_rows(int64_t end, int64_t at)
-{
+static int64_t block_rows(int64_t end, int64_t at) {
     return end - at < LOPT__ROWS ? end - at : LOPT__ROWS;
 }
 
 /* Sums of squares of each feature: in float over a block, in double over blocks. */
-static void add_squares(int64_t n, int width, const float *restrict x, double *sum)
-{
+static void add_squares(int64_t n, int width, const float *restrict x, double *sum) {
     float block[LOPT__MAX_OWN_FEATURES] = {0};
     for (int64_t i = 0; i < n; i++, x += width)
         for (int j = 0; j < width; j++)
@@ -96,8 +86,7 @@ static void add_squares(int64_t n, int width, const float *restrict x, double *s
         sum[j] += (double)block[j];
 }
 
-static void square_piece(void *passage_, int64_t piece, int thread)
-{
+static void square_piece(void *passage_, int64_t piece, int thread) {
     passage *p = passage_;
     const lopt__elements *e = p->elements;
     lopt__range r = lopt__piece(e->n, piece);
@@ -113,8 +102,7 @@ static void square_piece(void *passage_, int64_t piece, int thread)
 }
 
 /* scale[j] = 1 / sqrt(epsilon + mean square) of each feature. */
-static void normalisers(passage *p)
-{
+static void normalisers(passage *p) {
     const lopt__elements *e = p->elements;
     int64_t n_pieces = lopt__n_pieces(e->n);
     lopt__team_run(e->team, n_pieces, square_piece, p);
@@ -126,15 +114,13 @@ static void normalisers(passage *p)
     }
 }
 
-static void relu(int64_t n, float *x)
-{
+static void relu(int64_t n, float *x) {
     for (int64_t i = 0; i < n; i++)
         x[i] = x[i] < 0 ? 0 : x[i]; /* NaN stays NaN */
 }
 
 /* Outputs of n rows; they lie in x or in y. */
-static const float *forward(const lopt__network *net, int64_t n, float *x, float *y)
-{
+static const float *forward(const lopt__network *net, int64_t n, float *x, float *y) {
     for (int l = 0; l < net->n_layers; l++) {
         lopt__dense_forward(&net->layer[l], n, x, y);
         if (l + 1 < net->n_layers)
@@ -146,8 +132,7 @@ static const float *forward(const lopt__network *net, int64_t n, float *x, float
     return x;
 }
 
-static void network_piece(void *passage_, int64_t piece, int thread)
-{
+static void network_piece(void *passage_, int64_t piece, int thread) {
     const passage *p = passage_;
     const lopt__elements *e = p->elements;
     lopt__range r = lopt__piece(e->n, piece);
@@ -163,8 +148,7 @@ static void network_piece(void *passage_, int64_t piece, int thread)
     }
 }
 
-void lopt__network_run(const lopt__network *net, const lopt__elements *e, float *scratch)
-{
+void lopt__network_run(const lopt__network *net, const lopt__elements *e, float *scratch) {
     passage p = {.net = net,
                  .elements = e,
                  .scale = scratch,

@@ -12,23 +12,20 @@
 
 enum { FORM_DECOUPLED, FORM_GRADIENT };
 
-static float gradient_decay(const lopt_optimizer *opt, const lopt__tensor *t)
-{
+static float gradient_decay(const lopt_optimizer *opt, const lopt__tensor *t) {
     if (lopt__integer(opt, LOPT__WEIGHT_DECAY_FORM) == FORM_DECOUPLED)
         return 0;
     return lopt__tensor_decay(t, lopt__number(opt, LOPT__WEIGHT_DECAY));
 }
 
-float lopt__decoupled_decay(const lopt_optimizer *opt, const lopt__tensor *t)
-{
+float lopt__decoupled_decay(const lopt_optimizer *opt, const lopt__tensor *t) {
     if (lopt__integer(opt, LOPT__WEIGHT_DECAY_FORM) == FORM_GRADIENT)
         return 0;
     return lopt__tensor_decay(t, lopt__number(opt, LOPT__WEIGHT_DECAY));
 }
 
 static const float *decayed(float decay, int64_t n, const float *restrict g,
-                            const float *restrict p, float *restrict buffer)
-{
+                            const float *restrict p, float *restrict buffer) {
     if (decay == 0)
         return g;
     for (int64_t i = 0; i < n; i++)
@@ -47,8 +44,7 @@ typedef struct sweep {
     const float *in;
 } sweep;
 
-static void decayed_piece(void *sweep_, int64_t i, int thread)
-{
+static void decayed_piece(void *sweep_, int64_t i, int thread) {
     (void)thread;
     const sweep *s = sweep_;
     lopt__range r = lopt__piece(s->tensor->view.size, i);
@@ -57,8 +53,7 @@ static void decayed_piece(void *sweep_, int64_t i, int thread)
 }
 
 const float *lopt__decayed_gradient(const lopt_optimizer *opt, const lopt__tensor *t,
-                                    const lopt__io *io, float *buffer)
-{
+                                    const lopt__io *io, float *buffer) {
     sweep s = {.tensor = t, .io = io, .in_gradient = gradient_decay(opt, t), .out = buffer};
     if (s.in_gradient == 0)
         return io->grads + t->offset;
@@ -66,8 +61,7 @@ const float *lopt__decayed_gradient(const lopt_optimizer *opt, const lopt__tenso
     return buffer;
 }
 
-static void add(const lopt__io *io, int64_t offset, int64_t n, const float *restrict update)
-{
+static void add(const lopt__io *io, int64_t offset, int64_t n, const float *restrict update) {
     float *restrict p = io->params + offset;
     for (int64_t i = 0; i < n; i++)
         p[i] += update[i];
@@ -75,8 +69,7 @@ static void add(const lopt__io *io, int64_t offset, int64_t n, const float *rest
         memcpy(io->updates + offset, update, (size_t)n * sizeof *update);
 }
 
-static void rule_piece(void *sweep_, int64_t i, int thread)
-{
+static void rule_piece(void *sweep_, int64_t i, int thread) {
     (void)thread;
     const sweep *w = sweep_;
     const lopt__tensor *t = w->tensor;
@@ -98,8 +91,7 @@ static void rule_piece(void *sweep_, int64_t i, int thread)
 
 /* update: [size], or NULL to add block by block. */
 static void run(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io, float rate,
-                lopt__rule *rule, const void *constants, float *update)
-{
+                lopt__rule *rule, const void *constants, float *update) {
     sweep s = {.tensor = t,
                .io = io,
                .rule = rule,
@@ -111,20 +103,17 @@ static void run(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io
 }
 
 void lopt__step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io,
-                       float rate, lopt__rule *rule, const void *constants)
-{
+                       float rate, lopt__rule *rule, const void *constants) {
     run(opt, t, io, rate, rule, constants, NULL);
 }
 
 void lopt__run_rule(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io,
-                    float rate, lopt__rule *rule, const void *constants, float *update)
-{
+                    float rate, lopt__rule *rule, const void *constants, float *update) {
     run(opt, t, io, rate, rule, constants, update);
 }
 
 void lopt__step_elementwise(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io,
-                            lopt__rule *rule, const void *constants)
-{
+                            lopt__rule *rule, const void *constants) {
     float rate = lopt__rate(opt, state);
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt__tensor *t = &state->tensors[i];
@@ -132,8 +121,7 @@ void lopt__step_elementwise(const lopt_optimizer *opt, lopt_state *state, const 
     }
 }
 
-static void add_piece(void *sweep_, int64_t i, int thread)
-{
+static void add_piece(void *sweep_, int64_t i, int thread) {
     (void)thread;
     const sweep *s = sweep_;
     lopt__range r = lopt__piece(s->tensor->view.size, i);
@@ -146,8 +134,8 @@ static void add_piece(void *sweep_, int64_t i, int thread)
     }
 }
 
-void lopt__add_update(const lopt__tensor *t, const lopt__io *io, float factor, const float *update)
-{
+void lopt__add_update(const lopt__tensor *t, const lopt__io *io, float factor,
+                      const float *update) {
     sweep s = {.tensor = t, .io = io, .factor = factor, .in = update};
     lopt__team_run(io->team, lopt__n_pieces(t->view.size), add_piece, &s);
 }
@@ -160,8 +148,7 @@ typedef struct squares {
 } squares;
 
 /* Partial sums in a fixed order that vectors can follow; their total in double. */
-static void square_piece(void *squares_, int64_t piece, int thread)
-{
+static void square_piece(void *squares_, int64_t piece, int thread) {
     (void)thread;
     squares *s = squares_;
     lopt__range r = lopt__piece(s->n, piece);
@@ -179,8 +166,7 @@ static void square_piece(void *squares_, int64_t piece, int thread)
     s->sum[piece] = total;
 }
 
-float lopt__norm(lopt__team *team, const float *x, int64_t n)
-{
+float lopt__norm(lopt__team *team, const float *x, int64_t n) {
     squares s = {.x = x, .n = n};
     double total = 0;
     lopt__team_run(team, lopt__n_pieces(n), square_piece, &s);
@@ -190,34 +176,29 @@ float lopt__norm(lopt__team *team, const float *x, int64_t n)
 }
 
 float lopt__trust_ratio(const lopt__tensor *t, const lopt__io *io, const float *update,
-                        float coefficient, float epsilon)
-{
+                        float coefficient, float epsilon) {
     float p_norm = lopt__norm(io->team, io->params + t->offset, t->view.size);
     float update_norm = lopt__norm(io->team, update, t->view.size);
     return p_norm == 0 || update_norm == 0 ? 1 : coefficient * p_norm / (update_norm + epsilon);
 }
 
-void lopt__fill_arrays(lopt_state *state, int n_arrays, float value)
-{
+void lopt__fill_arrays(lopt_state *state, int n_arrays, float value) {
     for (size_t i = 0; i < state->n_tensors; i++)
         for (int64_t k = 0; k < n_arrays * state->tensors[i].view.size; k++)
             state->tensors[i].data[k] = value;
 }
 
-size_t lopt__one_array(const lopt_optimizer *opt, const lopt__view *view)
-{
+size_t lopt__one_array(const lopt_optimizer *opt, const lopt__view *view) {
     (void)opt;
     return (size_t)view->size;
 }
 
-size_t lopt__two_arrays(const lopt_optimizer *opt, const lopt__view *view)
-{
+size_t lopt__two_arrays(const lopt_optimizer *opt, const lopt__view *view) {
     (void)opt;
     return 2 * (size_t)view->size;
 }
 
-size_t lopt__largest_tensor(const lopt_optimizer *opt, const lopt_state *state)
-{
+size_t lopt__largest_tensor(const lopt_optimizer *opt, const lopt_state *state) {
     (void)opt;
     int64_t largest = 0;
     for (size_t i = 0; i < state->n_tensors; i++)

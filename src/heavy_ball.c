@@ -3,8 +3,7 @@
  * heavy_ball.c - see heavy_ball.h. */
 #include "heavy_ball.h"
 
-void lopt__descent_rule(const lopt__span *s, const void *constants)
-{
+void lopt__descent_rule(const lopt__span *s, const void *constants) {
     (void)constants;
     const float *restrict p = s->p, *restrict g = s->g, rate = s->rate, decay = s->decay;
     float *restrict update = s->update;
@@ -12,8 +11,7 @@ void lopt__descent_rule(const lopt__span *s, const void *constants)
         update[i] = -rate * (g[i] + decay * p[i]);
 }
 
-void lopt__heavy_ball_rule(const lopt__span *s, const void *constants)
-{
+void lopt__heavy_ball_rule(const lopt__span *s, const void *constants) {
     const lopt__heavy_ball_constants *c = constants;
     const float momentum = c->momentum, rate = s->rate, decay = s->decay;
     const float *restrict p = s->p, *restrict g = s->g;

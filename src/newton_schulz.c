@@ -14,7 +14,8 @@ const float lopt__newton_schulz_published[3] = {3.4445f, -4.7750f, 2.0315f};
 /* Of the longer side m rows, of the shorter side n columns, padded to whole vectors. */
 static lopt__newton_schulz_work shape_of(int64_t rows, int64_t cols) {
     int64_t n = rows < cols ? rows : cols;
-    return (lopt__newton_schulz_work){.n = n, .m = n == rows ? cols : rows, .pitch = lopt__round_up(n)};
+    return (lopt__newton_schulz_work){
+        .n = n, .m = n == rows ? cols : rows, .pitch = lopt__round_up(n)};
 }
 
 size_t lopt__newton_schulz_scratch(int64_t rows, int64_t cols) {

@@ -15,16 +15,14 @@
 #define LOPT_VERSION "0.1.0"
 #endif
 
-const char *lopt_version(void)
-{
+const char *lopt_version(void) {
     return LOPT_VERSION;
 }
 
-const char *lopt_status_text(lopt_status status)
-{
+const char *lopt_status_text(lopt_status status) {
     switch (status) {
-#define X(code, text)                                                                                \
-    case LOPT_##code:                                                                                \
+#define X(code, text)                                                                              \
+    case LOPT_##code:                                                                              \
         return text;
         LOPT_STATUS_MAP(X)
 #undef X
@@ -32,8 +30,7 @@ const char *lopt_status_text(lopt_status status)
     return "unknown status";
 }
 
-int lopt__fail(lopt_error *err, lopt_status status, const char *format, ...)
-{
+int lopt__fail(lopt_error *err, lopt_status status, const char *format, ...) {
     if (err) {
         va_list args;
         va_start(args, format);
@@ -45,8 +42,7 @@ int lopt__fail(lopt_error *err, lopt_status status, const char *format, ...)
 }
 
 lopt__block *lopt__add_block(lopt_optimizer *opt, const char *name, int rank, const int64_t *dim,
-                             lopt__init init, float scale)
-{
+                             lopt__init init, float scale) {
     lopt__block *b = &opt->blocks[opt->n_blocks++];
     *b = (lopt__block){.init = init, .scale = scale};
     snprintf(b->public.name, sizeof b->public.name, "%s", name);
@@ -61,14 +57,12 @@ lopt__block *lopt__add_block(lopt_optimizer *opt, const char *name, int rank, co
     return b;
 }
 
-static size_t round_bytes(size_t bytes)
-{
+static size_t round_bytes(size_t bytes) {
     return (bytes + 63) / 64 * 64;
 }
 
 /* Moves a finished description into its own memory: [optimizer][theta][prepared], theta zero. */
-static lopt_optimizer *allocate(const lopt_optimizer *described)
-{
+static lopt_optimizer *allocate(const lopt_optimizer *described) {
     const lopt__kind *kind = described->kind;
     size_t head = round_bytes(sizeof *described);
     size_t theta = round_bytes(described->n_theta * sizeof(float));
@@ -87,8 +81,8 @@ static lopt_optimizer *allocate(const lopt_optimizer *described)
 }
 
 /* Defaults of the kind, then what the preset changes, then the caller's settings. */
-static int read_settings(lopt_optimizer *opt, const lopt_setting *settings, size_t n, lopt_error *err)
-{
+static int read_settings(lopt_optimizer *opt, const lopt_setting *settings, size_t n,
+                         lopt_error *err) {
     const lopt__kind *kind = opt->kind;
     char where[96];
     snprintf(where, sizeof where, "optimizer %s", opt->preset->info.name);
@@ -106,28 +100,26 @@ static int read_settings(lopt_optimizer *opt, const lopt_setting *settings, size
     return 1;
 }
 
-static void unknown_preset(const char *name, lopt_error *err)
-{
+static void unknown_preset(const char *name, lopt_error *err) {
     char text[96];
     const lopt_preset_info *info;
     lopt__suggestion s = lopt__suggestion_for(name);
     for (size_t i = 0; (info = lopt_preset(i)); i++)
         lopt__suggest(&s, info->name);
-    lopt__fail(err, LOPT_EUNKNOWN, "there is no optimizer \"%.60s\"%s: `metatrain list optimizers` prints all",
-               name, lopt__suggestion_text(&s, text, sizeof text));
+    lopt__fail(err, LOPT_EUNKNOWN,
+               "there is no optimizer \"%.60s\"%s: `metatrain list optimizers` prints all", name,
+               lopt__suggestion_text(&s, text, sizeof text));
 }
 
 /* Anything but a number of threads is 1. */
-static int threads_by_environment(void)
-{
+static int threads_by_environment(void) {
     const char *text = getenv("LOPT_THREADS");
     long n = text ? strtol(text, NULL, 10) : 1;
     return n < 1 ? 1 : n > LOPT_MAX_THREADS ? LOPT_MAX_THREADS : (int)n;
 }
 
 lopt_optimizer *lopt_create(const char *preset, const lopt_setting *settings, size_t n_settings,
-                            lopt_error *err)
-{
+                            lopt_error *err) {
     lopt_optimizer described = {0};
     described.preset = lopt__preset_find(preset, &described.kind);
     if (!described.preset) {
@@ -145,21 +137,18 @@ lopt_optimizer *lopt_create(const char *preset, const lopt_setting *settings, si
     return opt;
 }
 
-lopt_optimizer *lopt_clone(const lopt_optimizer *opt)
-{
+lopt_optimizer *lopt_clone(const lopt_optimizer *opt) {
     lopt_optimizer *copy = allocate(opt);
     if (copy)
         lopt_set_theta(copy, opt->theta);
     return copy;
 }
 
-void lopt_destroy(lopt_optimizer *opt)
-{
+void lopt_destroy(lopt_optimizer *opt) {
     free(opt);
 }
 
-lopt_status lopt_set_threads(lopt_optimizer *opt, int n, lopt_error *err)
-{
+lopt_status lopt_set_threads(lopt_optimizer *opt, int n, lopt_error *err) {
     if (n < 1 || n > LOPT_MAX_THREADS) {
         lopt__fail(err, LOPT_EARG, "found %d threads, expected 1 to %d", n, LOPT_MAX_THREADS);
         return LOPT_EARG;
@@ -168,43 +157,36 @@ lopt_status lopt_set_threads(lopt_optimizer *opt, int n, lopt_error *err)
     return LOPT_OK;
 }
 
-int lopt_threads(const lopt_optimizer *opt)
-{
+int lopt_threads(const lopt_optimizer *opt) {
     return opt->n_threads;
 }
 
-const lopt_preset_info *lopt_info(const lopt_optimizer *opt)
-{
+const lopt_preset_info *lopt_info(const lopt_optimizer *opt) {
     return &opt->preset->info;
 }
 
 /* ---- theta -------------------------------------------------------------------------------------- */
 
-size_t lopt_n_theta(const lopt_optimizer *opt)
-{
+size_t lopt_n_theta(const lopt_optimizer *opt) {
     return opt->n_theta;
 }
 
-size_t lopt_n_blocks(const lopt_optimizer *opt)
-{
+size_t lopt_n_blocks(const lopt_optimizer *opt) {
     return opt->n_blocks;
 }
 
-const lopt_block *lopt_block_at(const lopt_optimizer *opt, size_t i)
-{
+const lopt_block *lopt_block_at(const lopt_optimizer *opt, size_t i) {
     return i < opt->n_blocks ? &opt->blocks[i].public : NULL;
 }
 
-const lopt_block *lopt_block_find(const lopt_optimizer *opt, const char *name)
-{
+const lopt_block *lopt_block_find(const lopt_optimizer *opt, const char *name) {
     for (size_t i = 0; i < opt->n_blocks; i++)
         if (strcmp(opt->blocks[i].public.name, name) == 0)
             return &opt->blocks[i].public;
     return NULL;
 }
 
-void lopt_init_theta(const lopt_optimizer *opt, uint64_t seed, float *theta)
-{
+void lopt_init_theta(const lopt_optimizer *opt, uint64_t seed, float *theta) {
     for (size_t i = 0; i < opt->n_blocks; i++) {
         const lopt__block *b = &opt->blocks[i];
         float *out = theta + b->public.offset;
@@ -219,15 +201,13 @@ void lopt_init_theta(const lopt_optimizer *opt, uint64_t seed, float *theta)
     }
 }
 
-void lopt_set_theta(lopt_optimizer *opt, const float *theta)
-{
+void lopt_set_theta(lopt_optimizer *opt, const float *theta) {
     if (opt->n_theta)
         memcpy(opt->theta, theta, opt->n_theta * sizeof(float));
     if (opt->kind->prepare)
         opt->kind->prepare(opt);
 }
 
-const float *lopt_theta(const lopt_optimizer *opt)
-{
+const float *lopt_theta(const lopt_optimizer *opt) {
     return opt->theta;
 }

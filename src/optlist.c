@@ -8,32 +8,27 @@
 
 #include "random/random.h"
 
-static double log_uniform(random_stream *r, double min, double max)
-{
+static double log_uniform(random_stream *r, double min, double max) {
     return exp(log(min) + random_uniform(r) * (log(max) - log(min)));
 }
 
 /* 0 in half of the cases; always two numbers of the stream. */
-static double zero_or(random_stream *r, double min, double max)
-{
+static double zero_or(random_stream *r, double min, double max) {
     int zero = random_uniform(r) < 0.5;
     double x = log_uniform(r, min, max);
     return zero ? 0 : x;
 }
 
-static void word(lopt__optlist *row, int i, const char *name, const char *value)
-{
+static void word(lopt__optlist *row, int i, const char *name, const char *value) {
     row->setting[i] = (lopt_setting){name, value};
 }
 
-static void number(lopt__optlist *row, int i, const char *name, double x)
-{
+static void number(lopt__optlist *row, int i, const char *name, double x) {
     snprintf(row->text[i], sizeof row->text[i], "%.17g", x);
     word(row, i, name, row->text[i]);
 }
 
-void lopt__optlist_row(lopt__optlist *row, uint64_t seed, uint64_t index)
-{
+void lopt__optlist_row(lopt__optlist *row, uint64_t seed, uint64_t index) {
     random_stream r;
     random_open(&r, (random_address){seed, RANDOM_SEARCH, index, 0, 0});
     number(row, 0, "learning_rate", log_uniform(&r, 1e-5, 1));

@@ -5,8 +5,7 @@
 
 #include <math.h>
 
-void lopt__features(const lopt__pipeline *pipeline, const lopt__point *x, float *out)
-{
+void lopt__features(const lopt__pipeline *pipeline, const lopt__point *x, float *out) {
     float rsqrt = 1.0f / sqrtf(x->rms + pipeline->rms_epsilon);
     out[LOPT__F_GRAD] = x->g;
     out[LOPT__F_PARAM] = x->p;

@@ -40,8 +40,7 @@ KINDS(DECLARE)
 static const lopt__kind *const kinds[] = {KINDS(ADDRESS)};
 enum { N_KINDS = sizeof kinds / sizeof kinds[0] };
 
-const lopt__preset *lopt__preset_find(const char *name, const lopt__kind **kind)
-{
+const lopt__preset *lopt__preset_find(const char *name, const lopt__kind **kind) {
     for (size_t k = 0; k < N_KINDS; k++)
         for (int i = 0; i < kinds[k]->n_presets; i++)
             if (strcmp(kinds[k]->presets[i].info.name, name) == 0) {
@@ -51,16 +50,14 @@ const lopt__preset *lopt__preset_find(const char *name, const lopt__kind **kind)
     return NULL;
 }
 
-size_t lopt_n_presets(void)
-{
+size_t lopt_n_presets(void) {
     size_t n = 0;
     for (size_t k = 0; k < N_KINDS; k++)
         n += (size_t)kinds[k]->n_presets;
     return n;
 }
 
-const lopt_preset_info *lopt_preset(size_t i)
-{
+const lopt_preset_info *lopt_preset(size_t i) {
     for (size_t k = 0; k < N_KINDS; k++) {
         size_t n = (size_t)kinds[k]->n_presets;
         if (i < n)
@@ -70,8 +67,7 @@ const lopt_preset_info *lopt_preset(size_t i)
     return NULL;
 }
 
-int lopt_hyper(const char *preset, size_t i, lopt_hyper_info *out)
-{
+int lopt_hyper(const char *preset, size_t i, lopt_hyper_info *out) {
     const lopt__kind *kind;
     if (!lopt__preset_find(preset, &kind) || i >= (size_t)kind->n_hypers)
         return 0;

@@ -10,8 +10,7 @@ enum { RULE_PLAIN, RULE_OPTLIST };
 
 #define PI 3.14159265358979323846
 
-static double warmup(const lopt_optimizer *opt, double n)
-{
+static double warmup(const lopt_optimizer *opt, double n) {
     double fraction = opt->value[LOPT__WARMUP_FRACTION][0];
     if (opt->value[LOPT__WARMUP_STEPS][0] > 0)
         return opt->value[LOPT__WARMUP_STEPS][0];
@@ -21,16 +20,14 @@ static double warmup(const lopt_optimizer *opt, double n)
 }
 
 /* How much of the decay is behind step t: 0 to 1. */
-static double progress(const lopt_optimizer *opt, double t, double n, double warm)
-{
+static double progress(const lopt_optimizer *opt, double t, double n, double warm) {
     double start = opt->value[LOPT__CONSTANT_FRACTION][0] * n;
     if (lopt__integer(opt, LOPT__WARMUP_RULE) == RULE_PLAIN)
         start = fmax(start, warm);
     return n > start ? fmin(fmax((t - start) / (n - start), 0), 1) : 0;
 }
 
-static double piecewise(const double *steps, const double *rates, double t)
-{
+static double piecewise(const double *steps, const double *rates, double t) {
     int k = 0;
     while (k < LOPT__N_KNOTS && steps[k] <= t)
         k++;
@@ -42,8 +39,7 @@ static double piecewise(const double *steps, const double *rates, double t)
     return rates[k - 1] + x * (rates[k] - rates[k - 1]);
 }
 
-double lopt__rate_at(const lopt_optimizer *opt, int64_t step, int64_t num_steps)
-{
+double lopt__rate_at(const lopt_optimizer *opt, int64_t step, int64_t num_steps) {
     double peak = opt->value[LOPT__LEARNING_RATE][0],
            floor = opt->value[LOPT__MIN_RATE_MULT][0] * peak;
     double t = (double)step, n = (double)num_steps, c = fmax(t, 1);

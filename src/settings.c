@@ -13,14 +13,12 @@
 #include "optimizer.h"
 #include "suggest.h"
 
-const char *lopt__type_name(lopt__type type)
-{
+const char *lopt__type_name(lopt__type type) {
     static const char *const names[] = {"integer", "number", "boolean", "choice"};
     return names[type];
 }
 
-int lopt__find_hyper(const lopt__kind *kind, const char *name)
-{
+int lopt__find_hyper(const lopt__kind *kind, const char *name) {
     for (int i = 0; i < kind->n_hypers; i++)
         if (strcmp(kind->hypers[i].name, name) == 0)
             return i;
@@ -28,8 +26,7 @@ int lopt__find_hyper(const lopt__kind *kind, const char *name)
 }
 
 /* Index of the word text[0..length) in "a|b|c", or -1. */
-static int choice_index(const char *choices, const char *text, size_t length)
-{
+static int choice_index(const char *choices, const char *text, size_t length) {
     for (int i = 0;; i++) {
         size_t n = strcspn(choices, "|");
         if (n == length && strncmp(choices, text, n) == 0)
@@ -41,8 +38,7 @@ static int choice_index(const char *choices, const char *text, size_t length)
 }
 
 /* One item of a setting; returns the first character after it, or NULL. */
-static const char *parse_item(const lopt__hyper *h, const char *text, double *value)
-{
+static const char *parse_item(const lopt__hyper *h, const char *text, double *value) {
     size_t length = strcspn(text, ",] \t");
     if (h->type == LOPT__BOOLEAN || h->type == LOPT__CHOICE) {
         int i = choice_index(h->type == LOPT__BOOLEAN ? "false|true" : h->choices, text, length);
@@ -60,14 +56,12 @@ static const char *parse_item(const lopt__hyper *h, const char *text, double *va
     return end;
 }
 
-static const char *skip_blanks(const char *text)
-{
+static const char *skip_blanks(const char *text) {
     return text + strspn(text, " \t");
 }
 
 /* A whole setting: `count` items, in brackets if they are several (brackets round one are fine). */
-static int parse_value(const lopt__hyper *h, const char *text, double *value)
-{
+static int parse_value(const lopt__hyper *h, const char *text, double *value) {
     text = skip_blanks(text);
     int bracket = *text == '[';
     if (bracket)
@@ -94,8 +88,7 @@ static int parse_value(const lopt__hyper *h, const char *text, double *value)
 }
 
 /* What a value may be, for the error sentence. */
-static void describe(const lopt__hyper *h, char *out, size_t bytes)
-{
+static void describe(const lopt__hyper *h, char *out, size_t bytes) {
     char list[32] = "";
     if (h->count > 1)
         snprintf(list, sizeof list, "a list of %d: each ", h->count);
@@ -108,8 +101,8 @@ static void describe(const lopt__hyper *h, char *out, size_t bytes)
                  h->type == LOPT__INTEGER ? "an integer" : "a number", h->min, h->max);
 }
 
-static int unknown_setting(const lopt__kind *kind, const char *where, const char *name, lopt_error *err)
-{
+static int unknown_setting(const lopt__kind *kind, const char *where, const char *name,
+                           lopt_error *err) {
     char text[96];
     lopt__suggestion s = lopt__suggestion_for(name);
     for (int i = 0; i < kind->n_hypers; i++)
@@ -120,8 +113,7 @@ static int unknown_setting(const lopt__kind *kind, const char *where, const char
 }
 
 int lopt__parse_setting(const lopt__kind *kind, const char *where, const lopt_setting *setting,
-                        double value[][LOPT__MAX_LIST], lopt_error *err)
-{
+                        double value[][LOPT__MAX_LIST], lopt_error *err) {
     int i = lopt__find_hyper(kind, setting->name);
     if (i < 0)
         return unknown_setting(kind, where, setting->name, err);
@@ -137,8 +129,7 @@ int lopt__parse_setting(const lopt__kind *kind, const char *where, const lopt_se
 }
 
 /* Shortest text that reads back as the same double: 100 and 10000, not 1e+02 and 1e+04. */
-static int print_number(double x, char *out, size_t bytes)
-{
+static int print_number(double x, char *out, size_t bytes) {
     char text[32];
     int n = snprintf(out, bytes, "%.17g", x);
     for (int digits = 16; digits >= 1; digits--) {
@@ -149,8 +140,7 @@ static int print_number(double x, char *out, size_t bytes)
     return n;
 }
 
-static int print_item(const lopt__hyper *h, double x, char *out, size_t bytes)
-{
+static int print_item(const lopt__hyper *h, double x, char *out, size_t bytes) {
     if (h->type == LOPT__BOOLEAN)
         return snprintf(out, bytes, "%s", x != 0 ? "true" : "false");
     if (h->type == LOPT__CHOICE) {
@@ -162,8 +152,7 @@ static int print_item(const lopt__hyper *h, double x, char *out, size_t bytes)
     return print_number(x, out, bytes);
 }
 
-int lopt_get(const lopt_optimizer *opt, const char *name, char *text, size_t text_bytes)
-{
+int lopt_get(const lopt_optimizer *opt, const char *name, char *text, size_t text_bytes) {
     if (text_bytes == 0)
         return 0;
     text[0] = '\0';
@@ -177,7 +166,10 @@ int lopt_get(const lopt_optimizer *opt, const char *name, char *text, size_t tex
         char item[32];
         print_item(h, opt->value[i][k], item, sizeof item);
         used += (size_t)snprintf(all + used, sizeof all - used, "%s%s",
-                                 k ? ", " : h->count > 1 ? "[" : "", item);
+                                 k              ? ", "
+                                 : h->count > 1 ? "["
+                                                : "",
+                                 item);
     }
     if (h->count > 1)
         used += (size_t)snprintf(all + used, sizeof all - used, "]");
@@ -187,8 +179,7 @@ int lopt_get(const lopt_optimizer *opt, const char *name, char *text, size_t tex
     return 1;
 }
 
-double lopt_get_number(const lopt_optimizer *opt, const char *name, int i)
-{
+double lopt_get_number(const lopt_optimizer *opt, const char *name, int i) {
     int h = lopt__find_hyper(opt->kind, name);
     if (h < 0 || i < 0 || i >= opt->kind->hypers[h].count)
         return NAN;

@@ -9,8 +9,7 @@
 
 #define MAX_ELEMENTS ((int64_t)1 << 40)
 
-lopt_tensor lopt_tensor_make(const char *name, int rank, const int64_t *dim)
-{
+lopt_tensor lopt_tensor_make(const char *name, int rank, const int64_t *dim) {
     lopt_tensor t = {.rank = rank, .lr_scale = 1, .weight_decay = -1};
     snprintf(t.name, sizeof t.name, "%s", name);
     for (int i = 0; i < rank && i < LOPT_MAX_RANK; i++)
@@ -18,41 +17,40 @@ lopt_tensor lopt_tensor_make(const char *name, int rank, const int64_t *dim)
     return t;
 }
 
-int64_t lopt_tensor_size(const lopt_tensor *t)
-{
+int64_t lopt_tensor_size(const lopt_tensor *t) {
     int64_t n = 1;
     for (int i = 0; i < t->rank; i++)
         n *= t->dim[i];
     return n;
 }
 
-float lopt_mup_lr_scale(int hidden, int64_t fan_in, int64_t base_fan_in, float hidden_lr_mult)
-{
+float lopt_mup_lr_scale(int hidden, int64_t fan_in, int64_t base_fan_in, float hidden_lr_mult) {
     return hidden ? (float)(hidden_lr_mult * (double)base_fan_in / (double)fan_in) : 1;
 }
 
 /* muP's multiplier of a tensor under the settings of opt. */
-static float mup_scale(const lopt_optimizer *opt, const lopt_tensor *t)
-{
-    double base = lopt_get_number(opt, "mup_base_fan_in", 0); /* NaN: the kind has no such setting */
+static float mup_scale(const lopt_optimizer *opt, const lopt_tensor *t) {
+    double base =
+        lopt_get_number(opt, "mup_base_fan_in", 0); /* NaN: the kind has no such setting */
     if (!(base > 0) || t->hidden_fan_in < 1)
         return 1;
     return lopt_mup_lr_scale(1, t->hidden_fan_in, (int64_t)base,
                              (float)lopt_get_number(opt, "mup_hidden_lr_mult", 0));
 }
 
-static int check_tensor(const lopt_tensor *t, int64_t *total, lopt_error *err)
-{
+static int check_tensor(const lopt_tensor *t, int64_t *total, lopt_error *err) {
     if (t->rank < 0 || t->rank > LOPT_MAX_RANK)
-        return lopt__fail(err, LOPT_ESHAPE, "tensor \"%.60s\" has %d axes, expected 0 to %d", t->name,
-                          (int)t->rank, LOPT_MAX_RANK);
+        return lopt__fail(err, LOPT_ESHAPE, "tensor \"%.60s\" has %d axes, expected 0 to %d",
+                          t->name, (int)t->rank, LOPT_MAX_RANK);
     int64_t n = 1;
     for (int i = 0; i < t->rank; i++) {
         if (t->dim[i] < 1)
-            return lopt__fail(err, LOPT_ESHAPE, "axis %d of tensor \"%.60s\" has %lld elements, expected 1 or more",
+            return lopt__fail(err, LOPT_ESHAPE,
+                              "axis %d of tensor \"%.60s\" has %lld elements, expected 1 or more",
                               i, t->name, (long long)t->dim[i]);
         if (t->dim[i] > MAX_ELEMENTS / n)
-            return lopt__fail(err, LOPT_ESHAPE, "tensor \"%.60s\" has more than 2^40 elements", t->name);
+            return lopt__fail(err, LOPT_ESHAPE, "tensor \"%.60s\" has more than 2^40 elements",
+                              t->name);
         n *= t->dim[i];
     }
     *total += n;
@@ -61,8 +59,7 @@ static int check_tensor(const lopt_tensor *t, int64_t *total, lopt_error *err)
     return 1;
 }
 
-static int check_tensors(const lopt_tensor *tensors, size_t n, lopt_error *err)
-{
+static int check_tensors(const lopt_tensor *tensors, size_t n, lopt_error *err) {
     int64_t total = 0;
     for (size_t i = 0; i < n; i++)
         if (!check_tensor(&tensors[i], &total, err))
@@ -70,8 +67,8 @@ static int check_tensors(const lopt_tensor *tensors, size_t n, lopt_error *err)
     return 1;
 }
 
-static void describe_tensors(const lopt_optimizer *opt, lopt_state *state, const lopt_tensor *tensors)
-{
+static void describe_tensors(const lopt_optimizer *opt, lopt_state *state,
+                             const lopt_tensor *tensors) {
     lopt__tie tie = opt->kind->tie ? opt->kind->tie(opt) : LOPT__TIE_STABLE;
     for (size_t i = 0; i < state->n_tensors; i++) {
         lopt__tensor *t = &state->tensors[i];
@@ -84,19 +81,16 @@ static void describe_tensors(const lopt_optimizer *opt, lopt_state *state, const
     }
 }
 
-static size_t float_bytes(size_t n)
-{
+static size_t float_bytes(size_t n) {
     return (size_t)lopt__round_up((int64_t)n) * sizeof(float);
 }
 
-static size_t tensor_bytes(const lopt_optimizer *opt, const lopt__tensor *t)
-{
+static size_t tensor_bytes(const lopt_optimizer *opt, const lopt__tensor *t) {
     return opt->kind->tensor_floats ? float_bytes(opt->kind->tensor_floats(opt, &t->view)) : 0;
 }
 
 /* Sizes of the parts after [lopt_state][tensors]; with memory, sets the pointers into it. */
-static size_t carve(const lopt_optimizer *opt, lopt_state *state, char *memory)
-{
+static size_t carve(const lopt_optimizer *opt, lopt_state *state, char *memory) {
     const lopt__kind *kind = opt->kind;
     size_t at = float_bytes(sizeof *state->header / sizeof(float));
     size_t global = at;
@@ -118,9 +112,8 @@ static size_t carve(const lopt_optimizer *opt, lopt_state *state, char *memory)
     return at;
 }
 
-lopt_state *lopt_state_create(const lopt_optimizer *opt, const lopt_tensor *tensors, size_t n_tensors,
-                              lopt_error *err)
-{
+lopt_state *lopt_state_create(const lopt_optimizer *opt, const lopt_tensor *tensors,
+                              size_t n_tensors, lopt_error *err) {
     if (!check_tensors(tensors, n_tensors, err))
         return NULL;
     size_t head = sizeof(lopt_state) + n_tensors * sizeof(lopt__tensor);
@@ -157,41 +150,35 @@ lopt_state *lopt_state_create(const lopt_optimizer *opt, const lopt_tensor *tens
     return state;
 }
 
-void lopt_state_destroy(lopt_state *state)
-{
+void lopt_state_destroy(lopt_state *state) {
     if (state)
         lopt__team_destroy(state->team);
     free(state);
 }
 
-void lopt_state_reset(const lopt_optimizer *opt, lopt_state *state, int64_t num_steps)
-{
+void lopt_state_reset(const lopt_optimizer *opt, lopt_state *state, int64_t num_steps) {
     memset(state->header, 0, state->data_bytes);
     state->header->num_steps = num_steps;
     if (opt->kind->reset)
         opt->kind->reset(opt, state);
 }
 
-void *lopt_state_data(lopt_state *state, size_t *n_bytes)
-{
+void *lopt_state_data(lopt_state *state, size_t *n_bytes) {
     *n_bytes = state->data_bytes;
     return state->header;
 }
 
-int64_t lopt_state_step(const lopt_state *state)
-{
+int64_t lopt_state_step(const lopt_state *state) {
     return state->header->step;
 }
 
 void lopt_step(const lopt_optimizer *opt, lopt_state *state, float *params, const float *grads,
-               float loss, float *updates)
-{
+               float loss, float *updates) {
     opt->kind->step(opt, state, &(lopt__io){params, grads, loss, updates, state->team});
     state->header->step++;
 }
 
-void lopt_tell_valid_loss(const lopt_optimizer *opt, lopt_state *state, float loss)
-{
+void lopt_tell_valid_loss(const lopt_optimizer *opt, lopt_state *state, float loss) {
     if (opt->kind->valid_loss)
         opt->kind->valid_loss(opt, state, loss);
 }

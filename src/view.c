@@ -4,8 +4,7 @@
 #include "view.h"
 
 /* The two largest axes, by stable ascending sort: *d0 the last of the order, *d1 the one before. */
-static void largest_axes(const lopt_tensor *t, lopt__tie tie, int *d0, int *d1)
-{
+static void largest_axes(const lopt_tensor *t, lopt__tie tie, int *d0, int *d1) {
     int first = 0;
     for (int a = 1; a < t->rank; a++)
         if (t->dim[a] >= t->dim[first])
@@ -20,8 +19,7 @@ static void largest_axes(const lopt_tensor *t, lopt__tie tie, int *d0, int *d1)
     *d1 = swap ? first : second;
 }
 
-static void axis_strides(const lopt_tensor *t, int64_t stride[LOPT_MAX_RANK])
-{
+static void axis_strides(const lopt_tensor *t, int64_t stride[LOPT_MAX_RANK]) {
     int64_t s = 1;
     for (int a = t->rank - 1; a >= 0; a--) {
         stride[a] = s;
@@ -29,10 +27,14 @@ static void axis_strides(const lopt_tensor *t, int64_t stride[LOPT_MAX_RANK])
     }
 }
 
-void lopt__view_make(lopt__view *v, const lopt_tensor *t, lopt__tie tie)
-{
-    *v = (lopt__view){.rank = t->rank, .role = t->role, .size = lopt_tensor_size(t), .n_outer = 1,
-                      .outer_dim = {1, 1}, .rows = 1, .lane_stride = 1};
+void lopt__view_make(lopt__view *v, const lopt_tensor *t, lopt__tie tie) {
+    *v = (lopt__view){.rank = t->rank,
+                      .role = t->role,
+                      .size = lopt_tensor_size(t),
+                      .n_outer = 1,
+                      .outer_dim = {1, 1},
+                      .rows = 1,
+                      .lane_stride = 1};
     v->lanes = v->size;
     if (t->rank >= 2) {
         int d0, d1, last = t->rank - 1;

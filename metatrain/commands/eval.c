@@ -11,8 +11,8 @@
 
 #include "arguments.h"
 #include "beside.h"
-#include "commands.h"
 #include "comm.h"
+#include "commands.h"
 #include "comparison.h"
 #include "durable.h"
 
@@ -31,14 +31,18 @@ typedef struct eval_options {
 } eval_options;
 
 static const char doc[] =
-    "Compare learned optimizers (theta files THETA...) with tuned hand-designed ones on fresh seeds.\v"
-    "Prints one table for each task of the suite, best optimizer first. DIR receives results.json (all "
+    "Compare learned optimizers (theta files THETA...) with tuned hand-designed ones on fresh "
+    "seeds.\v"
+    "Prints one table for each task of the suite, best optimizer first. DIR receives results.json "
+    "(all "
     "numbers and curves; the same bytes for any number of ranks), timing.json and curves.svg.\n\n"
-    "Without --suite: quickstart.yaml of the suites that come with the program. Every THETA is also run with "
+    "Without --suite: quickstart.yaml of the suites that come with the program. Every THETA is "
+    "also run with "
     "the weights it had before meta-training.\n\n"
     "Examples:\n"
     "  metatrain eval runs/quickstart/theta.h5\n"
-    "  metatrain eval --suite configs/eval/quickstart.yaml a/theta.h5 b/theta.h5 --out runs/compare\n"
+    "  metatrain eval --suite configs/eval/quickstart.yaml a/theta.h5 b/theta.h5 --out "
+    "runs/compare\n"
     "  scripts/launch -n 8 eval runs/quickstart/theta.h5 --set seeds=20 --set steps=1000\n";
 
 static const struct argp_option options[] = {
@@ -52,16 +56,24 @@ static const struct argp_option options[] = {
 static error_t parse(int key, char *arg, struct argp_state *state) {
     eval_options *o = state->input;
     switch (key) {
-    case 'S': o->suite = arg; return 0;
-    case 'o': o->out = arg; return 0;
-    case 'n': o->no_untrained = 1; return 0;
+    case 'S':
+        o->suite = arg;
+        return 0;
+    case 'o':
+        o->out = arg;
+        return 0;
+    case 'n':
+        o->no_untrained = 1;
+        return 0;
     case 's':
         return mt_take_set(state, arg, &o->sets);
     case ARGP_KEY_ARG:
-        if (o->n_thetas == MAX_THETAS) return argp_error(state, "more than %d THETA files", MAX_THETAS), EINVAL;
+        if (o->n_thetas == MAX_THETAS)
+            return argp_error(state, "more than %d THETA files", MAX_THETAS), EINVAL;
         o->theta[o->n_thetas++] = arg;
         return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
 }
 
@@ -71,26 +83,33 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 static mt_comparison *prepare(const eval_options *o, mt_suite **suite, lopt_error *err) {
     char standard[PATH_MAX];
     if (o->suite == NULL && !mt_beside(DEFAULT_SUITE, standard, sizeof standard)) {
-        mt_error(err, LOPT_EARG, DEFAULT_SUITE " is not found beside the program; name a suite with --suite");
+        mt_error(err, LOPT_EARG,
+                 DEFAULT_SUITE " is not found beside the program; name a suite with --suite");
         return NULL;
     }
     *suite = mt_suite_load(o->suite != NULL ? o->suite : standard, o->sets.text, o->sets.n, err);
-    if (*suite == NULL) return NULL;
+    if (*suite == NULL)
+        return NULL;
     return mt_comparison_create(*suite, o->theta, o->n_thetas, !o->no_untrained, err);
 }
 
 static int make_out(const char *out, lopt_error *err) {
-    if (out == NULL) return 1;
-    if (strlen(out) >= MT_PATH) return mt_error(err, LOPT_EARG, "--out: the path is too long");
-    if (!mt_make_folders(out, err)) return 0;
-    if (access(out, W_OK | X_OK) == 0) return 1;
+    if (out == NULL)
+        return 1;
+    if (strlen(out) >= MT_PATH)
+        return mt_error(err, LOPT_EARG, "--out: the path is too long");
+    if (!mt_make_folders(out, err))
+        return 0;
+    if (access(out, W_OK | X_OK) == 0)
+        return 1;
     return mt_error(err, LOPT_EARG, "%s: cannot write to this folder: %s", out, strerror(errno));
 }
 
 /* All ranks go on, or none: rank 0 hears from everyone, and complains once. Returns 1 to go on. */
 static int agree(mt_comm *comm, int ok, lopt_error *err) {
     size_t n;
-    if (ok) err->status = LOPT_OK;
+    if (ok)
+        err->status = LOPT_OK;
     if (comm->rank != 0) {
         mt_comm_send(comm, 0, TAG_READY, err, sizeof *err);
         int *go = mt_comm_receive(comm, 0, TAG_GO, &n);
@@ -106,7 +125,8 @@ static int agree(mt_comm *comm, int ok, lopt_error *err) {
         }
         free(theirs);
     }
-    for (int rank = 1; rank < comm->size; rank++) mt_comm_send(comm, rank, TAG_GO, &ok, sizeof ok);
+    for (int rank = 1; rank < comm->size; rank++)
+        mt_comm_send(comm, rank, TAG_GO, &ok, sizeof ok);
     return ok;
 }
 
@@ -114,7 +134,8 @@ static void plot(const mt_comparison *c, const char *out) {
     lopt_error err;
     char path[MT_PATH + 32];
     snprintf(path, sizeof path, "%s/curves.svg", out);
-    if (!mt_comparison_plot(c, path, &err)) mt_warn(err.text);
+    if (!mt_comparison_plot(c, path, &err))
+        mt_warn(err.text);
 }
 
 static int publish(const mt_comparison *c, const char *out) {
@@ -124,7 +145,8 @@ static int publish(const mt_comparison *c, const char *out) {
         mt_error(&err, LOPT_EIO, "the table could not be printed: %s", strerror(errno));
         return mt_complain(&err);
     }
-    if (out == NULL) return MT_DONE;
+    if (out == NULL)
+        return MT_DONE;
     if (!mt_comparison_write(c, out, &err)) {
         mt_complain(&err);
         return MT_FAILED; /* the folder was fine at the start */
@@ -141,7 +163,8 @@ static int evaluate(const eval_options *o, mt_comm *comm) {
     int status = MT_DONE;
     if (agree(comm, ok, &err)) {
         mt_comparison_run(c, comm);
-        if (comm->rank == 0) status = publish(c, o->out);
+        if (comm->rank == 0)
+            status = publish(c, o->out);
     } else {
         status = comm->rank == 0 ? mt_complain(&err) : MT_BAD_INPUT;
     }
@@ -156,7 +179,8 @@ int mt_command_eval(int argc, char **argv) {
     mt_comm comm;
     mt_comm_open(&comm);
     int status = mt_parse_arguments(&parser, argc, argv, comm.rank, &o);
-    if (status < 0) status = evaluate(&o, &comm);
+    if (status < 0)
+        status = evaluate(&o, &comm);
     mt_comm_close(&comm, 0, status);
     return status;
 }

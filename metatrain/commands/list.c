@@ -22,21 +22,24 @@ typedef struct entry {
 
 static int optimizer_entry(size_t i, entry *e) {
     const lopt_preset_info *preset = lopt_preset(i);
-    if (!preset) return 0;
+    if (!preset)
+        return 0;
     *e = (entry){preset->name, preset->summary, preset->source};
     return 1;
 }
 
 static int task_entry(size_t i, entry *e) {
     const task_info *info = task_known(i);
-    if (!info) return 0;
+    if (!info)
+        return 0;
     *e = (entry){info->name, info->summary, NULL};
     return 1;
 }
 
 static int estimator_entry(size_t i, entry *e) {
     const mt_rule *rule = mt_estimator_rule((mt_estimator)i);
-    if (!rule) return 0;
+    if (!rule)
+        return 0;
     *e = (entry){rule->name, rule->summary, rule->source};
     return 1;
 }
@@ -60,10 +63,12 @@ static void print_entries(const listing *l) {
     entry e;
     int width = 0;
     for (size_t i = 0; l->entry(i, &e); i++)
-        if ((int)strlen(e.name) > width) width = (int)strlen(e.name);
+        if ((int)strlen(e.name) > width)
+            width = (int)strlen(e.name);
     for (size_t i = 0; l->entry(i, &e); i++) {
         printf("%-*s  %s", width, e.name, e.summary);
-        if (e.source && e.source[0]) printf("  [%s]", e.source);
+        if (e.source && e.source[0])
+            printf("  [%s]", e.source);
         putchar('\n');
     }
 }
@@ -97,7 +102,8 @@ static json_t *keys_json(const mt_schema *schema) {
                                    "type", types[key->type], "list", key->max_n > 0, "range", range,
                                    "default", standard, "unit", key->unit, "help", key->help);
         free(standard);
-        if (key->items && object) json_object_set_new(object, "items", keys_json(key->items));
+        if (key->items && object)
+            json_object_set_new(object, "items", keys_json(key->items));
         json_array_append_new(array, object);
     }
     return array;
@@ -109,9 +115,11 @@ static int print_json(const listing *l) {
                                         keys_json(&mt_suite_schema));
     lopt_error err;
     int failed = !json || json_dumpf(json, stdout, JSON_INDENT(2)) != 0;
-    if (!failed) putchar('\n');
+    if (!failed)
+        putchar('\n');
     json_decref(json);
-    if (!failed || ferror(stdout)) return MT_DONE; /* main reports what cannot be written */
+    if (!failed || ferror(stdout))
+        return MT_DONE; /* main reports what cannot be written */
     mt_error(&err, LOPT_ENOMEM, "out of memory");
     return mt_complain(&err);
 }
@@ -138,7 +146,8 @@ static int unknown_listing(const char *name) {
     char text[64];
     lopt_error err;
     lopt__suggestion s = lopt__suggestion_for(name);
-    for (int i = 0; i < N_LISTINGS; i++) lopt__suggest(&s, listings[i].name);
+    for (int i = 0; i < N_LISTINGS; i++)
+        lopt__suggest(&s, listings[i].name);
     mt_error(&err, LOPT_EUNKNOWN,
              "list: found \"%.100s\", expected one of optimizers, tasks, estimators, keys%s", name,
              lopt__suggestion_text(&s, text, sizeof text));
@@ -148,7 +157,9 @@ static int unknown_listing(const char *name) {
 static error_t parse(int key, char *arg, struct argp_state *state) {
     list_options *o = state->input;
     switch (key) {
-    case 'j': o->json = 1; return 0;
+    case 'j':
+        o->json = 1;
+        return 0;
     case ARGP_KEY_ARG:
         return mt_take_only(state, "WHAT", arg, &o->what);
     case ARGP_KEY_END:
@@ -156,7 +167,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
             return argp_error(state, "WHAT is missing: optimizers, tasks, estimators or keys"),
                    EINVAL;
         return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
 }
 
@@ -164,13 +176,19 @@ int mt_command_list(int argc, char **argv) {
     static const struct argp parser = {options, parse, "WHAT", doc, 0, 0, 0};
     list_options o = {0};
     int status = mt_parse_arguments(&parser, argc, argv, 0, &o);
-    if (status >= 0) return status;
+    if (status >= 0)
+        return status;
     const listing *what = NULL;
     for (int i = 0; i < N_LISTINGS; i++)
-        if (strcmp(listings[i].name, o.what) == 0) what = &listings[i];
-    if (!what) return unknown_listing(o.what);
-    if (o.json) return print_json(what);
-    if (what->entry) print_entries(what);
-    else mt_config_print_reference(stdout);
+        if (strcmp(listings[i].name, o.what) == 0)
+            what = &listings[i];
+    if (!what)
+        return unknown_listing(o.what);
+    if (o.json)
+        return print_json(what);
+    if (what->entry)
+        print_entries(what);
+    else
+        mt_config_print_reference(stdout);
     return MT_DONE;
 }

@@ -31,7 +31,8 @@ typedef struct show_options {
 } show_options;
 
 static const char doc[] =
-    "Say what FILE holds: optimizer, hyperparameters, blocks of theta, where it comes from; or what "
+    "Say what FILE holds: optimizer, hyperparameters, blocks of theta, where it comes from; or "
+    "what "
     "the optimizer or the task NAME is: hyperparameters and blocks of theta, or tensors.\v"
     "FILE is a theta file, a restart point (its folder or its run.h5), or the folder of a run, "
     "which stands "
@@ -340,8 +341,8 @@ static int show_file(const show_options *o, lopt_error *err) {
 }
 
 int mt_command_show(int argc, char **argv) {
-    static const struct argp parser = {options, parse, "FILE\noptimizer NAME\ntask NAME", doc, 0, 0,
-                                       0};
+    static const struct argp parser = {options, parse, "FILE\noptimizer NAME\ntask NAME", doc, 0,
+                                       0,       0};
     show_options o = {.n_what = 0};
     lopt_error err = {LOPT_OK, ""};
     int ok, status = mt_parse_arguments(&parser, argc, argv, 0, &o);

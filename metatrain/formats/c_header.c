@@ -66,7 +66,8 @@ static void print_manual(FILE *f, const mt_theta *theta, const char *prefix, int
         " *     @_destroy(state);\n",
         " *\n",
         " * Needs libm (-lm). Compiles as C11 and C++. A state belongs to one thread at a time.\n",
-        " * Memory: 4 floats a parameter of a matrix, 7 of a vector. Nothing is allocated in a step.\n",
+        " * Memory: 4 floats a parameter of a matrix, 7 of a vector. Nothing is allocated in a "
+        "step.\n",
         " *\n",
     };
     static const char *const mup[] = {

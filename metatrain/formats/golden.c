@@ -39,7 +39,7 @@ typedef struct golden_kind {
     const golden_key *keys;
     const golden_switch *switches; /* or NULL */
     const golden_decay *decays;
-    lopt_setting raw; /* makes decays count as given; name NULL: they always do */
+    lopt_setting raw;    /* makes decays count as given; name NULL: they always do */
     double tolerance[4]; /* of cases 0 to 3; later cases get the largest */
     /* Another tolerance where a setting is above a limit. */
     const char *loose_setting; /* or NULL */
@@ -77,9 +77,9 @@ static const golden_decay three_decays[] = {{"derived/beta_m", "momentum_decays"
     {"optimizer", NULL, NULL, 0}, {"lr", "learning_rate", NULL, 0},                                \
         {"exp_mult", "exp_mult", NULL, 0}, {"weight_decay", "weight_decay", NULL, 0},              \
         {"adam_lr_mult", "adam_lr_mult", NULL, 0},                                                 \
-        {"adam_weight_decay", "adam_weight_decay", NULL, 0},                                       \
-        {"use_adamw_for_1d", NULL, NULL, 0}, {"orthogonalize", "orthogonalize", NULL, 0},          \
-        {"clip_grad", NULL, NULL, 0}, {"clip_norm", "clip_norm", "clip_grad", 0},                  \
+        {"adam_weight_decay", "adam_weight_decay", NULL, 0}, {"use_adamw_for_1d", NULL, NULL, 0},  \
+        {"orthogonalize", "orthogonalize", NULL, 0}, {"clip_grad", NULL, NULL, 0},                 \
+        {"clip_norm", "clip_norm", "clip_grad", 0},                                                \
         {"initial_momentum_decays", "momentum_decays", NULL, 0},                                   \
         {"initial_rms_decays", "rms_decays", NULL, 0},                                             \
         {"initial_adafactor_decays", "adafactor_decays", NULL, 0},                                 \
@@ -91,10 +91,8 @@ static const golden_decay three_decays[] = {{"derived/beta_m", "momentum_decays"
         "net_activation", "activation", NULL, 0                                                    \
     }
 
-static const golden_key celo2_keys[] = {CELO2_KEYS,
-                                        {"adam_betas", "adam_betas", NULL, 0},
-                                        {"adam_eps", "adam_epsilon", NULL, 0},
-                                        {0}};
+static const golden_key celo2_keys[] = {
+    CELO2_KEYS, {"adam_betas", "adam_betas", NULL, 0}, {"adam_eps", "adam_epsilon", NULL, 0}, {0}};
 
 static const golden_key elo_celo2_keys[] = {CELO2_KEYS, {0}};
 
@@ -177,8 +175,8 @@ static const golden_kind *find_kind(const char *path, const char *recorded, lopt
 }
 
 static double tolerance_of(const golden_kind *kind, const lopt_optimizer *opt, int number) {
-    int loose = kind->loose_setting &&
-                lopt_get_number(opt, kind->loose_setting, 0) > kind->loose_above;
+    int loose =
+        kind->loose_setting && lopt_get_number(opt, kind->loose_setting, 0) > kind->loose_above;
     const double *tolerance = loose ? kind->loose_tolerance : kind->tolerance;
     if (number < 4)
         return tolerance[number];
@@ -303,8 +301,8 @@ static lopt_optimizer *create_optimizer(mt_golden *g, const golden_kind *kind, l
     lopt_optimizer *opt = NULL;
     if (!json_is_object(config))
         mt_error(err, LOPT_EARG, "%s: its attribute config is not a JSON object", g->path);
-    else if (read_switches(g, kind, config, &s, err) &&
-             read_keys(g, kind, config, &s, err) && read_decays(g, kind, &s, err)) {
+    else if (read_switches(g, kind, config, &s, err) && read_keys(g, kind, config, &s, err) &&
+             read_decays(g, kind, &s, err)) {
         opt = lopt_create(kind->preset, s.list, s.n, &why);
         if (!opt)
             mt_error(err, why.status, "%s: %.440s", g->path, why.text);
@@ -315,8 +313,8 @@ static lopt_optimizer *create_optimizer(mt_golden *g, const golden_kind *kind, l
 
 /* ---- theta ----------------------------------------------------------------------------------- */
 
-static int read_block(const mt_golden *g, const lopt_block *b, const mt_place *place,
-                      float *theta, lopt_error *err) {
+static int read_block(const mt_golden *g, const lopt_block *b, const mt_place *place, float *theta,
+                      lopt_error *err) {
     mt_hdf5_shape shape;
     size_t n = (size_t)mt_place_size(place);
     char name[MT_HDF5_NAME + 8], found[200], wanted[120];

@@ -31,8 +31,7 @@ typedef struct adabelief_constants {
     int old;
 } adabelief_constants;
 
-static void rule(const lopt__span *s, const void *constants)
-{
+static void rule(const lopt__span *s, const void *constants) {
     const adabelief_constants *c = constants;
     const lopt__moments k = c->adam.moments;
     const float epsilon = c->adam.epsilon, epsilon_root = c->adam.epsilon_root;
@@ -51,8 +50,7 @@ static void rule(const lopt__span *s, const void *constants)
     }
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
-{
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     adabelief_constants c = {lopt__adam_constants_of(opt, state),
                              lopt__integer(opt, RESIDUAL_OF) == RESIDUAL_OLD};
     lopt__step_elementwise(opt, state, io, rule, &c);

@@ -106,8 +106,7 @@ typedef struct prepared {
 
 /* ---- theta ----------------------------------------------------------------------------------- */
 
-static void layout(lopt_optimizer *opt)
-{
+static void layout(lopt_optimizer *opt) {
     lopt__mlp_layout(opt, LOPT__N_FEATURES, lopt__integer(opt, HIDDEN_SIZE),
                      lopt__integer(opt, HIDDEN_LAYERS), N_OUTPUTS);
     lopt__add_block(opt, "momentum_decays", 1, (int64_t[]){LOPT__K}, LOPT__INIT_ZERO, 0);
@@ -115,28 +114,24 @@ static void layout(lopt_optimizer *opt)
     lopt__add_block(opt, "adafactor_decays", 1, (int64_t[]){LOPT__K}, LOPT__INIT_ZERO, 0);
 }
 
-static size_t network_floats(const lopt_optimizer *opt, int outputs)
-{
+static size_t network_floats(const lopt_optimizer *opt, int outputs) {
     size_t n = lopt__mlp_floats(LOPT__N_FEATURES, lopt__integer(opt, HIDDEN_SIZE),
                                 lopt__integer(opt, HIDDEN_LAYERS), outputs);
     return (size_t)lopt__round_up((int64_t)n);
 }
 
-static size_t prepared_bytes(const lopt_optimizer *opt)
-{
+static size_t prepared_bytes(const lopt_optimizer *opt) {
     return sizeof(prepared) +
            sizeof(float) * (network_floats(opt, 2) + N_OUTPUTS * network_floats(opt, 1));
 }
 
-static float *pack(const lopt_optimizer *opt, lopt__mlp *mlp, int first, int count, float *memory)
-{
+static float *pack(const lopt_optimizer *opt, lopt__mlp *mlp, int first, int count, float *memory) {
     lopt__mlp_pack_outputs(mlp, opt, LOPT__N_FEATURES, lopt__integer(opt, HIDDEN_SIZE),
                            lopt__integer(opt, HIDDEN_LAYERS), N_OUTPUTS, first, count, memory);
     return memory + network_floats(opt, count);
 }
 
-static void prepare(lopt_optimizer *opt)
-{
+static void prepare(lopt_optimizer *opt) {
     prepared *ready = opt->prepared;
     lopt__decays_learned(&ready->decays, opt, MOMENTUM_DECAYS, RMS_DECAYS, ADAFACTOR_DECAYS, 0);
     float *memory = pack(opt, &ready->both, DIRECTION, 2, ready->weights);
@@ -146,27 +141,23 @@ static void prepare(lopt_optimizer *opt)
 
 /* ---- state ----------------------------------------------------------------------------------- */
 
-static lopt__tie tie(const lopt_optimizer *opt)
-{
+static lopt__tie tie(const lopt_optimizer *opt) {
     return (lopt__tie)lopt__integer(opt, TIE_RULE);
 }
 
 /* Three arrays of one tensor's size, then the kernels'. */
-static size_t array_floats(const lopt_optimizer *opt, const lopt_state *state)
-{
+static size_t array_floats(const lopt_optimizer *opt, const lopt_state *state) {
     return (size_t)lopt__round_up((int64_t)lopt__largest_tensor(opt, state));
 }
 
-static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state)
-{
+static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
     return 3 * array_floats(opt, state) +
            lopt__kernel_scratch_most(state, lopt__integer(opt, HIDDEN_SIZE));
 }
 
 /* ---- step ------------------------------------------------------------------------------------ */
 
-static float mean_of(const float *x, int64_t n)
-{
+static float mean_of(const float *x, int64_t n) {
     double sum = 0;
     for (int64_t i = 0; i < n; i++)
         sum += x[i];
@@ -174,8 +165,8 @@ static float mean_of(const float *x, int64_t n)
 }
 
 /* One output for every parameter. */
-static void output(const lopt_optimizer *opt, lopt__job *job, int which, int aggregate, float *out)
-{
+static void output(const lopt_optimizer *opt, lopt__job *job, int which, int aggregate,
+                   float *out) {
     const prepared *ready = opt->prepared;
     int64_t n = job->view->size;
     job->mlp = &ready->single[which];
@@ -188,8 +179,7 @@ static void output(const lopt_optimizer *opt, lopt__job *job, int which, int agg
 }
 
 /* d exp(a exp_mult) step_mult. work: [size]. */
-static void black_box(const lopt_optimizer *opt, lopt__job *job, float *step, float *work)
-{
+static void black_box(const lopt_optimizer *opt, lopt__job *job, float *step, float *work) {
     const prepared *ready = opt->prepared;
     float step_mult = lopt__number(opt, STEP_MULT), exp_mult = (float)opt->value[EXP_MULT][0];
     if (lopt__integer(opt, AGGREGATE_MAGNITUDE)) {
@@ -206,8 +196,7 @@ static void black_box(const lopt_optimizer *opt, lopt__job *job, float *step, fl
     lopt__kernels_current()->apply(job);
 }
 
-static float estimate(int which, float g, const float m[LOPT__K], float inverse_rms)
-{
+static float estimate(int which, float g, const float m[LOPT__K], float inverse_rms) {
     float momentum = which == ESTIMATE_SGDM || which == ESTIMATE_ADAM ? m[LOPT__K - 1] : 0;
     for (int k = 0; k < LOPT__K && (which == ESTIMATE_AGGMO || which == ESTIMATE_ADAM_AGGMO); k++)
         momentum += m[k] / LOPT__K;
@@ -219,8 +208,7 @@ static float estimate(int which, float g, const float m[LOPT__K], float inverse_
 /* Adds what comes of accumulators to the steps: their scale, the nominal update. nominal: [size]
  * its factor. */
 static void add_nominal(const lopt_optimizer *opt, const lopt__job *job, const float *nominal,
-                        float *step)
-{
+                        float *step) {
     const lopt__view *v = job->view;
     int which = lopt__integer(opt, NOMINAL_ESTIMATE),
         normalize = lopt__integer(opt, NORMALIZE_BLACKBOX);
@@ -244,8 +232,7 @@ static void add_nominal(const lopt_optimizer *opt, const lopt__job *job, const f
 /* factor exp(x exp_mult) for every parameter: x an output, or a constant where the network has no
  * say. */
 static void controlled(const lopt_optimizer *opt, lopt__job *job, int which, float constant,
-                       float factor, float *out)
-{
+                       float factor, float *out) {
     int i = which - NOMINAL; /* settings of the nominal update, then those of weight decay */
     float exp_mult = (float)opt->value[EXP_MULT][1 + i], same = factor * expf(constant * exp_mult);
     int controller = lopt__integer(opt, NOMINAL_CONTROLLER + i);
@@ -256,8 +243,7 @@ static void controlled(const lopt_optimizer *opt, lopt__job *job, int which, flo
 }
 
 static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, lopt__job *job,
-                        const lopt__io *io, float *arrays[3])
-{
+                        const lopt__io *io, float *arrays[3]) {
     float *step = arrays[0], *nominal = arrays[1], *shrink = arrays[2];
     int64_t n = t->view.size;
     float decay = lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY));
@@ -274,8 +260,7 @@ static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, lopt__
                       step);
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
-{
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     const prepared *ready = opt->prepared;
     float time[LOPT__N_TIME];
     double mean_square[LOPT__N_EXTENDED];

@@ -60,27 +60,23 @@ static const lopt__preset presets[] = {
      {{0}}},
 };
 
-static int is_factored(const lopt_optimizer *opt, const lopt__view *v)
-{
+static int is_factored(const lopt_optimizer *opt, const lopt__view *v) {
     int64_t d1_size = v->rows < v->lanes ? v->rows : v->lanes;
     return lopt__integer(opt, FACTORED) && v->factored &&
            (double)d1_size >= opt->value[MIN_DIM_SIZE_TO_FACTOR][0];
 }
 
-static size_t second_moment_floats(const lopt_optimizer *opt, const lopt__view *v)
-{
+static size_t second_moment_floats(const lopt_optimizer *opt, const lopt__view *v) {
     return (size_t)(is_factored(opt, v) ? v->n_outer * (v->rows + v->lanes) : v->size);
 }
 
-static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view)
-{
+static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
     return second_moment_floats(opt, view) +
            (lopt__number(opt, MOMENTUM) != 0 ? (size_t)view->size : 0);
 }
 
 /* u, gradient, factors of rows and lanes (no more than a factored tensor has elements). */
-static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state)
-{
+static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
     return 3 * lopt__largest_tensor(opt, state) + 2;
 }
 
@@ -88,8 +84,7 @@ typedef struct adafactor_constants {
     float beta, one_minus_beta, epsilon;
 } adafactor_constants;
 
-static void second_moment(const lopt__span *s, const void *constants)
-{
+static void second_moment(const lopt__span *s, const void *constants) {
     const adafactor_constants c = *(const adafactor_constants *)constants;
     const float *restrict g = s->g;
     float *restrict v = lopt__array(s, 0), *restrict u = s->update;
@@ -101,8 +96,7 @@ static void second_moment(const lopt__span *s, const void *constants)
 
 /* Sums of g^2 + epsilon of one slice over its lanes and over its rows. */
 static void sum_squares(const lopt__view *v, const float *g, float epsilon, float *restrict row_sum,
-                        float *restrict lane_sum)
-{
+                        float *restrict lane_sum) {
     const int64_t stride = v->lane_stride;
     memset(lane_sum, 0, (size_t)v->lanes * sizeof *lane_sum);
     for (int64_t r = 0; r < v->rows; r++) {
@@ -118,14 +112,12 @@ static void sum_squares(const lopt__view *v, const float *g, float epsilon, floa
 }
 
 static void average(const adafactor_constants *c, float *moment, const float *sum, int64_t n,
-                    int64_t over)
-{
+                    int64_t over) {
     for (int64_t i = 0; i < n; i++)
         moment[i] = c->beta * moment[i] + c->one_minus_beta * (sum[i] / (float)over);
 }
 
-static float mean(const float *x, int64_t n)
-{
+static float mean(const float *x, int64_t n) {
     double sum = 0;
     for (int64_t i = 0; i < n; i++)
         sum += x[i];
@@ -133,8 +125,7 @@ static float mean(const float *x, int64_t n)
 }
 
 /* factor[i] = 1 / sqrt(moment[i] / divisor) */
-static void factors(const float *moment, int64_t n, float divisor, float *factor)
-{
+static void factors(const float *moment, int64_t n, float divisor, float *factor) {
     for (int64_t i = 0; i < n; i++)
         factor[i] = 1 / sqrtf(moment[i] / divisor);
 }
@@ -142,8 +133,7 @@ static void factors(const float *moment, int64_t n, float divisor, float *factor
 /* One slice; rows[], lanes[]: its moments, work: rows + lanes floats. R is what d0 is averaged
  * away from: of rows if lanes are d0. */
 static void step_slice(const adafactor_constants *c, const lopt__view *v, const float *g,
-                       float *rows, float *lanes, float *restrict work, float *u)
-{
+                       float *rows, float *lanes, float *restrict work, float *u) {
     float *restrict row = work, *restrict lane = work + v->rows;
     sum_squares(v, g, c->epsilon, row, lane);
     average(c, rows, row, v->rows, v->lanes);
@@ -159,8 +149,7 @@ static void step_slice(const adafactor_constants *c, const lopt__view *v, const 
 
 /* u = g over the root of its second moment. */
 static void precondition(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io,
-                         const adafactor_constants *c, float *u)
-{
+                         const adafactor_constants *c, float *u) {
     const lopt__view *v = &t->view;
     if (!is_factored(opt, v)) {
         lopt__run_rule(opt, t, io, 1, second_moment, c, u);
@@ -175,15 +164,13 @@ static void precondition(const lopt_optimizer *opt, const lopt__tensor *t, const
     }
 }
 
-static float rms(lopt__team *team, const float *x, int64_t n)
-{
+static float rms(lopt__team *team, const float *x, int64_t n) {
     return lopt__norm(team, x, n) / sqrtf((float)n);
 }
 
 /* What u is multiplied by: clipping, learning rate, scale of the parameters. */
 static float step_size(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io,
-                       float rate, const float *u)
-{
+                       float rate, const float *u) {
     float threshold = lopt__number(opt, CLIPPING_THRESHOLD);
     if (threshold != 0)
         rate /= lopt__max(1, rms(io->team, u, t->view.size) / threshold);
@@ -193,8 +180,7 @@ static float step_size(const lopt_optimizer *opt, const lopt__tensor *t, const l
 }
 
 static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io,
-                        float rate, const adafactor_constants *c, float *restrict u)
-{
+                        float rate, const adafactor_constants *c, float *restrict u) {
     precondition(opt, t, io, c, u);
     int64_t n = t->view.size;
     float size = step_size(opt, t, io, rate, u), momentum = lopt__number(opt, MOMENTUM);
@@ -211,8 +197,7 @@ static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, const 
     lopt__add_update(t, io, -1, u);
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
-{
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     float rate = lopt__rate(opt, state), done = (float)(state->header->step + 1);
     float count = done - lopt__number(opt, DECAY_OFFSET);
     float beta = 1 - powf(count, -lopt__number(opt, DECAY_RATE));

@@ -26,8 +26,7 @@ static const lopt__preset presets[] = {
      {{0}}},
 };
 
-static void reset(const lopt_optimizer *opt, lopt_state *state)
-{
+static void reset(const lopt_optimizer *opt, lopt_state *state) {
     lopt__fill_arrays(state, 1, lopt__number(opt, INITIAL_ACCUMULATOR));
 }
 
@@ -35,8 +34,7 @@ typedef struct adagrad_constants {
     float inside, outside;
 } adagrad_constants;
 
-static void rule(const lopt__span *s, const void *constants)
-{
+static void rule(const lopt__span *s, const void *constants) {
     const adagrad_constants *c = constants;
     const float inside = c->inside, outside = c->outside, rate = s->rate, decay = s->decay;
     const float *restrict p = s->p, *restrict g = s->g;
@@ -48,8 +46,7 @@ static void rule(const lopt__span *s, const void *constants)
     }
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
-{
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     int in_root = lopt__integer(opt, EPSILON_IN_ROOT);
     float epsilon = lopt__number(opt, EPSILON);
     adagrad_constants c = {in_root ? epsilon : 0, in_root ? 0 : epsilon};

@@ -24,8 +24,7 @@ static const lopt__preset presets[] = {
      {{"learning_rate", "0.001"}, {"epsilon_root", "0"}, {"weight_decay", "1e-4"}}},
 };
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
-{
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     lopt__adam_constants c = lopt__adam_constants_of(opt, state);
     c.nesterov = lopt__integer(opt, NESTEROV);
     lopt__step_elementwise(opt, state, io, lopt__adam_rule, &c);

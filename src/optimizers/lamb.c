@@ -18,8 +18,7 @@ static const lopt__preset presets[] = {
      {{0}}},
 };
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
-{
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     lopt__adam_constants c = lopt__adam_constants_of(opt, state);
     float rate = lopt__rate(opt, state);
     for (size_t i = 0; i < state->n_tensors; i++) {

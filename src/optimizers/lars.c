@@ -29,15 +29,13 @@ static const lopt__preset presets[] = {
      {{0}}},
 };
 
-static void decayed_gradient(const lopt__span *s, const void *constants)
-{
+static void decayed_gradient(const lopt__span *s, const void *constants) {
     (void)constants;
     for (int64_t i = 0; i < s->n; i++)
         s->update[i] = s->g[i] + s->decay * s->p[i];
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
-{
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     float rate = lopt__rate(opt, state), momentum = lopt__number(opt, MOMENTUM);
     int nesterov = lopt__integer(opt, NESTEROV);
     for (size_t i = 0; i < state->n_tensors; i++) {

@@ -58,13 +58,11 @@ typedef struct prepared {
     float rate, momentum, beta1, beta2, epsilon;
 } prepared;
 
-static void add_number(lopt_optimizer *opt, const char *name, double value)
-{
+static void add_number(lopt_optimizer *opt, const char *name, double value) {
     lopt__add_block(opt, name, 0, NULL, LOPT__INIT_VALUES, 0)->values[0] = (float)log(value);
 }
 
-static void layout(lopt_optimizer *opt)
-{
+static void layout(lopt_optimizer *opt) {
     int rule = lopt__integer(opt, RULE);
     add_number(opt, "log_lr", opt->value[INITIAL_LEARNING_RATE][0]);
     if (rule == RULE_SGDM)
@@ -76,21 +74,18 @@ static void layout(lopt_optimizer *opt)
     }
 }
 
-static size_t prepared_bytes(const lopt_optimizer *opt)
-{
+static size_t prepared_bytes(const lopt_optimizer *opt) {
     (void)opt;
     return sizeof(prepared);
 }
 
 /* exp of a number of theta; 1 where theta has none of that name. */
-static float exp_of(const lopt_optimizer *opt, const char *name)
-{
+static float exp_of(const lopt_optimizer *opt, const char *name) {
     const lopt_block *b = lopt_block_find(opt, name);
     return b ? expf(opt->theta[b->offset]) : 1;
 }
 
-static void prepare(lopt_optimizer *opt)
-{
+static void prepare(lopt_optimizer *opt) {
     *(prepared *)opt->prepared = (prepared){.rate = exp_of(opt, "log_lr"),
                                             .momentum = 1.0f - exp_of(opt, "one_minus_momentum"),
                                             .beta1 = 1.0f - exp_of(opt, "one_minus_beta1"),
@@ -99,13 +94,11 @@ static void prepare(lopt_optimizer *opt)
 }
 
 /* Arrays of a tensor's size: none, b, or m and v. */
-static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view)
-{
+static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
     return (size_t)lopt__integer(opt, RULE) * (size_t)view->size;
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
-{
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     static lopt__rule *const rules[] = {lopt__descent_rule, lopt__heavy_ball_rule, lopt__adam_rule};
     const prepared *c = opt->prepared;
     int rule = lopt__integer(opt, RULE);

@@ -26,8 +26,7 @@ typedef struct lion_constants {
     float beta1, beta2, one_minus_beta1, one_minus_beta2;
 } lion_constants;
 
-static void rule(const lopt__span *s, const void *constants)
-{
+static void rule(const lopt__span *s, const void *constants) {
     const lion_constants c = *(const lion_constants *)constants;
     const float rate = s->rate, decay = s->decay;
     const float *restrict p = s->p, *restrict g = s->g;
@@ -39,8 +38,7 @@ static void rule(const lopt__span *s, const void *constants)
     }
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
-{
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     lion_constants c = {lopt__number(opt, BETA1), lopt__number(opt, BETA2),
                         (float)(1 - opt->value[BETA1][0]), (float)(1 - opt->value[BETA2][0])};
     lopt__step_elementwise(opt, state, io, rule, &c);

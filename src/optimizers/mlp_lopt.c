@@ -40,41 +40,35 @@ static const lopt__preset presets[] = {
      {{0}}},
 };
 
-static void layout(lopt_optimizer *opt)
-{
+static void layout(lopt_optimizer *opt) {
     lopt__network_layout(opt, NETWORK, N_OWN + LOPT__N_TIME, lopt__integer(opt, HIDDEN_SIZE),
                          lopt__integer(opt, HIDDEN_LAYERS), N_OUTPUTS);
 }
 
-static size_t prepared_bytes(const lopt_optimizer *opt)
-{
+static size_t prepared_bytes(const lopt_optimizer *opt) {
     (void)opt;
     return sizeof(lopt__network);
 }
 
-static void prepare(lopt_optimizer *opt)
-{
+static void prepare(lopt_optimizer *opt) {
     *(lopt__network *)opt->prepared =
         lopt__network_at(opt, NETWORK, lopt__integer(opt, HIDDEN_LAYERS));
 }
 
-static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view)
-{
+static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
     (void)opt;
     return N_MOMENTA * (size_t)view->size;
 }
 
 /* The network's scratch, then its first bias with the time in it. */
-static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state)
-{
+static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
     const lopt__network *net = opt->prepared;
     return lopt__network_scratch(net, state->n_threads) + (size_t)net->layer[0].out;
 }
 
 /* ---- step ------------------------------------------------------------------------------------ */
 
-static void accumulate(const lopt_optimizer *opt, const lopt__tensor *t, const float *restrict g)
-{
+static void accumulate(const lopt_optimizer *opt, const lopt__tensor *t, const float *restrict g) {
     int64_t n = t->view.size;
     for (int k = 0; k < N_MOMENTA; k++) {
         const float decay = (float)opt->value[DECAYS][k];
@@ -91,8 +85,7 @@ typedef struct source {
     float rate, decay, step_mult, exp_mult;
 } source;
 
-static void features(const void *source_, int64_t at, int64_t n, float *x)
-{
+static void features(const void *source_, int64_t at, int64_t n, float *x) {
     const source *s = source_;
     const lopt__tensor *t = s->tensor;
     for (int64_t i = at; i < at + n; i++) {
@@ -103,8 +96,7 @@ static void features(const void *source_, int64_t at, int64_t n, float *x)
     }
 }
 
-static void outputs(void *source_, int64_t piece, int64_t at, int64_t n, const float *y)
-{
+static void outputs(void *source_, int64_t piece, int64_t at, int64_t n, const float *y) {
     (void)piece;
     const source *s = source_;
     float step[LOPT__ROWS];
@@ -113,10 +105,10 @@ static void outputs(void *source_, int64_t piece, int64_t at, int64_t n, const f
     lopt__apply_steps(s->io, s->tensor->offset + at, n, s->rate, s->decay, step);
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
-{
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     const lopt__network *whole = opt->prepared;
-    float time[LOPT__N_TIME], *bias = state->scratch + lopt__network_scratch(whole, state->n_threads);
+    float time[LOPT__N_TIME],
+        *bias = state->scratch + lopt__network_scratch(whole, state->n_threads);
     lopt__time_tanh(state->header->step, time);
     lopt__network net = lopt__network_sharing(whole, LOPT__N_TIME, time, bias);
     for (size_t i = 0; i < state->n_tensors; i++) {

@@ -63,20 +63,17 @@ static const lopt__preset presets[] = {
      {{0}}},
 };
 
-static int is_matrix(const lopt__view *view)
-{
+static int is_matrix(const lopt__view *view) {
     return view->rank == 2 && view->role != LOPT_ROLE_EMBEDDING;
 }
 
-static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view)
-{
+static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
     (void)opt;
     return (is_matrix(view) ? 1 : 2) * (size_t)view->size;
 }
 
 /* The direction, then what Newton-Schulz needs. */
-static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state)
-{
+static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
     size_t largest = 0;
     (void)opt;
     for (size_t i = 0; i < state->n_tensors; i++) {
@@ -95,8 +92,7 @@ typedef struct momentum_constants {
     float of_m, of_g; /* d = of_m m + of_g g */
 } momentum_constants;
 
-static momentum_constants momentum_at(const lopt_optimizer *opt, int64_t updates_done)
-{
+static momentum_constants momentum_at(const lopt_optimizer *opt, int64_t updates_done) {
     lopt__moments k = lopt__moments_at(opt->value[MOMENTUM][0], 0, updates_done);
     int correct = lopt__integer(opt, BIAS_CORRECTION);
     float of_g = correct ? k.correction1 : 1, of_m = correct ? k.nesterov_correction : 1;
@@ -106,8 +102,7 @@ static momentum_constants momentum_at(const lopt_optimizer *opt, int64_t updates
     return (momentum_constants){k.beta1, k.one_minus_beta1, 1 / of_g, 0};
 }
 
-static void direction_rule(const lopt__span *s, const void *constants)
-{
+static void direction_rule(const lopt__span *s, const void *constants) {
     const momentum_constants c = *(const momentum_constants *)constants;
     const float *restrict g = s->g;
     float *restrict m = lopt__array(s, 0), *restrict direction = s->update;
@@ -117,8 +112,7 @@ static void direction_rule(const lopt__span *s, const void *constants)
     }
 }
 
-static float shape_scale(const lopt_optimizer *opt, double rows, double cols)
-{
+static float shape_scale(const lopt_optimizer *opt, double rows, double cols) {
     switch (lopt__integer(opt, SCALE)) {
     case SCALE_ROWS_OVER_COLS:
         return (float)sqrt(fmax(1, rows / cols));
@@ -132,8 +126,7 @@ static float shape_scale(const lopt_optimizer *opt, double rows, double cols)
 }
 
 static void step_matrix(const lopt_optimizer *opt, const lopt_state *state, const lopt__tensor *t,
-                        const lopt__io *io, float rate, const momentum_constants *c)
-{
+                        const lopt__io *io, float rate, const momentum_constants *c) {
     int64_t rows = t->spec.dim[0], cols = t->spec.dim[1], size = t->view.size;
     float *restrict x = state->scratch;
     lopt__run_rule(opt, t, io, rate, direction_rule, c, x);
@@ -147,8 +140,7 @@ static void step_matrix(const lopt_optimizer *opt, const lopt_state *state, cons
     lopt__add_update(t, io, -rate, x);
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
-{
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     int64_t done = state->header->step;
     float rate = lopt__rate(opt, state), adam_rate = rate * lopt__number(opt, ADAM_RATE_MULT);
     momentum_constants momentum = momentum_at(opt, done);

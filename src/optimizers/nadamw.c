@@ -50,8 +50,7 @@ typedef struct nadamw_constants {
     float one_minus_ahead;
 } nadamw_constants;
 
-static void rule(const lopt__span *s, const void *constants)
-{
+static void rule(const lopt__span *s, const void *constants) {
     const nadamw_constants *c = constants;
     const lopt__moments k = c->moments;
     const float alpha = s->rate * c->alpha, decay = s->decay, epsilon = c->epsilon, l2 = c->l2;
@@ -69,8 +68,7 @@ static void rule(const lopt__span *s, const void *constants)
     }
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
-{
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     lopt__moments k =
         lopt__moments_at(opt->value[BETA1][0], opt->value[BETA2][0], state->header->step);
     int nesterov = lopt__integer(opt, NESTEROV);

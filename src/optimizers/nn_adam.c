@@ -72,19 +72,16 @@ static const lopt__preset presets[] = {
 
 /* ---- Adam's hyperparameters, scaled ---------------------------------------------------------- */
 
-static float scaled(int control, float value)
-{
+static float scaled(int control, float value) {
     int is_beta = control == BETA1 || control == BETA2;
     return 0.1f * logf(is_beta ? 1.0f - value : value);
 }
 
-static float between(float x, float low, float high)
-{
+static float between(float x, float low, float high) {
     return x < low ? low : x > high ? high : x; /* NaN stays NaN */
 }
 
-static float unscaled(int control, float y)
-{
+static float unscaled(int control, float y) {
     if (control == LR)
         return between(expf(10.0f * y), 1e-8f, 1e3f);
     if (control == EPSILON)
@@ -102,8 +99,7 @@ typedef struct prepared {
 
 #define CONTROLS "rnn_to_controls_params/rnn_to_controls"
 
-static void layout(lopt_optimizer *opt)
-{
+static void layout(lopt_optimizer *opt) {
     int size = lopt__integer(opt, LSTM_HIDDEN_SIZE);
     lopt__lstm_layout(opt, N_INPUTS, size);
     lopt__dense_layout(opt, CONTROLS, size, N_CONTROLS);
@@ -114,14 +110,12 @@ static void layout(lopt_optimizer *opt)
     }
 }
 
-static size_t prepared_bytes(const lopt_optimizer *opt)
-{
+static size_t prepared_bytes(const lopt_optimizer *opt) {
     (void)opt;
     return sizeof(prepared);
 }
 
-static void prepare(lopt_optimizer *opt)
-{
+static void prepare(lopt_optimizer *opt) {
     prepared *ready = opt->prepared;
     ready->lstm = lopt__lstm_at(opt);
     ready->controls = lopt__dense_at(opt, CONTROLS);
@@ -136,26 +130,22 @@ typedef struct memory {
     float *hidden, *cell; /* [tensors][size] */
 } memory;
 
-static memory memory_at(const lopt_optimizer *opt, const lopt_state *state)
-{
+static memory memory_at(const lopt_optimizer *opt, const lopt_state *state) {
     int64_t n = (int64_t)state->n_tensors, size = lopt__integer(opt, LSTM_HIDDEN_SIZE);
     float *hidden = state->global + n * N_CONTROLS;
     return (memory){state->global, hidden, hidden + n * size};
 }
 
-static size_t global_floats(const lopt_optimizer *opt, size_t n_tensors)
-{
+static size_t global_floats(const lopt_optimizer *opt, size_t n_tensors) {
     return n_tensors * (size_t)(N_CONTROLS + 2 * lopt__integer(opt, LSTM_HIDDEN_SIZE));
 }
 
-static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view)
-{
+static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
     (void)opt;
     return 2 * (size_t)view->size;
 }
 
-static void reset(const lopt_optimizer *opt, lopt_state *state)
-{
+static void reset(const lopt_optimizer *opt, lopt_state *state) {
     const prepared *ready = opt->prepared;
     memory m = memory_at(opt, state);
     for (size_t i = 0; i < state->n_tensors; i++)
@@ -164,8 +154,7 @@ static void reset(const lopt_optimizer *opt, lopt_state *state)
 }
 
 /* One tensor's gradient, then its step; inputs and controls of all tensors; the LSTM's. */
-static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state)
-{
+static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
     const prepared *ready = opt->prepared;
     size_t rows = N_INPUTS + N_CONTROLS + lopt__lstm_scratch(&ready->lstm.gates);
     return lopt__largest_tensor(opt, state) + state->n_tensors * rows;
@@ -173,15 +162,13 @@ static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state)
 
 /* ---- one tensor ------------------------------------------------------------------------------ */
 
-static float magnitude(float x)
-{
+static float magnitude(float x) {
     return (float)(0.5 * lopt__log_magnitude(x));
 }
 
 /* Sorted by the names of the published code. y: before this step; p: before it; g, m, v: of it. */
 static void tensor_inputs(const lopt__tensor *t, const float *y, const float *p, const float *g,
-                          float *x)
-{
+                          float *x) {
     int64_t n = t->view.size;
     lopt__summary sg = lopt__summarise(g, n), sp = lopt__summarise(p, n);
     lopt__summary sm = lopt__summarise(t->data, n), sv = lopt__summarise(t->data + n, n);
@@ -209,8 +196,7 @@ static void tensor_inputs(const lopt__tensor *t, const float *y, const float *p,
     memcpy(x, inputs, sizeof inputs);
 }
 
-static void accumulate(const lopt__tensor *t, const float h[N_CONTROLS], const float *restrict g)
-{
+static void accumulate(const lopt__tensor *t, const float h[N_CONTROLS], const float *restrict g) {
     int64_t n = t->view.size;
     const float beta1 = h[BETA1], beta2 = h[BETA2];
     float *restrict m = t->data, *restrict v = t->data + n;
@@ -220,8 +206,7 @@ static void accumulate(const lopt__tensor *t, const float h[N_CONTROLS], const f
     }
 }
 
-static void make_step(const lopt__tensor *t, const float h[N_CONTROLS], float *restrict step)
-{
+static void make_step(const lopt__tensor *t, const float h[N_CONTROLS], float *restrict step) {
     int64_t n = t->view.size;
     const float epsilon = h[EPSILON], rate = h[LR] * (1.0f + epsilon);
     const float *restrict m = t->data, *restrict v = t->data + n;
@@ -231,8 +216,7 @@ static void make_step(const lopt__tensor *t, const float h[N_CONTROLS], float *r
 
 /* Adam with the hyperparameters y; the network's inputs into x. work: [size]. */
 static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io,
-                        const float *y, float *work, float *x)
-{
+                        const float *y, float *work, float *x) {
     float h[N_CONTROLS];
     for (int i = 0; i < N_CONTROLS; i++)
         h[i] = unscaled(i, y[i]);
@@ -248,8 +232,7 @@ static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, const 
 
 /* ---- step ------------------------------------------------------------------------------------ */
 
-static void move_controls(const lopt_optimizer *opt, const float *controls, float *y)
-{
+static void move_controls(const lopt_optimizer *opt, const float *controls, float *y) {
     const prepared *ready = opt->prepared;
     float output_scale = lopt__number(opt, OUTPUT_SCALE), back = lopt__number(opt, DECAY_STRENGTH);
     for (int i = 0; i < N_CONTROLS; i++) {
@@ -260,8 +243,7 @@ static void move_controls(const lopt_optimizer *opt, const float *controls, floa
     }
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
-{
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     const prepared *ready = opt->prepared;
     memory m = memory_at(opt, state);
     size_t n = state->n_tensors;

@@ -27,8 +27,7 @@ static const lopt__preset presets[] = {
 };
 
 /* r, or 0 while rho is below the threshold. */
-static float rectifier(const lopt_optimizer *opt, const lopt_state *state)
-{
+static float rectifier(const lopt_optimizer *opt, const lopt_state *state) {
     double beta2 = opt->value[LOPT__BETA2][0], rho_inf = 2 / (1 - beta2) - 1;
     float count = (float)(state->header->step + 1), power = powf((float)beta2, count);
     float rho = (float)rho_inf - 2 * count * power / (1 - power);
@@ -43,8 +42,7 @@ typedef struct radam_constants {
     float rectifier;
 } radam_constants;
 
-static void rule(const lopt__span *s, const void *constants)
-{
+static void rule(const lopt__span *s, const void *constants) {
     const radam_constants *c = constants;
     const lopt__moments k = c->adam.moments;
     const float epsilon = c->adam.epsilon, epsilon_root = c->adam.epsilon_root,
@@ -64,8 +62,7 @@ static void rule(const lopt__span *s, const void *constants)
     }
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
-{
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     radam_constants c = {lopt__adam_constants_of(opt, state), rectifier(opt, state)};
     lopt__step_elementwise(opt, state, io, rule, &c);
 }

@@ -29,8 +29,7 @@ static const lopt__preset presets[] = {
      {{0}}},
 };
 
-static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view)
-{
+static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
     return (lopt__number(opt, MOMENTUM) != 0 ? 2 : 1) * (size_t)view->size;
 }
 
@@ -40,8 +39,7 @@ typedef struct rmsprop_constants {
 } rmsprop_constants;
 
 /* The term without momentum: -learning_rate g / root. */
-static void scale(const lopt__span *s, const rmsprop_constants *c)
-{
+static void scale(const lopt__span *s, const rmsprop_constants *c) {
     const float decay = c->decay, one_minus_decay = c->one_minus_decay, rate = s->rate;
     const float inside = c->inside, outside = c->outside;
     const float *restrict g = s->g;
@@ -52,8 +50,7 @@ static void scale(const lopt__span *s, const rmsprop_constants *c)
     }
 }
 
-static void add_momentum(const lopt__span *s, float momentum, int nesterov)
-{
+static void add_momentum(const lopt__span *s, float momentum, int nesterov) {
     float *restrict b = lopt__array(s, 1), *restrict update = s->update;
     for (int64_t i = 0; i < s->n; i++) {
         b[i] = update[i] + momentum * b[i];
@@ -61,8 +58,7 @@ static void add_momentum(const lopt__span *s, float momentum, int nesterov)
     }
 }
 
-static void rule(const lopt__span *s, const void *constants)
-{
+static void rule(const lopt__span *s, const void *constants) {
     const rmsprop_constants *c = constants;
     scale(s, c);
     if (c->momentum != 0)
@@ -72,8 +68,7 @@ static void rule(const lopt__span *s, const void *constants)
             s->update[i] -= s->rate * (s->decay * s->p[i]);
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
-{
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     int in_root = lopt__integer(opt, EPSILON_IN_ROOT);
     float epsilon = lopt__number(opt, EPSILON);
     rmsprop_constants c = {.decay = lopt__number(opt, DECAY),

@@ -83,14 +83,12 @@ typedef struct prepared {
 } prepared;
 
 /* Variance 1 / n of the truncated normal itself: its own standard deviation is divided out. */
-static void add_initial(lopt_optimizer *opt, const char *name, int n)
-{
+static void add_initial(lopt_optimizer *opt, const char *name, int n) {
     lopt__add_block(opt, name, 1, (int64_t[]){n}, LOPT__INIT_TRUNCATED_NORMAL,
                     (float)(1 / sqrt(n) / 0.87962566103423978));
 }
 
-static void layout(lopt_optimizer *opt)
-{
+static void layout(lopt_optimizer *opt) {
     int size = lopt__integer(opt, LSTM_HIDDEN_SIZE);
     add_initial(opt, "initial_from_lstm", N_FROM_LSTM);
     add_initial(opt, "initial_from_mlp", N_FROM_MLP);
@@ -101,14 +99,12 @@ static void layout(lopt_optimizer *opt)
                          lopt__integer(opt, HIDDEN_LAYERS), N_OUTPUTS);
 }
 
-static size_t prepared_bytes(const lopt_optimizer *opt)
-{
+static size_t prepared_bytes(const lopt_optimizer *opt) {
     (void)opt;
     return sizeof(prepared);
 }
 
-static void prepare(lopt_optimizer *opt)
-{
+static void prepare(lopt_optimizer *opt) {
     *(prepared *)opt->prepared = (prepared){
         .lstm = lopt__lstm_at(opt),
         .to_message = lopt__dense_at(opt, TO_MESSAGE),
@@ -129,16 +125,14 @@ typedef struct running_loss {
 #define LOSS_DECAY 0.9f
 #define LOSS_COMPLEMENT 0.1f /* (float)(1 - 0.9) */
 
-static void loss_update(running_loss *r, float loss)
-{
+static void loss_update(running_loss *r, float loss) {
     r->mean = LOSS_DECAY * r->mean + LOSS_COMPLEMENT * loss;
     float distance = r->mean - loss;
     r->variance = LOSS_DECAY * r->variance + LOSS_COMPLEMENT * distance * distance;
 }
 
 /* Distance of `loss` from the mean of n losses in deviations, at most 5. */
-static float loss_feature(const running_loss *r, int64_t n, float loss)
-{
+static float loss_feature(const running_loss *r, int64_t n, float loss) {
     float correction = 1.0f / (1.0f - powf(LOSS_DECAY, (float)n) + 1e-8f);
     float distance = loss - correction * r->mean;
     return lopt__clip(distance / sqrtf(correction * r->variance + 1e-8f), 5);
@@ -152,8 +146,7 @@ typedef struct running_valid {
 #define VALID_DECAY 0.95f
 #define VALID_COMPLEMENT 0.05f /* (float)(1 - 0.95) */
 
-static float valid_mean(const running_valid *v)
-{
+static float valid_mean(const running_valid *v) {
     return v->mean / (1.0f - powf(VALID_DECAY, v->n) + 1e-8f);
 }
 
@@ -163,13 +156,11 @@ static float valid_mean(const running_valid *v)
 #define CLIP_FIRST 0.01f
 #define CLIP_RATIO 10
 
-static float clip_limit(float value, int64_t t)
-{
+static float clip_limit(float value, int64_t t) {
     return CLIP_RATIO * (value / (1.0f - powf(CLIP_DECAY, (float)t)));
 }
 
-static float clip_next(float value, float mean_square)
-{
+static float clip_next(float value, float mean_square) {
     return CLIP_DECAY * value + CLIP_COMPLEMENT * sqrtf(1e-8f + mean_square);
 }
 
@@ -186,8 +177,7 @@ typedef struct memory {
 
 #define N_RUNNING 5 /* losses, clip, valid */
 
-static memory memory_at(const lopt_optimizer *opt, const lopt_state *state)
-{
+static memory memory_at(const lopt_optimizer *opt, const lopt_state *state) {
     int64_t n = (int64_t)state->n_tensors, size = lopt__integer(opt, LSTM_HIDDEN_SIZE);
     float *from_lstm = state->global + N_RUNNING, *from_mlp = from_lstm + N_FROM_LSTM;
     float *hidden = from_mlp + n * N_FROM_MLP;
@@ -200,20 +190,17 @@ static memory memory_at(const lopt_optimizer *opt, const lopt_state *state)
                     hidden + n * size};
 }
 
-static size_t global_floats(const lopt_optimizer *opt, size_t n_tensors)
-{
+static size_t global_floats(const lopt_optimizer *opt, size_t n_tensors) {
     size_t row = N_FROM_MLP + 2 * (size_t)lopt__integer(opt, LSTM_HIDDEN_SIZE);
     return N_RUNNING + N_FROM_LSTM + n_tensors * row;
 }
 
-static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view)
-{
+static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
     (void)opt;
     return 2 * N_DECAYS * (size_t)view->size;
 }
 
-static void reset(const lopt_optimizer *opt, lopt_state *state)
-{
+static void reset(const lopt_optimizer *opt, lopt_state *state) {
     const prepared *ready = opt->prepared;
     memory m = memory_at(opt, state);
     *m.clip = CLIP_FIRST;
@@ -234,8 +221,7 @@ typedef struct scratch {
 } scratch;
 
 /* base NULL: only the size means something. */
-static scratch scratch_at(const lopt_optimizer *opt, const lopt_state *state, float *base)
-{
+static scratch scratch_at(const lopt_optimizer *opt, const lopt_state *state, float *base) {
     const prepared *ready = opt->prepared;
     size_t n = state->n_tensors;
     scratch s = {0};
@@ -245,30 +231,27 @@ static scratch scratch_at(const lopt_optimizer *opt, const lopt_state *state, fl
     s.to_inputs = lopt__carve(base, &s.floats, n * N_FROM_LSTM);
     s.norm = lopt__carve(base, &s.floats, n);
     s.lstm = lopt__carve(base, &s.floats, n * lopt__lstm_scratch(&ready->lstm.gates));
-    s.network = lopt__carve(base, &s.floats, lopt__network_scratch(&ready->network, state->n_threads));
+    s.network =
+        lopt__carve(base, &s.floats, lopt__network_scratch(&ready->network, state->n_threads));
     s.bias = lopt__carve(base, &s.floats, (size_t)ready->network.layer[0].out);
     return s;
 }
 
-static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state)
-{
+static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
     return scratch_at(opt, state, NULL).floats;
 }
 
 /* ---- one tensor: the LSTM's inputs ----------------------------------------------------------- */
 
-static float *momenta(const lopt__tensor *t)
-{
+static float *momenta(const lopt__tensor *t) {
     return t->data;
 }
 
-static float *second_moments(const lopt__tensor *t)
-{
+static float *second_moments(const lopt__tensor *t) {
     return t->data + N_DECAYS * t->view.size;
 }
 
-static void accumulate(const lopt_optimizer *opt, const lopt__tensor *t, const float *restrict g)
-{
+static void accumulate(const lopt_optimizer *opt, const lopt__tensor *t, const float *restrict g) {
     int64_t n = t->view.size;
     for (int k = 0; k < N_DECAYS; k++) {
         const float decay = (float)opt->value[DECAYS][k];
@@ -282,8 +265,7 @@ static void accumulate(const lopt_optimizer *opt, const lopt__tensor *t, const f
 
 /* The inputs after from_lstm and from_mlp, sorted by the names of the published code. */
 static void tensor_inputs(const lopt__tensor *t, const lopt__summary *g, const lopt__summary *p,
-                          const float loss[2], float *x)
-{
+                          const float loss[2], float *x) {
     lopt__summary m = lopt__summarise(momenta(t), N_DECAYS * t->view.size);
     lopt__summary rms = lopt__summarise(second_moments(t), N_DECAYS * t->view.size);
     *x++ = (float)lopt__log_magnitude(g->norm);
@@ -307,8 +289,7 @@ static void tensor_inputs(const lopt__tensor *t, const lopt__summary *g, const l
 /* Accumulators and inputs of all tensors; returns the mean over tensors of their mean squared
  * gradient. */
 static float read_tensors(const lopt_optimizer *opt, const lopt_state *state, const lopt__io *io,
-                          float limit, const float loss[2], const scratch *s)
-{
+                          float limit, const float loss[2], const scratch *s) {
     memory past = memory_at(opt, state);
     double mean_square = 0;
     for (size_t i = 0; i < state->n_tensors; i++) {
@@ -328,8 +309,7 @@ static float read_tensors(const lopt_optimizer *opt, const lopt_state *state, co
     return (float)(mean_square / (double)state->n_tensors);
 }
 
-static void run_lstm(const lopt_optimizer *opt, const lopt_state *state, const scratch *s)
-{
+static void run_lstm(const lopt_optimizer *opt, const lopt_state *state, const scratch *s) {
     const prepared *ready = opt->prepared;
     memory past = memory_at(opt, state);
     int64_t n = (int64_t)state->n_tensors;
@@ -354,8 +334,7 @@ typedef struct source {
     double from_mlp[LOPT__MAX_PIECES][N_FROM_MLP]; /* sums */
 } source;
 
-static void features(const void *source_, int64_t at, int64_t n, float *x)
-{
+static void features(const void *source_, int64_t at, int64_t n, float *x) {
     const source *s = source_;
     const lopt__tensor *t = s->tensor;
     const float *m = momenta(t), *rms = second_moments(t);
@@ -375,8 +354,7 @@ static void features(const void *source_, int64_t at, int64_t n, float *x)
     }
 }
 
-static void outputs(void *source_, int64_t piece, int64_t at, int64_t n, const float *y)
-{
+static void outputs(void *source_, int64_t piece, int64_t at, int64_t n, const float *y) {
     source *s = source_;
     float step[LOPT__ROWS];
     for (int64_t i = 0; i < n; i++, y += N_OUTPUTS) {
@@ -388,8 +366,7 @@ static void outputs(void *source_, int64_t piece, int64_t at, int64_t n, const f
 }
 
 static void step_tensor(const lopt_optimizer *opt, const lopt_state *state, size_t i, source *s,
-                        const float time[LOPT__N_TIME], const scratch *work)
-{
+                        const float time[LOPT__N_TIME], const scratch *work) {
     const prepared *ready = opt->prepared;
     const lopt__tensor *t = &state->tensors[i];
     float shared[N_SHARED], *x = shared + LOPT__N_TIME;
@@ -404,8 +381,7 @@ static void step_tensor(const lopt_optimizer *opt, const lopt_state *state, size
     s->decay = lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY));
     memset(s->from_mlp, 0, sizeof s->from_mlp);
     lopt__network net = lopt__network_sharing(&ready->network, N_SHARED, shared, work->bias);
-    lopt__network_run(&net,
-                      &(lopt__elements){t->view.size, s, features, outputs, s->io->team},
+    lopt__network_run(&net, &(lopt__elements){t->view.size, s, features, outputs, s->io->team},
                       work->network);
 
     float *from_mlp = memory_at(opt, state).from_mlp + i * N_FROM_MLP;
@@ -417,8 +393,7 @@ static void step_tensor(const lopt_optimizer *opt, const lopt_state *state, size
     }
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
-{
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     memory past = memory_at(opt, state);
     scratch work = scratch_at(opt, state, state->scratch);
     int64_t n_losses = state->header->step + 1;
@@ -439,8 +414,7 @@ static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *i
         step_tensor(opt, state, i, &s, time, &work);
 }
 
-static void valid_loss(const lopt_optimizer *opt, lopt_state *state, float loss)
-{
+static void valid_loss(const lopt_optimizer *opt, lopt_state *state, float loss) {
     running_valid *v = memory_at(opt, state).valid;
     v->mean = VALID_DECAY * v->mean + VALID_COMPLEMENT * loss;
     v->n++;

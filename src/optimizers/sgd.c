@@ -25,13 +25,11 @@ static const lopt__preset presets[] = {
      {{"momentum", "0.9"}}},
 };
 
-static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view)
-{
+static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
     return lopt__number(opt, MOMENTUM) != 0 ? (size_t)view->size : 0;
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
-{
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     lopt__heavy_ball_constants c = {lopt__number(opt, MOMENTUM), lopt__integer(opt, NESTEROV)};
     lopt__step_elementwise(opt, state, io,
                            c.momentum != 0 ? lopt__heavy_ball_rule : lopt__descent_rule, &c);

@@ -33,20 +33,17 @@ static const lopt__preset presets[] = {
      {{0}}},
 };
 
-static int64_t cover_floats(const lopt__view *v)
-{
+static int64_t cover_floats(const lopt__view *v) {
     return v->outer_dim[0] + v->outer_dim[1] + v->rows + v->lanes;
 }
 
-static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view)
-{
+static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
     (void)opt;
     return (size_t)(view->size + cover_floats(view));
 }
 
 /* Update, gradient, new cover, one row of A. */
-static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state)
-{
+static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
     int64_t cover = 0;
     for (size_t i = 0; i < state->n_tensors; i++)
         if (cover_floats(&state->tensors[i].view) > cover)
@@ -63,8 +60,7 @@ typedef struct cover {
     float *outer0, *outer1, *rows, *lanes;
 } cover;
 
-static cover cover_at(float *mu, const lopt__view *v)
-{
+static cover cover_at(float *mu, const lopt__view *v) {
     cover c;
     c.outer0 = mu;
     c.outer1 = c.outer0 + v->outer_dim[0];
@@ -76,8 +72,7 @@ static cover cover_at(float *mu, const lopt__view *v)
 /* One row: nu, direction and A from the cover; `least` is that of the row's other axes. */
 static void step_row(const sm3_constants *c, const lopt__view *v, float least,
                      const float *restrict g, const float *restrict lanes, float *restrict nu,
-                     float *restrict direction, float *restrict a)
-{
+                     float *restrict direction, float *restrict a) {
     const int64_t stride = v->lane_stride;
     for (int64_t j = 0; j < v->lanes; j++) {
         float gradient = g[j * stride];
@@ -90,8 +85,7 @@ static void step_row(const sm3_constants *c, const lopt__view *v, float least,
 
 /* The new cover takes in a row of A. */
 static void cover_row(const lopt__view *v, const float *restrict a, float *outer0, float *outer1,
-                      float *row, float *restrict lanes)
-{
+                      float *row, float *restrict lanes) {
     float largest = 0;
     for (int64_t j = 0; j < v->lanes; j++) {
         lanes[j] = lopt__max(lanes[j], a[j]);
@@ -103,8 +97,7 @@ static void cover_row(const lopt__view *v, const float *restrict a, float *outer
 }
 
 static void step_tensor(const sm3_constants *c, const lopt__tensor *t, const float *g,
-                        float *direction, float *scratch)
-{
+                        float *direction, float *scratch) {
     const lopt__view *v = &t->view;
     int64_t n_cover = cover_floats(v);
     cover old = cover_at(t->data + v->size, v), new = cover_at(scratch, v);
@@ -121,8 +114,7 @@ static void step_tensor(const sm3_constants *c, const lopt__tensor *t, const flo
     memcpy(t->data + v->size, scratch, (size_t)n_cover * sizeof *scratch);
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
-{
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     float rate = lopt__rate(opt, state), b2 = lopt__number(opt, B2);
     size_t largest = lopt__largest_tensor(opt, state);
     float *direction = state->scratch, *gradient = direction + largest;

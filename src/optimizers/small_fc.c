@@ -66,10 +66,12 @@ static const lopt__hyper hypers[] = {
                          "decays of the momenta, before learned offsets"},
     [RMS_DECAYS] = {"rms_decays", LOPT__NUMBER, 1, 0, 1, NULL, "0.999",
                     "decay of the second moment, before its learned offset"},
-    [ADAFACTOR_DECAYS] = {"adafactor_decays", LOPT__NUMBER, LOPT__K, 0, 1, NULL, "[0.9, 0.99, 0.999]",
+    [ADAFACTOR_DECAYS] = {"adafactor_decays", LOPT__NUMBER, LOPT__K, 0, 1, NULL,
+                          "[0.9, 0.99, 0.999]",
                           "decays of the factored second moments, before learned offsets"},
-    [DECAY_FORM] = {"decay_form", LOPT__CHOICE, 1, 0, 0, "learned|raw", "learned",
-                    "learned: theta holds offsets, 1-exp(10(log(1-decay)/10+offset)); raw: as given"},
+    [DECAY_FORM] =
+        {"decay_form", LOPT__CHOICE, 1, 0, 0, "learned|raw", "learned",
+         "learned: theta holds offsets, 1-exp(10(log(1-decay)/10+offset)); raw: as given"},
     [MOMENTUM_DECAY_OFFSETS] = {"momentum_decay_offsets", LOPT__NUMBER, LOPT__K, -100, 100, NULL,
                                 "[0, 0, 0]", "initial offsets of the momentum decays in theta"},
     [RMS_DECAY_OFFSETS] = {"rms_decay_offsets", LOPT__NUMBER, 1, -100, 100, NULL, "0",
@@ -90,8 +92,8 @@ static const lopt__hyper hypers[] = {
 };
 
 static const lopt__preset presets[] = {
-    {{"small-fc", "small_fc", "per-parameter MLP on Adafactor features", "Metz et al., 2022 (2203.11860)",
-      1},
+    {{"small-fc", "small_fc", "per-parameter MLP on Adafactor features",
+      "Metz et al., 2022 (2203.11860)", 1},
      {{0}}},
     {{"small-fc-pylo", "small_fc", "small-fc as PyLO runs it (AdafacLO)", "PyLO AdafacLO, 2025", 1},
      {{"hidden_size", "32"},
@@ -102,7 +104,10 @@ static const lopt__preset presets[] = {
       {"adafactor_decay_offsets", "[0.18621896, -0.10864615, -0.06185547]"}}},
     {{"mulo", "small_fc", "small-fc for networks of any width: steps scaled by muP",
       "Therien et al., 2024 (2406.00153)", 1},
-     {{"hidden_size", "32"}, {"step_mult", "0.01"}, {"nan_to_num", "true"}, {"mup_base_fan_in", "1"}}},
+     {{"hidden_size", "32"},
+      {"step_mult", "0.01"},
+      {"nan_to_num", "true"},
+      {"mup_base_fan_in", "1"}}},
     {{"elo", "small_fc", "small-fc with fixed decays and one learning rate", "PyLO ELO, 2025", 1},
      {{"hidden_size", "32"},
       {"learning_rate", "0.001"},
@@ -128,16 +133,14 @@ typedef struct prepared {
 
 /* ---- theta -------------------------------------------------------------------------------------- */
 
-static void add_offsets(lopt_optimizer *opt, const char *name, int hyper)
-{
+static void add_offsets(lopt_optimizer *opt, const char *name, int hyper) {
     int n = hypers[hyper].count;
     lopt__block *b = lopt__add_block(opt, name, 1, (int64_t[]){n}, LOPT__INIT_VALUES, 0);
     for (int i = 0; i < n; i++)
         b->values[i] = (float)opt->value[hyper][i];
 }
 
-static void layout(lopt_optimizer *opt)
-{
+static void layout(lopt_optimizer *opt) {
     lopt__mlp_layout(opt, LOPT__N_FEATURES, lopt__integer(opt, HIDDEN_SIZE),
                      lopt__integer(opt, HIDDEN_LAYERS), N_OUTPUTS);
     if (lopt__integer(opt, DECAY_FORM) == FORM_RAW)
@@ -147,16 +150,13 @@ static void layout(lopt_optimizer *opt)
     add_offsets(opt, "adafactor_decays", ADAFACTOR_DECAY_OFFSETS);
 }
 
-static size_t prepared_bytes(const lopt_optimizer *opt)
-{
-    return sizeof(prepared) + sizeof(float) * lopt__mlp_floats(LOPT__N_FEATURES,
-                                                               lopt__integer(opt, HIDDEN_SIZE),
-                                                               lopt__integer(opt, HIDDEN_LAYERS),
-                                                               N_OUTPUTS);
+static size_t prepared_bytes(const lopt_optimizer *opt) {
+    return sizeof(prepared) +
+           sizeof(float) * lopt__mlp_floats(LOPT__N_FEATURES, lopt__integer(opt, HIDDEN_SIZE),
+                                            lopt__integer(opt, HIDDEN_LAYERS), N_OUTPUTS);
 }
 
-static void prepare(lopt_optimizer *opt)
-{
+static void prepare(lopt_optimizer *opt) {
     prepared *ready = opt->prepared;
     lopt__decays_learned(&ready->decays, opt, MOMENTUM_DECAYS, RMS_DECAYS, ADAFACTOR_DECAYS,
                          lopt__integer(opt, CLIP_MOMENTUM_DECAYS));
@@ -166,33 +166,29 @@ static void prepare(lopt_optimizer *opt)
 
 /* ---- state -------------------------------------------------------------------------------------- */
 
-static lopt__conditioning conditioning(const lopt_optimizer *opt)
-{
+static lopt__conditioning conditioning(const lopt_optimizer *opt) {
     return (lopt__conditioning){lopt__number(opt, CLIP_NORM), lopt__number(opt, MAX_GRAD_NORM),
                                 lopt__integer(opt, NAN_TO_NUM)};
 }
 
-static lopt__tie tie(const lopt_optimizer *opt)
-{
+static lopt__tie tie(const lopt_optimizer *opt) {
     return (lopt__tie)lopt__integer(opt, TIE_RULE);
 }
 
 /* Conditioned gradients, where there is conditioning. */
-static size_t grads_floats(const lopt_optimizer *opt, const lopt_state *state)
-{
+static size_t grads_floats(const lopt_optimizer *opt, const lopt_state *state) {
     lopt__conditioning c = conditioning(opt);
     return lopt__conditions(&c) ? (size_t)lopt__round_up((int64_t)state->n_params) : 0;
 }
 
-static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state)
-{
-    return grads_floats(opt, state) + lopt__kernel_scratch_most(state, lopt__integer(opt, HIDDEN_SIZE));
+static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
+    return grads_floats(opt, state) +
+           lopt__kernel_scratch_most(state, lopt__integer(opt, HIDDEN_SIZE));
 }
 
 /* ---- step --------------------------------------------------------------------------------------- */
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
-{
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     const prepared *ready = opt->prepared;
     const float *grads = io->grads;
     lopt__conditioning condition = conditioning(opt);

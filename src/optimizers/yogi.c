@@ -24,13 +24,11 @@ static const lopt__preset presets[] = {
      {{0}}},
 };
 
-static void reset(const lopt_optimizer *opt, lopt_state *state)
-{
+static void reset(const lopt_optimizer *opt, lopt_state *state) {
     lopt__fill_arrays(state, 2, lopt__number(opt, INITIAL_ACCUMULATOR));
 }
 
-static void rule(const lopt__span *s, const void *constants)
-{
+static void rule(const lopt__span *s, const void *constants) {
     const lopt__adam_constants *c = constants;
     const lopt__moments k = c->moments;
     const float epsilon = c->epsilon, epsilon_root = c->epsilon_root, rate = s->rate,
@@ -48,8 +46,7 @@ static void rule(const lopt__span *s, const void *constants)
     }
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
-{
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     lopt__adam_constants c = lopt__adam_constants_of(opt, state);
     lopt__step_elementwise(opt, state, io, rule, &c);
 }
