@@ -17,6 +17,7 @@
 #define TASK_ALIGNMENT 64
 
 extern const task_kind *const task_kinds[]; /* ends with NULL */
+const task_kind *task_kind_find(const char *name); /* NULL: no kind */
 
 size_t task_add_tensor(task *t, const char *name, int rank, const int64_t *dim);
 size_t task_add_work(task *t, size_t bytes); /* aligned to 64 bytes */

@@ -10,6 +10,7 @@
 #include "augment/reparam.h"
 #include "internal.h"
 #include "model.h"
+#include "normaliser.h"
 
 int task_fail(lopt_error *err, lopt_status status, const char *format, ...) {
     if (!err) return 0;
@@ -37,6 +38,8 @@ task_spec task_spec_default(void) {
         .n_hidden = 1,
         .hidden = {32},
         .activation = TASK_RELU,
+        .strided = 1,
+        .resnet = {2, {1, 1, 1, 1}, {8, 16, 16, 16}, 64, 3, 2, 1},
         .dim = 10,
         .reparam = TASK_REPARAM_NONE,
         .reparam_min = 0.01,
@@ -65,14 +68,12 @@ size_t task_add_work(task *t, size_t bytes) {
 }
 
 static task *create_plain(const task_spec *spec, lopt_error *err) {
-    const task_kind *const *kind = task_kinds; /* task_spec_resolve has found the name */
-    while (strcmp((*kind)->name, spec->task) != 0) kind++;
     task *t = calloc(1, sizeof *t);
     if (!t) {
         task_fail(err, LOPT_ENOMEM, "task %s: out of memory", spec->task);
         return NULL;
     }
-    t->kind = *kind;
+    t->kind = task_kind_find(spec->task); /* task_spec_resolve has found the name */
     t->loss_bound = INFINITY;
     int ok = t->kind->create(t, spec, err);
     if (ok && !t->tensors) ok = task_fail(err, LOPT_ENOMEM, "task %s: out of memory", spec->task);
@@ -122,7 +123,7 @@ real task_loss(const task *t, const real *tau, void *work, const real *params, r
 }
 
 real task_normalise(const task *t, real loss) {
-    return t->kind->normalise(t, loss);
+    return t->kind->normalise ? t->kind->normalise(t, loss) : task_normaliser_apply(&t->normaliser, loss);
 }
 
 int task_has_accuracy(const task *t) {

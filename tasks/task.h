@@ -58,6 +58,9 @@ typedef enum task_activation_kind {
 const char *task_activation_name(task_activation_kind kind);
 typedef enum task_reparam { TASK_REPARAM_NONE, TASK_REPARAM_GLOBAL, TASK_REPARAM_TENSOR, TASK_REPARAM_PARAMETER } task_reparam;
 
+typedef enum task_norm { TASK_NORM_NONE, TASK_NORM_LAYER, TASK_NORM_BATCH } task_norm;
+typedef enum task_loss_kind { TASK_LOSS_CROSS_ENTROPY, TASK_LOSS_SQUARED_ERROR } task_loss_kind;
+
 #define TASK_MAX_HIDDEN 8
 
 /* What a configuration says of a task. task_spec_default fills it; a published name sets several fields.
@@ -72,6 +75,25 @@ typedef struct task_spec {
     int image_size;   /* images are resized to image_size x image_size; 0: as they are */
     int n_hidden, hidden[TASK_MAX_HIDDEN];
     task_activation_kind activation;
+    task_norm norm;          /* between a hidden layer and its activation */
+    double dropout;          /* share that is left out there */
+    task_loss_kind loss;     /* of classification: squared error is that of one-hot labels */
+    int per_task;            /* activation and initialisation are drawn with the task, not with the structure */
+    struct {                 /* auto-encoders */
+        int log_loss;        /* mean of ln(squared error) */
+        int centre;          /* pixels in [-1, 1] in place of [0, 1] */
+        int constrain;       /* outputs pass through tanh or sigmoid, which have that range */
+    } encoder;
+    struct {                 /* variational auto-encoders */
+        int encoder_layers, encoder_width, decoder_layers, decoder_width, latent;
+        int centre, per_pixel; /* the loss is divided by the number of pixels */
+    } vae;
+    int strided;             /* convolutional nets: how many of the first layers have stride 2 */
+    struct {                 /* residual nets, of 4 groups of blocks */
+        int version;         /* 1: normalised after each convolution, 2: before */
+        int blocks[4], channels[4];
+        int stem_channels, stem_size, stem_stride, pool; /* pool: 1 has one of 3x3, stride 2, after the stem */
+    } resnet;
     int dim;          /* quadratics */
     double noise;     /* quadratics: standard deviation of the gradient noise (spec D.4, cov) */
     task_reparam reparam;
@@ -82,6 +104,8 @@ typedef struct task task;
 
 typedef struct task_kind {
     const char *name, *summary, *source;
+    /* Copies to spec what a published name of the kind fixes (task_name below); NULL where there is none. */
+    void (*fix)(const task_spec *named, task_spec *spec);
     /* Fills t->tensors, n_tau, work_bytes, name, self (the kind's own memory); 0 and *err if it cannot. A kind
      * that describes a task_model may leave out sample, initial_params and loss. */
     int (*create)(task *t, const task_spec *spec, lopt_error *err);
@@ -90,10 +114,30 @@ typedef struct task_kind {
     void (*initial_params)(const task *t, const real *tau, random_stream *r, real *params);
     void (*draw_batch)(const task *t, const real *tau, task_split split, random_stream *r, void *work);
     real (*loss)(const task *t, const real *tau, void *work, const real *params, real *grads);
-    real (*normalise)(const task *t, real loss); /* bounded and finite where t->loss_bound is finite */
+    real (*normalise)(const task *t, real loss); /* NULL: by t->normaliser */
     /* Share of the drawn batch classified right at params, in [0,1]; NULL where it means nothing. */
     real (*accuracy)(const task *t, const real *tau, void *work, const real *params);
 } task_kind;
+
+/* What task_normalise does unless the kind does it itself (tasks/normaliser.h); C classes, clip(low, high). */
+typedef enum task_normaliser_kind {
+    TASK_AS_IT_IS,
+    TASK_CLIP_GUESS,     /* clip(0, 1.5 ln C), NaN to the upper end */
+    TASK_CLIP_GUESS_NAN, /* the same, NaN stays NaN */
+    TASK_TEN_TIMES,      /* 10 min(loss, 1) */
+    TASK_CLIP_ONE,       /* clip(0, 1), NaN stays NaN */
+    TASK_OF_GUESS,       /* 10 / ln(2C) clip(0, ln 2C) */
+    TASK_BELOW_GUESS,    /* 10 / ln C (clip(0, ln 2C) - ln(C / 5)) */
+    TASK_LOG,            /* 10 + clip(-12, 1) / 2 of ln(loss + 1e-8) */
+    TASK_IS_LOG,         /* the same of a loss that is a logarithm */
+    TASK_CLIP_TEN,       /* clip(0, 10) */
+    TASK_CLIP_TEN_EACH   /* clip(0, 10) of loss / n */
+} task_normaliser_kind;
+
+typedef struct task_normaliser {
+    task_normaliser_kind kind;
+    double n;
+} task_normaliser;
 
 struct task {
     const task_kind *kind;
@@ -101,6 +145,7 @@ struct task {
     struct task_model *model; /* its layers (tasks/model.h), or NULL */
     lopt_tensor *tensors;     /* its own */
     size_t n_tensors, n_params, n_tau, work_bytes;
+    task_normaliser normaliser;
     double loss_bound;     /* upper bound of normalise; INFINITY if none */
     double flops_per_step; /* of one loss and gradient, multiply-add = 2 */
     void *self;
@@ -126,5 +171,23 @@ typedef struct task_info {
     const char *name, *summary;
 } task_info;
 const task_info *task_known(size_t i);
+
+/* A published name: the spec's fields that its kind's `fix` copies. A file of models ends its table of them
+ * with a row of zeros and has a line in tasks/registry.c. */
+typedef struct task_name {
+    task_info info;
+    task_spec spec; /* .task is the kind */
+} task_name;
+
+/* A parametric family: draws a structure, that is kind and sizes, with the published ranges. Fields of *spec that
+ * it leaves alone (dataset, data_path, augmentations) are the caller's. */
+typedef struct task_family {
+    const char *name, *summary;
+    void (*sample)(task_spec *spec, random_stream *r);
+} task_family;
+const task_family *task_family_known(size_t i); /* NULL past the last */
+/* One structure that costs at most max_flops a loss and gradient (0: any), of up to 512 draws; 0 and *err
+ * where none does or spec->task is no family. */
+int task_family_sample(task_spec *spec, random_stream *r, double max_flops, lopt_error *err);
 
 #endif

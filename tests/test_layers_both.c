@@ -5,7 +5,9 @@
 
 #include "layers/activation.h"
 #include "layers/dense.h"
+#include "layers/dropout.h"
 #include "layers/losses.h"
+#include "layers/norm.h"
 #include "layers/sum.h"
 
 static const int64_t rows_cols[] = {6, 5}, rows_time_cols[] = {3, 2, 5};
@@ -81,6 +83,41 @@ static int bias_and_scale(task_model *m) {
     return task_sum(m, 3, (int[]){x, y, task_scale(m, x, (task_init){0})});
 }
 
+static int layer_norm(task_model *m) {
+    int x = layer_input(m, 2, (int64_t[]){3, 21});
+    return task_sum(m, 2, (int[]){x, task_layer_norm(m, x, 1e-5)});
+}
+
+static int batch_norm(task_model *m) {
+    int x = layer_input(m, 3, rows_time_cols);
+    return task_sum(m, 2, (int[]){x, task_batch_norm(m, x, 0, 1e-5)});
+}
+
+static int norms_of_data(task_model *m) {
+    int x = layer_data(m, 2, rows_cols);
+    int y[] = {task_layer_norm(m, x, 1e-5), task_batch_norm(m, x, 1, 1e-5)};
+    return task_sum(m, 2, y);
+}
+
+static int dropout(task_model *m) {
+    int x = layer_input(m, 2, (int64_t[]){20, 15});
+    return task_sum(m, 2, (int[]){task_dropout(m, x, 0.3), x});
+}
+
+static int one_hot_error(task_model *m) {
+    return task_one_hot_error(m, layer_input(m, 2, rows_cols), layer_ids(m, 6, 5, 0));
+}
+
+static int squared_error(task_model *m) {
+    int x = layer_input(m, 2, rows_cols);
+    return task_squared_error(m, x, task_dense(m, x, 5, (task_init){0}));
+}
+
+static int log_squared_error(task_model *m) {
+    int x = layer_input(m, 3, rows_time_cols);
+    return task_log_squared_error(m, x, layer_data(m, 3, rows_time_cols));
+}
+
 static const layer_case cases[] = {
     {"dense", dense},
     {"dense, first", dense_first},
@@ -102,6 +139,13 @@ static const layer_case cases[] = {
     {"cross-entropy, padded", cross_entropy_padded},
     {"reshape", reshape},
     {"bias and scale", bias_and_scale},
+    {"layer norm", layer_norm},
+    {"batch norm", batch_norm},
+    {"norms of data", norms_of_data},
+    {"dropout", dropout},
+    {"one-hot error", one_hot_error},
+    {"squared error", squared_error},
+    {"log squared error", log_squared_error},
 };
 
 LAYER_CASES(cases)

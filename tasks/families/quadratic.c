@@ -230,10 +230,16 @@ static real loss_noisy_mean(const task *t, const real *tau, void *work, const re
 
 #define SOURCE "learned_optimization, Metz et al. 2022"
 
+static void fix(const task_spec *named, task_spec *spec) {
+    if (named->dim) spec->dim = named->dim;
+    if (named->noise > 0) spec->noise = named->noise;
+}
+
 const task_kind task_kind_quadratic = {
     .name = "quadratic",
     .summary = "sum of squares of `dim` parameters",
     .source = SOURCE,
+    .fix = fix,
     .create = create_vector,
     .destroy = destroy,
     .initial_params = initial_normals,
@@ -246,6 +252,7 @@ const task_kind task_kind_quadratic_family = {
     .name = "quadratic_family",
     .summary = "squared distance to a sampled centre",
     .source = SOURCE,
+    .fix = fix,
     .create = create_centre,
     .destroy = destroy,
     .sample = sample_centre,
@@ -259,6 +266,7 @@ const task_kind task_kind_noisy_quadratic = {
     .name = "noisy_quadratic",
     .summary = "sampled centre and curvature, gradient noise of scale `noise`",
     .source = SOURCE,
+    .fix = fix,
     .create = create_noisy,
     .destroy = destroy,
     .sample = sample_noisy,
@@ -272,6 +280,7 @@ const task_kind task_kind_log_quadratic = {
     .name = "log_quadratic",
     .summary = "logarithm of the sum of squares of `dim` parameters",
     .source = SOURCE,
+    .fix = fix,
     .create = create_vector,
     .destroy = destroy,
     .initial_params = initial_normals,
@@ -284,6 +293,7 @@ const task_kind task_kind_sum_quadratic = {
     .name = "sum_quadratic",
     .summary = "squared sum of two vectors of `dim` parameters",
     .source = SOURCE,
+    .fix = fix,
     .create = create_sum,
     .destroy = destroy,
     .initial_params = initial_normals,
@@ -296,10 +306,23 @@ const task_kind task_kind_noisy_mean_quadratic = {
     .name = "noisy_mean_quadratic",
     .summary = "fixed random curvature, centre of scale `noise` redrawn at each evaluation",
     .source = SOURCE,
+    .fix = fix,
     .create = create_noisy_mean,
     .destroy = destroy,
     .initial_params = initial_wide,
     .draw_batch = draw_noise,
     .loss = loss_noisy_mean,
     .normalise = normalise_identity,
+};
+
+const task_name task_names_quadratic[] = {
+    {{"Quadratic", "sum of squares of 10 parameters"}, {.task = "quadratic", .dim = 10}},
+    {{"FixedDimQuadraticFamily", "squared distance to a sampled centre"}, {.task = "quadratic_family"}},
+    {{"NoisyQuadraticFamily", "sampled centre and curvature, gradient noise of scale `noise`"},
+     {.task = "noisy_quadratic"}},
+    {{"LogQuadratic", "logarithm of the sum of squares of 10 parameters"}, {.task = "log_quadratic", .dim = 10}},
+    {{"SumQuadratic", "squared sum of two vectors of 10 parameters"}, {.task = "sum_quadratic", .dim = 10}},
+    {{"NoisyMeanQuadratic", "quadratic of 2 parameters, centre redrawn at each evaluation"},
+     {.task = "noisy_mean_quadratic", .dim = 2, .noise = 1}},
+    {{NULL, NULL}, {.task = ""}},
 };

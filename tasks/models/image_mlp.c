@@ -2,125 +2,129 @@
  *
  * image_mlp.c - classification of images by a multi-layer perceptron.
  *
- *     image [batch, pixels] -> (dense, activation) per hidden width -> dense -> cross-entropy
+ *     pixels -> (dense, [dropout], [norm], activation) per hidden width -> dense -> loss
  *
- * The loss is normalised by clipping to [0, 1.5 ln classes], a bit above that of a guess; NaN maps
- * to the upper end. Initial weights: TN(1/sqrt(in)), biases 0. Source: the ImageMLP tasks of
- * learned_optimization (Metz et al. 2022). */
-#include <math.h>
+ * The loss is cross-entropy, normalised by clipping to [0, 1.5 ln classes], a bit above that of a guess (of a
+ * family's structures by the parametric tasks' normaliser), or the squared error of one-hot labels. Initial
+ * weights: TN(1/sqrt(in)), biases 0. Source: the ImageMLP tasks of learned_optimization (Metz et al. 2022). */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "data/dataset.h"
-#include "internal.h"
+#include "families/draws.h"
 #include "layers/activation.h"
 #include "layers/dense.h"
-#include "layers/losses.h"
-
-#define MAX_BATCH 65536
-#define MAX_WIDTH 65536
-
-typedef struct image_mlp {
-    const task_dataset *data;
-    int batch, images, logits; /* values */
-    size_t labels;
-} image_mlp;
-
-static int check(const task_spec *spec, lopt_error *err) {
-    if (!task_check_range(spec->task, "batch_size", spec->batch_size, 1, MAX_BATCH, err)) return 0;
-    int n = spec->n_hidden;
-    const char *hidden = "number of hidden layers";
-    if (!task_check_range(spec->task, hidden, n, 0, TASK_MAX_HIDDEN, err)) return 0;
-    for (int l = 0; l < n; l++) {
-        if (!task_check_range(spec->task, "width", spec->hidden[l], 1, MAX_WIDTH, err)) return 0;
-    }
-    return task_check_range(spec->task, "activation", spec->activation, TASK_RELU, TASK_N_ACTIVATIONS - 1, err);
-}
-
-static int describe(task *t, image_mlp *self, const task_spec *spec, lopt_error *err) {
-    task_model *m = task_model_create(t, err);
-    int batch = self->batch = spec->batch_size;
-    int x = self->images = task_input(m, 2, (int64_t[]){batch, self->data->n_pixels});
-    self->labels = task_input_ids(m, (size_t)batch);
-    for (int l = 0; l < spec->n_hidden; l++) {
-        x = task_dense(m, x, spec->hidden[l], (task_init){0});
-        x = task_activation(m, x, spec->activation);
-    }
-    self->logits = task_dense(m, x, self->data->n_classes, (task_init){0});
-    task_cross_entropy(m, self->logits, self->labels);
-    return task_model_finish(m, err);
-}
+#include "layers/dropout.h"
+#include "layers/norm.h"
+#include "models/hidden.h"
+#include "models/images.h"
 
 /* "image_mlp fashion_mnist 8x8 64-32-10 relu, batch 64" */
-static void set_name(task *t, const image_mlp *m, const task_spec *spec) {
-    int n = snprintf(t->name, sizeof t->name, "image_mlp %.40s %dx%d %d", spec->dataset,
-                     m->data->n_rows, m->data->n_cols, m->data->n_pixels);
-    size_t room = sizeof t->name;
-    for (int l = 0; l <= spec->n_hidden && (size_t)n < room; l++) {
-        int width = l < spec->n_hidden ? spec->hidden[l] : m->data->n_classes;
-        n += snprintf(t->name + n, room - (size_t)n, "-%d", width);
-    }
-    if ((size_t)n < room) {
-        snprintf(t->name + n, room - (size_t)n, " %s, batch %d", task_activation_name(spec->activation),
-                 m->batch);
-    }
+static void set_name(task *t, const task_images *self, const task_spec *spec) {
+    size_t n = task_images_name(t, self, spec, "image_mlp");
+    task_hidden_name(t, n, self->data->n_pixels, self->n_classes, spec);
 }
 
 static int create(task *t, const task_spec *spec, lopt_error *err) {
-    if (!check(spec, err)) return 0;
-    image_mlp *m = calloc(1, sizeof *m);
-    if (!m) return task_fail(err, LOPT_ENOMEM, "task %s: out of memory", spec->task);
-    t->self = m;
-    m->data = task_dataset_of(spec, err);
-    if (!m->data) return 0;
-    if (!describe(t, m, spec, err)) return 0;
-    set_name(t, m, spec);
-    t->loss_bound = (real)(1.5 * log(m->data->n_classes));
-    return 1;
+    if (!task_hidden_check(spec, err)) return 0;
+    task_images *self = task_images_open(t, spec, sizeof *self, err);
+    if (!self) return 0;
+    task_model *m = t->model;
+    task_hidden hidden = task_hidden_plan(m, spec);
+    int x = self->pixels;
+    for (int l = 0; l < spec->n_hidden; l++) x = task_hidden_layer(m, x, spec->hidden[l], &hidden);
+    x = task_dense(m, x, self->n_classes, hidden.init);
+    set_name(t, self, spec);
+    return task_images_classify(t, self, x, spec, spec->per_task ? TASK_BELOW_GUESS : TASK_CLIP_GUESS, err);
 }
 
-static void destroy(task *t) {
-    image_mlp *m = t->self;
-    if (m) task_dataset_close(m->data);
-    free(m);
-}
-
-static void draw_batch(const task *t, const real *tau, task_split split, random_stream *r,
-                       void *work) {
-    const image_mlp *m = t->self;
-    task_run run = {.model = t->model, .work = work};
-    task_dataset_draw(m->data, split, r, m->batch, task_value(&run, m->images), task_ids(work, m->labels));
-    task_model_draw(t->model, tau, r, work);
-}
-
-static real normalise(const task *t, real value) {
-    real bound = (real)t->loss_bound;
-    if (isnan(value) || value > bound) return bound;
-    return value < 0 ? 0 : value;
-}
-
-static real accuracy(const task *t, const real *tau, void *work, const real *params) {
-    const image_mlp *m = t->self;
-    task_model_forward(t->model, tau, work, params);
-    const real *logits = task_model_value(t->model, m->logits, work);
-    const int32_t *labels = task_ids(work, m->labels);
-    int n_classes = m->data->n_classes, n_right = 0;
-    for (int i = 0; i < m->batch; i++, logits += n_classes) {
-        int best = 0;
-        for (int c = 1; c < n_classes; c++) best = logits[c] > logits[best] ? c : best;
-        n_right += best == labels[i];
-    }
-    return (real)n_right / (real)m->batch;
+static void fix(const task_spec *named, task_spec *spec) {
+    task_images_fix(named, spec);
+    task_hidden_fix(named, spec);
+    spec->loss = named->loss;
 }
 
 const task_kind task_kind_image_mlp = {
+    TASK_IMAGES_FUNCTIONS,
     .name = "image_mlp",
     .summary = "classification of images by a multi-layer perceptron of any widths",
     .source = "learned_optimization, Metz et al. 2022",
+    .fix = fix,
     .create = create,
-    .destroy = destroy,
-    .draw_batch = draw_batch,
-    .normalise = normalise,
-    .accuracy = accuracy,
+    .accuracy = task_images_accuracy,
+};
+
+#define MLP(set, size, batch, layers, ...)                                                         \
+    .spec = {.task = "image_mlp", .dataset = set, .image_size = size, .batch_size = batch,         \
+             .n_hidden = layers, .hidden = __VA_ARGS__}
+#define THREE_128 {128, 128, 128}
+
+const task_name task_names_image_mlp[] = {
+    {{"ImageMLP_FashionMnist8_Relu32", "Fashion-MNIST 8x8, hidden 32, batch 128"},
+     MLP("fashion_mnist", 8, 128, 1, {32})},
+    {{"ImageMLP_FashionMnist16_Relu32", "Fashion-MNIST 16x16, hidden 32, batch 128"},
+     MLP("fashion_mnist", 16, 128, 1, {32})},
+    {{"ImageMLP_FashionMnist32_Relu32", "Fashion-MNIST 32x32, hidden 32, batch 128"},
+     MLP("fashion_mnist", 32, 128, 1, {32})},
+    {{"ImageMLP_FashionMnist_Relu128x128", "Fashion-MNIST 28x28, hidden 128 and 128, batch 128"},
+     MLP("fashion_mnist", 28, 128, 2, {128, 128})},
+    {{"ImageMLP_Mnist_128x128x128_Relu", "MNIST 28x28, hidden 128, 128 and 128, batch 128"},
+     MLP("mnist", 28, 128, 3, THREE_128)},
+    {{"ImageMLP_Cifar10_8_Relu32", "CIFAR-10 8x8, hidden 32, batch 128"},
+     MLP("cifar10", 8, 128, 1, {32})},
+    {{"ImageMLP_Imagenet16_Relu256x256x256", "ImageNet 16x16, hidden 256, 256 and 256, batch 128"},
+     MLP("imagenet16", 16, 128, 3, {256, 256, 256})},
+    {{"ImageMLP_Cifar10_128x128x128_Relu", "CIFAR-10, hidden 128, 128 and 128, batch 128"},
+     MLP("cifar10", 32, 128, 3, THREE_128)},
+    {{"ImageMLP_Cifar100_128x128x128_Relu", "CIFAR-100, hidden 128, 128 and 128, batch 128"},
+     MLP("cifar100", 32, 128, 3, THREE_128)},
+    {{"ImageMLP_Cifar10_128x128x128_Tanh_bs64", "CIFAR-10, hidden 128, 128 and 128, tanh, batch 64"},
+     MLP("cifar10", 32, 64, 3, THREE_128, .activation = TASK_TANH)},
+    {{"ImageMLP_Cifar10_128x128x128_Tanh_bs128", "CIFAR-10, hidden 128, 128 and 128, tanh, batch 128"},
+     MLP("cifar10", 32, 128, 3, THREE_128, .activation = TASK_TANH)},
+    {{"ImageMLP_Cifar10_128x128x128_Tanh_bs256", "CIFAR-10, hidden 128, 128 and 128, tanh, batch 256"},
+     MLP("cifar10", 32, 256, 3, THREE_128, .activation = TASK_TANH)},
+    {{"ImageMLP_Cifar10_256x256_Relu", "CIFAR-10, hidden 256 and 256, batch 128"},
+     MLP("cifar10", 32, 128, 2, {256, 256})},
+    {{"ImageMLP_Cifar10_256x256_Relu_BS32", "CIFAR-10, hidden 256 and 256, batch 32"},
+     MLP("cifar10", 32, 32, 2, {256, 256})},
+    {{"ImageMLP_Cifar10_1024x1024_Relu", "CIFAR-10, hidden 1024 and 1024, batch 128"},
+     MLP("cifar10", 32, 128, 2, {1024, 1024})},
+    {{"ImageMLP_Cifar10_4096x4096_Relu", "CIFAR-10, hidden 4096 and 4096, batch 128"},
+     MLP("cifar10", 32, 128, 2, {4096, 4096})},
+    {{"ImageMLP_Cifar10_8192x8192_Relu", "CIFAR-10, hidden 8192 and 8192, batch 128"},
+     MLP("cifar10", 32, 128, 2, {8192, 8192})},
+    {{"ImageMLP_Cifar10_16384x16384_Relu", "CIFAR-10, hidden 16384 and 16384, batch 128"},
+     MLP("cifar10", 32, 128, 2, {16384, 16384})},
+    {{"ImageMLP_Cifar10_128x128x128_Relu_MSE", "CIFAR-10, hidden 128, 128 and 128, squared error, batch 128"},
+     MLP("cifar10", 32, 128, 3, THREE_128, .loss = TASK_LOSS_SQUARED_ERROR)},
+    {{"ImageMLP_Cifar10_128x128_Dropout02_Relu_MSE", "CIFAR-10, hidden 128 and 128, dropout 0.2, squared error"},
+     MLP("cifar10", 32, 128, 2, {128, 128}, .dropout = 0.2, .loss = TASK_LOSS_SQUARED_ERROR)},
+    {{"ImageMLP_Cifar10_128x128_Dropout05_Relu_MSE", "CIFAR-10, hidden 128 and 128, dropout 0.5, squared error"},
+     MLP("cifar10", 32, 128, 2, {128, 128}, .dropout = 0.5, .loss = TASK_LOSS_SQUARED_ERROR)},
+    {{"ImageMLP_Cifar10_128x128_Dropout08_Relu_MSE", "CIFAR-10, hidden 128 and 128, dropout 0.8, squared error"},
+     MLP("cifar10", 32, 128, 2, {128, 128}, .dropout = 0.8, .loss = TASK_LOSS_SQUARED_ERROR)},
+    {{"ImageMLP_Cifar10_128x128x128_LayerNorm_Relu", "CIFAR-10, hidden 128, 128 and 128, layer norm, batch 128"},
+     MLP("cifar10", 32, 128, 3, THREE_128, .norm = TASK_NORM_LAYER)},
+    {{"ImageMLP_Cifar10_128x128x128_LayerNorm_Tanh", "CIFAR-10, hidden 128, 128 and 128, layer norm, tanh"},
+     MLP("cifar10", 32, 128, 3, THREE_128, .norm = TASK_NORM_LAYER, .activation = TASK_TANH)},
+    {{"ImageMLP_Cifar10_128x128x128_BatchNorm_Relu", "CIFAR-10, hidden 128, 128 and 128, batch norm, batch 128"},
+     MLP("cifar10", 32, 128, 3, THREE_128, .norm = TASK_NORM_BATCH)},
+    {{"ImageMLP_Cifar10_128x128x128_BatchNorm_Tanh", "CIFAR-10, hidden 128, 128 and 128, batch norm, tanh"},
+     MLP("cifar10", 32, 128, 3, THREE_128, .norm = TASK_NORM_BATCH, .activation = TASK_TANH)},
+    {{NULL, NULL}, {.task = ""}},
+};
+
+static void sample(task_spec *spec, random_stream *r) {
+    snprintf(spec->task, sizeof spec->task, "image_mlp");
+    task_draw_hidden(spec, r);
+    task_draw_images(spec, r);
+    spec->norm = TASK_NORM_NONE;
+    spec->dropout = 0;
+    spec->loss = TASK_LOSS_CROSS_ENTROPY;
+}
+
+const task_family task_family_image_mlp = {
+    .name = "image_mlp_family",
+    .summary = "multi-layer perceptrons on images: width, depth, size, batch; activation and start with the task",
+    .sample = sample,
 };

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * draws.c - see draws.h. */
+#include "families/draws.h"
+
+#include <math.h>
+
+double task_draw_log(random_stream *r, double low, double high) {
+    return exp(log(low) + random_uniform(r) * (log(high) - log(low)));
+}
+
+int task_draw_log_int(random_stream *r, double low, double high) {
+    return (int)fmax(low, floor(task_draw_log(r, low, high))); /* rounding may fall below low */
+}
+
+int task_draw_choice(random_stream *r, int n) {
+    return (int)random_below(r, (uint64_t)n);
+}
+
+void task_draw_images(task_spec *spec, random_stream *r) {
+    spec->image_size = task_draw_log_int(r, 4, 32);
+    spec->batch_size = task_draw_log_int(r, 4, 512);
+}
+
+void task_draw_hidden(task_spec *spec, random_stream *r) {
+    int width = task_draw_log_int(r, 8, 128);
+    spec->n_hidden = task_draw_choice(r, 5);
+    for (int l = 0; l < spec->n_hidden; l++) spec->hidden[l] = width;
+    spec->per_task = 1;
+}

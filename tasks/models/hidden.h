@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * hidden.h - the hidden layers of a perceptron as a spec says: n_hidden, hidden, activation, norm, dropout,
+ * per_task.
+ *
+ *     if (!task_hidden_check(spec, err)) return 0;
+ *     task_hidden hidden = task_hidden_plan(m, spec);
+ *     for (l < spec->n_hidden) x = task_hidden_layer(m, x, spec->hidden[l], &hidden);
+ *
+ * Where per_task is set, activation and initialisation come from tau. */
+#ifndef TASK_HIDDEN_H
+#define TASK_HIDDEN_H
+
+#include "layers/init.h"
+
+typedef struct task_hidden {
+    task_init init; /* of the weights, also for layers outside of the hidden ones */
+    int per_task;
+    size_t which; /* tau: the activation */
+    task_activation_kind activation;
+    task_norm norm;
+    double dropout;
+} task_hidden;
+
+int task_hidden_check(const task_spec *spec, lopt_error *err);
+task_hidden task_hidden_plan(task_model *m, const task_spec *spec);
+int task_hidden_layer(task_model *m, int x, int width, const task_hidden *hidden); /* dense .. activation */
+int task_hidden_activation(task_model *m, int x, const task_hidden *hidden);       /* it alone */
+void task_hidden_fix(const task_spec *named, task_spec *spec);
+/* " 64-32-10 relu, batch 64" behind the first n characters of t->name. */
+void task_hidden_name(task *t, size_t n, int in, int out, const task_spec *spec);
+
+#endif

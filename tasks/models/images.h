@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * images.h - what all models of images share: the data set, the batch as values of a model, and the end of a
+ * classifier.
+ *
+ *     static int create(task *t, const task_spec *spec, lopt_error *err) {
+ *         task_images *self = task_images_open(t, spec, sizeof *self, err);
+ *         if (!self) return 0;
+ *         int x = ... layers on self->images, [batch, rows, cols, channels], or self->pixels, [batch, pixels] ...
+ *         task_images_name(t, self, spec, "image_mlp");
+ *         return task_images_classify(t, self, x, spec, err);
+ *     }
+ *     const task_kind task_kind_x = {..., TASK_IMAGES_FUNCTIONS, .create = create, .accuracy = task_images_accuracy};
+ *
+ * task_images is t->self, or begins it. */
+#ifndef TASK_IMAGES_H
+#define TASK_IMAGES_H
+
+#include "data/dataset.h"
+#include "model.h"
+
+typedef struct task_images {
+    const task_dataset *data;
+    int batch, n_classes, images, pixels, logits; /* values of the model; logits: [batch, n_classes] */
+    size_t labels;
+} task_images;
+
+/* Opens the data set and begins the model; t->self is calloc(size). NULL and *err. */
+void *task_images_open(task *t, const task_spec *spec, size_t size, lopt_error *err);
+/* Loss (spec->loss), normaliser and the end of the model; clip is the normaliser of cross-entropy. */
+int task_images_classify(task *t, task_images *self, int logits, const task_spec *spec,
+                         task_normaliser_kind clip, lopt_error *err);
+/* t->name is "KIND fashion_mnist 8x8"; returns its length, never beyond room for more. */
+size_t task_images_name(task *t, const task_images *self, const task_spec *spec, const char *kind);
+
+/* What a published name fixes: dataset, image_size, batch_size. */
+void task_images_fix(const task_spec *named, task_spec *spec);
+
+void task_images_destroy(task *t);
+void task_images_draw(const task *t, const real *tau, task_split split, random_stream *r, void *work);
+real task_images_accuracy(const task *t, const real *tau, void *work, const real *params);
+
+#define TASK_IMAGES_FUNCTIONS .destroy = task_images_destroy, .draw_batch = task_images_draw
+
+#endif

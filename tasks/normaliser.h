@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * normaliser.h - what a loss counts as in meta-training: finite and of one size for all tasks.
+ *
+ *     task_set_normaliser(t, TASK_CLIP_GUESS, classes);      in create; sets t->loss_bound
+ *     task_normaliser_apply(&t->normaliser, loss);           what task_normalise does
+ *
+ * Source: the normalisers of learned_optimization's tasks. n is the number of classes, words or pixels. */
+#ifndef TASK_NORMALISER_H
+#define TASK_NORMALISER_H
+
+#include "task.h"
+
+/* The kinds are declared in task.h. */
+void task_set_normaliser(task *t, task_normaliser_kind kind, double n);
+real task_normaliser_apply(const task_normaliser *normaliser, real loss);
+
+#endif
