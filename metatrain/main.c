@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "data_file.h"
 #include "suggest.h"
 
 typedef struct command {
@@ -29,6 +30,8 @@ static const command commands[] = {
     {"show", "metatrain show", mt_command_show, "say what a theta file or a restart point holds"},
     {"list", "metatrain list", mt_command_list,
      "list optimizers, tasks, estimators, or keys of a configuration"},
+    {"data", "metatrain data", mt_command_data,
+     "say which data sets are here, make one from pictures or arrays"},
     {"replay", "metatrain replay", mt_command_replay,
      "check an optimizer against a recorded trajectory"},
     {"simulate", "metatrain simulate", mt_command_simulate,
@@ -101,5 +104,6 @@ int main(int argc, char **argv) {
     unsetenv("LOPT_THREADS"); /* a rank is a core; who wants more threads says so */
     /* A run goes on when the program that read its progress has left. */
     signal(SIGPIPE, SIG_IGN);
+    task_source_read_hdf5_with(mt_data_file_read);
     return close_output(run_command(argc, argv));
 }
