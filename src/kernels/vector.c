@@ -13,7 +13,8 @@
  *     of lanes at a time: 16 of the 39 features are left to multiply;
  *   - the network runs on tiles of N_VECTORS vectors by N_UNITS units whose sums stay in registers. The
  *     vectors of a tile come from one row or several, so narrow tensors fill tiles too, and a tile is long
- *     enough to hide the latency of one vector's chain of instructions behind the others'.
+ *     enough to hide the latency of one vector's chain of instructions behind the others';
+ *   - units of the last hidden layer go from registers into the outputs.
  *
  * With LOPT_BF16 the inputs of the hidden layers and their weights are rounded to bf16 and multiplied two by
  * two; sums, biases, what rows and lanes contribute and the output layer stay float. Two units, or features,
@@ -36,8 +37,10 @@
 
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define UNROLL_GCC /* gains nothing here */
 #else
 #define UNROLL _Pragma("GCC unroll 32")
+#define UNROLL_GCC _Pragma("GCC unroll 2")
 #endif
 
 INLINE vi all_lanes(void)

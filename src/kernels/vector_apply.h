@@ -115,7 +115,7 @@ INLINE void multiply(int n_vectors, int n_in, const float *in, const float *pair
 INLINE void multiply(int n_vectors, int n_in, const float *in, const float *weight, int pitch,
                      vf sum[N_UNITS][N_VECTORS])
 {
-    for (int k = 0; k < n_in; k++, weight += pitch, in += n_vectors * VL) {
+    UNROLL_GCC for (int k = 0; k < n_in; k++, weight += pitch, in += n_vectors * VL) {
         UNROLL for (int j = 0; j < N_UNITS; j++)
             UNROLL for (int i = 0; i < n_vectors; i++)
                 sum[j][i] += weight[j] * load(in + i * VL);
@@ -159,28 +159,57 @@ INLINE void first_layer(int n_vectors, int n_in, const lopt__layer *s, const lop
     }
 }
 
-INLINE void hidden_layer(int n_vectors, const lopt__layer *s, const float *in, int is_hidden, float *out)
+/* Sums of units j .. j + N_UNITS of a hidden layer. */
+INLINE void hidden_units(int n_vectors, const lopt__layer *s, const float *in, int j,
+                         vf sum[N_UNITS][N_VECTORS])
 {
 #if LOPT_BF16
     const float *weight = (const float *)(const void *)s->pairs;
 #else
     const float *weight = s->weight;
 #endif
+    UNROLL for (int u = 0; u < N_UNITS; u++)
+        UNROLL for (int i = 0; i < n_vectors; i++)
+            sum[u][i] = splat(s->bias[j + u]);
+    multiply(n_vectors, s->in, in, weight + j, s->pitch, sum);
+}
+
+INLINE void hidden_layer(int n_vectors, const lopt__layer *s, const float *in, int is_hidden, float *out)
+{
     for (int j = 0; j < s->out; j += N_UNITS) {
         vf sum[N_UNITS][N_VECTORS];
-        UNROLL for (int u = 0; u < N_UNITS; u++)
-            UNROLL for (int i = 0; i < n_vectors; i++)
-                sum[u][i] = splat(s->bias[j + u]);
-        multiply(n_vectors, s->in, in, weight + j, s->pitch, sum);
+        hidden_units(n_vectors, s, in, j, sum);
         rectify(n_vectors, sum, is_hidden, j, out);
+    }
+}
+
+INLINE void output_biases(int n_vectors, int n_out, const lopt__layer *s, vf out[2][N_VECTORS])
+{
+    UNROLL for (int j = 0; j < n_out; j++)
+        UNROLL for (int i = 0; i < n_vectors; i++)
+            out[j][i] = splat(s->bias[j]);
+}
+
+/* The last hidden layer, of whole blocks of units, which go from registers into the outputs. */
+INLINE void last_layers(int n_vectors, int n_out, const lopt__layer *s, const lopt__layer *output, const float *in,
+                        vf out[2][N_VECTORS])
+{
+    output_biases(n_vectors, n_out, output, out);
+    for (int j = 0; j < s->out; j += N_UNITS) {
+        vf sum[N_UNITS][N_VECTORS];
+        hidden_units(n_vectors, s, in, j, sum);
+        UNROLL for (int u = 0; u < N_UNITS; u++)
+            UNROLL for (int i = 0; i < n_vectors; i++) {
+                vf x = at_least(sum[u][i], splat(0));
+                UNROLL for (int o = 0; o < n_out; o++)
+                    out[o][i] += output->weight[(j + u) * n_out + o] * x;
+            }
     }
 }
 
 INLINE void output_layer(int n_vectors, int n_out, const lopt__layer *s, const float *in, vf out[2][N_VECTORS])
 {
-    UNROLL for (int j = 0; j < n_out; j++)
-        UNROLL for (int i = 0; i < n_vectors; i++)
-            out[j][i] = splat(s->bias[j]);
+    output_biases(n_vectors, n_out, s, out);
     for (int k = 0; k < s->in; k++) {
         UNROLL for (int j = 0; j < n_out; j++)
             UNROLL for (int i = 0; i < n_vectors; i++)
@@ -258,15 +287,20 @@ INLINE void network(int n_vectors, int n_element, int n_out, const chunk *c, con
         row_bias[i] = row_bias_of(c, slots[i].row);
         lane_bias[i] = c->w->lane_bias + slots[i].lane;
     }
+    const lopt__layer *output = &mlp->layer[mlp->n_layers - 1], *last = output - 1;
+    int is_fused = mlp->n_layers > 2 && last->out % N_UNITS == 0;
     float *to = c->w->activation[0];
     first_layer(n_vectors, n_element, &mlp->layer[0], c->w, in, row_bias, lane_bias, mlp->n_layers > 2, to);
-    for (int l = 1; l < mlp->n_layers - 1; l++) {
+    for (int l = 1; l < mlp->n_layers - 1 - is_fused; l++) {
         const float *from = to;
         to = c->w->activation[l % 2];
         hidden_layer(n_vectors, &mlp->layer[l], from, l < mlp->n_layers - 2, to);
     }
     vf out[2][N_VECTORS];
-    output_layer(n_vectors, n_out, &mlp->layer[mlp->n_layers - 1], to, out);
+    if (is_fused)
+        last_layers(n_vectors, n_out, last, output, to, out);
+    else
+        output_layer(n_vectors, n_out, output, to, out);
     UNROLL for (int i = 0; i < n_vectors; i++)
         step[i] = n_out == 1 ? out[0][i] * c->rate
                              : out[0][i] * exponential(out[1][i] * c->exp_mult) * c->rate;
