@@ -41,6 +41,8 @@ task_spec task_spec_default(void) {
         .strided = 1,
         .resnet = {2, {1, 1, 1, 1}, {8, 16, 16, 16}, 64, 3, 2, 1},
         .dim = 10,
+        .encoder = {.constrain = 1},
+        .vae = {.encoder_layers = 1, .encoder_width = 32, .decoder_layers = 1, .decoder_width = 32, .latent = 8},
         .reparam = TASK_REPARAM_NONE,
         .reparam_min = 0.01,
         .reparam_max = 100,

@@ -9,6 +9,7 @@
 #include "layers/losses.h"
 #include "layers/norm.h"
 #include "layers/sum.h"
+#include "layers/variational.h"
 
 static const int64_t rows_cols[] = {6, 5}, rows_time_cols[] = {3, 2, 5};
 
@@ -118,6 +119,16 @@ static int log_squared_error(task_model *m) {
     return task_log_squared_error(m, x, layer_data(m, 3, rows_time_cols));
 }
 
+static int affine(task_model *m) {
+    int x = layer_input(m, 2, rows_cols);
+    return task_sum(m, 2, (int[]){task_affine(m, x, 2, -1), x});
+}
+
+static int variational(task_model *m) {
+    int stats = layer_input(m, 2, (int64_t[]){3, 4}), out = task_dense(m, task_gaussian(m, stats), 10, (task_init){0});
+    return task_elbo(m, stats, out, layer_data(m, 2, (int64_t[]){3, 5}), 1);
+}
+
 static const layer_case cases[] = {
     {"dense", dense},
     {"dense, first", dense_first},
@@ -146,6 +157,8 @@ static const layer_case cases[] = {
     {"one-hot error", one_hot_error},
     {"squared error", squared_error},
     {"log squared error", log_squared_error},
+    {"affine", affine},
+    {"variational", variational},
 };
 
 LAYER_CASES(cases)

@@ -9,6 +9,7 @@ typedef struct sum {
     task_layer base;
     int rows, cols;
     task_init init;
+    real factor, shift;
 } sum;
 
 static size_t count(const task_layer *l) {
@@ -130,4 +131,31 @@ int task_bias(task_model *m, int x, task_init init) {
 
 int task_scale(task_model *m, int x, task_init init) {
     return add_vector(m, x, &scale_kind, init);
+}
+
+/* ---- fixed scale and shift --------------------------------------------------------------------- */
+
+static void affine_forward(const task_layer *l, const task_run *run) {
+    const sum *s = (const sum *)l;
+    const real *restrict x = task_in(run, l, 0);
+    real *restrict y = task_out(run, l);
+    for (size_t i = 0; i < count(l); i++) y[i] = s->factor * x[i] + s->shift;
+}
+
+static void affine_backward(const task_layer *l, const task_run *run) {
+    const sum *s = (const sum *)l;
+    const real *restrict dy = task_out_grad(run, l);
+    real *restrict dx = task_in_grad(run, l, 0);
+    for (size_t i = 0; i < count(l); i++) dx[i] = (l->adds[0] ? dx[i] : 0) + s->factor * dy[i];
+}
+
+static const task_layer_kind affine_kind = {
+    .name = "affine", .forward = affine_forward, .backward = affine_backward};
+
+int task_affine(task_model *m, int x, double factor, double shift) {
+    if (x < 0) return -1;
+    sum *l = add(m, &affine_kind, 1, &x);
+    if (!l) return -1;
+    l->factor = (real)factor, l->shift = (real)shift;
+    return l->base.out;
 }

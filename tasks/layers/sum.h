@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * sum.h - the sum of values of one shape (residual connections), and learned numbers along the last axis. */
+ * sum.h - the sum of values of one shape (residual connections), learned numbers along the last axis, and a fixed
+ * scale and shift. */
 #ifndef TASK_SUM_H
 #define TASK_SUM_H
 
@@ -10,5 +11,7 @@ int task_sum(task_model *m, int n, const int *x); /* 2..TASK_LAYER_INPUTS values
 /* y = x + b or x scale; tensor "bias0" or "scale0", of the last axis. */
 int task_bias(task_model *m, int x, task_init init);
 int task_scale(task_model *m, int x, task_init init);
+/* y = factor x + shift */
+int task_affine(task_model *m, int x, double factor, double shift);
 
 #endif

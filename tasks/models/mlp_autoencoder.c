@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * mlp_autoencoder.c - images through a narrow perceptron back to themselves.
+ *
+ *     pixels -> (dense, activation) per hidden width -> dense [-> sigmoid, or tanh of centred pixels] -> loss
+ *
+ * The loss is the mean of (pixel - output)^2, or, with encoder.log_loss, of the logarithm of its mean over a
+ * column of the image. Source: the ImageMLPAE tasks of learned_optimization and its parametric MLP
+ * auto-encoders; there log_loss, centre and constrain are drawn with the task, here with the structure. */
+#include <stdio.h>
+
+#include "families/draws.h"
+#include "layers/activation.h"
+#include "layers/dense.h"
+#include "layers/losses.h"
+#include "layers/sum.h"
+#include "models/hidden.h"
+#include "models/images.h"
+#include "normaliser.h"
+
+static void set_normaliser(task *t, const task_spec *spec) {
+    if (!spec->per_task)
+        task_set_normaliser(t, TASK_CLIP_ONE, 1);
+    else
+        task_set_normaliser(t, spec->encoder.log_loss ? TASK_IS_LOG : TASK_LOG, 1);
+}
+
+static void add_loss(task_model *m, const task_images *self, int x, int target, int log_loss) {
+    const task_dataset *d = self->data;
+    int64_t dim[] = {self->batch, d->n_rows, d->n_pixels / d->n_rows};
+    if (log_loss)
+        task_log_squared_error(m, task_reshape(m, x, 3, dim), target);
+    else
+        task_squared_error(m, x, target);
+}
+
+static int create(task *t, const task_spec *spec, lopt_error *err) {
+    if (!task_hidden_check(spec, err)) return 0;
+    task_images *self = task_images_open(t, spec, sizeof *self, err);
+    if (!self) return 0;
+    task_model *m = t->model;
+    task_hidden hidden = task_hidden_plan(m, spec);
+    int pixels = self->data->n_pixels, target = self->pixels;
+    if (spec->encoder.centre) target = task_affine(m, target, 2, -1);
+    int x = target;
+    for (int l = 0; l < spec->n_hidden; l++) x = task_hidden_layer(m, x, spec->hidden[l], &hidden);
+    x = task_dense(m, x, pixels, hidden.init);
+    if (spec->encoder.constrain) x = task_activation(m, x, spec->encoder.centre ? TASK_TANH : TASK_SIGMOID);
+    add_loss(m, self, x, target, spec->encoder.log_loss);
+    task_hidden_name(t, task_images_name(t, self, spec, "mlp_autoencoder"), pixels, pixels, spec);
+    set_normaliser(t, spec);
+    return task_model_finish(m, err);
+}
+
+static void fix(const task_spec *named, task_spec *spec) {
+    task_images_fix(named, spec);
+    task_hidden_fix(named, spec);
+    spec->encoder = named->encoder;
+}
+
+const task_kind task_kind_mlp_autoencoder = {
+    TASK_IMAGES_FUNCTIONS,
+    .name = "mlp_autoencoder",
+    .summary = "images through a perceptron back to themselves",
+    .source = "learned_optimization, Metz et al. 2022",
+    .fix = fix,
+    .create = create,
+};
+
+#define AE(name_, text, set, size, batch, ...)                                                     \
+    {{"ImageMLPAE_" name_, text},                                                                  \
+     {.task = "mlp_autoencoder", .dataset = set, .image_size = size, .batch_size = batch,          \
+      .n_hidden = 3, .hidden = __VA_ARGS__, .encoder = {.constrain = 1}}}
+
+const task_name task_names_mlp_autoencoder[] = {
+    AE("Cifar10_32x32x32_bs128", "CIFAR-10 through 32, 32 and 32, batch 128", "cifar10", 32, 128, {32, 32, 32}),
+    AE("Cifar10_256x256x256_bs128", "CIFAR-10 through 256, 256 and 256, batch 128", "cifar10", 32, 128, {256, 256, 256}),
+    AE("Cifar10_256x256x256_bs1024", "CIFAR-10 through 256, 256 and 256, batch 1024", "cifar10", 32, 1024, {256, 256, 256}),
+    AE("Cifar10_128x32x128_bs256", "CIFAR-10 through 128, 32 and 128, batch 256", "cifar10", 32, 256, {128, 32, 128}),
+    AE("Mnist_128x32x128_bs128", "MNIST through 128, 32 and 128, batch 128", "mnist", 28, 128, {128, 32, 128}),
+    AE("FashionMnist_128x32x128_bs128", "Fashion-MNIST through 128, 32 and 128, batch 128", "fashion_mnist", 28, 128, {128, 32, 128}),
+    {{NULL, NULL}, {.task = ""}},
+};
+
+static void sample(task_spec *spec, random_stream *r) {
+    snprintf(spec->task, sizeof spec->task, "mlp_autoencoder");
+    task_draw_hidden(spec, r);
+    task_draw_images(spec, r);
+    spec->norm = TASK_NORM_NONE;
+    spec->dropout = 0;
+    spec->encoder.log_loss = task_draw_choice(r, 2);
+    spec->encoder.centre = task_draw_choice(r, 2);
+    spec->encoder.constrain = task_draw_choice(r, 2);
+}
+
+const task_family task_family_mlp_autoencoder = {
+    .name = "mlp_autoencoder_family",
+    .summary = "perceptrons from images to images: width, depth, size, batch, form of the loss; activation and start "
+               "with the task",
+    .sample = sample,
+};
