@@ -177,7 +177,7 @@ static void check_precisions(const task_spec *spec) {
             difference += pow((double)p.grads[i] - grads[i], 2);
             size += pow(grads[i], 2);
         }
-        cr_assert(difference < 1e-10 * size, "%s, gradient of %s: relative error %g", p.t->name,
+        cr_assert(difference <= 1e-10 * size, "%s, gradient of %s: relative error %g", p.t->name,
                   p.t->tensors[k].name, sqrt(difference / size));
     }
     free(tau), free(params), free(grads), free(work);

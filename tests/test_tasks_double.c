@@ -6,50 +6,8 @@
  * activation and every level of reparametrisation. */
 #include <stdio.h>
 
-#include "gradient_check.h"
 #include "internal.h"
-
-typedef struct probe {
-    task *t;
-    real *tau, *params, *grads;
-    void *work;
-    random_stream r;
-} probe;
-
-static probe start(const task_spec *spec) {
-    lopt_error err = {LOPT_OK, ""};
-    probe p = {.t = task_create(spec, &err)};
-    cr_assert(p.t != NULL, "%s", err.text);
-    size_t bytes = p.t->n_params * sizeof(real);
-    p.tau = aligned((p.t->n_tau + 1) * sizeof(real));
-    p.params = aligned(bytes), p.grads = aligned(bytes);
-    p.work = aligned(p.t->work_bytes);
-    random_open(&p.r, (random_address){3, RANDOM_TEST, 1, 0, 0});
-    task_sample(p.t, &p.r, p.tau);
-    task_initial_params(p.t, p.tau, &p.r, p.params);
-    for (size_t i = 0; i < p.t->n_params; i++) { /* away from zero biases */
-        p.params[i] += 0.1 * fabs(p.params[i]) + 0.02 * random_normal(&p.r);
-    }
-    task_draw_batch(p.t, p.tau, TASK_TRAIN, &p.r, p.work);
-    return p;
-}
-
-static void stop(probe *p) {
-    task_destroy(p->t);
-    free(p->tau), free(p->params), free(p->grads), free(p->work);
-}
-
-static real loss_of(void *self, const real *params, real *grads) {
-    probe *p = self;
-    return task_loss(p->t, p->tau, p->work, params, grads);
-}
-
-static void check_task(const task_spec *spec) {
-    probe p = start(spec);
-    gradient_check c = {p.t->name, p.t->tensors, p.t->n_tensors, p.params, loss_of, &p};
-    check_gradient(&c, &p.r);
-    stop(&p);
-}
+#include "task_check.h"
 
 static void check_levels(task_spec *spec) {
     for (int level = TASK_REPARAM_NONE; level <= TASK_REPARAM_PARAMETER; level++) {

@@ -22,14 +22,11 @@ static task_gemm plan(task_gemm_kind kind, int rows, int cols, int depth, int ad
 }
 
 void task_gemm_run(const task_gemm *g, const real *a, const real *b, real *c) {
-    for (int i = 0; i < g->rows; i++) {
-        for (int j = 0; j < g->cols; j++) {
-            real sum = g->added ? c[i * g->cols + j] : 0;
-            for (int k = 0; k < g->depth; k++) {
-                real left = g->kind == TASK_GEMM_NN ? a[i * g->depth + k] : a[k * g->rows + i];
-                sum += left * b[k * g->cols + j];
-            }
-            c[i * g->cols + j] = sum;
+    for (int i = 0; i < g->rows; i++, c += g->cols) {
+        for (int j = 0; j < g->cols && !g->added; j++) c[j] = 0;
+        for (int k = 0; k < g->depth; k++) {
+            real left = g->kind == TASK_GEMM_NN ? a[i * g->depth + k] : a[k * g->rows + i];
+            for (int j = 0; j < g->cols; j++) c[j] += left * b[k * g->cols + j];
         }
     }
 }
