@@ -12,14 +12,18 @@
 #include "internal.h"
 #include "suggest.h"
 
-extern const task_kind task_kind_image_mlp, task_kind_image_conv, task_kind_image_resnet, task_kind_mlp_autoencoder, task_kind_mlp_vae, task_kind_quadratic, task_kind_quadratic_family,
-    task_kind_noisy_quadratic, task_kind_log_quadratic, task_kind_sum_quadratic,
-    task_kind_noisy_mean_quadratic;
+extern const task_kind task_kind_image_mlp;
+extern const task_kind task_kind_mlp_autoencoder;
+extern const task_kind task_kind_mlp_vae;
+extern const task_kind task_kind_quadratic;
+extern const task_kind task_kind_quadratic_family;
+extern const task_kind task_kind_noisy_quadratic;
+extern const task_kind task_kind_log_quadratic;
+extern const task_kind task_kind_sum_quadratic;
+extern const task_kind task_kind_noisy_mean_quadratic;
 
 const task_kind *const task_kinds[] = {
     &task_kind_image_mlp,
-    &task_kind_image_conv,
-    &task_kind_image_resnet,
     &task_kind_mlp_autoencoder,
     &task_kind_mlp_vae,
     &task_kind_quadratic,
@@ -33,25 +37,25 @@ const task_kind *const task_kinds[] = {
 
 enum { N_KINDS = sizeof task_kinds / sizeof *task_kinds - 1 };
 
-extern const task_name task_names_image_mlp[], task_names_image_conv[], task_names_image_resnet[], task_names_mlp_autoencoder[], task_names_quadratic[];
+extern const task_name task_names_image_mlp[];
+extern const task_name task_names_mlp_autoencoder[];
+extern const task_name task_names_quadratic[];
 
 /* Tables of published names, each ended by a row without a name. */
 static const task_name *const names[] = {
     task_names_image_mlp,
-    task_names_image_conv,
-    task_names_image_resnet,
     task_names_mlp_autoencoder,
     task_names_quadratic,
 };
 
 enum { N_TABLES = sizeof names / sizeof *names };
 
-extern const task_family task_family_image_mlp, task_family_image_conv, task_family_image_resnet, task_family_mlp_autoencoder, task_family_mlp_vae;
+extern const task_family task_family_image_mlp;
+extern const task_family task_family_mlp_autoencoder;
+extern const task_family task_family_mlp_vae;
 
 static const task_family *const families[] = {
     &task_family_image_mlp,
-    &task_family_image_conv,
-    &task_family_image_resnet,
     &task_family_mlp_autoencoder,
     &task_family_mlp_vae,
 };
