@@ -13,6 +13,8 @@
 #include "suggest.h"
 
 extern const task_kind task_kind_image_mlp;
+extern const task_kind task_kind_image_conv;
+extern const task_kind task_kind_image_resnet;
 extern const task_kind task_kind_mlp_autoencoder;
 extern const task_kind task_kind_mlp_vae;
 extern const task_kind task_kind_quadratic;
@@ -24,6 +26,8 @@ extern const task_kind task_kind_noisy_mean_quadratic;
 
 const task_kind *const task_kinds[] = {
     &task_kind_image_mlp,
+    &task_kind_image_conv,
+    &task_kind_image_resnet,
     &task_kind_mlp_autoencoder,
     &task_kind_mlp_vae,
     &task_kind_quadratic,
@@ -38,12 +42,16 @@ const task_kind *const task_kinds[] = {
 enum { N_KINDS = sizeof task_kinds / sizeof *task_kinds - 1 };
 
 extern const task_name task_names_image_mlp[];
+extern const task_name task_names_image_conv[];
+extern const task_name task_names_image_resnet[];
 extern const task_name task_names_mlp_autoencoder[];
 extern const task_name task_names_quadratic[];
 
 /* Tables of published names, each ended by a row without a name. */
 static const task_name *const names[] = {
     task_names_image_mlp,
+    task_names_image_conv,
+    task_names_image_resnet,
     task_names_mlp_autoencoder,
     task_names_quadratic,
 };
@@ -51,11 +59,15 @@ static const task_name *const names[] = {
 enum { N_TABLES = sizeof names / sizeof *names };
 
 extern const task_family task_family_image_mlp;
+extern const task_family task_family_image_conv;
+extern const task_family task_family_image_resnet;
 extern const task_family task_family_mlp_autoencoder;
 extern const task_family task_family_mlp_vae;
 
 static const task_family *const families[] = {
     &task_family_image_mlp,
+    &task_family_image_conv,
+    &task_family_image_resnet,
     &task_family_mlp_autoencoder,
     &task_family_mlp_vae,
 };
