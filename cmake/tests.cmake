@@ -5,6 +5,7 @@
 #   METATRAIN    path of the program          BUILD_DIR    where liblopt.a and liblopt.so are
 #   SOURCE_DIR   the clone                    SCRATCH      an empty folder of the test's own
 #   SANITIZE     address, undefined or empty  CC, CXX      the compilers
+#   METATRAIN_CACHE   where data sets are shared: not the user's folder
 # C tests link everything: the libraries, and the tasks compiled in double (with other names of their
 # symbols: cmake/double_names.sh); tests/test_NAME_double.c is itself compiled with TASK_REAL_DOUBLE,
 # tests/test_NAME_both.c with and without (tests/layer_check.h).
@@ -65,6 +66,7 @@ function(declare_test name timeout)
         METATRAIN=${CMAKE_BINARY_DIR}/metatrain BUILD_DIR=${CMAKE_BINARY_DIR}
         SOURCE_DIR=${CMAKE_SOURCE_DIR} SCRATCH=${scratch} SANITIZE=${METATRAIN_SANITIZE}
         CC=${CMAKE_C_COMPILER} CXX=${CMAKE_CXX_COMPILER}
+        METATRAIN_CACHE=${CMAKE_BINARY_DIR}/data-cache
         LSAN_OPTIONS=suppressions=${lsan_file}:print_suppressions=0 OPENBLAS_NUM_THREADS=1
         OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
         OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_btl_vader_single_copy_mechanism=none

@@ -13,7 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     lopt_error err = {LOPT_OK, ""};
     if (size < 2)
         return 0;
-    unsigned char *bytes = malloc(size - 2 ? size - 2 : 1); /* no longer, so that a read beyond is seen */
+    unsigned char *bytes =
+        malloc(size - 2 ? size - 2 : 1); /* no longer, so that a read beyond is seen */
     memcpy(bytes, data + 2, size - 2);
     strcpy(raw.path, "fuzz");
     int side = data[0] % 20 + 1, n_classes = data[1] % 10 + 1;
