@@ -82,6 +82,7 @@ static void take_steps(training *t, int64_t from, int64_t to) {
         task_draw_batch(t->task, t->tau, TASK_TRAIN, &r, t->work);
         real loss = task_loss(t->task, t->tau, t->work, t->params, t->grads);
         lopt_step(t->opt, t->state, t->params, t->grads, loss, NULL);
+        task_after_step(t->task, t->tau, t->params);
         if (t->plan->between)
             t->plan->between(t->plan->listener);
     }
@@ -96,7 +97,7 @@ static int allocate(training *t, lopt_error *err) {
     if (t->state == NULL)
         return 0;
     t->tau = aligned_alloc(64, aligned_size(t->task->n_tau * sizeof *t->tau));
-    t->params = aligned_alloc(64, aligned_size(t->task->n_params * sizeof *t->params));
+    t->params = aligned_alloc(64, aligned_size((t->task->n_params + t->task->n_carried) * sizeof *t->params));
     t->grads = aligned_alloc(64, aligned_size(t->task->n_params * sizeof *t->grads));
     t->work = aligned_alloc(64, aligned_size(t->task->work_bytes));
     if (t->tau && t->params && t->grads && t->work)

@@ -96,11 +96,16 @@ static size_t larger(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
+/* Numbers a particle keeps for a twin beside the optimizer's state. */
+static size_t kept_by(const task *t) {
+    return t->n_params + t->n_carried;
+}
+
 static void make_room(mt_mixture *m, const mt_family *f) {
     size_t state_bytes;
     lopt_state_data(f->state[0], &state_bytes);
     m->sizes.n_tau = larger(m->sizes.n_tau, f->task->n_tau);
-    m->sizes.n_params = larger(m->sizes.n_params, f->task->n_params);
+    m->sizes.n_params = larger(m->sizes.n_params, kept_by(f->task));
     m->sizes.state_bytes = larger(m->sizes.state_bytes, state_bytes);
     m->work_bytes = larger(m->work_bytes, f->task->work_bytes);
 }
@@ -205,7 +210,7 @@ void mt_mixture_forget(mt_mixture *m, int64_t particle) {
 static int check_room(const mt_mixture *m, const mt_family *f, lopt_error *err) {
     size_t state_bytes;
     lopt_state_data(f->state[0], &state_bytes);
-    if (f->task->n_tau <= m->sizes.n_tau && f->task->n_params <= m->sizes.n_params &&
+    if (f->task->n_tau <= m->sizes.n_tau && kept_by(f->task) <= m->sizes.n_params &&
         state_bytes <= m->sizes.state_bytes && f->task->work_bytes <= m->work_bytes)
         return 1;
     return mt_error(err, LOPT_EARG,

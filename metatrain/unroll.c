@@ -138,7 +138,7 @@ static void start_trajectory(mt_unroller *u, mt_particle *p) {
     task_sample(t, &r, p->tau);
     r = stream(u, RANDOM_INIT, p, 0);
     task_initial_params(t, p->tau, &r, p->params[0]);
-    memcpy(p->params[1], p->params[0], t->n_params * sizeof(float));
+    memcpy(p->params[1], p->params[0], (t->n_params + t->n_carried) * sizeof(float));
     for (int twin = 0; twin < 2; twin++) {
         if (unperturbed)
             lopt_set_theta(u->optimizer[twin], u->theta);
@@ -165,10 +165,11 @@ static void exchange_states(mt_unroller *u, mt_particle *p, int save) {
 static void copy_positive_twin(mt_unroller *u, mt_particle *p) {
     if (p->at.trajectory < 0)
         return;
+    const task *t = u->now->task;
     size_t bytes;
     void *positive = lopt_state_data(u->now->state[0], &bytes);
     memcpy(lopt_state_data(u->now->state[1], &bytes), positive, bytes);
-    memcpy(p->params[1], p->params[0], u->now->task->n_params * sizeof(float));
+    memcpy(p->params[1], p->params[0], (t->n_params + t->n_carried) * sizeof(float));
 }
 
 /* What judges a twin on the batch at hand, given its loss (spec B.3). Parameters that diverged are
@@ -208,6 +209,7 @@ static void step_twins(mt_unroller *u, mt_particle *p, float value[2]) {
         if (kind == MT_LOSS_TRAIN)
             value[twin] = judge(u, p, twin, loss);
         lopt_step(u->optimizer[twin], u->now->state[twin], p->params[twin], u->grads, loss, NULL);
+        task_after_step(t, p->tau, p->params[twin]);
         if (kind == MT_LOSS_SAME_DATA)
             value[twin] = judge(u, p, twin, task_loss(t, p->tau, u->work, p->params[twin], NULL));
     }

@@ -323,6 +323,13 @@ void task_model_draw(const task_model *m, const real *tau, random_stream *r, voi
     }
 }
 
+void task_model_map_inputs(const task_model *m, void *work, void (*change)(size_t n, real *x)) {
+    for (size_t v = 0; v < m->n_values; v++) {
+        const value *x = &m->values[v];
+        if (x->from < 0 && x->root == (int)v) change((size_t)size_of(&x->shape), task_at(work, x->at));
+    }
+}
+
 static void forward(const task_run *run) {
     for (size_t i = 0; i < run->model->n_layers; i++) {
         const task_layer *l = run->model->layers[i];

@@ -150,6 +150,7 @@ size_t task_sample_choice(task_model *m, int n); /* 0..n-1 */
 void task_model_sample(const task_model *m, random_stream *r, real *tau);
 void task_model_init(const task_model *m, const real *tau, random_stream *r, real *params);
 void task_model_draw(const task_model *m, const real *tau, random_stream *r, void *work);
+void task_model_map_inputs(const task_model *m, void *work, void (*change)(size_t n, real *x)); /* real ones */
 real task_model_loss(const task_model *m, const real *tau, void *work, const real *params, real *grads);
 /* Any value after task_model_loss or task_model_forward, such as the logits. */
 void task_model_forward(const task_model *m, const real *tau, void *work, const real *params);

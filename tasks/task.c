@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "augment/reparam.h"
+#include "augment/wrap.h"
 #include "internal.h"
 #include "model.h"
 #include "normaliser.h"
@@ -46,6 +46,8 @@ task_spec task_spec_default(void) {
         .reparam = TASK_REPARAM_NONE,
         .reparam_min = 0.01,
         .reparam_max = 100,
+        .batch_fraction = 1,
+        .es_std = 0.01,
     };
 }
 
@@ -84,25 +86,50 @@ static task *create_plain(const task_spec *spec, lopt_error *err) {
     return NULL;
 }
 
+static int check_augmentation(const task_spec *s, lopt_error *err) {
+    return task_check_range(s->task, "reparam level", s->reparam, TASK_REPARAM_NONE, TASK_REPARAM_PARAMETER, err) &&
+           task_check_range(s->task, "reparam range minimum", s->reparam_min, 1e-10, 1e10, err) &&
+           task_check_range(s->task, "reparam range maximum", s->reparam_max, s->reparam_min, 1e10, err) &&
+           task_check_range(s->task, "batch fraction", s->batch_fraction, 1e-9, 1, err) &&
+           task_check_range(s->task, "es pairs", s->es_pairs, 0, 65536, err) &&
+           task_check_range(s->task, "es std", s->es_std, 1e-10, 1e10, err) &&
+           task_check_range(s->task, "directions", s->directions, 0, 65536, err) &&
+           task_check_range(s->task, "delay", s->delay, 0, 65536, err);
+}
+
+/* The first examples of a batch are a batch of fewer. */
+static int reduced(int batch_size, double fraction) {
+    int fewer = (int)(batch_size * fraction);
+    return fewer < 1 && batch_size > 0 ? 1 : fewer;
+}
+
 task *task_create(const task_spec *spec, lopt_error *err) {
     task_spec resolved = *spec;
-    if (!task_spec_resolve(&resolved, err)) return NULL;
-    task *t = create_plain(&resolved, err);
-    if (!t || resolved.reparam == TASK_REPARAM_NONE) return t;
-    return task_reparam_wrap(t, &resolved, err);
+    if (!task_spec_resolve(&resolved, err) || !check_augmentation(&resolved, err)) return NULL;
+    resolved.batch_size = reduced(resolved.batch_size, resolved.batch_fraction);
+    return task_augment(create_plain(&resolved, err), &resolved, err);
 }
 
 void task_destroy(task *t) {
     if (!t) return;
     if (t->kind->destroy) t->kind->destroy(t);
-    task_model_destroy(t->model);
-    free(t->tensors);
+    if (t->inner) {
+        free(t->self);
+        task_destroy(t->inner);
+    } else {
+        task_model_destroy(t->model);
+        free(t->tensors);
+    }
     free(t);
 }
+
+/* What a kind leaves out is the wrapped task's, else the model's. */
 
 void task_sample(const task *t, random_stream *r, real *tau) {
     if (t->kind->sample)
         t->kind->sample(t, r, tau);
+    else if (t->inner)
+        task_sample(t->inner, r, tau);
     else if (t->model)
         task_model_sample(t->model, r, tau);
 }
@@ -110,28 +137,44 @@ void task_sample(const task *t, random_stream *r, real *tau) {
 void task_initial_params(const task *t, const real *tau, random_stream *r, real *params) {
     if (t->kind->initial_params)
         t->kind->initial_params(t, tau, r, params);
+    else if (t->inner)
+        task_initial_params(t->inner, tau, r, params);
     else
         task_model_init(t->model, tau, r, params);
 }
 
 void task_draw_batch(const task *t, const real *tau, task_split split, random_stream *r,
                      void *work) {
-    t->kind->draw_batch(t, tau, split, r, work);
+    if (t->kind->draw_batch)
+        t->kind->draw_batch(t, tau, split, r, work);
+    else
+        task_draw_batch(t->inner, tau, split, r, work);
+}
+
+void task_after_step(const task *t, const real *tau, real *params) {
+    if (t->kind->after_step)
+        t->kind->after_step(t, tau, params);
+    else if (t->inner)
+        task_after_step(t->inner, tau, params);
 }
 
 real task_loss(const task *t, const real *tau, void *work, const real *params, real *grads) {
     if (t->kind->loss) return t->kind->loss(t, tau, work, params, grads);
+    if (t->inner) return task_loss(t->inner, tau, work, params, grads);
     return task_model_loss(t->model, tau, work, params, grads);
 }
 
 real task_normalise(const task *t, real loss) {
+    if (t->inner) return task_normalise(t->inner, loss);
     return t->kind->normalise ? t->kind->normalise(t, loss) : task_normaliser_apply(&t->normaliser, loss);
 }
 
 int task_has_accuracy(const task *t) {
-    return t->kind->accuracy != NULL;
+    return t->inner ? task_has_accuracy(t->inner) : t->kind->accuracy != NULL;
 }
 
 real task_accuracy(const task *t, const real *tau, void *work, const real *params) {
-    return t->kind->accuracy ? t->kind->accuracy(t, tau, work, params) : (real)NAN;
+    if (!task_has_accuracy(t)) return (real)NAN;
+    if (t->kind->accuracy) return t->kind->accuracy(t, tau, work, params);
+    return task_accuracy(t->inner, tau, work, params);
 }

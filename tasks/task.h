@@ -8,11 +8,12 @@
  *
  *     task *t = task_create(&spec, &err);                       structure; may read a data set
  *     task_sample(t, &rng, tau);                                which member: tau[t->n_tau]
- *     task_initial_params(t, tau, &rng, params);                params[t->n_params]
+ *     task_initial_params(t, tau, &rng, params);                params[t->n_params + t->n_carried]
  *     for each inner step:
  *         task_draw_batch(t, tau, TASK_TRAIN, &rng, work);      batch into work; twins share it
  *         loss = task_loss(t, tau, work, params, grads);        grads NULL: the loss alone
  *         lopt_step(opt, state, params, grads, loss, NULL);
+ *         task_after_step(t, tau, params);
  *     task_destroy(t);
  *
  * To add a task: write one file in tasks/models/ or tasks/families/ with a `task_kind` (the functions
@@ -98,6 +99,14 @@ typedef struct task_spec {
     double noise;     /* quadratics: standard deviation of the gradient noise (spec D.4, cov) */
     task_reparam reparam;
     double reparam_min, reparam_max; /* scale = exp(uniform(log min, log max)) */
+    double batch_fraction;           /* of batch_size, at least one example */
+    int es_pairs;                    /* gradients estimated by ES; 0: true ones */
+    double es_std;
+    int bf16;          /* parameters, data and gradients in bfloat16 */
+    int unit_gradient; /* divided by its length */
+    int directions;    /* gradients are known along so many random directions; 0: all */
+    int direction_signs;
+    int delay; /* steps by which gradients are late */
 } task_spec;
 
 typedef struct task task;
@@ -113,6 +122,7 @@ typedef struct task_kind {
     void (*sample)(const task *t, random_stream *r, real *tau); /* NULL when n_tau = 0 */
     void (*initial_params)(const task *t, const real *tau, random_stream *r, real *params);
     void (*draw_batch)(const task *t, const real *tau, task_split split, random_stream *r, void *work);
+    void (*after_step)(const task *t, const real *tau, real *params); /* NULL where there is nothing to do */
     real (*loss)(const task *t, const real *tau, void *work, const real *params, real *grads);
     real (*normalise)(const task *t, real loss); /* NULL: by t->normaliser */
     /* Share of the drawn batch classified right at params, in [0,1]; NULL where it means nothing. */
@@ -145,6 +155,8 @@ struct task {
     struct task_model *model; /* its layers (tasks/model.h), or NULL */
     lopt_tensor *tensors;     /* its own */
     size_t n_tensors, n_params, n_tau, work_bytes;
+    size_t n_carried; /* numbers behind the parameters that the task keeps from step to step, not the optimizer */
+    task *inner;      /* what a wrapper holds; functions that its kind leaves out are this one's. NULL: none */
     task_normaliser normaliser;
     double loss_bound;     /* upper bound of normalise; INFINITY if none */
     double flops_per_step; /* of one loss and gradient, multiply-add = 2 */
@@ -161,6 +173,7 @@ void task_destroy(task *t);
 void task_sample(const task *t, random_stream *r, real *tau);
 void task_initial_params(const task *t, const real *tau, random_stream *r, real *params);
 void task_draw_batch(const task *t, const real *tau, task_split split, random_stream *r, void *work);
+void task_after_step(const task *t, const real *tau, real *params);
 real task_loss(const task *t, const real *tau, void *work, const real *params, real *grads);
 real task_normalise(const task *t, real loss);
 int task_has_accuracy(const task *t);

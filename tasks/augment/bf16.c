@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * bf16.c - a task whose parameters, data and gradients are bfloat16 numbers: 8 bits of a float's 24.
+ *
+ * Parameters are rounded (to the nearest, ties to even) when they start and after every step, so a step below
+ * half a unit in the last place is lost, as it is where a network is kept in bfloat16. Products and sums are
+ * made in float32, as the units of processors that multiply bfloat16 numbers make them. Source: the task
+ * augmentations of VeLO (Metz et al. 2022). */
+#include <math.h>
+#include <string.h>
+
+#include "augment/wrap.h"
+#include "model.h"
+
+static real nearest(real x) {
+    float f = (float)x;
+    uint32_t bits;
+    if (!isfinite(f)) return x;
+    memcpy(&bits, &f, sizeof bits);
+    bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u;
+    memcpy(&f, &bits, sizeof f);
+    return (real)f;
+}
+
+static void round_all(size_t n, real *x) {
+    for (size_t i = 0; i < n; i++) x[i] = nearest(x[i]);
+}
+
+static void initial_params(const task *t, const real *tau, random_stream *r, real *params) {
+    task_initial_params(t->inner, tau, r, params);
+    round_all(t->n_params, params);
+}
+
+static void after_step(const task *t, const real *tau, real *params) {
+    round_all(t->n_params, params);
+    task_after_step(t->inner, tau, params);
+}
+
+static void draw_batch(const task *t, const real *tau, task_split split, random_stream *r, void *work) {
+    const task *plain = t;
+    task_draw_batch(t->inner, tau, split, r, work);
+    while (plain->inner) plain = plain->inner;
+    if (plain->model) task_model_map_inputs(plain->model, work, round_all);
+}
+
+static real loss(const task *t, const real *tau, void *work, const real *params, real *grads) {
+    real value = task_loss(t->inner, tau, work, params, grads);
+    if (grads) round_all(t->n_params, grads);
+    return value;
+}
+
+static const task_kind kind = {.name = "bf16",
+                               .summary = "another task in bfloat16 numbers",
+                               .source = "VeLO, Metz et al. 2022",
+                               .initial_params = initial_params,
+                               .after_step = after_step,
+                               .draw_batch = draw_batch,
+                               .loss = loss};
+
+task *task_bf16_wrap(task *inner, const task_spec *spec, lopt_error *err) {
+    task *t = inner && spec->bf16 ? task_wrap(inner, &kind, 1, err) : inner;
+    if (t && t != inner) task_name_more(t, ", bf16");
+    return t;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * gradients.c - the same loss with another gradient: estimated by ES, of length one, or of a few directions.
+ *
+ *     es              (1/n) sum_j e_j (L(w + s e_j) - L(w - s e_j)) / (2 s),   e_j ~ N(0, I), one batch
+ *     unit gradient   g / |g|
+ *     directions      sum_k v_k (v_k . g), or with signs sum_k v_k sign(v_k . g),   v_k random unit vectors
+ *
+ * The random vectors of a step are drawn with its batch, so twins share them: the batch holds a stream from
+ * which they are made anew. Source: the task augmentations of VeLO (Metz et al. 2022). */
+#include <math.h>
+
+#include "augment/wrap.h"
+
+/* ---- random vectors -------------------------------------------------------------------------- */
+
+typedef struct vectors {
+    size_t stream, normals, vector; /* work offsets: random_stream, float[n_params], real[n_params] */
+} vectors;
+
+static void add_vectors(task *t, vectors *v) {
+    v->stream = task_add_work(t, sizeof(random_stream));
+    v->normals = task_add_work(t, t->n_params * sizeof(float));
+    v->vector = task_add_work(t, t->n_params * sizeof(real));
+}
+
+static random_stream *stream_of(const vectors *v, void *work) {
+    return (random_stream *)(void *)((char *)work + v->stream);
+}
+
+static void draw_vectors(const task *t, const vectors *v, const real *tau, task_split split, random_stream *r,
+                         void *work) {
+    task_draw_batch(t->inner, tau, split, r, work);
+    uint64_t seed = random_u64(r);
+    random_seed(stream_of(v, work), seed, random_u64(r));
+}
+
+/* The next vector of N(0, 1). */
+static const float *next_normals(const task *t, const vectors *v, random_stream *r, void *work) {
+    float *normals = (float *)(void *)((char *)work + v->normals);
+    random_normals(r, t->n_params, normals);
+    return normals;
+}
+
+/* ---- ES -------------------------------------------------------------------------------------- */
+
+typedef struct es {
+    vectors draws;
+    int pairs;
+    real std;
+    size_t sum; /* work offset: real[n_params] */
+} es;
+
+static void es_draw_batch(const task *t, const real *tau, task_split split, random_stream *r, void *work) {
+    draw_vectors(t, &((const es *)t->self)->draws, tau, split, r, work);
+}
+
+static real loss_beside(const task *t, const real *tau, void *work, const real *params, real distance,
+                        const float *direction) {
+    real *beside = task_at(work, ((const es *)t->self)->draws.vector);
+    for (size_t i = 0; i < t->n_params; i++) beside[i] = params[i] + distance * (real)direction[i];
+    return task_loss(t->inner, tau, work, beside, NULL);
+}
+
+static real es_loss(const task *t, const real *tau, void *work, const real *params, real *grads) {
+    const es *self = t->self;
+    real value = task_loss(t->inner, tau, work, params, NULL);
+    if (!grads) return value;
+    random_stream r = *stream_of(&self->draws, work);
+    for (size_t i = 0; i < t->n_params; i++) grads[i] = 0;
+    for (int j = 0; j < self->pairs; j++) {
+        const float *e = next_normals(t, &self->draws, &r, work);
+        real difference = loss_beside(t, tau, work, params, self->std, e) -
+                          loss_beside(t, tau, work, params, -self->std, e);
+        real scale = difference / (2 * self->std * (real)self->pairs);
+        for (size_t i = 0; i < t->n_params; i++) grads[i] += scale * (real)e[i];
+    }
+    return value;
+}
+
+static const task_kind es_kind = {.name = "es gradient",
+                                  .summary = "another task with gradients estimated by ES",
+                                  .source = "VeLO, Metz et al. 2022",
+                                  .draw_batch = es_draw_batch,
+                                  .loss = es_loss};
+
+task *task_es_wrap(task *inner, const task_spec *spec, lopt_error *err) {
+    task *t = inner && spec->es_pairs > 0 ? task_wrap(inner, &es_kind, sizeof(es), err) : inner;
+    if (!t || t == inner) return t;
+    es *self = t->self;
+    add_vectors(t, &self->draws);
+    self->pairs = spec->es_pairs;
+    self->std = (real)spec->es_std;
+    /* A gradient counts as three evaluations of the loss. */
+    t->flops_per_step = (1 + 2.0 * self->pairs) * inner->flops_per_step / 3 + 6.0 * self->pairs * (double)t->n_params;
+    task_name_more(t, ", es %d pairs of %g", spec->es_pairs, spec->es_std);
+    return t;
+}
+
+/* ---- unit gradient --------------------------------------------------------------------------- */
+
+/* Summed in double, so that neither a large model nor a large gradient loses it. */
+static double dot(size_t n, const real *a, const real *b) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += (double)a[i] * (double)b[i];
+    return sum;
+}
+
+static real unit_loss(const task *t, const real *tau, void *work, const real *params, real *grads) {
+    real value = task_loss(t->inner, tau, work, params, grads);
+    if (!grads) return value;
+    double norm = sqrt(dot(t->n_params, grads, grads));
+    for (size_t i = 0; i < t->n_params; i++) grads[i] = (real)((double)grads[i] / norm);
+    return value;
+}
+
+static const task_kind unit_kind = {.name = "unit gradient",
+                                    .summary = "another task with gradients of length one",
+                                    .source = "VeLO, Metz et al. 2022",
+                                    .loss = unit_loss};
+
+task *task_unit_gradient_wrap(task *inner, const task_spec *spec, lopt_error *err) {
+    task *t = inner && spec->unit_gradient ? task_wrap(inner, &unit_kind, 1, err) : inner;
+    if (t && t != inner) task_name_more(t, ", unit gradient");
+    return t;
+}
+
+/* ---- directions ------------------------------------------------------------------------------ */
+
+typedef struct directions {
+    vectors draws;
+    int n, signs;
+} directions;
+
+static void directions_draw_batch(const task *t, const real *tau, task_split split, random_stream *r, void *work) {
+    draw_vectors(t, &((const directions *)t->self)->draws, tau, split, r, work);
+}
+
+/* What v_k / |v_k|^2 or v_k / |v_k| is multiplied by, for a v of any length. */
+static double along(const directions *self, size_t n, const float *v, const real *g) {
+    double product = 0, square = 0;
+    for (size_t i = 0; i < n; i++) {
+        product += (double)v[i] * (double)g[i];
+        square += (double)v[i] * (double)v[i];
+    }
+    if (!self->signs) return product / square;
+    return (double)((product > 0) - (product < 0)) / sqrt(square) + 0 * product; /* NaN stays */
+}
+
+static real directions_loss(const task *t, const real *tau, void *work, const real *params, real *grads) {
+    const directions *self = t->self;
+    real *g = task_at(work, self->draws.vector);
+    real value = task_loss(t->inner, tau, work, params, grads);
+    if (!grads) return value;
+    random_stream r = *stream_of(&self->draws, work);
+    for (size_t i = 0; i < t->n_params; i++) {
+        g[i] = grads[i];
+        grads[i] = 0;
+    }
+    for (int k = 0; k < self->n; k++) {
+        const float *v = next_normals(t, &self->draws, &r, work);
+        real scale = (real)along(self, t->n_params, v, g);
+        for (size_t i = 0; i < t->n_params; i++) grads[i] += scale * (real)v[i];
+    }
+    return value;
+}
+
+static const task_kind directions_kind = {.name = "directions",
+                                          .summary = "another task with gradients known along random directions",
+                                          .source = "VeLO, Metz et al. 2022",
+                                          .draw_batch = directions_draw_batch,
+                                          .loss = directions_loss};
+
+task *task_directions_wrap(task *inner, const task_spec *spec, lopt_error *err) {
+    task *t = inner && spec->directions > 0 ? task_wrap(inner, &directions_kind, sizeof(directions), err) : inner;
+    if (!t || t == inner) return t;
+    directions *self = t->self;
+    add_vectors(t, &self->draws);
+    self->n = spec->directions;
+    self->signs = (int)spec->direction_signs;
+    t->flops_per_step += 6.0 * self->n * (double)t->n_params;
+    task_name_more(t, ", %d directions%s", self->n, self->signs ? ", signs" : "");
+    return t;
+}
