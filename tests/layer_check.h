@@ -189,7 +189,8 @@ static void layer_compare(const layer_case *c, const layer_bench *b, double loss
             difference += pow(grads[i] - grads_float[i], 2);
             size += pow(grads[i], 2);
         }
-        cr_assert(difference < 1e-8 * (size + 1e-8), "%s, gradient of %s: relative error %g in float", c->name,
+        int is_rounding = !strncmp(b->t.tensors[k].name, "key_bias", 8); /* attention.h */
+        cr_assert(difference < 1e-8 * (size + (is_rounding ? 1 : 1e-8)), "%s, gradient of %s: relative error %g in float", c->name,
                   b->t.tensors[k].name, sqrt(difference / size));
     }
 }

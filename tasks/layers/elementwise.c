@@ -331,6 +331,8 @@ static void gather(int batch, const int32_t *restrict rows, size_t n,
     }
 }
 
+#include "layers/elementwise_sequence.h" /* cells and attention */
+
 const task_elementwise JOIN(task_elementwise_, TASK_ISA) = {
     .name = TEXT(TASK_ISA),
     .apply = apply,
@@ -338,5 +340,13 @@ const task_elementwise JOIN(task_elementwise_, TASK_ISA) = {
     .activate = activate,
     .activate_grad = activate_grad,
     .cross_entropy = cross_entropy,
+    .lstm = lstm,
+    .lstm_grad = lstm_grad,
+    .gru_gates = gru_gates,
+    .gru = gru,
+    .gru_grad = gru_grad,
+    .gru_gates_grad = gru_gates_grad,
+    .softmax_columns = softmax_columns,
+    .softmax_columns_grad = softmax_columns_grad,
     .gather = gather,
 };

@@ -50,6 +50,22 @@ typedef struct task_elementwise {
     real (*cross_entropy)(int rows, int classes, const real *z, const int32_t *labels,
                           real *scratch, real *dz);
 
+    /* Cells of n numbers (recurrent.h), `rows` of a batch. lstm: z[rows, 4 n], without bias, becomes its gates
+     * i, g, f, o; lstm_grad: and these their gradients, dc that of c_before. gru_gates: zr[rows, 2 n] becomes the
+     * gates, rh the second one times h_before; gru: a[rows, n] its tanh. gru_grad: a and the first gate become their
+     * gradients; gru_gates_grad: the second; both add to dh_before. */
+    void (*lstm)(int rows, int n, const real *bias, real *z, const real *c_before, real *c, real *h);
+    void (*lstm_grad)(int rows, int n, real *z, const real *c_before, const real *c, const real *dh, real *dc);
+    void (*gru_gates)(int rows, int n, const real *bias, real *zr, const real *h_before, real *rh);
+    void (*gru)(int rows, int n, const real *bias, const real *zr, const real *h_before, real *a, real *h);
+    void (*gru_grad)(int rows, int n, real *zr, real *a, const real *h_before, const real *dh, real *dh_before);
+    void (*gru_gates_grad)(int rows, int n, real *zr, const real *h_before, const real *drh, real *dh_before);
+
+    /* Each column of p[rows, cols] becomes its softmax; dp, the gradient of that, the gradient of what it was.
+     * scratch[2 cols]. */
+    void (*softmax_columns)(int rows, int cols, real *p, real *scratch);
+    void (*softmax_columns_grad)(int rows, int cols, const real *p, real *dp, real *scratch);
+
     /* out[batch, n] <- rows of codes[., n] divided by most. Where most is 255 times a power of two
      * up to 256, correctly rounded for codes up to most. */
     void (*gather)(int batch, const int32_t *rows, size_t n, const uint16_t *codes, real most,
