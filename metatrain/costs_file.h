@@ -17,7 +17,7 @@ typedef struct mt_measured {
     mt_costs costs;
     double spread;  /* of the time of a window over its prediction: standard deviation */
     double message; /* seconds of rank 0 for a message that it takes */
-    double outside; /* share of the CPU time of all ranks outside windows */
+    double outside; /* share of the CPU time of all ranks outside windows, serial and draw */
     double
         serial;  /* seconds of rank 0 from the last report of an outer step to the next window, but
                      * for the gradient: */

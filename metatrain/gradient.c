@@ -116,6 +116,13 @@ static int make_pieces(mt_run *run) {
     return 1;
 }
 
+double mt_gradient_cpu(const mt_run *run) {
+    double numbers = 0;
+    for (size_t k = 0; k < run->estimator.n_pieces; k++)
+        numbers += (double)run->estimator.piece[k].n;
+    return run->measured.draw * numbers * (double)run->cfg->particles;
+}
+
 int mt_gradient(mt_run *run, mt_outer_summary *summary) {
     mt_gradient_estimator *e = &run->estimator;
     mt_estimate_plan(e, run->report);

@@ -111,6 +111,14 @@ static void write_history(mt_run *run, const mt_metrics_row *row) {
     }
 }
 
+/* Outside windows, what measured.draw and measured.serial say left out. */
+static void learn_outside(mt_run *run, double windows, double cpu) {
+    double all = cpu - run->cpu_before,
+           known = windows + mt_gradient_cpu(run) + run->measured.serial;
+    if (run->cpu_before > 0 && all > 0)
+        run->measured.outside += 0.05 * (fmax(1 - known / all, 0) - run->measured.outside);
+}
+
 void mt_record(mt_run *run, const mt_outer_summary *sum, const mt_outer_norms *norms,
                double seconds, mt_progress *progress) {
     char rate[16], line[160];
@@ -145,10 +153,9 @@ void mt_record(mt_run *run, const mt_outer_summary *sum, const mt_outer_norms *n
                           .eval_score = snapshot->score,
                           .eval_best = snapshot->best,
                           .eval_task_loss = snapshot->task_loss};
+    learn_outside(run, sum->seconds, cpu);
     run->cpu_before = cpu + run->cpu_evaluating;
     run->cpu_evaluating = 0;
-    if (isfinite(row.outside_share))
-        run->measured.outside += 0.05 * (fmax(row.outside_share, 0) - run->measured.outside);
     write_history(run, &row);
     mt_format_count((double)run->at.inner_steps / mt_total_seconds(run), rate, sizeof rate);
     if (isnan(sum->meta_loss))

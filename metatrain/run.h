@@ -209,6 +209,8 @@ int mt_wait(mt_run *run);
 int mt_gradient_deal(mt_run *run, lopt_error *err);
 /* Coordinator: run->estimator.gradient from the reports; 0 if a rank was lost. */
 int mt_gradient(mt_run *run, mt_outer_summary *summary);
+/* CPU seconds of all ranks for it, as measured. */
+double mt_gradient_cpu(const mt_run *run);
 /* A worker's share of it. */
 void mt_run_gradient(mt_run *run);
 /* Noise since the reset: from rank 0, after a restart point was read; to it, before one is written. */

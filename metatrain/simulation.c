@@ -122,9 +122,13 @@ static void advance(const mt_config *cfg, mt_particle_counters *at, int64_t wind
 /* ---- events ---------------------------------------------------------------------------------- */
 
 /* On the wall, what takes core seconds of each rank takes longer where they share cores. */
+static double core_share(const mt_simulation *how, int busy) {
+    double free = 1 - how->measured.outside; /* of messages and waiting */
+    return busy > how->cores ? free * how->cores / busy : 1;
+}
+
 static double share(const model *m) {
-    double free = 1 - m->how->measured.outside; /* of messages and waiting */
-    return m->busy > m->how->cores ? free * m->how->cores / m->busy : 1;
+    return core_share(m->how, m->busy);
 }
 
 static void begin(model *m, int rank, int64_t p, double after) {
@@ -275,7 +279,7 @@ static void begin_windows(model *m, int64_t window) {
     m->missing = how->particles;
     m->busy = 0;
     for (int rank = 0; rank < how->workers; rank++)
-        begin_next(m, rank, depth(rank) * level);
+        begin_next(m, rank, depth(rank) * level * core_share(how, how->workers));
     m->result->sending += depth(how->workers - 1) * level;
 }
 
