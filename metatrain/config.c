@@ -138,6 +138,17 @@ static const mt_key config_keys[] = {
      .range = "[0, 1000000000000]", .standard = "500000",
      .help = "ranks share the work of the gradient of theta where particles times trained numbers are "
              "so many or more; theta has the same bits either way"},
+    {"outer.mode", MT_KEY_CHOICE, IN_CONFIG(outer.mode), .range = "synchronous|asynchronous",
+     .standard = "synchronous",
+     .help = "asynchronous: no process waits for another, and theta is not the same bits in every run; "
+             "for machines of unequal speed (docs/meta-training.md)"},
+    {"outer.batch", MT_KEY_INTEGER, IN_CONFIG(outer.batch), .range = "[0, 1000000]", .standard = "0",
+     .unit = "windows",
+     .help = "asynchronous: windows whose gradients make an outer step; 0: as many as particles"},
+    {"outer.staleness", MT_KEY_INTEGER, IN_CONFIG(outer.staleness), .range = "[0, 1000000000]",
+     .standard = "1", .unit = "outer steps",
+     .help = "asynchronous: a window that began so many outer steps before the one that could use it still "
+             "counts, an older one is dropped"},
     {"outer.schedule.name", MT_KEY_CHOICE, IN_CONFIG(outer.schedule.name),
      .range = "constant|warmup_cosine|linear|exponential|sqrt_decay|piecewise",
      .standard = "constant", .help = "learning rate over the run"},
@@ -272,6 +283,20 @@ static int check_estimator(const mt_config *cfg, const mt_yaml *root, lopt_error
                          "found %s, expected mean, as only es reduces whole trajectories", word);
 }
 
+/* What has an effect in the asynchronous mode alone is not to be said without it. */
+static int check_mode(const mt_config *cfg, const mt_yaml *root, lopt_error *err) {
+    const struct {
+        const char *key;
+        int64_t found, expected;
+    } row[] = {{"outer.batch", cfg->outer.batch, 0}, {"outer.staleness", cfg->outer.staleness, 1}};
+    for (size_t i = 0; cfg->outer.mode == MT_SYNCHRONOUS && i < COUNT(row); i++)
+        if (row[i].found != row[i].expected)
+            return mt_yaml_error(err, mt_yaml_nearest(root, row[i].key), row[i].key,
+                                 "found %lld, expected the default %lld, as outer.mode is synchronous",
+                                 (long long)row[i].found, (long long)row[i].expected);
+    return 1;
+}
+
 static int check_outer(const mt_config *cfg, const mt_yaml *root, lopt_error *err) {
     const char *decay = "outer.weight_decay", *warmup = "outer.schedule.warmup";
     mt_outer_optimizer optimizer = cfg->outer.optimizer;
@@ -287,6 +312,8 @@ static int check_outer(const mt_config *cfg, const mt_yaml *root, lopt_error *er
                              "found %lld, expected fewer than %lld (outer.schedule.decay)",
                              (long long)cfg->outer.schedule.warmup,
                              (long long)cfg->outer.schedule.decay);
+    if (!check_mode(cfg, root, err))
+        return 0;
     return check_knots(&cfg->outer.schedule.knots, "outer.schedule.", "knot_fractions",
                        name == MT_OUTER_PIECEWISE ? "schedule piecewise" : NULL, root, err);
 }

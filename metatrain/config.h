@@ -37,6 +37,7 @@ typedef enum mt_reduction { MT_MEAN, MT_MIN, MT_LAST, MT_LAST_FRESH } mt_reducti
 /* What the meta-losses of an outer step become before the twins are compared (estimator.h). */
 typedef enum mt_shaping { MT_UNSHAPED, MT_SIGN, MT_STANDARDISE, MT_RANGE, MT_CENTRED_RANK } mt_shaping;
 typedef enum mt_outer_optimizer { MT_OUTER_ADAM, MT_OUTER_ADAMW, MT_OUTER_SGD, MT_OUTER_LION } mt_outer_optimizer;
+typedef enum mt_outer_mode { MT_SYNCHRONOUS, MT_ASYNCHRONOUS } mt_outer_mode;
 typedef enum mt_outer_schedule { MT_OUTER_CONSTANT, MT_OUTER_WARMUP_COSINE, MT_OUTER_LINEAR, MT_OUTER_EXPONENTIAL, MT_OUTER_SQRT_DECAY, MT_OUTER_PIECEWISE } mt_outer_schedule;
 
 /* An optimizer as a configuration names it: a preset and the settings that override it. */
@@ -103,6 +104,8 @@ typedef struct mt_config {
         double gradient_clip; /* global norm; 0: none */
         int64_t accumulate;   /* outer steps whose mean gradient makes one update */
         int64_t share_from;   /* particles times trained numbers that make ranks share the gradient */
+        mt_outer_mode mode;
+        int64_t batch, staleness; /* asynchronous (async.c) */
         struct {
             mt_outer_schedule name;
             int64_t warmup, decay;

@@ -126,6 +126,10 @@ static void send_window(mt_run *run, int64_t n_moves) {
 /* Anything else than a window of a particle, once, is a bug worth stopping for. */
 void mt_take_reports(mt_run *run, int rank, const mt_report *reports, size_t n) {
     int index = run->crew.index[rank];
+    if (run->cfg->outer.mode == MT_ASYNCHRONOUS) {
+        mt_async_takes_reports(run, reports, n);
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         const mt_report *r = &reports[i];
         if (r->particle < 0 || r->particle >= run->cfg->particles || r->window != run->at.step ||
@@ -173,18 +177,15 @@ static int evaluate(mt_run *run) {
 
 /* ---- one outer step, in order ---------------------------------------------------------------- */
 
-static void learn_costs(mt_run *run) {
-    for (int64_t p = 0; p < run->cfg->particles; p++) {
-        const mt_report *r = &run->report[p];
-        mt_costs_learn(&run->costs, r);
-        if (r->n_parts != 1)
-            continue;
-        run->task_seconds[r->part[0].task] += r->seconds;
-        run->task_steps[r->part[0].task] += (double)r->part[0].steps;
-        if (run->cost[p] > 0) {
-            run->squares += pow(fmin(r->seconds / run->cost[p] - 1, 1), 2);
-            run->windows++;
-        }
+void mt_learn_window(mt_run *run, const mt_report *r, double cost) {
+    mt_costs_learn(&run->costs, r);
+    if (r->n_parts != 1)
+        return;
+    run->task_seconds[r->part[0].task] += r->seconds;
+    run->task_steps[r->part[0].task] += (double)r->part[0].steps;
+    if (cost > 0) {
+        run->squares += pow(fmin(r->seconds / cost - 1, 1), 2);
+        run->windows++;
     }
 }
 
@@ -194,6 +195,25 @@ static void learn_serial(mt_run *run) {
     if (run->reported > 0)
         *serial += (*serial > 0 ? 0.05 : 1) * (mt_seconds() - run->reported - *serial);
     run->reported = 0;
+}
+
+void mt_update_theta(mt_run *run, const mt_outer_summary *summary, mt_outer_norms *norms) {
+    mt_outer_update(&run->outer, run->estimator.gradient, run->theta, norms);
+    run->at.step++;
+    run->at.inner_steps += summary->inner_steps;
+    run->at.non_finite += summary->non_finite;
+    run->at.dropped += summary->dropped;
+    run->at.updates = run->outer.updates;
+    run->at.skipped = run->outer.skipped;
+}
+
+int mt_conclude_step(mt_run *run, const mt_outer_summary *summary, const mt_outer_norms *norms,
+                     double start, mt_progress *progress) {
+    double seconds = mt_seconds() - start;
+    if (!evaluate(run))
+        return 0;
+    mt_record(run, summary, norms, seconds, progress);
+    return 1;
 }
 
 /* 0 if a rank was lost. */
@@ -206,21 +226,12 @@ static int outer_step(mt_run *run, mt_progress *progress) {
     if (!mt_wait(run))
         return 0;
     run->reported = mt_seconds();
-    learn_costs(run);
+    for (int64_t p = 0; p < run->cfg->particles; p++)
+        mt_learn_window(run, &run->report[p], run->cost[p]);
     if (!mt_gradient(run, &summary))
         return 0;
-    mt_outer_update(&run->outer, run->estimator.gradient, run->theta, &norms);
-    run->at.step++;
-    run->at.inner_steps += summary.inner_steps;
-    run->at.non_finite += summary.non_finite;
-    run->at.dropped += summary.dropped;
-    run->at.updates = run->outer.updates;
-    run->at.skipped = run->outer.skipped;
-    double seconds = mt_seconds() - start;
-    if (!evaluate(run))
-        return 0;
-    mt_record(run, &summary, &norms, seconds, progress);
-    return 1;
+    mt_update_theta(run, &summary, &norms);
+    return mt_conclude_step(run, &summary, &norms, start, progress);
 }
 
 /* ---- messages of workers ------------------------------------------------------------------- */
@@ -249,6 +260,8 @@ int mt_coordinator_takes(mt_run *run, const mt_message *m) {
         mt_take_gift(run, m->from, m->data);
     else if (m->tag == MT_TAG_SCORES && m->n == sizeof(mt_scores))
         mt_take_scores(run, m->data);
+    else if (m->tag == MT_TAG_HAVE)
+        mt_async_takes_have(run, m->from);
     else if (m->tag == MT_TAG_SLICE)
         return mt_gradient_takes_slice(run, m);
     else if (m->tag == MT_TAG_READY || m->tag == MT_TAG_SAVED)
@@ -327,16 +340,21 @@ static int recover(mt_run *run, lopt_error *err) {
 
 /* ---- the run ------------------------------------------------------------------------------- */
 
+int mt_is_restart_point(const mt_run *run, int64_t step) {
+    return step % run->cfg->checkpoint.every == 0 && step < run->cfg->outer.steps;
+}
+
 /* Outer steps until the last one, a request to stop (returns its reason), or the loss of a rank. */
 static const char *loop(mt_run *run, mt_progress *progress) {
     const char *reason = NULL;
     double theta_due = mt_seconds() + THETA_EVERY_SECONDS;
     lopt_error err;
     while (run->at.step < run->cfg->outer.steps && !(reason = mt_stop_reason())) {
-        if (!outer_step(run, progress))
+        int64_t before = run->at.step;
+        if (!(run->cfg->outer.mode == MT_ASYNCHRONOUS ? mt_async_steps(run, progress)
+                                                      : outer_step(run, progress)))
             return NULL;
-        int point =
-            run->at.step % run->cfg->checkpoint.every == 0 && run->at.step < run->cfg->outer.steps;
+        int point = run->at.step > before && mt_is_restart_point(run, run->at.step);
         if (point) {
             mt_harmless(mt_save(run, &err), &err);
             mt_harmless(!run->events || mt_event_file_flush(run->events, &err), &err);

@@ -42,7 +42,8 @@ static int list_pieces(mt_gradient_estimator *e) {
 
 int mt_estimator_shares(const mt_config *cfg, int64_t particles, int64_t trained, int64_t pieces,
                         int ranks) {
-    if ((double)particles * (double)trained < (double)cfg->outer.share_from || pieces < 1)
+    if (cfg->outer.mode == MT_ASYNCHRONOUS || pieces < 1 ||
+        (double)particles * (double)trained < (double)cfg->outer.share_from)
         return 1;
     return pieces < ranks ? (int)pieces : ranks;
 }
@@ -69,6 +70,21 @@ int mt_estimator_open(mt_gradient_estimator *e, const mt_estimator_config *how, 
     return mt_estimator_open_share(e, how, noise, particles, 0, 1, err);
 }
 
+int mt_estimator_expect(mt_gradient_estimator *e, int64_t n, lopt_error *err) {
+    e->n_reports = e->n_counted = n;
+    if (n <= e->room)
+        return 1;
+    free(e->fitness);
+    free(e->order);
+    free(e->plan);
+    e->room = n;
+    e->fitness = malloc(2 * (size_t)n * sizeof *e->fitness);
+    e->order = malloc(2 * (size_t)n * sizeof *e->order);
+    e->plan = calloc((size_t)n, sizeof *e->plan);
+    return (e->fitness && e->order && e->plan) ||
+           mt_error(err, LOPT_ENOMEM, "out of memory for %lld reports", (long long)n);
+}
+
 int mt_estimator_open_share(mt_gradient_estimator *e, const mt_estimator_config *how,
                             mt_noise noise, int64_t particles, int place, int of,
                             lopt_error *err) {
@@ -77,11 +93,9 @@ int mt_estimator_open_share(mt_gradient_estimator *e, const mt_estimator_config 
         .how = how, .rule = mt_estimator_rule(how->name), .noise = noise, .particles = particles};
     e->trajectory = malloc(p * sizeof *e->trajectory);
     e->last_noise = malloc(p * sizeof *e->last_noise);
-    e->fitness = malloc(2 * p * sizeof *e->fitness);
-    e->order = malloc(2 * p * sizeof *e->order);
-    e->plan = calloc(p, sizeof *e->plan);
     e->gradient = calloc(noise.n + 1, sizeof *e->gradient);
-    int ok = list_pieces(e), sums = e->rule->multiplier == MT_NOISE_SINCE_RESET;
+    int ok = mt_estimator_expect(e, particles, err) && list_pieces(e),
+        sums = e->rule->multiplier == MT_NOISE_SINCE_RESET;
     if (ok) {
         mt_estimator_share(e, place, of);
         e->width = mt_estimator_range(e, place, of, &e->from);
@@ -93,8 +107,8 @@ int mt_estimator_open_share(mt_gradient_estimator *e, const mt_estimator_config 
     }
     if (ok && sums)
         e->sum = calloc(p * e->width + 1, sizeof *e->sum);
-    if (!ok || !e->trajectory || !e->last_noise || !e->fitness || !e->order || !e->plan ||
-        !e->gradient || !e->squares || (sums && !e->sum)) {
+    if (!ok || !e->trajectory || !e->last_noise || !e->gradient || !e->squares ||
+        (sums && !e->sum)) {
         mt_estimator_close(e);
         return mt_error(err, LOPT_ENOMEM,
                         "out of memory for the estimator of %lld particles of %zu numbers",
@@ -127,29 +141,33 @@ static int64_t meta_losses(const mt_report *r) {
     return count;
 }
 
+static int counts(const mt_report *r) {
+    return !r->dropped && !r->stale;
+}
+
 /* Mean meta-loss of a twin over its window; NaN if it counts for nothing. */
 static double window_mean(const mt_report *r, int twin) {
     double sum = 0;
     for (int k = 0; k < r->n_segments; k++)
         sum += r->segment[k].sum[twin];
-    return r->dropped ? (double)NAN : sum / (double)meta_losses(r);
+    return counts(r) ? sum / (double)meta_losses(r) : (double)NAN;
 }
 
 static void shape_fitness(mt_gradient_estimator *e, const mt_report *report) {
-    for (int64_t p = 0; p < e->particles; p++)
+    for (int64_t i = 0; i < e->n_reports; i++)
         for (int twin = 0; twin < 2; twin++)
-            e->fitness[2 * p + twin] = window_mean(&report[p], twin);
-    mt_shape(e->how->shaping, 2 * (size_t)e->particles, e->fitness, e->order);
+            e->fitness[2 * i + twin] = window_mean(&report[i], twin);
+    mt_shape(e->how->shaping, 2 * (size_t)e->n_reports, e->fitness, e->order);
 }
 
-/* How much worse the positive twin was in a segment of a window of `count` meta-losses. */
-static double difference(const mt_gradient_estimator *e, int64_t particle, const mt_segment *s,
+/* How much worse the positive twin was in a segment of a window of `count` meta-losses; f: fitness of
+ * the report's twins. */
+static double difference(const mt_gradient_estimator *e, const double *f, const mt_segment *s,
                          double count) {
     if (e->how->shaping == MT_UNSHAPED) {
         double d = (s->sum[0] - s->sum[1]) / count, clip = e->how->clip;
         return clip > 0 && isfinite(d) ? fmax(fmin(d, clip), -clip) : d;
     }
-    const double *f = e->fitness + 2 * particle;
     double d = f[0] - f[1], share = (double)s->count / count;
     if (e->how->shaping == MT_SIGN && !isnan(d))
         d = (d > 0) - (d < 0);
@@ -158,21 +176,23 @@ static double difference(const mt_gradient_estimator *e, int64_t particle, const
 
 /* ---- what a particle adds to the gradient -------------------------------------------------- */
 
-/* count: what the particle's sums are divided by. */
-static void plan(mt_gradient_estimator *e, const mt_report *r, double count, mt_plan *to) {
-    double scale = 2.0 * (double)e->noise.std * (double)e->noise.std * (double)e->particles;
+/* fitness: of its twins. count: what its sums are divided by. */
+static void plan(mt_gradient_estimator *e, const mt_report *r, const double *fitness, double count,
+                 mt_plan *to) {
+    double scale = 2.0 * (double)e->noise.std * (double)e->noise.std * (double)e->n_counted;
     int64_t *trajectory = &e->trajectory[r->particle], *last = &e->last_noise[r->particle];
+    to->particle = r->particle;
     to->n_actions = r->n_segments;
     for (int k = 0; k < r->n_segments; k++) {
         const mt_segment *s = &r->segment[k];
         int restart = e->rule->multiplier == MT_THIS_NOISE || s->trajectory != *trajectory;
-        double weight = difference(e, r->particle, s, count) / scale;
+        double weight = difference(e, fitness, s, count) / scale;
         int out_of_range = e->how->name == MT_ES && !isfinite(weight);
         to->action[k] = (mt_action){.weight = weight,
                                     .noise = s->noise,
                                     .restart = restart,
                                     .add = restart || s->noise != *last,
-                                    .counts = !r->dropped && s->count > 0 && !out_of_range};
+                                    .counts = counts(r) && s->count > 0 && !out_of_range};
         *trajectory = s->trajectory;
         *last = s->noise;
     }
@@ -192,17 +212,16 @@ static double squared_norm(size_t n, const double *x) {
     return sum;
 }
 
-/* Returns the squared norm of what the particle adds. */
-static double add_particle(mt_gradient_estimator *e, int64_t particle, mt_piece at) {
+/* Returns the squared norm of what a report adds. */
+static double add_report(mt_gradient_estimator *e, const mt_plan *to, mt_piece at) {
     float delta[MT_PIECE], alone[MT_PIECE];
     double part[MT_PIECE] = {0}, *gradient = e->gradient + at.begin;
-    float *sum = e->sum ? e->sum + (size_t)particle * e->width + (at.begin - e->from) : alone;
-    const mt_plan *to = &e->plan[particle];
+    float *sum = e->sum ? e->sum + (size_t)to->particle * e->width + (at.begin - e->from) : alone;
     for (const mt_action *a = to->action; a < to->action + to->n_actions; a++) {
         if (a->restart)
             memset(sum, 0, at.n * sizeof *sum);
         if (a->add) {
-            mt_noise_draw(&e->noise, particle, a->noise, at, delta);
+            mt_noise_draw(&e->noise, to->particle, a->noise, at, delta);
             for (size_t i = 0; i < at.n; i++)
                 sum[i] += delta[i];
         }
@@ -218,29 +237,33 @@ void mt_estimate_piece(mt_gradient_estimator *e, size_t k) {
     mt_piece at = e->piece[k];
     memset(e->gradient + at.begin, 0, at.n * sizeof *e->gradient);
     e->squares[k] = 0;
-    for (int64_t p = 0; p < e->particles; p++)
-        e->squares[k] += add_particle(e, p, at);
+    for (int64_t i = 0; i < e->n_reports; i++)
+        e->squares[k] += add_report(e, &e->plan[i], at);
 }
 
-/* ---- all particles --------------------------------------------------------------------------- */
+/* ---- all reports --------------------------------------------------------------------------- */
 
-/* The published nres and gpes divide by the meta-losses of all particles together. */
+/* The published nres and gpes divide by the meta-losses of all reports together. */
 void mt_estimate_plan(mt_gradient_estimator *e, const mt_report *report) {
     int together = e->how->compat == MT_REFERENCE && e->rule->redraw != MT_EACH_WINDOW;
     double all = 0;
+    int64_t stale = 0;
     shape_fitness(e, report);
-    for (int64_t p = 0; together && p < e->particles; p++)
-        all += (double)meta_losses(&report[p]);
-    for (int64_t p = 0; p < e->particles; p++)
-        plan(e, &report[p], together ? all / (double)e->particles : (double)meta_losses(&report[p]),
-             &e->plan[p]);
+    for (int64_t i = 0; i < e->n_reports; i++) {
+        all += (double)meta_losses(&report[i]);
+        stale += report[i].stale;
+    }
+    e->n_counted = e->n_reports - stale;
+    for (int64_t i = 0; i < e->n_reports; i++)
+        plan(e, &report[i], e->fitness + 2 * i,
+             together ? all / (double)e->n_reports : (double)meta_losses(&report[i]), &e->plan[i]);
 }
 
-/* The gradient is a sum over independent particles whose squared norms add up to `squares`: its own
+/* The gradient is a sum over independent reports whose squared norms add up to `squares`: its own
  * squared norm over the variance that their spread gives it. */
 static double signal_to_noise(const mt_gradient_estimator *e, double squares) {
-    double n = (double)e->particles, signal = squared_norm(e->noise.n, e->gradient);
-    return e->particles > 1 ? signal / (n / (n - 1) * (squares - signal / n)) : NAN;
+    double n = (double)e->n_counted, signal = squared_norm(e->noise.n, e->gradient);
+    return e->n_counted > 1 ? signal / (n / (n - 1) * (squares - signal / n)) : NAN;
 }
 
 /* ---- what people see ----------------------------------------------------------------------- */
@@ -276,32 +299,33 @@ static double particle_loss(const mt_report *r, int64_t which) {
         sum += r->segment[k].sum[0] + r->segment[k].sum[1];
         count += 2 * (double)r->segment[k].count;
     }
-    return r->dropped || count == 0 ? NAN : sum / count;
+    return !counts(r) || count == 0 ? NAN : sum / count;
 }
 
-static void summarise_tasks(const mt_report *report, int64_t particles,
+static void summarise_tasks(const mt_report *report, int64_t n,
                             mt_task_summary out[MT_MAX_TASKS]) {
     spread loss[MT_MAX_TASKS] = {0};
-    for (int64_t p = 0; p < particles; p++)
-        for (int k = 0; k < report[p].n_segments; k++) {
-            int64_t t = report[p].segment[k].task;
+    for (int64_t i = 0; i < n; i++)
+        for (int k = 0; k < report[i].n_segments; k++) {
+            int64_t t = report[i].segment[k].task;
             int again = 0; /* a task that a particle meets twice counts once */
             for (int j = 0; j < k; j++)
-                again |= report[p].segment[j].task == t;
+                again |= report[i].segment[j].task == t;
             if (!again)
-                note(&loss[t], particle_loss(&report[p], t));
+                note(&loss[t], particle_loss(&report[i], t));
         }
     for (int t = 0; t < MT_MAX_TASKS; t++)
         out[t] = (mt_task_summary){(int64_t)loss[t].n, mean_of(&loss[t]), deviation(&loss[t])};
 }
 
-static void summarise(const mt_report *report, int64_t particles, mt_outer_summary *summary) {
+static void summarise(const mt_report *report, int64_t n, mt_outer_summary *summary) {
     spread loss = {0};
-    for (int64_t p = 0; p < particles; p++) {
-        const mt_report *r = &report[p];
+    summary->reports = n;
+    for (const mt_report *r = report; r < report + n; r++) {
         note(&loss, particle_loss(r, -1));
         summary->non_finite += r->non_finite;
         summary->dropped += r->dropped;
+        summary->stale += r->stale;
         summary->finished += r->finished;
         summary->finished_length += r->finished_length;
         summary->inner_steps += r->inner_steps;
@@ -309,7 +333,7 @@ static void summarise(const mt_report *report, int64_t particles, mt_outer_summa
     }
     summary->meta_loss = mean_of(&loss);
     summary->meta_loss_std = deviation(&loss);
-    summarise_tasks(report, particles, summary->task);
+    summarise_tasks(report, n, summary->task);
 }
 
 void mt_estimate_finish(mt_gradient_estimator *e, const mt_report *report,
@@ -321,7 +345,7 @@ void mt_estimate_finish(mt_gradient_estimator *e, const mt_report *report,
     for (size_t i = 0; e->how->compat == MT_REFERENCE && i < e->noise.n; i++)
         e->gradient[i] = isfinite(e->gradient[i]) ? e->gradient[i] : 0;
     summary->signal_to_noise = signal_to_noise(e, squares);
-    summarise(report, e->particles, summary);
+    summarise(report, e->n_reports, summary);
 }
 
 void mt_estimate(mt_gradient_estimator *e, const mt_report *report, mt_outer_summary *summary) {

@@ -72,9 +72,9 @@ typedef struct mt_action {
     int32_t counts, unused;
 } mt_action;
 
-/* Of a particle. */
+/* Of a report. */
 typedef struct mt_plan {
-    int64_t n_actions;
+    int64_t particle, n_actions;
     mt_action action[MT_MAX_SEGMENTS];
 } mt_plan;
 
@@ -83,6 +83,9 @@ typedef struct mt_gradient_estimator {
     const mt_rule *rule;
     mt_noise noise;
     int64_t particles;
+    int64_t n_reports;   /* of an outer step: one a particle, unless mt_estimator_expect said otherwise */
+    int64_t n_counted;   /* that are not stale: the gradient is their mean */
+    int64_t room;        /* for so many reports */
     mt_piece *piece;     /* [n_pieces] of theta */
     size_t n_pieces;
     size_t first, last;  /* pieces of this share: first .. last - 1 */
@@ -90,11 +93,11 @@ typedef struct mt_gradient_estimator {
     float *sum;          /* [particles][width]: noise since reset; NULL unless the rule needs it */
     int64_t *trajectory; /* [particles]: whose noise is in sum; -1 before the first report */
     int64_t *last_noise; /* [particles]: last draw added to sum */
-    double *fitness; /* [2 particles]: mean meta-loss of each twin, then what shaping makes of it */
-    size_t *order;   /* [2 particles] scratch of ranking */
-    mt_plan *plan;    /* [particles] */
+    double *fitness; /* [2 room]: mean meta-loss of each twin, then what shaping makes of it */
+    size_t *order;   /* [2 room] scratch of ranking */
+    mt_plan *plan;    /* [room] */
     double *gradient; /* [n] result */
-    double *squares;  /* [n_pieces]: of what each particle adds there, over particles */
+    double *squares;  /* [n_pieces]: of what each report adds there, over reports */
 } mt_gradient_estimator;
 
 /* With all sums and as its share all pieces. */
@@ -104,6 +107,8 @@ int mt_estimator_open(mt_gradient_estimator *e, const mt_estimator_config *how, 
 int mt_estimator_open_share(mt_gradient_estimator *e, const mt_estimator_config *how,
                             mt_noise noise, int64_t particles, int place, int of, lopt_error *err);
 void mt_estimator_close(mt_gradient_estimator *e);
+/* The next outer step has n reports: several of a particle, in the order of its windows, or none. */
+int mt_estimator_expect(mt_gradient_estimator *e, int64_t n, lopt_error *err);
 
 /* Of a task of the mixture in one outer step. */
 typedef struct mt_task_summary {
@@ -119,9 +124,11 @@ typedef struct mt_outer_summary {
     /* Squared norm of the gradient over its variance, estimated from the spread of the particles:
      * about 1 where it is noise alone. NaN for one particle. */
     double signal_to_noise;
-    int64_t non_finite, dropped, finished, inner_steps;
+    int64_t non_finite, dropped, finished, inner_steps, reports, stale;
     int64_t finished_length; /* of the trajectories that finished, together */
     double seconds;          /* of all windows together */
+    double staleness;        /* mean and largest of the reports that count, in outer steps (async.c) */
+    int64_t staleness_max;
     mt_task_summary task[MT_MAX_TASKS];
 } mt_outer_summary;
 
@@ -137,7 +144,7 @@ void mt_estimate_plan(mt_gradient_estimator *e, const mt_report *report);
 void mt_estimate_piece(mt_gradient_estimator *e, size_t k);
 void mt_estimate_finish(mt_gradient_estimator *e, const mt_report *report,
                         mt_outer_summary *summary);
-/* report[particles] in particle order -> e->gradient and summary. */
+/* report[n_reports], in particle order -> e->gradient and summary. */
 void mt_estimate(mt_gradient_estimator *e, const mt_report *report, mt_outer_summary *summary);
 
 #endif

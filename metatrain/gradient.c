@@ -102,13 +102,11 @@ static void make_piece(mt_run *run, size_t k) {
     *draw += (*draw > 0 ? 0.01 : 1) * (each - *draw);
 }
 
-/* Stops early when the result is of no use any more. */
-static int make_pieces(mt_run *run) {
+int mt_gradient_pieces(mt_run *run) {
     mt_gradient_estimator *e = &run->estimator;
-    int alone = run->shares == 1;
     for (size_t k = e->first; k < e->last; k++) {
         make_piece(run, k);
-        if (!alone && mt_seconds() > run->next_look)
+        if (mt_seconds() > run->next_look)
             mt_hear(run);
         if (run->crew.n_lost > 0 || run->restart_step != MT_NO_RESTART || run->ended)
             return 0;
@@ -132,7 +130,7 @@ int mt_gradient(mt_run *run, mt_outer_summary *summary) {
         mt_crew_pass_to(&run->crew, &run->comm, run->shares, MT_TAG_PLAN, e->plan,
                         (size_t)e->particles * sizeof *e->plan);
     }
-    if (!make_pieces(run) || !mt_wait(run))
+    if (!mt_gradient_pieces(run) || !mt_wait(run))
         return 0;
     double seconds = mt_seconds() - start, *usual = &run->measured.gradient;
     *usual += (*usual > 0 ? 0.05 : 1) * (seconds - *usual);
@@ -155,7 +153,7 @@ void mt_run_gradient(mt_run *run) {
     mt_gradient_estimator *e = &run->estimator;
     size_t from, n = mt_estimator_range(e, run->crew.index[run->comm.rank], run->shares, &from);
     run->planned = 0;
-    if (make_pieces(run))
+    if (mt_gradient_pieces(run))
         send_parts(run, 0, MT_TAG_SLICE, run->window, e->gradient + from, n * sizeof *e->gradient,
                    e->squares + e->first, (e->last - e->first) * sizeof *e->squares);
 }

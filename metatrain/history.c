@@ -47,14 +47,17 @@ static int write_theta_file(mt_run *run, const char *name, const char *score, lo
     snprintf(step, sizeof step, "%lld", (long long)run->at.step);
     snprintf(inner, sizeof inner, "%lld", (long long)run->at.inner_steps);
     describe_tasks(run, tasks, sizeof tasks);
-    const mt_note notes[] = {{"program", lopt_version()},
-                             {"seed", seed},
-                             {"outer_step", step},
-                             {"inner_steps", inner},
-                             {"tasks", tasks},
-                             {"config", config ? config : ""},
-                             {"score", score}};
-    int n_notes = (int)(sizeof notes / sizeof *notes) - (score[0] == 0);
+    mt_note notes[8] = {{"program", lopt_version()},
+                        {"seed", seed},
+                        {"outer_step", step},
+                        {"inner_steps", inner},
+                        {"tasks", tasks},
+                        {"config", config ? config : ""}};
+    int n_notes = 6;
+    if (run->cfg->outer.mode == MT_ASYNCHRONOUS)
+        notes[n_notes++] = (mt_note){"mode", "asynchronous: another run gives other bits"};
+    if (score[0])
+        notes[n_notes++] = (mt_note){"score", score};
     int ok = mt_theta_write(path, run->optimizer, run->theta, notes, n_notes, err);
     free(config);
     return ok;
@@ -123,7 +126,7 @@ void mt_record(mt_run *run, const mt_outer_summary *sum, const mt_outer_norms *n
                double seconds, mt_progress *progress) {
     char rate[16], line[160];
     const mt_snapshot *snapshot = &run->snapshot;
-    int evaluated = snapshot->step == run->at.step;
+    int evaluated = snapshot->step == run->at.step, async = run->cfg->outer.mode == MT_ASYNCHRONOUS;
     double busy = sum->seconds / (seconds * run->crew.n_live), cpu = 0;
     for (int r = 0; r < run->comm.size; r++)
         cpu += run->cpu[r];
@@ -142,7 +145,10 @@ void mt_record(mt_run *run, const mt_outer_summary *sum, const mt_outer_norms *n
                           .trajectory_length = (double)sum->finished_length / (double)sum->finished,
                           .inner_steps = run->at.inner_steps,
                           .inner_steps_per_second = (double)sum->inner_steps / seconds,
-                          .idle_share = fmin(fmax(1 - busy, 0), 1),
+                          .idle_share = async ? run->async.idle : fmin(fmax(1 - busy, 0), 1),
+                          .staleness = sum->staleness,
+                          .staleness_max = sum->staleness_max,
+                          .stale_share = (double)sum->stale / (double)sum->reports,
                           .outside_share = run->cpu_before > 0
                                                ? 1 - sum->seconds / (cpu - run->cpu_before)
                                                : NAN,
@@ -213,6 +219,8 @@ void mt_print_summary(const mt_run *run, const char *reason, int saved) {
                (long long)run->at.non_finite, (long long)run->at.dropped,
                (long long)run->at.skipped);
     printf("theta:  %s/theta.h5\ndigest: %s\n", run->dir, digest);
+    if (run->cfg->outer.mode == MT_ASYNCHRONOUS)
+        printf("asynchronous: another run of this configuration gives another digest\n");
     if (!isnan(run->snapshot.best))
         printf("best:   %s/best.h5, evaluated at %.4f\n", run->dir, run->snapshot.best);
 }

@@ -49,6 +49,9 @@ static const struct {
     INTEGER(inner_steps, "speed"),
     NUMBER(inner_steps_per_second, "speed"),
     NUMBER(idle_share, "speed"), NUMBER(outside_share, "speed"),
+    NUMBER(staleness, "staleness"),
+    INTEGER(staleness_max, "staleness"),
+    NUMBER(stale_share, "staleness"),
     NUMBER(seconds, "speed"),
 #undef INTEGER
 #undef NUMBER

@@ -41,6 +41,9 @@ typedef struct mt_metrics_row {
     int64_t inner_steps;     /* of both twins, since outer step 0, earlier runs included */
     double inner_steps_per_second; /* in this step */
     double idle_share;       /* wall time of the ranks in this step outside windows; 0..1 */
+    double staleness;        /* asynchronous (async.c): mean age in outer steps of the windows that count */
+    int64_t staleness_max;
+    double stale_share;      /* of the windows that came, those dropped as too old */
     double outside_share;    /* CPU time of the ranks since the last step outside windows; 0..1 */
     double seconds;          /* since outer step 0, earlier runs included */
     /* Of a mixture, after the fields above: "task_meta_loss", "task_meta_loss_std" and

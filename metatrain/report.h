@@ -34,6 +34,7 @@ typedef struct mt_report {
     int64_t particle, window;
     int32_t n_segments;
     int32_t dropped;     /* a loss without bound diverged: the window counts for nothing */
+    int32_t stale, unused; /* came too late for what it was made of (async.c): the same; set by rank 0 */
     int64_t finished;    /* trajectories that ended in this window */
     int64_t finished_length; /* inner steps of those trajectories together */
     int64_t non_finite;  /* losses that were NaN or infinite before normalisation */

@@ -72,7 +72,7 @@ int mt_run_load_particles(mt_run *run, int64_t step, lopt_error *err) {
 /* ---- the coordinator ----------------------------------------------------------------------- */
 
 /* What run.h5 holds besides the configuration, which says whether the sums are there. */
-enum { RUN_ITEMS = 10 };
+enum { RUN_ITEMS = 12 };
 static size_t run_items(mt_run *run, double *seconds, mt_item items[RUN_ITEMS]) {
     size_t n = lopt_n_theta(run->optimizer), particles = (size_t)run->cfg->particles, used = 0;
     items[used++] = (mt_item){"theta", MT_FLOATS, run->theta, n};
@@ -105,6 +105,7 @@ int mt_save(mt_run *run, lopt_error *err) {
                   : mt_error(err, LOPT_ENOMEM, "out of memory for a restart point");
     if (ok) {
         run->answer.status = LOPT_OK;
+        run->async.paused = 1;
         run->n_missing = run->crew.n_live - 1;
         mt_crew_tell(&run->crew, &run->comm, MT_TAG_SAVE, &run->save, sizeof run->save);
         ok = mt_run_save_particles(run, err);
@@ -115,6 +116,7 @@ int mt_save(mt_run *run, lopt_error *err) {
             ok = 0;
         }
         items[n++] = (mt_item){"config", MT_BYTES, text, strlen(text)};
+        n += mt_async_items(run, items + n);
         ok = ok && mt_checkpoint_commit(run->dir, step, run->save.attempt, run->crew.n_live, items,
                                         n, run->cfg->checkpoint.keep, err);
     }
@@ -132,5 +134,5 @@ int mt_restore(mt_run *run, int64_t step, lopt_error *err) {
                         run->dir, (long long)step, (long long)run->at.step);
     run->outer.updates = run->at.updates;
     run->outer.skipped = run->at.skipped;
-    return 1;
+    return mt_async_restore(run, step, err);
 }

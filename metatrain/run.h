@@ -12,6 +12,8 @@
  *     gradient.c     mt_gradient        reports -> gradient of theta, a share each      (estimator.h)
  *     outer.c        mt_outer_update    gradient -> theta
  *
+ * That is the synchronous mode; async.c has the outer step of the other one.
+ *
  * Rank 0 coordinates and works like the others. A particle lives on one rank, which holds its memory;
  * that rank alone runs its windows, and whoever that is gets the same bits. When ranks die (crew.h)
  * the others return to the last restart point (coordinator.c: recover). */
@@ -38,12 +40,14 @@ typedef enum mt_tag {
     MT_TAG_STEAL,     /* mt_steal: give one of your particles to this rank */
     MT_TAG_EVALUATE,  /* down the tree: theta of a snapshot */
     MT_TAG_PLAN,      /* down the tree: mt_plan of every particle: make your share of the gradient */
+    MT_TAG_THETA,     /* asynchronous: outer step, its theta */
     MT_TAG_SAVE,      /* mt_save_order: write your shard */
     MT_TAG_RESTART,   /* step, living ranks: ranks were lost, return to that point */
     MT_TAG_END,       /* exit status, whether ranks were lost */
     /* each to rank 0 */
     MT_TAG_READY,   /* lopt_error, counters of the particles held: after SETUP and RESTART */
     MT_TAG_REPORTS, /* CPU seconds of this process, reports */
+    MT_TAG_HAVE,    /* nothing: THETA came */
     MT_TAG_GAVE,    /* mt_steal: answer to STEAL */
     MT_TAG_SCORES,  /* mt_scores: a snapshot on one task and seed */
     MT_TAG_SLICE,   /* window, gradient and squares of a share */
@@ -93,6 +97,25 @@ typedef struct mt_todo {
     int64_t particle;
 } mt_todo;
 
+/* The asynchronous mode (async.c). */
+typedef struct mt_async {
+    /* every rank */
+    int paused;       /* no window begins until theta comes */
+    int64_t next;     /* particle whose turn it is, or the first one after it that is here */
+    int64_t since_theta; /* windows begun since theta came */
+    int64_t prepared; /* outer step whose theta the unroller has; -1: none */
+    /* coordinator */
+    mt_report *report;        /* [n_reports] not yet used, in the order of their coming */
+    int64_t n_reports, room;
+    int64_t *sent;            /* [size] outer step of the theta last sent to a rank; -1: none */
+    char *underway;           /* [size] it has not answered yet */
+    int interruptible;        /* outer steps may be made inside the window in hand */
+    double stepped;           /* when the last outer step ended */
+    double idle_since, busy;  /* seconds of the windows that were reported since then */
+    double idle;              /* share; over the last second or more; NaN: none yet */
+    mt_progress *progress;
+} mt_async;
+
 typedef struct mt_run {
     mt_comm comm;
     mt_crew crew;
@@ -118,7 +141,9 @@ typedef struct mt_run {
     double sent;           /* when reports last left */
     int64_t restart_step;  /* MT_NO_RESTART, or where RESTART says to return to, */
     int64_t restart_epoch; /* from when on */
-    mt_save_order save;    /* the latest */
+    mt_save_order save;    /* the latest, */
+    int save_due;          /* which is still to be obeyed */
+    mt_async async;
     int shares;            /* of the gradient, one each for the first so many of the living */
     int planned;           /* its share of this rank is to be made */
     int ended, status;     /* END came */
@@ -176,6 +201,10 @@ int mt_run_deal(mt_run *run, int64_t step, lopt_error *err);
 void mt_run_begin(mt_run *run, const mt_window_head *head, const mt_move *move);
 /* Unrolls the window of every particle here, reporting each, until none is left to do. */
 void mt_run_todo(mt_run *run);
+/* Unrolls the next window of a particle here, which takes `cost` seconds by prediction; its report is
+ * then the last of run->unsent. */
+void mt_run_window(mt_run *run, int64_t particle, double cost);
+void mt_send_reports(mt_run *run);
 /* Answers all messages that have come; returns how many. */
 int mt_hear(mt_run *run);
 /* Makes windows be interrupted for that between inner steps. */
@@ -200,8 +229,39 @@ void mt_take_reports(mt_run *run, int rank, const mt_report *reports, size_t n);
 void mt_take_scores(mt_run *run, const mt_scores *scores);
 /* Answers to STEAL. */
 void mt_take_gift(mt_run *run, int rank, const mt_steal *gift);
+/* Adds the measured times of a window to what is known; cost: what was predicted, 0: nothing. */
+void mt_learn_window(mt_run *run, const mt_report *report, double cost);
+/* An outer step once its gradient is there: first theta, then everything that follows from it; 0 if a
+ * rank was lost. start: when the step began. */
+void mt_update_theta(mt_run *run, const mt_outer_summary *summary, mt_outer_norms *norms);
+int mt_conclude_step(mt_run *run, const mt_outer_summary *summary, const mt_outer_norms *norms,
+                     double start, mt_progress *progress);
+/* Outer steps after which ranks pause or evaluate. */
+int mt_is_restart_point(const mt_run *run, int64_t step);
 /* Works and listens until nothing is missing; 0 if a rank was lost meanwhile. */
 int mt_wait(mt_run *run);
+
+/* ---- async.c: the asynchronous mode ---- */
+
+int mt_async_open(mt_run *run, lopt_error *err); /* coordinator */
+void mt_async_close(mt_run *run);
+/* Every rank: particles were dealt anew; nobody begins a window before theta comes. */
+void mt_async_deal(mt_run *run);
+/* Coordinator: works until there was an outer step, or more, or a request to stop; 0 if a rank was
+ * lost. */
+int mt_async_steps(mt_run *run, mt_progress *progress);
+/* Makes the outer step for which the reports are there, if it may be made now; between inner steps. */
+void mt_async_interrupt(mt_run *run);
+void mt_async_takes_reports(mt_run *run, const mt_report *reports, size_t n);
+void mt_async_takes_have(mt_run *run, int rank);
+/* Reports not yet used, as items of a restart point whose particles are at rest; returns how many items. */
+enum { MT_ASYNC_ITEMS = 2 };
+size_t mt_async_items(mt_run *run, mt_item items[MT_ASYNC_ITEMS]);
+int mt_async_restore(mt_run *run, int64_t step, lopt_error *err);
+/* A worker: whether a particle here may go on; its next window; 0: theta makes no sense. */
+int mt_async_may_work(const mt_run *run);
+void mt_async_window(mt_run *run);
+int mt_async_takes_theta(mt_run *run, const mt_message *message);
 
 /* ---- gradient.c: the gradient of theta, shared out ---- */
 
@@ -209,8 +269,13 @@ int mt_wait(mt_run *run);
 int mt_gradient_deal(mt_run *run, lopt_error *err);
 /* Coordinator: run->estimator.gradient from the reports; 0 if a rank was lost. */
 int mt_gradient(mt_run *run, mt_outer_summary *summary);
+<<<<<<< theirs
+/* The pieces of this rank's share, listening meanwhile; 0: stopped, the result is of no use any more. */
+int mt_gradient_pieces(mt_run *run);
+=======
 /* CPU seconds of all ranks for it, as measured. */
 double mt_gradient_cpu(const mt_run *run);
+>>>>>>> scale
 /* A worker's share of it. */
 void mt_run_gradient(mt_run *run);
 /* Noise since the reset: from rank 0, after a restart point was read; to it, before one is written. */

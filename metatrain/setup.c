@@ -95,7 +95,8 @@ static int open_coordinator(mt_run *run, lopt_error *err) {
     run->cpu = calloc((size_t)run->comm.size, sizeof *run->cpu);
     if (!run->report || !run->owner || !run->placed || !run->cost || !run->asked || !run->cpu)
         return mt_error(err, LOPT_ENOMEM, "out of memory for %zu reports", n);
-    return mt_estimator_open(&run->estimator, &run->cfg->estimator, run->unroller.noise,
+    return mt_async_open(run, err) &&
+           mt_estimator_open(&run->estimator, &run->cfg->estimator, run->unroller.noise,
                              run->cfg->particles, err) &&
            mt_outer_open(&run->outer, run->cfg, run->trained, lopt_n_theta(run->optimizer), err);
 }
@@ -122,6 +123,7 @@ void mt_run_close(mt_run *run) {
     mt_event_file_close(run->events);
     mt_outer_close(&run->outer);
     mt_estimator_close(&run->estimator);
+    mt_async_close(run);
     mt_board_close(&run->board);
     for (int64_t p = 0; run->particle && p < run->cfg->particles; p++)
         mt_particle_close(&run->particle[p]);

@@ -11,6 +11,7 @@
 #include "run.h"
 
 #define LOOK_SECONDS 200e-6 /* between looks for messages while a window runs */
+#define MESSAGES 1000       /* taken at a look: a flood of them must not keep a rank from its work */
 #define SEND_SECONDS 1e-3   /* reports are sent together if they are done within such a time */
 
 /* ---- bugs and the end of memory --------------------------------------------------------------- */
@@ -41,6 +42,7 @@ int mt_run_deal(mt_run *run, int64_t step, lopt_error *err) {
             !mt_particle_open(&run->particle[p], p, &run->unroller.mixture.sizes, err))
             return 0;
     }
+    mt_async_deal(run);
     return mt_gradient_deal(run, err) && (step < 0 || mt_run_load_particles(run, step, err)) &&
            (run->comm.rank > 0 || mt_coordinator_dealt(run, err));
 }
@@ -135,7 +137,7 @@ void mt_run_give(mt_run *run, int to, double asked) {
 
 /* ---- one window ---------------------------------------------------------------------------- */
 
-static void send_reports(mt_run *run) {
+void mt_send_reports(mt_run *run) {
     struct {
         double cpu;
         mt_report report[MT_UNSENT];
@@ -174,25 +176,28 @@ static void prepare_task(mt_run *run, mt_particle *p) {
     mt_comm_abort(&run->comm, MT_FAILED);
 }
 
+void mt_run_window(mt_run *run, int64_t particle, double cost) {
+    double start = mt_seconds();
+    mt_report *report = &run->unsent[run->n_unsent++];
+    run->hand_free = start + cost;
+    prepare_task(run, &run->particle[particle]);
+    mt_unroll_window(&run->unroller, &run->particle[particle], run->window, report);
+    report->wall_seconds = mt_seconds() - start;
+    run->hand_free = 0;
+}
+
 void mt_run_todo(mt_run *run) {
     while (run->n_todo > 0 && run->restart_step == MT_NO_RESTART && run->crew.n_lost == 0) {
         mt_todo next = take_todo(run, run->n_todo - 1);
-        int64_t p = next.particle;
-        double start = mt_seconds();
-        mt_report *report = &run->unsent[run->n_unsent++];
-        run->hand_free = start + next.cost;
-        prepare_task(run, &run->particle[p]);
-        mt_unroll_window(&run->unroller, &run->particle[p], run->window, report);
-        report->wall_seconds = mt_seconds() - start;
-        run->hand_free = 0;
+        mt_run_window(run, next.particle, next.cost);
         if (run->n_todo == 0 || run->n_unsent == MT_UNSENT ||
             mt_seconds() > run->sent + SEND_SECONDS)
-            send_reports(run);
+            mt_send_reports(run);
         mt_hear(run);
     }
     /* The last one was given away after a window. */
     if (run->n_unsent > 0 && run->restart_step == MT_NO_RESTART && run->crew.n_lost == 0)
-        send_reports(run);
+        mt_send_reports(run);
 }
 
 /* ---- snapshots ------------------------------------------------------------------------------- */
@@ -249,11 +254,18 @@ static void take_evaluate(mt_run *run, const mt_message *m) {
     run->evaluate = 1;
 }
 
+/* Obeyed when no window is in hand. */
 static void take_save(mt_run *run, const mt_message *m) {
-    lopt_error err = {LOPT_OK, ""};
     if (m->n != sizeof run->save)
         wrong_message(run, m);
     memcpy(&run->save, m->data, sizeof run->save);
+    run->save_due = 1;
+}
+
+static void obey_save(mt_run *run) {
+    lopt_error err = {LOPT_OK, ""};
+    run->save_due = 0;
+    run->async.paused = 1;
     mt_run_save_particles(run, &err);
     mt_gradient_hand_in(run); /* before the answer: rank 0 has it all when that comes */
     mt_comm_send(&run->comm, 0, MT_TAG_SAVED, &err, sizeof err);
@@ -270,7 +282,7 @@ static void take_restart(mt_run *run, const mt_message *m) {
     run->restart_step = step;
     run->restart_epoch = m->epoch;
     run->n_todo = 0;
-    run->evaluate = run->planned = 0;
+    run->evaluate = run->planned = run->save_due = 0;
 }
 
 static void take_end(mt_run *run, const mt_message *m) {
@@ -282,6 +294,7 @@ static void take_end(mt_run *run, const mt_message *m) {
     run->status = end[0];
     run->crew.ever_lost += end[1];
     run->n_todo = 0;
+    run->async.paused = 1;
 }
 
 static void take_steal(mt_run *run, const mt_message *m) {
@@ -309,6 +322,8 @@ static void take(mt_run *run, const mt_message *m) {
         require(run, m, mt_gradient_takes_plan(run, m));
     else if (m->tag == MT_TAG_WINDOW)
         take_window(run, m);
+    else if (m->tag == MT_TAG_THETA)
+        require(run, m, mt_async_takes_theta(run, m));
     else if (m->tag == MT_TAG_STEAL)
         take_steal(run, m);
     else if (m->tag == MT_TAG_EVALUATE)
@@ -328,7 +343,7 @@ int mt_hear(mt_run *run) {
     int n = 0;
     double start = seconds_of_this_process();
     run->next_look = mt_seconds() + LOOK_SECONDS;
-    for (; mt_comm_take(&run->comm, &m); n++) {
+    for (; n < MESSAGES && mt_comm_take(&run->comm, &m); n++) {
         if (mt_crew_heard(&run->crew, &run->comm, &m))
             continue;
         if (run->crew.index[m.from] >= 0)
@@ -344,8 +359,10 @@ int mt_hear(mt_run *run) {
 
 static void between_inner_steps(void *listener) {
     mt_run *run = listener;
-    if (mt_seconds() > run->next_look)
-        mt_hear(run);
+    if (mt_seconds() < run->next_look)
+        return;
+    mt_hear(run);
+    mt_async_interrupt(run);
 }
 
 void mt_listen(mt_run *run) {
@@ -375,8 +392,12 @@ int mt_work(mt_run *run) {
             mt_run_todo(run);
         else if (run->planned)
             mt_run_gradient(run);
+        else if (run->save_due)
+            obey_save(run);
         else if (run->evaluate)
             mt_run_snapshot(run);
+        else if (mt_async_may_work(run))
+            mt_async_window(run);
         else if (looks > 0)
             mt_comm_rest(&run->comm, looks);
     }
