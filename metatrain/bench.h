@@ -16,11 +16,13 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "bench_timer.h"
 #include "lopt.h"
 
 #define MT_BENCH_MAX_NAMES 64
+#define MT_REFERENCE_PEAK 250e9 /* at which goals in steps per second or hours are stated */
 
 typedef struct mt_bench {
     int quick;
@@ -36,6 +38,7 @@ json_t *mt_bench_step(const mt_bench *b, lopt_error *err);
 json_t *mt_bench_inner(const mt_bench *b, lopt_error *err);
 json_t *mt_bench_outer(const mt_bench *b, lopt_error *err);
 json_t *mt_bench_recipe(const mt_bench *b, lopt_error *err);
+json_t *mt_bench_tasks(const mt_bench *b, lopt_error *err);
 
 /* The optimizers to measure: those asked for, else every preset. Returns how many. */
 size_t mt_bench_names(const mt_bench *b, const char *names[MT_BENCH_MAX_NAMES]);
@@ -51,6 +54,10 @@ void mt_bench_network_text(const lopt_optimizer *opt, char *text, size_t bytes);
 /* Inputs of that network which come from the accumulators of the shared kernels; 0: others, or
  * none. */
 int mt_bench_kernel_features(const lopt_optimizer *opt);
+
+static inline void *mt_bench_block(size_t bytes) { /* NULL: no memory */
+    return aligned_alloc(64, (bytes + 127) / 64 * 64);
+}
 
 /* ---- rows
  * ---------------------------------------------------------------------------------------- */
@@ -83,5 +90,6 @@ void mt_bench_print_step(const json_t *rows, FILE *f);
 void mt_bench_print_inner(const json_t *rows, FILE *f);
 void mt_bench_print_outer(const json_t *rows, FILE *f);
 void mt_bench_print_recipe(const json_t *rows, FILE *f);
+void mt_bench_print_tasks(const json_t *rows, FILE *f);
 
 #endif

@@ -20,7 +20,6 @@
 #include "progress.h"
 #include "unroll.h"
 
-#define REFERENCE_PEAK 250e9 /* at which goals in steps per second are stated */
 #define TURNS 500            /* inner steps of twins before they start anew */
 
 static const char config[] = "particles: 1\n"
@@ -148,27 +147,23 @@ static void run_in_turn(void *self) {
     }
 }
 
-static void *block(size_t bytes) {
-    return aligned_alloc(64, (bytes + 127) / 64 * 64);
-}
-
 static int open_parts(inner *in, lopt_error *err) {
     random_stream r;
     in->task = in->unroller.mixture.fixed[0].task;
     in->state = lopt_state_create(in->opt, in->task->tensors, in->task->n_tensors, err);
     if (!in->state)
         return 0;
-    in->params = block(in->task->n_params * sizeof(float));
-    in->grads = block(in->task->n_params * sizeof(float));
-    in->stepped = block(in->task->n_params * sizeof(float));
-    in->along = block(in->task->n_params * sizeof(float));
-    in->work = block(in->task->work_bytes);
+    in->params = mt_bench_block(in->task->n_params * sizeof(float));
+    in->grads = mt_bench_block(in->task->n_params * sizeof(float));
+    in->stepped = mt_bench_block(in->task->n_params * sizeof(float));
+    in->along = mt_bench_block(in->task->n_params * sizeof(float));
+    in->work = mt_bench_block(in->task->work_bytes);
     if (!in->params || !in->grads || !in->stepped || !in->along || !in->work)
         return mt_error(err, LOPT_ENOMEM, "out of memory");
     for (int twin = 0; twin < 2; twin++) {
         in->twin_state[twin] =
             lopt_state_create(in->opt, in->task->tensors, in->task->n_tensors, err);
-        in->twin_params[twin] = block(in->task->n_params * sizeof(float));
+        in->twin_params[twin] = mt_bench_block(in->task->n_params * sizeof(float));
         if (!in->twin_state[twin] || !in->twin_params[twin])
             return mt_error(err, LOPT_ENOMEM, "out of memory");
     }
@@ -199,7 +194,7 @@ static int inner_open(inner *in, const mt_config *cfg, const char *name, lopt_er
     if (!in->opt)
         return 0;
     size_t n = lopt_n_theta(in->opt);
-    in->trained = block(n);
+    in->trained = mt_bench_block(n);
     if (!in->trained)
         return mt_error(err, LOPT_ENOMEM, "out of memory");
     mark_trained(in->opt, in->trained);
@@ -266,7 +261,7 @@ static json_t *row(const inner *in, const mt_timed *items, int rounds) {
         double peak = mt_peak_flop() / items[PEAK].seconds[r];
         split(items, inner_steps, r, part[r]);
         rate[r] = 1 / part[r][WHOLE];
-        scaled[r] = rate[r] * REFERENCE_PEAK / peak;
+        scaled[r] = rate[r] * MT_REFERENCE_PEAK / peak;
         nominal[r] = flop * rate[r] / peak;
     }
     mt_bench_network_text(in->opt, network, sizeof network);

@@ -13,7 +13,6 @@
 #include "progress.h"
 
 #define OUTER_STEPS 100000.0 /* of each: 3.2e8 inner steps */
-#define REFERENCE_PEAK 250e9
 
 typedef struct recipe {
     const char *name, *config;
@@ -57,7 +56,7 @@ static json_t *row(const recipe *r, int ranks, const mt_bench_speed *s, double p
                      "seconds", s->seconds, "hours", hours, "hours_by_fifth",
                      mt_bench_spread(mt_spread_scaled(s->step_seconds, OUTER_STEPS / 3600)),
                      "hours_if_never_idle", cpu_hours, "hours_at_250_gflops",
-                     cpu_hours * peak / REFERENCE_PEAK, "published", r->published, "of_published",
+                     cpu_hours * peak / MT_REFERENCE_PEAK, "published", r->published, "of_published",
                      mt_bench_number(r->published_hours > 0 ? hours / r->published_hours : NAN),
                      "inner_steps_per_second", s->inner_steps_per_second, "idle_share",
                      s->idle_share, "outside_share", s->outside_share, "peak_mb",

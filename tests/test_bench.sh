@@ -47,6 +47,15 @@ between "$json" caches -2 2 3
 between "$json" rest -2 2 3
 grep -q '"skipped"' "$json" || fail "--quick does not say that it leaves large tensors out"
 
+# ---- tasks ---------------------------------------------------------------------------------------------
+
+json=$SCRATCH/tasks.json
+"${bench[@]}" tasks --quick --json >"$json" 2>"$SCRATCH/log" || fail "bench tasks: $(cat "$SCRATCH/log")"
+! grep '"skipped"' "$json" || fail "a task was not measured"
+between "$json" share_of_peak 0.0001 2 8
+between "$json" microseconds 0.1 100000000 8
+between "$json" megaflop 0.1 100000 8
+
 # ---- runs of the program -----------------------------------------------------------------------------
 
 # MPI leaks memory of plugins that it has unloaded by then, which no suppression can name.

@@ -25,6 +25,7 @@ static const part parts[] = {
     {"step", "One step of an optimizer", mt_bench_step, mt_bench_print_step},
     {"inner", "Inner steps per second and core: 64-32-10 network, 8x8 Fashion-MNIST, batches of 64",
      mt_bench_inner, mt_bench_print_inner},
+    {"tasks", "Loss and gradient of tasks", mt_bench_tasks, mt_bench_print_tasks},
     {"outer", "Outer steps per second", mt_bench_outer, mt_bench_print_outer},
     {"recipe", "The published meta-trainings, predicted", mt_bench_recipe, mt_bench_print_recipe},
 };
@@ -40,9 +41,10 @@ typedef struct bench_options {
 } bench_options;
 
 static const char doc[] =
-    "Measure the speed of PARTs (step, inner, outer, recipe; default: all).\v"
+    "Measure the speed of PARTs (step, inner, tasks, outer, recipe; default: all).\v"
     "  step    nanoseconds per parameter of one optimizer step, by size of the tensors\n"
     "  inner   inner steps per second and core, and what they are made of\n"
+    "  tasks   loss and gradient of tasks of every architecture, as a share of what the core can do\n"
     "  outer   outer steps per second on 1, 2, 4, ... ranks, idle share, memory\n"
     "  recipe  predicted hours of the published meta-trainings on all cores\n\n"
     "Every run measures what one core can do and gives the rest as ratios to it. Numbers are "
@@ -71,7 +73,7 @@ static int find_part(const char *name, bench_options *o) {
         lopt__suggest(&s, parts[i].name);
     }
     return mt_error(&o->err, LOPT_EUNKNOWN,
-                    "bench: found \"%.100s\", expected step, inner, outer or recipe%s", name,
+                    "bench: found \"%.100s\", expected step, inner, tasks, outer or recipe%s", name,
                     lopt__suggestion_text(&s, text, sizeof text));
 }
 

@@ -50,6 +50,15 @@ static int n_places(const task_window *w) {
 
 /* ---- the largest ------------------------------------------------------------------------------- */
 
+/* Where x is larger than y, y and its place become those of x. NaN stays NaN. */
+static void take_larger(int n, const real *restrict x, int32_t place, real *restrict y, int32_t *restrict largest) {
+    for (int c = 0; c < n; c++) {
+        int larger = (x[c] > y[c]) | (x[c] != x[c]); /* no branch: the loop vectorises */
+        y[c] = larger ? x[c] : y[c];
+        largest[c] = larger ? place + c : largest[c];
+    }
+}
+
 static void max_forward(const task_layer *l, const task_run *run) {
     const pool *p = (const pool *)l;
     const task_window *w = &p->window;
@@ -64,12 +73,7 @@ static void max_forward(const task_layer *l, const task_run *run) {
         }
         for (int k = 1; k < inside.rows * inside.cols; k++) {
             size_t at = pixel_at(w, &inside, k);
-            for (int c = 0; c < w->channels; c++) {
-                real v = x[at + (size_t)c];
-                int larger = v > y[c] || v != v; /* NaN stays NaN */
-                y[c] = larger ? v : y[c];
-                largest[c] = larger ? (int32_t)at + c : largest[c];
-            }
+            take_larger(w->channels, x + at, (int32_t)at, y, largest);
         }
     }
 }
