@@ -269,13 +269,10 @@ int mt_async_takes_theta(mt_run *run, const mt_message *message);
 int mt_gradient_deal(mt_run *run, lopt_error *err);
 /* Coordinator: run->estimator.gradient from the reports; 0 if a rank was lost. */
 int mt_gradient(mt_run *run, mt_outer_summary *summary);
-<<<<<<< theirs
 /* The pieces of this rank's share, listening meanwhile; 0: stopped, the result is of no use any more. */
 int mt_gradient_pieces(mt_run *run);
-=======
 /* CPU seconds of all ranks for it, as measured. */
 double mt_gradient_cpu(const mt_run *run);
->>>>>>> scale
 /* A worker's share of it. */
 void mt_run_gradient(mt_run *run);
 /* Noise since the reset: from rank 0, after a restart point was read; to it, before one is written. */
