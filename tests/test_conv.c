@@ -235,6 +235,34 @@ Test(conv, nan_is_largest) {
     stop(&a);
 }
 
+/* Weights: a normal of deviation 1/sqrt(fan in) cut at two deviations; biases 0. */
+Test(conv, starts) {
+    sizes s = {1, 3, 3, 40, 60, 3, 1, TASK_SAME};
+    setup a;
+    start(&a, CONV, &s);
+    random_stream r;
+    random_open(&r, (random_address){9, RANDOM_TEST, 0, 0, 0});
+    task_model_init(a.run.model, NULL, &r, a.params);
+    const real *w = a.params + 2 * s.in;
+    int n = 9 * s.in * s.out, beyond = 0;
+    double sum = 0, squares = 0, largest = 0;
+    for (int i = 0; i < n; i++) {
+        double z = (double)w[i] * sqrt(9 * s.in);
+        sum += z, squares += z * z;
+        largest = fmax(largest, fabs(z));
+        beyond += fabs(z) > 1.5;
+    }
+    double kept = erf(sqrt(2)), expected = (kept - erf(1.5 / sqrt(2))) / kept; /* of a normal cut at 2 */
+    cr_assert(fabs(sum / n) < 4 * 0.88 / sqrt(n), "mean %g", sum / n);
+    cr_assert(fabs(sqrt(squares / n) - 0.87962566) < 4 * 0.5 / sqrt(n), "deviation %g", sqrt(squares / n));
+    cr_assert(largest <= 2.000001 && largest > 1.99, "largest %g", largest);
+    cr_assert(fabs((double)beyond / n - expected) < 4 * sqrt(expected / n), "%d beyond 1.5, expected %g", beyond,
+              expected * n);
+    for (int k = 0; k < s.out; k++)
+        cr_assert(w[n + k] == 0);
+    stop(&a);
+}
+
 static void expect_mistake(int size, int stride, int rank, const char *sentence) {
     task t = {.kind = &anything};
     lopt_error err;
