@@ -17,6 +17,10 @@ extern const task_kind task_kind_image_conv;
 extern const task_kind task_kind_image_resnet;
 extern const task_kind task_kind_mlp_autoencoder;
 extern const task_kind task_kind_mlp_vae;
+extern const task_kind task_kind_rnn_lm;
+extern const task_kind task_kind_transformer_lm;
+extern const task_kind task_kind_vit;
+extern const task_kind task_kind_mlp_mixer;
 extern const task_kind task_kind_quadratic;
 extern const task_kind task_kind_quadratic_family;
 extern const task_kind task_kind_noisy_quadratic;
@@ -30,6 +34,10 @@ const task_kind *const task_kinds[] = {
     &task_kind_image_resnet,
     &task_kind_mlp_autoencoder,
     &task_kind_mlp_vae,
+    &task_kind_rnn_lm,
+    &task_kind_transformer_lm,
+    &task_kind_vit,
+    &task_kind_mlp_mixer,
     &task_kind_quadratic,
     &task_kind_quadratic_family,
     &task_kind_noisy_quadratic,
@@ -45,6 +53,10 @@ extern const task_name task_names_image_mlp[];
 extern const task_name task_names_image_conv[];
 extern const task_name task_names_image_resnet[];
 extern const task_name task_names_mlp_autoencoder[];
+extern const task_name task_names_rnn_lm[];
+extern const task_name task_names_transformer_lm[];
+extern const task_name task_names_vit[];
+extern const task_name task_names_mlp_mixer[];
 extern const task_name task_names_quadratic[];
 
 /* Tables of published names, each ended by a row without a name. */
@@ -53,6 +65,10 @@ static const task_name *const names[] = {
     task_names_image_conv,
     task_names_image_resnet,
     task_names_mlp_autoencoder,
+    task_names_rnn_lm,
+    task_names_transformer_lm,
+    task_names_vit,
+    task_names_mlp_mixer,
     task_names_quadratic,
 };
 
@@ -63,6 +79,9 @@ extern const task_family task_family_image_conv;
 extern const task_family task_family_image_resnet;
 extern const task_family task_family_mlp_autoencoder;
 extern const task_family task_family_mlp_vae;
+extern const task_family task_family_rnn_lm;
+extern const task_family task_family_transformer_lm;
+extern const task_family task_family_vit;
 
 static const task_family *const families[] = {
     &task_family_image_mlp,
@@ -70,6 +89,9 @@ static const task_family *const families[] = {
     &task_family_image_resnet,
     &task_family_mlp_autoencoder,
     &task_family_mlp_vae,
+    &task_family_rnn_lm,
+    &task_family_transformer_lm,
+    &task_family_vit,
 };
 
 enum { N_FAMILIES = sizeof families / sizeof *families };

@@ -43,6 +43,8 @@ task_spec task_spec_default(void) {
         .dim = 10,
         .encoder = {.constrain = 1},
         .vae = {.encoder_layers = 1, .encoder_width = 32, .decoder_layers = 1, .decoder_width = 32, .latent = 8},
+        .sequence = {.tokens = 259, .length = 8, .embed = 8, .width = 8, .layers = 1, .heads = 2, .head_size = 4,
+                     .mlp = 16, .token_mlp = 4, .patch = 4},
         .reparam = TASK_REPARAM_NONE,
         .reparam_min = 0.01,
         .reparam_max = 100,

@@ -95,6 +95,15 @@ typedef struct task_spec {
         int blocks[4], channels[4];
         int stem_channels, stem_size, stem_stride, pool; /* pool: 1 has one of 3x3, stride 2, after the stem */
     } resnet;
+    struct {                 /* models of sequences: of text, or of patches of images */
+        int tokens;          /* text: 259 ids are bytes, from 300 on byte pairs (data/text.h) */
+        int vocab;           /* ids that the model knows, into which others are folded; 0: tokens */
+        int length, embed;   /* text: tokens that it sees; numbers a token */
+        int cell, width;     /* task_cell, its numbers */
+        int layers, heads, head_size, mlp; /* attention: of blocks, in one block, the width between */
+        int token_mlp, patch;              /* mixers: width across positions; images: pixels a side */
+        double attention_dropout;
+    } sequence;
     int dim;          /* quadratics */
     double noise;     /* quadratics: standard deviation of the gradient noise (spec D.4, cov) */
     task_reparam reparam;

@@ -204,7 +204,7 @@ static void layer_check(const layer_case *c, int number) {
         random_open(&r, (random_address){8, RANDOM_TEST, (uint64_t)draw, 0, 0});
         layer_draw(b, draw, params);
         for (size_t i = 0; i < b->t.n_params; i++) params[i] = (double)(float)params[i];
-        gradient_check g = {c->name, b->t.tensors, b->t.n_tensors, params, layer_loss, b};
+        gradient_check g = {c->name, b->t.tensors, b->t.n_tensors, params, layer_loss, b, 0};
         check_gradient(&g, &r);
         double loss = layer_loss(b, params, grads);
         layer_compare(c, b, loss, grads, layer_run_float(number, draw, params, grads_float), grads_float);
