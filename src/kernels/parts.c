@@ -30,32 +30,46 @@ lopt__parts lopt__parts_of(const lopt__view *v, int whole_slices) {
     return (lopt__parts){.n = v->n_outer * cuts, .cuts = cuts, .by_lanes = by_lanes};
 }
 
-void lopt__part_open(lopt__part *part, const lopt__job *job, const lopt__parts *parts, int64_t i) {
-    const lopt__view *v = job->view;
-    int64_t cuts = parts->cuts;
-    lopt__range slices = cuts == 1 ? lopt__cut(v->n_outer, 1, i, parts->n) : (lopt__range){i / cuts, 1};
-    lopt__range rows = parts->by_lanes ? (lopt__range){0, v->rows} : lopt__cut(v->rows, ROW_UNIT, i % cuts, cuts);
-    lopt__range lanes = parts->by_lanes ? lopt__cut(v->lanes, LANE_UNIT, i % cuts, cuts) : (lopt__range){0, v->lanes};
+/* From here on the part is these slices, rows and lanes of what it was. */
+static void narrow(lopt__part *part, lopt__range slices, lopt__range rows, lopt__range lanes) {
+    lopt__view *v = &part->view;
+    lopt__job *job = &part->job;
+    lopt__accumulators *acc = &job->acc;
     int64_t offset = rows.first * v->row_stride + lanes.first * v->lane_stride;
-    part->job = *job;
-    part->view = *v;
-    part->job.view = &part->view;
-    part->view.first_outer += slices.first;
-    part->view.n_outer = slices.n;
-    part->view.rows = rows.n;
-    part->view.lanes = lanes.n;
-    lopt__accumulators *acc = &part->job.acc;
-    acc->momentum = lopt__momentum_row(&job->acc, v, slices.first, rows.first) + lanes.first;
-    acc->rms = lopt__rms_row(&job->acc, v, slices.first, rows.first) + lanes.first;
+    acc->momentum = lopt__momentum_row(acc, v, slices.first, rows.first) + lanes.first;
+    acc->rms = lopt__rms_row(acc, v, slices.first, rows.first) + lanes.first;
     acc->lane += slices.first * LOPT__K * v->pitch + lanes.first;
     if (acc->row)
         acc->row += slices.first * LOPT__K * v->row_pitch + rows.first;
-    part->job.grads += offset;
-    part->job.params += offset;
+    job->grads += offset;
+    job->params += offset;
     if (job->updates)
-        part->job.updates += offset;
+        job->updates += offset;
     if (job->steps)
-        part->job.steps += offset;
+        job->steps += offset;
     if (job->inverse_mean)
-        part->job.inverse_mean += slices.first * LOPT__K;
+        job->inverse_mean += slices.first * LOPT__K;
+    v->first_outer += slices.first;
+    v->n_outer = slices.n;
+    v->rows = rows.n;
+    v->lanes = lanes.n;
+}
+
+void lopt__part_open(lopt__part *part, const lopt__job *job, const lopt__parts *parts, int64_t i) {
+    const lopt__view *v = job->view;
+    int64_t cuts = parts->cuts;
+    lopt__range all_rows = {0, v->rows}, all_lanes = {0, v->lanes};
+    part->job = *job;
+    part->view = *v;
+    part->job.view = &part->view;
+    narrow(part,
+           cuts == 1 ? lopt__cut(v->n_outer, 1, i, parts->n) : (lopt__range){i / cuts, 1},
+           parts->by_lanes ? all_rows : lopt__cut(v->rows, ROW_UNIT, i % cuts, cuts),
+           parts->by_lanes ? lopt__cut(v->lanes, LANE_UNIT, i % cuts, cuts) : all_lanes);
+}
+
+int64_t lopt__part_narrow(lopt__part *part, int64_t i, int64_t n) {
+    lopt__range rows = lopt__cut(part->view.rows, ROW_UNIT, i, n);
+    narrow(part, (lopt__range){0, part->view.n_outer}, rows, (lopt__range){0, part->view.lanes});
+    return rows.n;
 }

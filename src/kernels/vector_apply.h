@@ -386,10 +386,22 @@ static void apply_slice(const lopt__job *job, const lopt__workspace *w, int64_t 
     }
 }
 
+/* Nothing is summed up here, so the last quarter of the parts may be cut further: threads end together. */
+enum { FINE = 4 };
+
+static int64_t whole_parts(const pass *p)
+{
+    return p->parts.cuts > 1 && !p->parts.by_lanes ? p->parts.n - p->parts.n / 4 : p->parts.n;
+}
+
 static void apply_part(void *pass_, int64_t i, int thread)
 {
+    const pass *p = pass_;
+    int64_t whole = whole_parts(p);
     lopt__part part;
-    open_part(pass_, i, thread, &part);
+    open_part(p, i < whole ? i : whole + (i - whole) / FINE, thread, &part);
+    if (i >= whole && lopt__part_narrow(&part, (i - whole) % FINE, FINE) == 0)
+        return;
     const lopt__job *job = &part.job;
     lopt__workspace w = workspace(job);
     for (int64_t outer = 0; outer < job->view->n_outer; outer++) {
@@ -406,7 +418,7 @@ static void apply(lopt__job *job)
         return;
     }
     pass p = pass_of(job);
-    lopt__team_run(job->team, p.parts.n, apply_part, &p);
+    lopt__team_run(job->team, whole_parts(&p) + FINE * (p.parts.n - whole_parts(&p)), apply_part, &p);
 }
 
 #endif
