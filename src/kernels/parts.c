@@ -6,7 +6,7 @@
 #include "pieces.h"
 #include "workspace.h"
 
-#define ROW_UNIT LOPT__UNIT   /* cuts lie at multiples of these */
+#define ROW_UNIT LOPT__UNIT /* cuts lie at multiples of these */
 #define LANE_UNIT LOPT__TILE
 
 static int64_t power_of_two_below(int64_t n) {
@@ -62,8 +62,7 @@ void lopt__part_open(lopt__part *part, const lopt__job *job, const lopt__parts *
     part->job = *job;
     part->view = *v;
     part->job.view = &part->view;
-    narrow(part,
-           cuts == 1 ? lopt__cut(v->n_outer, 1, i, parts->n) : (lopt__range){i / cuts, 1},
+    narrow(part, cuts == 1 ? lopt__cut(v->n_outer, 1, i, parts->n) : (lopt__range){i / cuts, 1},
            parts->by_lanes ? all_rows : lopt__cut(v->rows, ROW_UNIT, i % cuts, cuts),
            parts->by_lanes ? lopt__cut(v->lanes, LANE_UNIT, i % cuts, cuts) : all_lanes);
 }
