@@ -44,7 +44,7 @@ int mt_simulate(const mt_simulation *how, mt_simulated *result, lopt_error *err)
 typedef struct mt_update {
     double draw;  /* of a number of the gradient, for a particle */
     double plan;  /* of a particle, once */
-    double outer; /* of the step of theta */
+    double outer; /* of the step of theta and what people see of the gradient */
 } mt_update;
 
 /* Measured here, for a theta of so many numbers. */
