@@ -22,6 +22,7 @@
 #include "data/npy.h"
 #include "data/shared.h"
 #include "data_file.h"
+#include "hdf5_file.h"
 
 enum { RECORD = 3073 };
 
@@ -332,12 +333,16 @@ Test(data_sets, folders_of_classes) {
             cr_assert(raw.bytes[i * 48 + k] == 10 * (i + 1));
     }
     task_raw_free(&raw);
+    write_ppm("b/2.pgm", 1, 4, 40); /* grey after colour */
+    cr_assert(task_classes_read(folder, 0, &raw, &names, &err) && raw.n == 4 &&
+              raw.bytes[4 * 48 - 1] == 40);
+    task_raw_free(&raw);
     write_ppm("b/2.ppm", 3, 5, 30);
     cr_assert(!task_classes_read(folder, 0, &raw, &names, &err) &&
               strstr(err.text, "5 x 5 pixels, those before 4 x 4"));
     task_raw_free(&raw);
-    cr_assert(task_classes_read(folder, 2, &raw, &names, &err) && raw.n == 4 && raw.rows == 2 &&
-              raw.bytes[47] == 30);
+    cr_assert(task_classes_read(folder, 2, &raw, &names, &err) && raw.n == 5 && raw.rows == 2 &&
+              raw.bytes[47] == 40);
     task_raw_free(&raw);
     cr_assert(mkdir(in_folder("c"), 0700) == 0);
     cr_assert(!task_classes_read(folder, 2, &raw, &names, &err) &&
@@ -417,6 +422,13 @@ Test(data_sets, hdf5) {
     task_source_read_hdf5_with(mt_data_file_read);
     task_raw parts[TASK_N_SPLITS] = {make_part(30), make_part(12), make_part(10), make_part(20)};
     write_parts(parts);
+    static const char *const documented[] = {"train/images",       "train/labels",
+                                             "inner_valid/images", "outer_valid/labels",
+                                             "test/images",        "classes"};
+    mt_hdf5 *f = mt_hdf5_open(in_folder("set.h5"), NULL);
+    for (int i = 0; i < 6; i++)
+        cr_assert(mt_hdf5_has(f, documented[i]), "no %s", documented[i]);
+    mt_hdf5_close(f);
     const task_dataset *d = open_set(in_folder("set.h5"), 0, TASK_NO, TASK_SPLIT_CLEAN, NULL);
     cr_assert(d && d->n_rows == 2 && d->n_cols == 3 && d->n_channels == 3 && d->n_classes == 3);
     for (int s = 0; s < TASK_N_SPLITS; s++)
@@ -568,7 +580,7 @@ Test(data_sets, processes_share_one_block) {
     for (int i = 0; i < 6; i++) {
         child[i] = fork();
         if (child[i] == 0)
-            _exit(open_and_sum(&mapped, "cache") == right && mapped ? 0 : 1);
+            _exit(open_and_sum(&mapped, ".block") == right && mapped ? 0 : 1);
     }
     for (int i = 0; i < 6; i++) {
         cr_assert(waitpid(child[i], &status, 0) == child[i] && WIFEXITED(status) &&
