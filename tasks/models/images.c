@@ -27,7 +27,7 @@ void *task_images_open(task *t, const task_spec *spec, size_t size, lopt_error *
         task_fail(err, LOPT_ENOMEM, "task %s: out of memory", spec->task);
         return NULL;
     }
-    self->data = task_dataset_open(spec->dataset, spec->data_path, spec->image_size, err);
+    self->data = task_dataset_of(spec, err);
     task_model *m = self->data ? task_model_create(t, err) : NULL;
     if (!m) return NULL;
     self->batch = spec->batch_size;
