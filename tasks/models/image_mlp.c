@@ -59,6 +59,8 @@ const task_kind task_kind_image_mlp = {
 #define THREE_128 {128, 128, 128}
 
 const task_name task_names_image_mlp[] = {
+    {{"ImageMLP_Cifar10BW8_Relu32", "CIFAR-10 in grey 8x8, hidden 32, batch 128"},
+     MLP("cifar10", 8, 128, 1, {32}, .grey = 1)},
     {{"ImageMLP_FashionMnist8_Relu32", "Fashion-MNIST 8x8, hidden 32, batch 128"},
      MLP("fashion_mnist", 8, 128, 1, {32})},
     {{"ImageMLP_FashionMnist16_Relu32", "Fashion-MNIST 16x16, hidden 32, batch 128"},

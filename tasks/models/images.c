@@ -59,6 +59,7 @@ void task_images_fix(const task_spec *named, task_spec *spec) {
     snprintf(spec->dataset, sizeof spec->dataset, "%s", named->dataset);
     spec->image_size = named->image_size;
     spec->batch_size = named->batch_size;
+    spec->grey = named->grey;
 }
 
 void task_images_destroy(task *t) {

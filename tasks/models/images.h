@@ -33,7 +33,7 @@ int task_images_classify(task *t, task_images *self, int logits, const task_spec
 /* t->name is "KIND fashion_mnist 8x8"; returns its length, never beyond room for more. */
 size_t task_images_name(task *t, const task_images *self, const task_spec *spec, const char *kind);
 
-/* What a published name fixes: dataset, image_size, batch_size. */
+/* What a published name fixes: dataset, image_size, grey, batch_size. */
 void task_images_fix(const task_spec *named, task_spec *spec);
 
 void task_images_destroy(task *t);
