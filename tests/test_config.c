@@ -242,10 +242,14 @@ static void reject_value(const mt_schema *schema, const mt_key *key, const char 
 /* Wraps a value where the key is a list (those that mean something else there are left out). */
 static void try_value(const mt_schema *schema, const mt_key *key, const char *value, int good) {
     char list[2304];
-    int pair = key->n_at == MT_NOWHERE && key->max_n == 2;
+    int n = key->n_at == MT_NOWHERE ? (int)key->max_n : 1;
     if (key->max_n && !value[0]) value = "''"; /* nothing between brackets is an empty list */
     if (key->max_n && (strchr(value, ',') || strncmp(value, "- ", 2) == 0)) return;
-    if (key->max_n) snprintf(list, sizeof list, pair ? "[%s, %s]" : "[%s]", value, value);
+    list[0] = 0;
+    for (int i = 0; i < n; i++) {
+        size_t at = strlen(list);
+        snprintf(list + at, sizeof list - at, "%s%s%s", i ? ", " : "[", value, i + 1 < n ? "" : "]");
+    }
     (good ? accept_value : reject_value)(schema, key, key->max_n ? list : value);
 }
 
