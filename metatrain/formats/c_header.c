@@ -66,8 +66,7 @@ static void print_manual(FILE *f, const mt_theta *theta, const char *prefix, int
         " *     @_destroy(state);\n",
         " *\n",
         " * Needs libm (-lm). Compiles as C11 and C++. A state belongs to one thread at a time.\n",
-        " * Memory: 4 floats a parameter of a matrix, 7 of a vector. Nothing is allocated in a "
-        "step.\n",
+        " * Memory: 4 floats a parameter of a matrix, 7 of a vector. A step allocates nothing.\n",
         " *\n",
     };
     static const char *const mup[] = {

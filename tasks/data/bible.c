@@ -52,9 +52,9 @@ static int next_code(unpacker *u) {
 }
 
 /* Puts the bytes of a code at out; how many, or 0 if there is no room. */
-static size_t put_code(const unpacker *u, int code, unsigned char *out, size_t room) {
+static size_t put_code(const unpacker *u, uint16_t code, unsigned char *out, size_t room) {
     size_t n = 1;
-    for (int c = code; c > 255; c = u->prefix[c])
+    for (uint16_t c = code; c > 255; c = u->prefix[c])
         n++;
     if (n > room)
         return 0;
@@ -83,7 +83,7 @@ static size_t unpack(unpacker *u, const unsigned char *in, size_t n, unsigned ch
             u->prefix[u->n_codes] = (uint16_t)before;
             u->last[u->n_codes] = out[n_out - n_before];
         }
-        n_before = put_code(u, code, out + n_out, room - n_out);
+        n_before = put_code(u, (uint16_t)code, out + n_out, room - n_out);
         if (!n_before)
             return 0;
         if (adds)

@@ -52,7 +52,8 @@ static int create(task *t, const task_spec *spec, lopt_error *err) {
     int patch = spec->sequence.patch, width = spec->sequence.width;
     task_conv_shape shape = {.channels = width, .size = patch, .stride = patch, .padding = TASK_SAME};
     int x = task_conv(m, self->images, shape, variance);
-    task_shape s = x < 0 ? (task_shape){0} : *task_value_shape(m, x);
+    task_shape s = {0};
+    if (x >= 0) s = *task_value_shape(m, x);
     x = task_reshape(m, x, 3, (int64_t[]){s.dim[0], s.dim[1] * s.dim[2], s.dim[3]});
     for (int l = 0; l < spec->sequence.layers; l++) x = block(m, x, spec);
     x = task_reshape(m, task_layer_norm(m, x, EPSILON), 4, s.dim);
