@@ -47,11 +47,19 @@ typedef struct mt_optimizer_config {
     struct { char name[48], value[208]; int line; } settings[MT_MAX_SETTINGS];
 } mt_optimizer_config;
 
+typedef enum mt_augmentations { MT_AUGMENT_FIXED, MT_AUGMENT_VELO } mt_augmentations;
+
 typedef struct mt_task_config {
     task_spec spec;
     double weight;
     /* Ranges of a sampled structure (mixture.h); [0, 0]: as spec says. */
-    struct { int64_t every; int hidden[2], layers[2], batch_size[2], image_size[2], dim[2]; } sample;
+    struct {
+        int64_t every;
+        int hidden[2], layers[2], batch_size[2], image_size[2], dim[2];
+        int family;                 /* spec.task is a parametric family, which draws every size */
+        mt_augmentations augment;
+        double max_flops, max_params; /* of a family, or with augmentations drawn */
+    } sample;
 } mt_task_config;
 
 #define MT_MAX_KNOTS 8

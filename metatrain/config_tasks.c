@@ -21,8 +21,8 @@ _Static_assert(sizeof(mt_estimator) == sizeof(int) && sizeof(task_activation_kin
 
 static const mt_key task_keys[] = {
     {"task", MT_KEY_TEXT, IN_TASK(spec.task), .range = "filled",
-     .help = "kind or published name (`metatrain list tasks`); a published name fixes the keys "
-             "below that belong to it"},
+     .help = "kind, published name or family (`metatrain list tasks`); a published name fixes the "
+             "keys below that belong to it, a family draws them"},
     {"weight", MT_KEY_NUMBER, IN_TASK(weight), .range = "(0, 1000000]", .standard = "1",
      .help = "how often a trajectory takes this task, relative to the others"},
     {"dataset", MT_KEY_TEXT, IN_TASK(spec.dataset), .range = "filled",
@@ -124,6 +124,18 @@ static const mt_key task_keys[] = {
      .help = "the same for image_size; each size in use is a data set in memory"},
     {"sample.dim", SAMPLED(dim), "[0, 1000000]", .standard = "[0, 0]", .unit = "parameters",
      .help = "the same for dim"},
+    {"sample.augment", MT_KEY_CHOICE, IN_TASK(sample.augment), .range = "fixed|velo",
+     .standard = "fixed",
+     .help = "velo: augmentations are drawn with the structure, as VeLO's were, in place of "
+             "`augment`"},
+    {"sample.max_flops", MT_KEY_NUMBER, IN_TASK(sample.max_flops), .range = "[1, 1e+15]",
+     .standard = "20000000", .unit = "FLOP",
+     .help = "of a family, or with sample.augment: draws whose loss and gradient cost more are "
+             "drawn again"},
+    {"sample.max_params", MT_KEY_NUMBER, IN_TASK(sample.max_params), .range = "[64, 1000000000]",
+     .standard = "100000", .unit = "numbers",
+     .help = "the same for parameters, with what late gradients keep of them: every particle has "
+             "memory for so many, in 64 tensors"},
     {"sample.every", MT_KEY_INTEGER, IN_TASK(sample.every), .range = "[0, 1000000000]",
      .standard = "200", .unit = "outer steps",
      .help = "how long, on average, a particle keeps a drawn structure; 0: for good"},
@@ -138,6 +150,8 @@ static int unknown_task(const mt_yaml *item, const char *path, const char *name,
     const task_info *known;
     lopt__suggestion s = lopt__suggestion_for(name);
     for (size_t i = 0; (known = task_known(i)); i++) lopt__suggest(&s, known->name);
+    const task_family *family;
+    for (size_t i = 0; (family = task_family_known(i)); i++) lopt__suggest(&s, family->name);
     mt_key_path(where, "%stask", path);
     return mt_yaml_error(err, mt_yaml_nearest(item, "task"), where,
                          "found %s, expected a name of `metatrain list tasks`%s", name,
@@ -185,9 +199,36 @@ static int check_sampled(const mt_task_config *t, const mt_yaml *item, const cha
     return 1;
 }
 
+/* What a family draws may not stand beside it. */
+static int check_family(const mt_task_config *t, const mt_yaml *item, const char *path,
+                        lopt_error *err) {
+    static const char *const drawn[] = {"batch_size",    "image_size",   "hidden",
+                                        "activation",    "dim",          "noise",
+                                        "sample.hidden", "sample.layers", "sample.batch_size",
+                                        "sample.image_size", "sample.dim"};
+    for (size_t i = 0; i < COUNT(drawn); i++) {
+        const mt_yaml *node = mt_yaml_find(item, drawn[i]);
+        char where[MT_KEY_PATH];
+        if (!node) continue;
+        mt_key_path(where, "%s%s", path, drawn[i]);
+        return mt_yaml_error(err, node, where, "found a value, expected none, as the family %s draws it",
+                             t->spec.task);
+    }
+    return 1;
+}
+
+static int is_family(const char *name) {
+    const task_family *family;
+    for (size_t i = 0; (family = task_family_known(i)); i++)
+        if (!strcmp(name, family->name)) return 1;
+    return 0;
+}
+
 static int finish_task(void *into, const mt_yaml *item, const char *path, lopt_error *err) {
     mt_task_config *said = into, fixed = *said;
     char where[MT_KEY_PATH];
+    if ((said->sample.family = is_family(said->spec.task)))
+        return check_family(said, item, path, err);
     if (!task_spec_resolve(&fixed.spec, NULL))
         return unknown_task(item, path, said->spec.task, err);
     for (size_t i = 0; i < COUNT(task_keys); i++)

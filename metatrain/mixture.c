@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "families/draws.h"
 
 /* ---- draws --------------------------------------------------------------------------------- */
 
@@ -29,8 +30,13 @@ int64_t mt_mixture_coming(const mt_config *cfg, int64_t particle, int64_t trajec
     return mt_mixture_draw(cfg, &r);
 }
 
+/* Whether what is drawn must be held against the entry's bounds. */
+static int is_bounded(const mt_task_config *entry) {
+    return entry->sample.family || entry->sample.augment != MT_AUGMENT_FIXED;
+}
+
 int mt_is_sampled(const mt_task_config *entry) {
-    return entry->sample.hidden[1] > 0 || entry->sample.batch_size[1] > 0 ||
+    return is_bounded(entry) || entry->sample.hidden[1] > 0 || entry->sample.batch_size[1] > 0 ||
            entry->sample.image_size[1] > 0 || entry->sample.dim[1] > 0;
 }
 
@@ -49,20 +55,29 @@ static void set_layers(task_spec *spec, int layers, int width) {
         spec->hidden[i] = width;
 }
 
-task_spec mt_structure(const mt_config *cfg, int64_t entry, int64_t particle, int64_t structure) {
-    const mt_task_config *t = &cfg->tasks[entry];
+static task_spec draw_sizes(const mt_task_config *t, random_stream *r) {
     task_spec spec = t->spec;
+    spec.batch_size = log_integer(t->sample.batch_size, spec.batch_size, r);
+    spec.image_size = log_integer(t->sample.image_size, spec.image_size, r);
+    spec.dim = log_integer(t->sample.dim, spec.dim, r);
+    int width = log_integer(t->sample.hidden, 0, r), least = t->sample.layers[0];
+    int choices = t->sample.layers[1] - least + 1;
+    if (t->sample.hidden[1] > 0)
+        set_layers(&spec, least + (int)random_below(r, (uint64_t)choices), width);
+    return spec;
+}
+
+static random_stream structure_stream(const mt_config *cfg, int64_t entry, int64_t particle,
+                                      int64_t structure) {
     random_stream r;
     random_open(&r, (random_address){cfg->seed, RANDOM_STRUCTURE, (uint64_t)particle,
                                      (uint64_t)structure, (uint64_t)entry});
-    spec.batch_size = log_integer(t->sample.batch_size, spec.batch_size, &r);
-    spec.image_size = log_integer(t->sample.image_size, spec.image_size, &r);
-    spec.dim = log_integer(t->sample.dim, spec.dim, &r);
-    int width = log_integer(t->sample.hidden, 0, &r), least = t->sample.layers[0];
-    int choices = t->sample.layers[1] - least + 1;
-    if (t->sample.hidden[1] > 0)
-        set_layers(&spec, least + (int)random_below(&r, (uint64_t)choices), width);
-    return spec;
+    return r;
+}
+
+task_spec mt_structure(const mt_config *cfg, int64_t entry, int64_t particle, int64_t structure) {
+    random_stream r = structure_stream(cfg, entry, particle, structure);
+    return draw_sizes(&cfg->tasks[entry], &r);
 }
 
 /* ---- families ------------------------------------------------------------------------------ */
@@ -74,10 +89,8 @@ static void close_family(mt_family *f) {
     *f = (mt_family){0};
 }
 
-static int open_family(mt_family *f, const mt_mixture *m, const task_spec *spec, lopt_error *err) {
-    *f = (mt_family){.task = task_create(spec, err)};
-    if (!f->task)
-        return 0;
+/* The optimizer's states on f->task. */
+static int open_states(mt_family *f, const mt_mixture *m, lopt_error *err) {
     if (m->cfg->estimator.meta_value == MT_VALUE_ERROR && !task_has_accuracy(f->task))
         return mt_error(err, LOPT_EARG,
                         "%s: estimator.meta_value: found error, expected loss, as %s has no "
@@ -90,6 +103,11 @@ static int open_family(mt_family *f, const mt_mixture *m, const task_spec *spec,
             return 0;
     }
     return 1;
+}
+
+static int open_family(mt_family *f, const mt_mixture *m, const task_spec *spec, lopt_error *err) {
+    *f = (mt_family){.task = task_create(spec, err)};
+    return f->task && open_states(f, m, err);
 }
 
 static size_t larger(size_t a, size_t b) {
@@ -108,6 +126,34 @@ static void make_room(mt_mixture *m, const mt_family *f) {
     m->sizes.n_params = larger(m->sizes.n_params, kept_by(f->task));
     m->sizes.state_bytes = larger(m->sizes.state_bytes, state_bytes);
     m->work_bytes = larger(m->work_bytes, f->task->work_bytes);
+}
+
+static int make_work(mt_mixture *m, size_t bytes, lopt_error *err) {
+    if (m->work && bytes <= m->work_bytes)
+        return 1;
+    free(m->work);
+    m->work_bytes = bytes;
+    m->work = aligned_alloc(64, (bytes + 127) / 64 * 64);
+    return m->work ? 1 : mt_error(err, LOPT_ENOMEM, "out of memory for the %zu bytes of a task", bytes);
+}
+
+/* Particles have memory for max_params numbers in 64 vectors, which no optimizer here factorises. */
+static int make_room_for_bound(mt_mixture *m, const mt_task_config *t, lopt_error *err) {
+    enum { TENSORS = 64 };
+    lopt_tensor tensors[TENSORS];
+    int64_t each = ((int64_t)t->sample.max_params + TENSORS - 1) / TENSORS;
+    for (int i = 0; i < TENSORS; i++)
+        tensors[i] = lopt_tensor_make("bound", 1, &each);
+    lopt_state *state = lopt_state_create(m->optimizer[0], tensors, TENSORS, err);
+    if (!state)
+        return 0;
+    size_t state_bytes, n = (size_t)t->sample.max_params;
+    lopt_state_data(state, &state_bytes);
+    lopt_state_destroy(state);
+    m->sizes.n_tau = larger(m->sizes.n_tau, n);
+    m->sizes.n_params = larger(m->sizes.n_params, n);
+    m->sizes.state_bytes = larger(m->sizes.state_bytes, state_bytes);
+    return 1;
 }
 
 /* Sizes grow with every range but that of the depth: without hidden layers a network may be larger
@@ -138,14 +184,17 @@ int mt_mixture_open(mt_mixture *m, const mt_config *cfg, lopt_optimizer *const o
     *m = (mt_mixture){.cfg = cfg, .optimizer = {optimizer[0], optimizer[1]}};
     int ok = 1;
     for (int i = 0; ok && i < cfg->n_tasks; i++) {
-        if (mt_is_sampled(&cfg->tasks[i])) {
-            ok = make_room_for_largest(m, &cfg->tasks[i], err);
+        const mt_task_config *t = &cfg->tasks[i];
+        if (mt_is_sampled(t)) {
+            ok = is_bounded(t) ? make_room_for_bound(m, t, err) : make_room_for_largest(m, t, err);
             continue;
         }
         ok = open_family(&m->fixed[i], m, &cfg->tasks[i].spec, err);
         if (ok)
             make_room(m, &m->fixed[i]);
     }
+    if (ok)
+        ok = make_work(m, m->work_bytes, err);
     if (!ok)
         mt_mixture_close(m);
     return ok;
@@ -157,6 +206,7 @@ void mt_mixture_close(mt_mixture *m) {
     for (size_t i = 0; i < m->n_sampled; i++)
         close_family(&m->sampled[i]);
     free(m->sampled);
+    free(m->work);
     *m = (mt_mixture){0};
 }
 
@@ -205,18 +255,62 @@ void mt_mixture_forget(mt_mixture *m, int64_t particle) {
             close_family(&m->sampled[i]);
 }
 
+static int has_room(const mt_mixture *m, const mt_family *f) {
+    size_t state_bytes;
+    lopt_state_data(f->state[0], &state_bytes);
+    return f->task->n_tau <= m->sizes.n_tau && kept_by(f->task) <= m->sizes.n_params &&
+           state_bytes <= m->sizes.state_bytes;
+}
+
 /* Particles were made for the largest structure; an optimizer whose state is not largest there must not
  * write past them. */
 static int check_room(const mt_mixture *m, const mt_family *f, lopt_error *err) {
-    size_t state_bytes;
-    lopt_state_data(f->state[0], &state_bytes);
-    if (f->task->n_tau <= m->sizes.n_tau && kept_by(f->task) <= m->sizes.n_params &&
-        state_bytes <= m->sizes.state_bytes && f->task->work_bytes <= m->work_bytes)
+    if (has_room(m, f) && f->task->work_bytes <= m->work_bytes)
         return 1;
     return mt_error(err, LOPT_EARG,
                     "%s: tasks: the sampled %s needs more memory than the largest structure of its "
                     "ranges",
                     m->cfg->file, f->task->name);
+}
+
+static int is_within(const task *t, const mt_task_config *entry) {
+    double most = entry->sample.max_params;
+    return t->flops_per_step <= entry->sample.max_flops && (double)kept_by(t) <= most &&
+           (double)t->n_tau <= most;
+}
+
+/* The first draw within the bounds: the same on every rank, as nothing but the configuration decides. */
+static int open_within_bounds(mt_family *f, mt_mixture *m, const mt_task_config *t, random_stream *r,
+                              lopt_error *err) {
+    enum { DRAWS = 512 };
+    for (int i = 0; i < DRAWS; i++) {
+        task_spec spec = draw_sizes(t, r);
+        if (t->sample.family && !task_family_sample(&spec, r, 0, err))
+            return 0;
+        if (t->sample.augment == MT_AUGMENT_VELO)
+            task_draw_augmentations(&spec, r);
+        *f = (mt_family){.task = task_create(&spec, err)};
+        int fits = f->task && is_within(f->task, t);
+        if (!f->task || (fits && !open_states(f, m, err)))
+            return 0;
+        if (fits && has_room(m, f))
+            return make_work(m, f->task->work_bytes, err);
+        close_family(f);
+    }
+    return mt_error(err, LOPT_EARG,
+                    "%s: tasks: %s: %d draws, none of at most %g FLOP a step (sample.max_flops) and %g "
+                    "parameters (sample.max_params)",
+                    m->cfg->file, t->spec.task, DRAWS, t->sample.max_flops, t->sample.max_params);
+}
+
+static int open_structure(mt_family *f, mt_mixture *m, int64_t entry, int64_t particle,
+                          int64_t structure, lopt_error *err) {
+    const mt_task_config *t = &m->cfg->tasks[entry];
+    random_stream r = structure_stream(m->cfg, entry, particle, structure);
+    if (is_bounded(t))
+        return open_within_bounds(f, m, t, &r, err);
+    task_spec spec = draw_sizes(t, &r);
+    return open_family(f, m, &spec, err) && check_room(m, f, err);
 }
 
 static int bring_up_to_date(mt_mixture *m, const mt_particle *p, int64_t entry, lopt_error *err) {
@@ -227,8 +321,7 @@ static int bring_up_to_date(mt_mixture *m, const mt_particle *p, int64_t entry, 
     if (!f && !(f = add(m, err)))
         return 0;
     close_family(f);
-    task_spec spec = mt_structure(m->cfg, entry, number, structure);
-    if (!open_family(f, m, &spec, err) || !check_room(m, f, err)) {
+    if (!open_structure(f, m, entry, number, structure, err)) {
         close_family(f);
         return 0;
     }

@@ -9,8 +9,10 @@
  * A configuration lists tasks with weights; each trajectory draws one (mt_mixture_draw). Where an entry says
  * `sample`, the structure of the task is drawn as well: widths, depth, batch and image sizes. Each
  * particle has a structure of its own and keeps it for `sample.every` outer steps on average: in every
- * outer step it takes a new one with probability 1 / every and begins a new trajectory (spec B.6). All
- * draws are addressed by (particle, outer step), so any rank can rebuild a particle's tasks. */
+ * outer step it takes a new one with probability 1 / every and begins a new trajectory (spec B.6). An entry
+ * that names a parametric family, or draws augmentations, has no largest structure: its bounds say how
+ * much memory a particle has, and what exceeds them is drawn again. All draws are addressed by
+ * (particle, outer step), so any rank can rebuild a particle's tasks. */
 #ifndef MT_MIXTURE_H
 #define MT_MIXTURE_H
 
@@ -28,6 +30,7 @@ typedef struct mt_mixture {
     const mt_config *cfg; /* borrowed, as the twins' optimizers */
     const lopt_optimizer *optimizer[2];
     mt_particle_sizes sizes; /* largest over all tasks this mixture can give */
+    void *work; /* [work_bytes] of the tasks, for one at a time; mt_mixture_prepare may move it */
     size_t work_bytes;
     mt_family fixed[MT_MAX_TASKS]; /* by entry; empty where the structure is sampled */
     mt_family *sampled;            /* [n_sampled]: one a particle and entry; task NULL: free */
@@ -49,7 +52,7 @@ mt_family *mt_mixture_family(mt_mixture *m, const mt_particle *p);
 /* An entry by the weights; that of a trajectory to come. */
 int64_t mt_mixture_draw(const mt_config *cfg, random_stream *r);
 int64_t mt_mixture_coming(const mt_config *cfg, int64_t particle, int64_t trajectory);
-/* Whether the entry's structure is sampled, and one of its structures. */
+/* Whether the entry's structure is sampled; one of its structures where ranges say which there are. */
 int mt_is_sampled(const mt_task_config *entry);
 task_spec mt_structure(const mt_config *cfg, int64_t entry, int64_t particle, int64_t structure);
 

@@ -33,8 +33,7 @@ int mt_unroller_open(mt_unroller *u, const mt_config *cfg, const lopt_optimizer 
         return 0;
     }
     u->grads = block(u->mixture.sizes.n_params * sizeof(float));
-    u->work = block(u->mixture.work_bytes);
-    if (ok && u->grads && u->work)
+    if (ok && u->grads)
         return 1;
     mt_unroller_close(u);
     return mt_error(err, LOPT_ENOMEM, "out of memory for the unrolls of a theta of %zu numbers", n);
@@ -48,7 +47,6 @@ void mt_unroller_close(mt_unroller *u) {
     }
     free(u->theta);
     free(u->grads);
-    free(u->work);
     *u = (mt_unroller){0};
 }
 
@@ -178,7 +176,7 @@ static float judge(const mt_unroller *u, const mt_particle *p, int twin, float l
     const task *t = u->now->task;
     if (u->cfg->estimator.meta_value == MT_VALUE_LOSS)
         return loss;
-    return isfinite(loss) ? 1 - task_accuracy(t, p->tau, u->work, p->params[twin]) : 1;
+    return isfinite(loss) ? 1 - task_accuracy(t, p->tau, u->mixture.work, p->params[twin]) : 1;
 }
 
 /* A fresh batch of a split judges both twins as they are now. */
@@ -186,9 +184,9 @@ static void judge_on(mt_unroller *u, mt_particle *p, task_split split, int64_t b
                      float value[2]) {
     const task *t = u->now->task;
     random_stream r = stream(u, RANDOM_META_BATCH, p, batch);
-    task_draw_batch(t, p->tau, split, &r, u->work);
+    task_draw_batch(t, p->tau, split, &r, u->mixture.work);
     for (int twin = 0; twin < 2; twin++)
-        value[twin] = judge(u, p, twin, task_loss(t, p->tau, u->work, p->params[twin], NULL));
+        value[twin] = judge(u, p, twin, task_loss(t, p->tau, u->mixture.work, p->params[twin], NULL));
 }
 
 /* Both twins make one inner step on the same batch; value[2]: what judges them, not yet
@@ -203,15 +201,15 @@ static void step_twins(mt_unroller *u, mt_particle *p, float value[2]) {
     if (u->between)
         u->between(u->listener);
     random_stream r = stream(u, RANDOM_BATCH, p, p->at.inner_step);
-    task_draw_batch(t, p->tau, TASK_TRAIN, &r, u->work);
+    task_draw_batch(t, p->tau, TASK_TRAIN, &r, u->mixture.work);
     for (int twin = 0; twin < 2; twin++) {
-        float loss = task_loss(t, p->tau, u->work, p->params[twin], u->grads);
+        float loss = task_loss(t, p->tau, u->mixture.work, p->params[twin], u->grads);
         if (kind == MT_LOSS_TRAIN)
             value[twin] = judge(u, p, twin, loss);
         lopt_step(u->optimizer[twin], u->now->state[twin], p->params[twin], u->grads, loss, NULL);
         task_after_step(t, p->tau, p->params[twin]);
         if (kind == MT_LOSS_SAME_DATA)
-            value[twin] = judge(u, p, twin, task_loss(t, p->tau, u->work, p->params[twin], NULL));
+            value[twin] = judge(u, p, twin, task_loss(t, p->tau, u->mixture.work, p->params[twin], NULL));
     }
     p->at.inner_step++;
     if (kind != MT_LOSS_TRAIN && kind != MT_LOSS_SAME_DATA)

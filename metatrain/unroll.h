@@ -43,7 +43,6 @@ typedef struct mt_unroller {
     lopt_optimizer *optimizer[2]; /* at theta+delta, theta-delta */
     float *theta, *perturbed[2];  /* [n_theta] each; of the twins: frozen numbers as in theta */
     float *grads;
-    void *work;
     /* Called between inner steps, for a rank that must answer others; NULL: nobody. */
     void (*between)(void *listener);
     void *listener;

@@ -141,3 +141,49 @@ Test(mixture, particles_have_room_for_every_structure) {
     cr_assert(s.mixture.n_sampled == 60);
     shut(&s);
 }
+
+static const char families[] =
+    HEAD "- {task: image_mlp_family, dataset: spirals, weight: 2,\n"
+         "   sample: {max_flops: 300000, max_params: 3000, augment: velo}}\n"
+         "- {task: quadratic, dim: 5, sample: {augment: velo}}\n";
+
+/* Whatever a family and the augmentations draw costs no more than the bounds and fits into a particle; another
+ * rank, which has seen other particles, makes the same of it. */
+Test(mixture, families_stay_within_their_bounds) {
+    setup s, other;
+    open(&s, families);
+    open(&other, families);
+    lopt_error err;
+    int augmented = 0;
+    for (int64_t i = 0; i < 80; i++) {
+        mt_particle p = particle_on(&s, i, i % 2);
+        p.at.structure = i;
+        cr_assert(mt_mixture_prepare(&s.mixture, &p, 0, &err), "%s", err.text);
+        task *t = mt_mixture_family(&s.mixture, &p)->task;
+        size_t n = t->n_params + t->n_carried;
+        cr_assert(t->flops_per_step <= (i % 2 ? 2e7 : 300000) && n <= (i % 2 ? 100000 : 3000));
+        cr_assert(n <= s.mixture.sizes.n_params && t->n_tau <= s.mixture.sizes.n_tau &&
+                  t->work_bytes <= s.mixture.work_bytes);
+        augmented += t->inner != NULL;
+        if (i % 5 == 0) {
+            cr_assert(mt_mixture_prepare(&other.mixture, &p, 0, &err), "%s", err.text);
+            cr_assert_str_eq(mt_mixture_family(&other.mixture, &p)->task->name, t->name);
+            cr_assert_eq(mt_mixture_family(&other.mixture, &p)->task->n_params, t->n_params);
+        }
+        mt_particle_close(&p);
+    }
+    cr_assert(augmented > 50 && augmented < 78, "%d of 80 augmented", augmented);
+    shut(&s);
+    shut(&other);
+}
+
+Test(mixture, bounds_that_nothing_keeps_are_said) {
+    setup s;
+    open(&s, HEAD "- {task: image_mlp_family, dataset: spirals, sample: {max_flops: 1}}\n");
+    lopt_error err;
+    mt_particle p = particle_on(&s, 0, 0);
+    cr_assert(!mt_mixture_prepare(&s.mixture, &p, 0, &err));
+    cr_assert(strstr(err.text, "sample.max_flops"), "%s", err.text);
+    mt_particle_close(&p);
+    shut(&s);
+}

@@ -28,3 +28,25 @@ void task_draw_hidden(task_spec *spec, random_stream *r) {
     for (int l = 0; l < spec->n_hidden; l++) spec->hidden[l] = width;
     spec->per_task = 1;
 }
+
+static void draw_reparam(task_spec *spec, random_stream *r) {
+    static const task_reparam levels[] = {TASK_REPARAM_NONE,   TASK_REPARAM_NONE,   TASK_REPARAM_GLOBAL,
+                                          TASK_REPARAM_GLOBAL, TASK_REPARAM_TENSOR, TASK_REPARAM_TENSOR,
+                                          TASK_REPARAM_PARAMETER};
+    static const double largest[] = {1000, 100, 10};
+    spec->reparam = levels[task_draw_choice(r, sizeof levels / sizeof *levels)];
+    spec->reparam_max = largest[task_draw_choice(r, sizeof largest / sizeof *largest)];
+    spec->reparam_min = 1 / spec->reparam_max;
+}
+
+void task_draw_augmentations(task_spec *spec, random_stream *r) {
+    draw_reparam(spec, r);
+    spec->es_pairs = random_uniform(r) < 0.08 ? 1 << task_draw_choice(r, 5) : 0;
+    spec->es_std = task_draw_log(r, 0.001, 0.1);
+    spec->batch_fraction = random_uniform(r) < 0.2 ? 0.01 + 0.99 * random_uniform(r) : 1;
+    spec->bf16 = random_uniform(r) < 0.2;
+    spec->unit_gradient = random_uniform(r) < 0.05;
+    spec->directions = random_uniform(r) < 0.08 ? task_draw_log_int(r, 1, 1024) : 0;
+    spec->direction_signs = task_draw_choice(r, 2);
+    spec->delay = random_uniform(r) < 0.05 ? task_draw_log_int(r, 1, 8) : 0;
+}
