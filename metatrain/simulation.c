@@ -245,7 +245,8 @@ static double gradient_seconds(const mt_simulation *how) {
     int64_t pieces = (how->theta + MT_PIECE - 1) / MT_PIECE;
     int shares = mt_estimator_shares(how->cfg, how->particles, how->theta, pieces, how->workers);
     double crowd = shares > how->cores ? (double)shares / how->cores : 1;
-    double own = fmin((double)((pieces + shares - 1) / shares) * MT_PIECE, (double)how->theta);
+    int64_t largest = (pieces + shares - 1) / shares;
+    double own = fmin((double)(largest * MT_PIECE), (double)how->theta);
     double work = (double)how->particles * own * how->measured.draw * crowd;
     if (shares == 1)
         return work;

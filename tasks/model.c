@@ -246,7 +246,7 @@ static void fuse_layers(task_model *m) {
 
 /* Backward runs in reverse: the last reader of a value sets its gradient, the others add. */
 static int mark_adders(task_model *m) {
-    char *set = calloc(m->n_values, 1);
+    unsigned char *set = calloc(m->n_values, 1);
     if (!set) return no_memory(m), 0;
     for (size_t i = m->n_layers; i-- > 0;) {
         task_layer *l = m->layers[i];

@@ -316,7 +316,7 @@ static int train(trainer *t, size_t n_train, int vocab) {
     size_t n_symbols = 0;
     for (size_t i = 0; i < t->n_words; i++)
         n_symbols += t->words[i].n_bytes;
-    t->symbols = malloc((n_symbols + 1) * sizeof *t->symbols);
+    t->symbols = calloc(n_symbols + 1, sizeof *t->symbols);
     if (!t->symbols)
         return 0;
     n_symbols = 0;

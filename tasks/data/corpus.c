@@ -144,8 +144,8 @@ static int append(buffer *all, const buffer *part, const char *path, lopt_error 
         memcpy(more + all->n, part->bytes, part->n);
     all->bytes = more;
     all->n += part->n;
-    memcpy(more + all->n, "\n\n", 2); /* a file ends its last text */
-    all->n += 2;
+    more[all->n++] = '\n'; /* a file ends its last text */
+    more[all->n++] = '\n';
     return 1;
 }
 

@@ -16,7 +16,9 @@ static int allocate(const char *path, size_t rows, size_t cols, int channels, ta
                          rows, cols, TASK_IMAGE_MAX);
     }
     *image = (task_image){(int)rows, (int)cols, channels, malloc(rows * cols * (size_t)channels)};
-    return image->bytes ? 1 : task_fail(err, LOPT_ENOMEM, "%s: out of memory", path);
+    if (!image->bytes)
+        task_fail(err, LOPT_ENOMEM, "%s: out of memory", path);
+    return image->bytes != NULL;
 }
 
 static int parse_png(const char *path, const unsigned char *bytes, size_t n, task_image *image,
@@ -30,7 +32,8 @@ static int parse_png(const char *path, const unsigned char *bytes, size_t n, tas
     int done = allocate(path, png.height, png.width, colour ? 3 : 1, image, err);
     if (done && !png_image_finish_read(&png, &black, image->bytes, 0, NULL)) {
         free(image->bytes);
-        done = task_fail(err, LOPT_EARG, "%s: not a whole PNG picture: %s", path, png.message);
+        task_fail(err, LOPT_EARG, "%s: not a whole PNG picture: %s", path, png.message);
+        done = 0;
     }
     png_image_free(&png);
     return done;

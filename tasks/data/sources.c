@@ -321,7 +321,9 @@ static int read_idx_part(const char *images, const char *labels, int first_label
     int done = task_idx_read(images, 3, &x, err) && task_idx_read(labels, 1, &y, err);
     if (done) {
         raw->labels = malloc(y.n * sizeof *raw->labels);
-        done = raw->labels ? 1 : task_fail(err, LOPT_ENOMEM, "%s: out of memory", labels);
+        done = raw->labels != NULL;
+        if (!done)
+            task_fail(err, LOPT_ENOMEM, "%s: out of memory", labels);
     }
     for (size_t i = 0; done && i < y.n; i++)
         raw->labels[i] = y.bytes[i] - first_label;

@@ -143,8 +143,8 @@ static compared *add_compared(task_model *m, const task_layer_kind *kind, int x,
     if (x < 0 || target < 0) return NULL;
     task_shape a = *task_value_shape(m, x), b = *task_value_shape(m, target);
     if (a.rows * a.cols != b.rows * b.cols || a.dim[0] != b.dim[0]) {
-        task_model_fail(m, "%lld numbers are compared with %lld", (long long)(a.rows * a.cols),
-                        (long long)(b.rows * b.cols));
+        task_model_fail(m, "%lld numbers are compared with %lld", (long long)a.rows * a.cols,
+                        (long long)b.rows * b.cols);
         return NULL;
     }
     compared *c = task_layer_add(m, kind, sizeof *c, 2, (int[]){x, target}, 0, NULL);
