@@ -12,13 +12,17 @@
 static int allocate(const char *path, size_t rows, size_t cols, int channels, task_image *image,
                     lopt_error *err) {
     if (rows < 1 || cols < 1 || rows > TASK_IMAGE_MAX / cols) {
-        return task_fail(err, LOPT_EARG, "%s: claims %zu x %zu pixels, allowed: at most %zu", path,
-                         rows, cols, TASK_IMAGE_MAX);
+        task_fail(err, LOPT_EARG, "%s: claims %zu x %zu pixels, allowed: at most %zu", path, rows, cols,
+                  TASK_IMAGE_MAX);
+        return 0;
     }
-    *image = (task_image){(int)rows, (int)cols, channels, malloc(rows * cols * (size_t)channels)};
-    if (!image->bytes)
+    unsigned char *pixels = malloc(rows * cols * (size_t)channels);
+    if (!pixels) {
         task_fail(err, LOPT_ENOMEM, "%s: out of memory", path);
-    return image->bytes != NULL;
+        return 0;
+    }
+    *image = (task_image){(int)rows, (int)cols, channels, pixels};
+    return 1;
 }
 
 static int parse_png(const char *path, const unsigned char *bytes, size_t n, task_image *image,
