@@ -128,7 +128,7 @@ static const mt_key task_keys[] = {
      .standard = "fixed",
      .help = "velo: augmentations are drawn with the structure, as VeLO's were, in place of "
              "`augment`"},
-    {"sample.max_flops", MT_KEY_NUMBER, IN_TASK(sample.max_flops), .range = "[1, 1000000000]",
+    {"sample.max_flops", MT_KEY_NUMBER, IN_TASK(sample.max_flops), .range = "[1, 1000000000000]",
      .standard = "20000000", .unit = "FLOP",
      .help = "of a family, or with sample.augment: draws whose loss and gradient cost more are "
              "drawn again"},
