@@ -19,6 +19,7 @@
 #define LOOK_SECONDS 0.1  /* between looks at who is gone */
 #define SPEAK_SECONDS 1.0 /* between signs of life */
 #define SETUP_SECONDS 600 /* silence allowed before the configuration says how much */
+#define FIRST_SECONDS 30  /* before the first word, which comes as soon as MPI has begun everywhere */
 
 /* What a sign of life carries: the process, for those who can see it: on the same host, in the same
  * container. */
@@ -135,7 +136,7 @@ void mt_crew_beat(mt_crew *c, mt_comm *comm) {
         int rank = c->live[i];
         if (!c->lost[rank] && is_gone(c, rank))
             lose(c, rank, "died");
-        else if (!c->lost[rank] && now - c->heard[rank] > c->silence)
+        else if (!c->lost[rank] && now - c->heard[rank] > (c->pid[rank] == 0 ? FIRST_SECONDS : c->silence))
             lose(c, rank, "has been silent for too long (faults.silence) and is left out");
     }
 }
@@ -143,6 +144,7 @@ void mt_crew_beat(mt_crew *c, mt_comm *comm) {
 /* A process number means something here only if both count processes alike. */
 static void learn(mt_crew *c, const mt_message *m) {
     identity me = own_identity(), it;
+    c->pid[m->from] = -1;
     if (m->n != sizeof it)
         return;
     memcpy(&it, m->data, sizeof it);

@@ -29,7 +29,7 @@ typedef struct mt_crew {
     int n_died;        /* of these, whose processes are known to be gone */
     int ever_lost;     /* how many since the start */
     double *heard;     /* [size] when last, on this rank's clock */
-    pid_t *pid;        /* [size] 0: not a process of this host */
+    pid_t *pid;        /* [size] 0: has not spoken yet, -1: not a process of this host */
     double silence;    /* seconds */
     double looked, spoke;
 } mt_crew;
