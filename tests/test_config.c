@@ -605,6 +605,9 @@ static void check_round_trip(const char *text) {
     cr_assert(strcmp(first, second) == 0, "%s\n--- is not ---\n%s", first, second);
     for (int i = 0; i < MT_MAX_SETTINGS; i++)
         a->optimizer.settings[i].line = b->optimizer.settings[i].line = 0;
+    /* Tasks are the same by their text: copies of a task_spec may have other bytes between its fields. */
+    memset(a->tasks, 0, sizeof a->tasks);
+    memset(b->tasks, 0, sizeof b->tasks);
     cr_assert(memcmp(a, b, sizeof *a) == 0, "not the same bytes:\n%s", first);
     free(first);
     free(second);

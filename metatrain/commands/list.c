@@ -28,11 +28,16 @@ static int optimizer_entry(size_t i, entry *e) {
     return 1;
 }
 
+/* Families come after the tasks: a configuration may name them alike. */
 static int task_entry(size_t i, entry *e) {
-    const task_info *info = task_known(i);
-    if (!info)
+    size_t n_tasks = 0;
+    while (task_known(n_tasks))
+        n_tasks++;
+    const task_info *info = i < n_tasks ? task_known(i) : NULL;
+    const task_family *family = i < n_tasks ? NULL : task_family_known(i - n_tasks);
+    if (!info && !family)
         return 0;
-    *e = (entry){info->name, info->summary, NULL};
+    *e = info ? (entry){info->name, info->summary, NULL} : (entry){family->name, family->summary, NULL};
     return 1;
 }
 
