@@ -199,7 +199,18 @@ static int check_sampled(const mt_task_config *t, const mt_yaml *item, const cha
     return 1;
 }
 
-/* What a family draws may not stand beside it. */
+static int is_standard(const char *key, const mt_task_config *t) {
+    mt_task_config plain = {.spec = task_spec_default(), .sample = {.layers = {1, 1}}};
+    size_t k = 0;
+    while (strcmp(task_keys[k].path, key) != 0) k++;
+    char *a = mt_key_text(&task_keys[k], t), *b = mt_key_text(&task_keys[k], &plain);
+    int same = a && b && strcmp(a, b) == 0;
+    free(a);
+    free(b);
+    return same;
+}
+
+/* What a family draws may not stand beside it, but for the standard values: a run's own configuration has all. */
 static int check_family(const mt_task_config *t, const mt_yaml *item, const char *path,
                         lopt_error *err) {
     static const char *const drawn[] = {"batch_size",    "image_size",   "hidden",
@@ -209,7 +220,7 @@ static int check_family(const mt_task_config *t, const mt_yaml *item, const char
     for (size_t i = 0; i < COUNT(drawn); i++) {
         const mt_yaml *node = mt_yaml_find(item, drawn[i]);
         char where[MT_KEY_PATH];
-        if (!node) continue;
+        if (!node || is_standard(drawn[i], t)) continue;
         mt_key_path(where, "%s%s", path, drawn[i]);
         return mt_yaml_error(err, node, where, "found a value, expected none, as the family %s draws it",
                              t->spec.task);

@@ -627,6 +627,13 @@ Test(config, text_loads_to_the_same_bytes) {
     check_round_trip("optimizer: {init: \"true\"}\ndata: {path: \"a\\nb\\n\"}\n");
     check_round_trip(
         "tasks:\n- task: ImageMLP_FashionMnist8_Relu32\n- task: quadratic\n  hidden: []\n");
+    char family[256];
+    for (size_t i = 0; task_family_known(i); i++) {
+        snprintf(family, sizeof family, "tasks:\n- {task: %s, sample: {augment: velo}}\n", task_family_known(i)->name);
+        check_round_trip(family);
+    }
+    refuse("tasks:\n- {task: vit_family, batch_size: 8}\n",
+           "t.yaml:2: tasks.0.batch_size: found a value, expected none, as the family vit_family draws it");
 }
 
 Test(config, shipped_files_load) {

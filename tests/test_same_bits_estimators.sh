@@ -23,6 +23,7 @@ optimizer: {name: small-fc, hidden_size: $hidden, step_mult: 0.1}
 tasks:
   - {task: noisy_quadratic, dim: 6, noise: 0.1}
   - {task: quadratic_family, weight: 2, sample: {dim: [2, $dim], every: 3}, augment: {reparam: {level: tensor}}}
+  - {task: image_mlp_family, dataset: spirals, sample: {max_flops: 1000000, max_params: 2000, augment: velo, every: 3}}
   - {task: quadratic, augment: {delay: 3, dtype: bfloat16, gradient: unit, directions: {count: 3}, es: {pairs: 2}}}
 estimator: {std: 0.05, window: 5, noise_every: 10, schedule: {min: 6, max: 15}}
 particles: $particles
