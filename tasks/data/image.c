@@ -16,12 +16,12 @@ static int allocate(const char *path, size_t rows, size_t cols, int channels, ta
                   TASK_IMAGE_MAX);
         return 0;
     }
-    unsigned char *pixels = malloc(rows * cols * (size_t)channels);
-    if (!pixels) {
+    *image = (task_image){.rows = (int)rows, .cols = (int)cols, .channels = channels};
+    image->bytes = malloc(rows * cols * (size_t)channels);
+    if (!image->bytes) {
         task_fail(err, LOPT_ENOMEM, "%s: out of memory", path);
         return 0;
     }
-    *image = (task_image){(int)rows, (int)cols, channels, pixels};
     return 1;
 }
 
