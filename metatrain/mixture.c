@@ -289,9 +289,14 @@ static int open_within_bounds(mt_family *f, mt_mixture *m, const mt_task_config 
             return 0;
         if (t->sample.augment == MT_AUGMENT_VELO)
             task_draw_augmentations(&spec, r);
-        *f = (mt_family){.task = task_create(&spec, err)};
-        int fits = f->task && is_within(f->task, t);
-        if (!f->task || (fits && !open_states(f, m, err)))
+        lopt_error why = {LOPT_OK, ""};
+        *f = (mt_family){.task = task_create(&spec, &why)};
+        if (!f->task && why.status == LOPT_ESHAPE) /* too large for any bound */
+            continue;
+        if (!f->task)
+            return mt_error(err, why.status, "%s", why.text);
+        int fits = is_within(f->task, t);
+        if (fits && !open_states(f, m, err))
             return 0;
         if (fits && has_room(m, f))
             return make_work(m, f->task->work_bytes, err);

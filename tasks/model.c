@@ -52,6 +52,14 @@ static int no_memory(task_model *m) {
     return -1;
 }
 
+/* Families draw such sizes now and then: a status of its own. */
+static int wrong_size(task_model *m) {
+    if (!m || m->error.status != LOPT_OK) return -1;
+    task_model_fail(m, "a value of the model is empty or too large");
+    m->error.status = LOPT_ESHAPE;
+    return -1;
+}
+
 /* The array with room for one element more; NULL: none left, the array stays. */
 static void *with_one_more(task_model *m, void *array, size_t n, size_t size) {
     void *grown = realloc(array, (n + 1) * size);
@@ -99,7 +107,7 @@ static int make_shape(int rank, const int64_t *dim, task_shape *s) {
 /* root -1: memory of its own. */
 static int add_value(task_model *m, int rank, const int64_t *dim, int from, int root) {
     task_shape shape;
-    if (!make_shape(rank, dim, &shape)) return task_model_fail(m, "a value of the model is empty or too large");
+    if (!make_shape(rank, dim, &shape)) return wrong_size(m);
     value *values = with_one_more(m, m->values, m->n_values, sizeof *values);
     if (!values) return -1;
     m->values = values;

@@ -153,10 +153,11 @@ int task_family_sample(task_spec *spec, random_stream *r, double max_flops, lopt
     if (!family) return task_fail(err, LOPT_EUNKNOWN, "there is no family \"%.64s\"", spec->task);
     for (int i = 0; i < DRAWS; i++) {
         task_spec drawn = *spec;
+        lopt_error why = {LOPT_OK, ""};
         family->sample(&drawn, r);
-        task *t = max_flops > 0 ? task_create(&drawn, err) : NULL;
-        if (max_flops > 0 && !t) return 0;
-        int cheap = !t || t->flops_per_step <= max_flops;
+        task *t = max_flops > 0 ? task_create(&drawn, &why) : NULL;
+        if (max_flops > 0 && !t && why.status != LOPT_ESHAPE) return task_fail(err, why.status, "%s", why.text);
+        int cheap = t ? t->flops_per_step <= max_flops : max_flops <= 0;
         task_destroy(t);
         if (cheap) {
             *spec = drawn;

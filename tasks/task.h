@@ -24,7 +24,8 @@
  * Work     scratch of t->work_bytes, 64-byte aligned, owned by the caller, one per thread. It carries the
  *          drawn batch from task_draw_batch to task_loss; nothing else survives between calls.
  * Random   every function takes a stream opened by the caller and is a pure function of it.
- * Errors   task_create returns NULL and a sentence. The others cannot fail; a diverged model gives a
+ * Errors   task_create returns NULL and a sentence; LOPT_ESHAPE where the model's sizes are empty or too large,
+ *          which families may draw (task_family_sample draws again). The others cannot fail; a diverged model gives a
  *          non-finite loss, which the caller handles (task_normalise maps it to the task's bound if any).
  * real     float; the gradient tests compile this folder with -DTASK_REAL_DOUBLE. */
 #ifndef TASK_H
