@@ -25,7 +25,7 @@ static double max_flops(const task_spec *spec) {
     return strstr(spec->task, "transformer") ? 5e8 : 2e7;
 }
 
-enum { STEPS = 3, DEFAULT_TASKS = 150, MAX_SECONDS = 60 };
+enum { STEPS = 3, DEFAULT_TASKS = 30, MAX_SECONDS = 60 };
 
 typedef struct outcome {
     float loss[STEPS + 1], alone[STEPS + 1], accuracy; /* alone: without gradient; accuracy: at the end */
