@@ -3,7 +3,9 @@
  * task_check.h - the gradient of a task against signed finite differences, in double.
  *
  *     check_task(&spec);      parameters near those that the task starts with, one batch
- *     probe p = start(&spec);  ...  stop(&p);      the same to look into */
+ *     probe p = start(&spec);  ...  stop(&p);      the same to look into
+ *     check_names("Conv_", 11, named, shrink);     every published name that begins so, made small
+ *     check_family("image_conv_family", named, shrink);    50 structures that a family draws, made small */
 #ifndef TASK_CHECK_H
 #define TASK_CHECK_H
 
@@ -51,6 +53,36 @@ static inline void check_task(const task_spec *spec) {
     gradient_check c = {p.t->name, p.t->tensors, p.t->n_tensors, p.params, loss_of, &p, may_be_zero};
     check_gradient(&c, &p.r);
     stop(&p);
+}
+
+/* named gives the spec of a name; shrink makes a resolved one small. */
+static inline void check_names(const char *prefix, int expected, task_spec (*named)(const char *name),
+                               void (*shrink)(task_spec *spec)) {
+    int n = 0;
+    const task_info *info;
+    for (size_t i = 0; (info = task_known(i)); i++) {
+        if (strncmp(info->name, prefix, strlen(prefix)) != 0) continue;
+        task_spec spec = named(info->name);
+        lopt_error err;
+        cr_assert(task_spec_resolve(&spec, &err), "%s", err.text);
+        shrink(&spec);
+        check_task(&spec);
+        n++;
+    }
+    cr_assert(n == expected, "%d names begin with %s", n, prefix);
+}
+
+static inline void check_family(const char *name, task_spec (*named)(const char *name),
+                                void (*shrink)(task_spec *spec)) {
+    for (int i = 0; i < 50; i++) {
+        task_spec spec = named(name);
+        random_stream r;
+        lopt_error err;
+        random_open(&r, (random_address){4, RANDOM_TEST, (uint64_t)i, 0, 0});
+        cr_assert(task_family_sample(&spec, &r, 0, &err), "%s", err.text);
+        shrink(&spec);
+        check_task(&spec);
+    }
 }
 
 #endif

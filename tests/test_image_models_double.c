@@ -46,44 +46,17 @@ static void shrink(task_spec *spec) {
     spec->resnet.stem_channels = min(spec->resnet.stem_channels, 6);
 }
 
-static void check_names(const char *prefix, int expected) {
-    int n = 0;
-    const task_info *info;
-    for (size_t i = 0; (info = task_known(i)); i++) {
-        if (strncmp(info->name, prefix, strlen(prefix)) != 0) continue;
-        task_spec spec = named(info->name);
-        lopt_error err;
-        cr_assert(task_spec_resolve(&spec, &err), "%s", err.text);
-        shrink(&spec);
-        check_task(&spec);
-        n++;
-    }
-    cr_assert(n == expected, "%d names begin with %s", n, prefix);
-}
-
 Test(image_models, published) {
     held h = hold();
-    check_names("Conv_", 11);
-    check_names("Resnet_", 11);
+    check_names("Conv_", 11, named, shrink);
+    check_names("Resnet_", 11, named, shrink);
     let_go(&h);
-}
-
-static void check_family(const char *name, int samples) {
-    for (int i = 0; i < samples; i++) {
-        task_spec spec = named(name);
-        random_stream r;
-        lopt_error err;
-        random_open(&r, (random_address){4, RANDOM_TEST, (uint64_t)i, 0, 0});
-        cr_assert(task_family_sample(&spec, &r, 0, &err), "%s", err.text);
-        shrink(&spec);
-        check_task(&spec);
-    }
 }
 
 Test(image_models, families) {
     held h = hold();
-    check_family("image_conv_family", 50);
-    check_family("image_resnet_family", 50);
+    check_family("image_conv_family", named, shrink);
+    check_family("image_resnet_family", named, shrink);
     let_go(&h);
 }
 

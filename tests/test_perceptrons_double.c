@@ -32,7 +32,7 @@ static void shrink(task_spec *spec) {
     spec->vae.latent = at_most(spec->vae.latent, 5);
 }
 
-static void check_names(const char *prefix, int expected) {
+static void check_perceptrons(const char *prefix, int expected) {
     int n = 0;
     const task_info *info;
     for (size_t i = 0; (info = task_known(i)); i++) {
@@ -52,13 +52,13 @@ static void check_names(const char *prefix, int expected) {
 Test(perceptrons, published) {
     const task_dataset *a = task_dataset_open("fashion_mnist", "", 4, NULL);
     const task_dataset *b = task_dataset_open("fashion_mnist", "", 5, NULL);
-    check_names("ImageMLP_", 27);
-    check_names("ImageMLPAE_", 6);
+    check_perceptrons("ImageMLP_", 27);
+    check_perceptrons("ImageMLPAE_", 6);
     task_dataset_close(a);
     task_dataset_close(b);
 }
 
-static void check_family(const char *name) {
+static void check_perceptron_family(const char *name) {
     for (int i = 0; i < SAMPLES; i++) {
         random_stream r;
         lopt_error err;
@@ -74,9 +74,9 @@ static void check_family(const char *name) {
 Test(perceptrons, families) {
     const task_dataset *a = task_dataset_open("fashion_mnist", "", 4, NULL);
     const task_dataset *b = task_dataset_open("fashion_mnist", "", 5, NULL);
-    check_family("image_mlp_family");
-    check_family("mlp_autoencoder_family");
-    check_family("mlp_vae_family");
+    check_perceptron_family("image_mlp_family");
+    check_perceptron_family("mlp_autoencoder_family");
+    check_perceptron_family("mlp_vae_family");
     task_dataset_close(a);
     task_dataset_close(b);
 }
