@@ -7,7 +7,7 @@ include(CMakePackageConfigHelpers)
 set(lopt_cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/lopt)
 
 install(TARGETS lopt lopt_shared EXPORT lopt)
-install(FILES src/lopt.h TYPE INCLUDE)
+install(FILES include/lopt.h TYPE INCLUDE)
 install(EXPORT lopt NAMESPACE lopt:: DESTINATION ${lopt_cmake_dir} FILE lopt-config.cmake)
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/lopt-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_BINARY_DIR}/lopt-config-version.cmake DESTINATION ${lopt_cmake_dir})

@@ -175,8 +175,8 @@ static int read_inputs(task_model *m, task_layer *l, int n_in, const int *in) {
     return l->out;
 }
 
-void *task_layer_add(task_model *m, const task_layer_kind *kind, size_t size, int n_in, const int *in,
-                     int rank, const int64_t *dim) {
+void *task_layer_add(task_model *m, const task_layer_kind *kind, size_t size, int n_in, const int *in, int rank,
+                     const int64_t *dim) {
     if (!m) return NULL;
     for (int i = 0; i < n_in; i++)
         if (in[i] < 0) return NULL;
@@ -221,13 +221,13 @@ size_t task_sample_choice(task_model *m, int n) {
     return add_sampled(m, (sampled){.n = n});
 }
 
-void task_model_sample(const task_model *m, random_stream *r, real *tau) {
+void task_model_sample(const task_model *m, lopt_rng_stream *r, real *tau) {
     for (size_t i = 0; i < m->n_sampled; i++) {
         const sampled *s = &m->sampled[i];
         if (s->n > 0)
-            tau[i] = (real)random_below(r, (uint64_t)s->n);
+            tau[i] = (real)lopt_rng_below(r, (uint64_t)s->n);
         else
-            tau[i] = (real)(s->low + random_uniform(r) * s->range);
+            tau[i] = (real)(s->low + lopt_rng_uniform(r) * s->range);
     }
 }
 
@@ -283,8 +283,7 @@ static void mark_hidden_weights(task_model *m, const task_layer *loss) {
     for (size_t i = 0, k = 0; i < m->n_layers; i++) {
         const task_layer *l = m->layers[i];
         int last = m->values[l->out].root == m->values[loss->in[0]].root;
-        if (l->fan_in > 0 && !last && task_value_has_grad(m, l->in[0]))
-            m->t->tensors[k].hidden_fan_in = l->fan_in;
+        if (l->fan_in > 0 && !last && task_value_has_grad(m, l->in[0])) m->t->tensors[k].hidden_fan_in = l->fan_in;
         k += (size_t)l->n_tensors;
     }
 }
@@ -316,14 +315,14 @@ int task_model_finish(task_model *m, lopt_error *err) {
 
 /* ---- running ----------------------------------------------------------------------------------- */
 
-void task_model_init(const task_model *m, const real *tau, random_stream *r, real *params) {
+void task_model_init(const task_model *m, const real *tau, lopt_rng_stream *r, real *params) {
     for (size_t i = 0; i < m->n_layers; i++) {
         const task_layer *l = m->layers[i];
         if (l->kind->init) l->kind->init(l, tau, r, params);
     }
 }
 
-void task_model_draw(const task_model *m, const real *tau, random_stream *r, void *work) {
+void task_model_draw(const task_model *m, const real *tau, lopt_rng_stream *r, void *work) {
     task_run run = {.model = m, .tau = tau, .work = work};
     for (size_t i = 0; i < m->n_layers; i++) {
         const task_layer *l = m->layers[i];

@@ -42,7 +42,7 @@
 #ifndef TASK_MODEL_H
 #define TASK_MODEL_H
 
-#include "internal.h"
+#include "declare.h"
 
 typedef struct task_model task_model;
 typedef struct task_layer task_layer;
@@ -59,8 +59,8 @@ typedef struct task_layer_kind {
     const char *name; /* "dense", as `metatrain show task` prints it */
     /* NULL where there is nothing to do. */
     int (*fuse)(task_model *m, task_layer *l, const task_layer *next); /* 1: does next's work from now on */
-    void (*init)(const task_layer *l, const real *tau, random_stream *r, real *params);
-    void (*draw)(const task_layer *l, const task_run *run, random_stream *r);
+    void (*init)(const task_layer *l, const real *tau, lopt_rng_stream *r, real *params);
+    void (*draw)(const task_layer *l, const task_run *run, lopt_rng_stream *r);
     void (*forward)(const task_layer *l, const task_run *run);
     /* From the gradient of its output to those of its inputs and tensors. Gradients of tensors are set, once;
      * that of input i is set, or added to where l->adds[i] (a later layer set it), or left out where
@@ -72,10 +72,10 @@ enum { TASK_LAYER_INPUTS = 4, TASK_LAYER_TENSORS = 8 };
 
 struct task_layer {
     const task_layer_kind *kind;
-    int in[TASK_LAYER_INPUTS], n_in, out;       /* values */
-    int adds[TASK_LAYER_INPUTS];                /* filled by task_model_finish */
-    int number;                                 /* among the layers of its kind */
-    size_t tensor[TASK_LAYER_TENSORS];          /* where its tensors lie in params and grads */
+    int in[TASK_LAYER_INPUTS], n_in, out; /* values */
+    int adds[TASK_LAYER_INPUTS];          /* filled by task_model_finish */
+    int number;                           /* among the layers of its kind */
+    size_t tensor[TASK_LAYER_TENSORS];    /* where its tensors lie in params and grads */
     int n_tensors;
     int64_t fan_in; /* of its first tensor, if muP counts that as a weight; else 0 */
     double flops;   /* of the matrix products of forward and backward, multiply-add = 2 */
@@ -91,8 +91,8 @@ typedef struct task_shape {
 
 /* A layer of `size` bytes (its struct) that reads in[n_in] and writes a value of the given shape. NULL where an
  * input is -1 or memory lacks. Then, in any order: */
-void *task_layer_add(task_model *m, const task_layer_kind *kind, size_t size, int n_in, const int *in,
-                     int rank, const int64_t *dim);
+void *task_layer_add(task_model *m, const task_layer_kind *kind, size_t size, int n_in, const int *in, int rank,
+                     const int64_t *dim);
 /* A tensor of the layer, named "NAME" followed by the layer's number. */
 void task_layer_tensor(task_model *m, task_layer *l, const char *name, int rank, const int64_t *dim);
 /* Work that forward keeps for backward, or draw for forward; an offset for task_at. */
@@ -101,7 +101,7 @@ size_t task_layer_work(task_model *m, size_t bytes);
 int task_model_fail(task_model *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 const task_shape *task_value_shape(const task_model *m, int value); /* value >= 0 */
-int task_value_has_grad(const task_model *m, int value); /* 0: it depends on no parameter */
+int task_value_has_grad(const task_model *m, int value);            /* 0: it depends on no parameter */
 real *task_value(const task_run *run, int value);
 real *task_value_grad(const task_run *run, int value); /* NULL: none is wanted */
 
@@ -147,9 +147,9 @@ int task_reshape(task_model *m, int x, int rank, const int64_t *dim);
 size_t task_sample_uniform(task_model *m, double low, double high);
 size_t task_sample_choice(task_model *m, int n); /* 0..n-1 */
 
-void task_model_sample(const task_model *m, random_stream *r, real *tau);
-void task_model_init(const task_model *m, const real *tau, random_stream *r, real *params);
-void task_model_draw(const task_model *m, const real *tau, random_stream *r, void *work);
+void task_model_sample(const task_model *m, lopt_rng_stream *r, real *tau);
+void task_model_init(const task_model *m, const real *tau, lopt_rng_stream *r, real *params);
+void task_model_draw(const task_model *m, const real *tau, lopt_rng_stream *r, void *work);
 void task_model_map_inputs(const task_model *m, void *work, void (*change)(size_t n, real *x)); /* real ones */
 real task_model_loss(const task_model *m, const real *tau, void *work, const real *params, real *grads);
 /* Any value after task_model_loss or task_model_forward, such as the logits. */

@@ -15,18 +15,28 @@ typedef struct rule {
 static rule rule_of(const task_normaliser *normaliser) {
     double n = normaliser->n, guess = log(n), twice = log(2 * n);
     switch (normaliser->kind) {
-    case TASK_CLIP_GUESS: return (rule){.instead = 1.5 * guess, .high = 1.5 * guess, .scale = 1};
-    case TASK_CLIP_GUESS_NAN: return (rule){.keeps_nan = 1, .high = 1.5 * guess, .scale = 1};
-    case TASK_TEN_TIMES: return (rule){.instead = 1, .low = -INFINITY, .high = 1, .scale = 10};
-    case TASK_CLIP_ONE: return (rule){.keeps_nan = 1, .high = 1, .scale = 1};
-    case TASK_OF_GUESS: return (rule){.instead = twice, .high = twice, .scale = 10 / twice};
+    case TASK_CLIP_GUESS:
+        return (rule){.instead = 1.5 * guess, .high = 1.5 * guess, .scale = 1};
+    case TASK_CLIP_GUESS_NAN:
+        return (rule){.keeps_nan = 1, .high = 1.5 * guess, .scale = 1};
+    case TASK_TEN_TIMES:
+        return (rule){.instead = 1, .low = -INFINITY, .high = 1, .scale = 10};
+    case TASK_CLIP_ONE:
+        return (rule){.keeps_nan = 1, .high = 1, .scale = 1};
+    case TASK_OF_GUESS:
+        return (rule){.instead = twice, .high = twice, .scale = 10 / twice};
     case TASK_BELOW_GUESS:
         return (rule){.instead = twice, .high = twice, .zero = log(n / 5), .scale = 10 / guess};
-    case TASK_LOG: return (rule){.takes_log = 1, .instead = 1, .low = -12, .high = 1, .zero = -20, .scale = 0.5};
-    case TASK_IS_LOG: return (rule){.instead = 1, .low = -12, .high = 1, .zero = -20, .scale = 0.5};
-    case TASK_CLIP_TEN: return (rule){.instead = 10, .high = 10, .scale = 1};
-    case TASK_CLIP_TEN_EACH: return (rule){.divides = 1, .instead = 10, .high = 10, .scale = 1};
-    case TASK_AS_IT_IS: break;
+    case TASK_LOG:
+        return (rule){.takes_log = 1, .instead = 1, .low = -12, .high = 1, .zero = -20, .scale = 0.5};
+    case TASK_IS_LOG:
+        return (rule){.instead = 1, .low = -12, .high = 1, .zero = -20, .scale = 0.5};
+    case TASK_CLIP_TEN:
+        return (rule){.instead = 10, .high = 10, .scale = 1};
+    case TASK_CLIP_TEN_EACH:
+        return (rule){.divides = 1, .instead = 10, .high = 10, .scale = 1};
+    case TASK_AS_IT_IS:
+        break;
     }
     return (rule){.keeps_nan = 1, .low = -INFINITY, .high = INFINITY, .scale = 1};
 }

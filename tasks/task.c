@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "augment/wrap.h"
-#include "internal.h"
+#include "declare.h"
 #include "model.h"
 #include "normaliser.h"
 
@@ -22,11 +22,9 @@ int task_fail(lopt_error *err, lopt_status status, const char *format, ...) {
     return 0;
 }
 
-int task_check_range(const char *name, const char *field, double value, double min, double max,
-                     lopt_error *err) {
+int task_check_range(const char *name, const char *field, double value, double min, double max, lopt_error *err) {
     if (value >= min && value <= max) return 1;
-    return task_fail(err, LOPT_EARG, "task %s: %s is %g, allowed: %g to %g", name, field, value,
-                     min, max);
+    return task_fail(err, LOPT_EARG, "task %s: %s is %g, allowed: %g to %g", name, field, value, min, max);
 }
 
 task_spec task_spec_default(void) {
@@ -43,8 +41,16 @@ task_spec task_spec_default(void) {
         .dim = 10,
         .encoder = {.constrain = 1},
         .vae = {.encoder_layers = 1, .encoder_width = 32, .decoder_layers = 1, .decoder_width = 32, .latent = 8},
-        .sequence = {.tokens = 259, .length = 8, .embed = 8, .width = 8, .layers = 1, .heads = 2, .head_size = 4,
-                     .mlp = 16, .token_mlp = 4, .patch = 4},
+        .sequence = {.tokens = 259,
+                     .length = 8,
+                     .embed = 8,
+                     .width = 8,
+                     .layers = 1,
+                     .heads = 2,
+                     .head_size = 4,
+                     .mlp = 16,
+                     .token_mlp = 4,
+                     .patch = 4},
         .reparam = TASK_REPARAM_NONE,
         .reparam_min = 0.01,
         .reparam_max = 100,
@@ -127,7 +133,7 @@ void task_destroy(task *t) {
 
 /* What a kind leaves out is the wrapped task's, else the model's. */
 
-void task_sample(const task *t, random_stream *r, real *tau) {
+void task_sample(const task *t, lopt_rng_stream *r, real *tau) {
     if (t->kind->sample)
         t->kind->sample(t, r, tau);
     else if (t->inner)
@@ -136,7 +142,7 @@ void task_sample(const task *t, random_stream *r, real *tau) {
         task_model_sample(t->model, r, tau);
 }
 
-void task_initial_params(const task *t, const real *tau, random_stream *r, real *params) {
+void task_initial_params(const task *t, const real *tau, lopt_rng_stream *r, real *params) {
     if (t->kind->initial_params)
         t->kind->initial_params(t, tau, r, params);
     else if (t->inner)
@@ -145,8 +151,7 @@ void task_initial_params(const task *t, const real *tau, random_stream *r, real 
         task_model_init(t->model, tau, r, params);
 }
 
-void task_draw_batch(const task *t, const real *tau, task_split split, random_stream *r,
-                     void *work) {
+void task_draw_batch(const task *t, const real *tau, task_split split, lopt_rng_stream *r, void *work) {
     if (t->kind->draw_batch)
         t->kind->draw_batch(t, tau, split, r, work);
     else

@@ -7,28 +7,24 @@
  *     p <- p - exp(log_rate) learning_rate (sign(b) + weight_decay p)
  *
  * theta: log_rate. State of a tensor: b. */
-#include "hand_designed.h"
+#include "classical/elementwise_update.h"
 
 enum { MOMENTUM = LOPT__N_COMMON, INITIAL_RATE };
 
 static const lopt__hyper hypers[] = {
     LOPT__COMMON_HYPERS("1", "0"), /* learning_rate with its schedule, weight_decay */
     [MOMENTUM] = {"momentum", LOPT__NUMBER, 1, 0, 1, NULL, "0.9", "decay of the mean gradient"},
-    [INITIAL_RATE] = {"initial_rate", LOPT__NUMBER, 1, 1e-30, 1e6, NULL, "0.001",
-                      "learned rate in a fresh theta"},
+    [INITIAL_RATE] = {"initial_rate", LOPT__NUMBER, 1, 1e-30, 1e6, NULL, "0.001", "learned rate in a fresh theta"},
 };
 
 static const lopt__preset presets[] = {
-    {{"sign-momentum", "sign_momentum", "sign of a momentum, its rate learned", "this page", 1},
-     {{0}}},
-    {{"sign-momentum-slow", "sign_momentum", "the same with a longer memory", "this page", 1},
-     {{"momentum", "0.99"}}},
+    {{"sign-momentum", "sign_momentum", "sign of a momentum, its rate learned", "this page", 1}, {{0}}},
+    {{"sign-momentum-slow", "sign_momentum", "the same with a longer memory", "this page", 1}, {{"momentum", "0.99"}}},
 };
 
 /* ---- theta ----------------------------------------------------------------------------------- */
 
-static void layout(lopt_optimizer *opt)
-{
+static void layout(lopt_optimizer *opt) {
     lopt__block *b = lopt__add_block(opt, "log_rate", 0, NULL, LOPT__INIT_VALUES, 0);
     b->values[0] = logf(lopt__number(opt, INITIAL_RATE));
 }
@@ -37,22 +33,19 @@ typedef struct prepared {
     float rate;
 } prepared;
 
-static size_t prepared_bytes(const lopt_optimizer *opt)
-{
+static size_t prepared_bytes(const lopt_optimizer *opt) {
     (void)opt;
     return sizeof(prepared);
 }
 
-static void prepare(lopt_optimizer *opt)
-{
+static void prepare(lopt_optimizer *opt) {
     prepared *ready = opt->prepared;
     ready->rate = expf(opt->theta[lopt_block_find(opt, "log_rate")->offset]);
 }
 
 /* ---- step ------------------------------------------------------------------------------------ */
 
-static void rule(const lopt__span *s, const void *constants)
-{
+static void rule(const lopt__span *s, const void *constants) {
     const float momentum = *(const float *)constants, rate = s->rate, decay = s->decay;
     const float *restrict p = s->p, *restrict g = s->g;
     float *restrict b = lopt__array(s, 0), *restrict update = s->update;
@@ -62,8 +55,7 @@ static void rule(const lopt__span *s, const void *constants)
     }
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io)
-{
+static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     const prepared *ready = opt->prepared;
     float momentum = lopt__number(opt, MOMENTUM), rate = ready->rate * lopt__rate(opt, state);
     for (size_t i = 0; i < state->n_tensors; i++) {

@@ -11,24 +11,20 @@
 
 enum { N = 300, N_STEPS = 25 };
 
-static int fail(const char *what, double found, double expected)
-{
+static int fail(const char *what, double found, double expected) {
     fprintf(stderr, "%s: %.9g, expected %.9g\n", what, found, expected);
     return 1;
 }
 
-static int is_listed(const char *name)
-{
+static int is_listed(const char *name) {
     const lopt_preset_info *info;
     for (size_t i = 0; (info = lopt_preset(i)); i++)
-        if (strcmp(info->name, name) == 0)
-            return info->learned;
+        if (strcmp(info->name, name) == 0) return info->learned;
     return 0;
 }
 
 /* Steps on g = p - 1 beside the formula in float. */
-static int check_steps(const char *preset, double momentum, float log_rate)
-{
+static int check_steps(const char *preset, double momentum, float log_rate) {
     lopt_error err = {0};
     lopt_setting settings[] = {{"weight_decay", "0.1"}, {"learning_rate", "0.5"}};
     lopt_optimizer *opt = lopt_create(preset, settings, 2, &err);
@@ -40,8 +36,7 @@ static int check_steps(const char *preset, double momentum, float log_rate)
     }
     lopt_set_theta(opt, &log_rate);
     float p[N], g[N], b[N] = {0}, expected[N], m = (float)momentum;
-    for (int i = 0; i < N; i++)
-        p[i] = expected[i] = 0.01f * (float)(i - N / 2);
+    for (int i = 0; i < N; i++) p[i] = expected[i] = 0.01f * (float)(i - N / 2);
     for (int step = 0; step < N_STEPS; step++) {
         for (int i = 0; i < N; i++) {
             g[i] = p[i] - 1;
@@ -53,25 +48,20 @@ static int check_steps(const char *preset, double momentum, float log_rate)
     }
     int bad = 0;
     for (int i = 0; i < N && !bad; i++)
-        if (!(fabsf(p[i] - expected[i]) < 1e-5f))
-            bad = fail(preset, (double)p[i], (double)expected[i]);
+        if (!(fabsf(p[i] - expected[i]) < 1e-5f)) bad = fail(preset, (double)p[i], (double)expected[i]);
     lopt_state_destroy(state);
     lopt_destroy(opt);
     return bad;
 }
 
-int main(void)
-{
-    if (!is_listed("sign-momentum") || !is_listed("sign-momentum-slow"))
-        return fail("listed as learned", 0, 1);
+int main(void) {
+    if (!is_listed("sign-momentum") || !is_listed("sign-momentum-slow")) return fail("listed as learned", 0, 1);
     lopt_optimizer *opt = lopt_create("sign-momentum", NULL, 0, NULL);
     float theta;
     lopt_init_theta(opt, 1, &theta);
     if (lopt_n_theta(opt) != 1 || !lopt_block_find(opt, "log_rate"))
         return fail("numbers in theta", (double)lopt_n_theta(opt), 1);
-    if (!(fabsf(theta - logf(0.001f)) < 1e-6f))
-        return fail("log_rate", (double)theta, log(0.001));
+    if (!(fabsf(theta - logf(0.001f)) < 1e-6f)) return fail("log_rate", (double)theta, log(0.001));
     lopt_destroy(opt);
-    return check_steps("sign-momentum", 0.9, logf(0.03f)) ||
-           check_steps("sign-momentum-slow", 0.99, logf(0.01f));
+    return check_steps("sign-momentum", 0.9, logf(0.03f)) || check_steps("sign-momentum-slow", 0.99, logf(0.01f));
 }

@@ -24,8 +24,7 @@ static int watched(int fd) {
     char link[64], path[4096];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t n = readlink(link, path, sizeof path - 1);
-    if (n < 0)
-        return 0;
+    if (n < 0) return 0;
     path[n] = 0;
     return strstr(path, "/checkpoints") != NULL;
 }
@@ -36,8 +35,7 @@ static void note(const char *what, const char *rank, const char *call) {
     int n = snprintf(line, sizeof line, "%s %s %d %s\n", what, rank, n_calls, call);
     int fd = log ? open(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666) : -1;
     if (fd >= 0) {
-        ssize_t (*plain)(int, const void *, size_t) =
-            (ssize_t(*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write");
+        ssize_t (*plain)(int, const void *, size_t) = (ssize_t(*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write");
         plain(fd, line, (size_t)n);
         close(fd);
     }
@@ -49,15 +47,11 @@ static int strike(const char *call) {
     char what[16], whose[16];
     int at, used;
     n_calls++;
-    for (; plan && rank && sscanf(plan, " %15[a-z]:%15[0-9]:%d%n", what, whose, &at, &used) == 3;
-         plan += used) {
-        if (at != n_calls || strcmp(whose, rank) != 0)
-            continue;
+    for (; plan && rank && sscanf(plan, " %15[a-z]:%15[0-9]:%d%n", what, whose, &at, &used) == 3; plan += used) {
+        if (at != n_calls || strcmp(whose, rank) != 0) continue;
         note(what, rank, call);
-        if (strcmp(what, "kill") == 0)
-            raise(SIGKILL);
-        if (strcmp(what, "hang") == 0)
-            sleep(600);
+        if (strcmp(what, "kill") == 0) raise(SIGKILL);
+        if (strcmp(what, "hang") == 0) sleep(600);
         return strcmp(what, "enospc") == 0 ? ENOSPC : EIO;
     }
     return 0;

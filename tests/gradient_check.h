@@ -40,11 +40,11 @@ typedef struct gradient_check {
 
 /* Along u, which is 0 outside [begin, end). */
 static void check_direction(const gradient_check *c, size_t begin, size_t end, size_t n, const real *grads,
-                            random_stream *r, const char *tensor) {
+                            lopt_rng_stream *r, const char *tensor) {
     real *u = aligned(n * sizeof *u), *moved = aligned(n * sizeof *moved);
     double slope = 0, norm = 0, loss[2];
     for (size_t i = 0; i < n; i++) {
-        u[i] = i < begin || i >= end ? 0 : random_normal(r) * (fabs(c->params[i]) + 1e-3);
+        u[i] = i < begin || i >= end ? 0 : lopt_rng_normal(r) * (fabs(c->params[i]) + 1e-3);
         slope += grads[i] * u[i];
         norm += grads[i] * grads[i] * u[i] * u[i];
     }
@@ -66,7 +66,7 @@ static void check_direction(const gradient_check *c, size_t begin, size_t end, s
     free(u), free(moved);
 }
 
-static void check_gradient(const gradient_check *c, random_stream *r) {
+static void check_gradient(const gradient_check *c, lopt_rng_stream *r) {
     size_t n = 0;
     for (size_t k = 0; k < c->n_tensors; k++) n += (size_t)lopt_tensor_size(&c->tensors[k]);
     real *grads = aligned(n * sizeof *grads);

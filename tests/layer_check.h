@@ -42,10 +42,9 @@ typedef struct layer_numbers {
     size_t n;
 } layer_numbers;
 
-static void numbers_init(const task_layer *l, const real *tau, random_stream *r, real *params) {
+static void numbers_init(const task_layer *l, const real *tau, lopt_rng_stream *r, real *params) {
     (void)tau;
-    for (size_t i = 0; i < ((const layer_numbers *)l)->n; i++)
-        params[l->tensor[0] + i] = (real)(float)random_normal(r);
+    for (size_t i = 0; i < ((const layer_numbers *)l)->n; i++) params[l->tensor[0] + i] = (real)(float)lopt_rng_normal(r);
 }
 
 static void numbers_forward(const task_layer *l, const task_run *run) {
@@ -133,22 +132,22 @@ static inline void layer_close(layer_bench *b) {
 
 /* tau, initial parameters, moved from special places such as 0, and a batch: a function of draw. */
 static inline void layer_draw(layer_bench *b, int draw, real *params) {
-    random_stream r;
-    random_open(&r, (random_address){7, RANDOM_TEST, (uint64_t)draw, 0, 0});
+    lopt_rng_stream r;
+    lopt_rng_open(&r, (lopt_rng_address){7, LOPT_RNG_TEST, (uint64_t)draw, 0, 0});
     task_model_sample(b->t.model, &r, b->tau);
     task_model_init(b->t.model, b->tau, &r, params);
-    for (size_t i = 0; i < b->t.n_params; i++) params[i] += (real)(float)(0.1 * random_normal(&r));
+    for (size_t i = 0; i < b->t.n_params; i++) params[i] += (real)(float)(0.1 * lopt_rng_normal(&r));
     task_run run = {.model = b->t.model, .tau = b->tau, .work = b->work};
     for (int k = 0; k < layer_asked.n_data; k++) {
         const task_shape *s = task_value_shape(b->t.model, layer_asked.data[k]);
         real *x = task_value(&run, layer_asked.data[k]);
-        for (int64_t i = 0; i < s->rows * s->cols; i++) x[i] = (real)(float)random_normal(&r);
+        for (int64_t i = 0; i < s->rows * s->cols; i++) x[i] = (real)(float)lopt_rng_normal(&r);
     }
     for (int k = 0; k < layer_asked.n_ids; k++) {
         int32_t *ids = task_ids(b->work, layer_asked.ids[k]);
         int limit = layer_asked.limit[k], padded = limit < 0;
         for (size_t i = 0; i < layer_asked.ids_count[k]; i++)
-            ids[i] = (int32_t)random_below(&r, (uint64_t)(abs(limit) + padded)) - padded;
+            ids[i] = (int32_t)lopt_rng_below(&r, (uint64_t)(abs(limit) + padded)) - padded;
     }
     task_model_draw(b->t.model, b->tau, &r, b->work);
 }
@@ -156,18 +155,18 @@ static inline void layer_draw(layer_bench *b, int draw, real *params) {
 #ifndef TASK_REAL_DOUBLE
 
 /* Loss and gradient in float at parameters that were made in double. */
-#define LAYER_CASES(cases)                                                                         \
-    double layer_run_float(int i, int draw, const double *params, double *grads);                  \
-    double layer_run_float(int i, int draw, const double *params, double *grads) {                 \
-        layer_bench *b = layer_open(&(cases)[i]);                                                  \
-        size_t n = b->t.n_params;                                                                  \
-        float *p = aligned(n * sizeof *p), *g = aligned(n * sizeof *g);                            \
-        layer_draw(b, draw, p);                                                                    \
-        for (size_t k = 0; k < n; k++) p[k] = (float)params[k];                                    \
-        double loss = (double)task_model_loss(b->t.model, b->tau, b->work, p, g);                  \
-        for (size_t k = 0; k < n; k++) grads[k] = (double)g[k];                                    \
-        layer_close(b), free(p), free(g);                                                          \
-        return loss;                                                                               \
+#define LAYER_CASES(cases)                                                                                             \
+    double layer_run_float(int i, int draw, const double *params, double *grads);                                      \
+    double layer_run_float(int i, int draw, const double *params, double *grads) {                                     \
+        layer_bench *b = layer_open(&(cases)[i]);                                                                      \
+        size_t n = b->t.n_params;                                                                                      \
+        float *p = aligned(n * sizeof *p), *g = aligned(n * sizeof *g);                                                \
+        layer_draw(b, draw, p);                                                                                        \
+        for (size_t k = 0; k < n; k++) p[k] = (float)params[k];                                                        \
+        double loss = (double)task_model_loss(b->t.model, b->tau, b->work, p, g);                                      \
+        for (size_t k = 0; k < n; k++) grads[k] = (double)g[k];                                                        \
+        layer_close(b), free(p), free(g);                                                                              \
+        return loss;                                                                                                   \
     }
 
 #else
@@ -190,8 +189,9 @@ static void layer_compare(const layer_case *c, const layer_bench *b, double loss
             size += pow(grads[i], 2);
         }
         int is_rounding = !strncmp(b->t.tensors[k].name, "key_bias", 8); /* attention.h */
-        cr_assert(difference < 1e-8 * (size + (is_rounding ? 1 : 1e-8)), "%s, gradient of %s: relative error %g in float", c->name,
-                  b->t.tensors[k].name, sqrt(difference / size));
+        cr_assert(difference < 1e-8 * (size + (is_rounding ? 1 : 1e-8)),
+                  "%s, gradient of %s: relative error %g in float", c->name, b->t.tensors[k].name,
+                  sqrt(difference / size));
     }
 }
 
@@ -200,8 +200,8 @@ static void layer_check(const layer_case *c, int number) {
     size_t bytes = b->t.n_params * sizeof(real);
     real *params = aligned(bytes), *grads = aligned(bytes), *grads_float = aligned(bytes);
     for (int draw = 0; draw < LAYER_DRAWS; draw++) {
-        random_stream r;
-        random_open(&r, (random_address){8, RANDOM_TEST, (uint64_t)draw, 0, 0});
+        lopt_rng_stream r;
+        lopt_rng_open(&r, (lopt_rng_address){8, LOPT_RNG_TEST, (uint64_t)draw, 0, 0});
         layer_draw(b, draw, params);
         for (size_t i = 0; i < b->t.n_params; i++) params[i] = (double)(float)params[i];
         gradient_check g = {c->name, b->t.tensors, b->t.n_tensors, params, layer_loss, b, 0};
@@ -212,9 +212,9 @@ static void layer_check(const layer_case *c, int number) {
     layer_close(b), free(params), free(grads), free(grads_float);
 }
 
-#define LAYER_CASES(cases)                                                                         \
-    Test(layers, gradients_and_float) {                                                            \
-        for (int i = 0; i < (int)(sizeof(cases) / sizeof *(cases)); i++) layer_check(&(cases)[i], i); \
+#define LAYER_CASES(cases)                                                                                             \
+    Test(layers, gradients_and_float) {                                                                                \
+        for (int i = 0; i < (int)(sizeof(cases) / sizeof *(cases)); i++) layer_check(&(cases)[i], i);                  \
     }
 
 #endif

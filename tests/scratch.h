@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "durable.h"
+#include "base/atomic_file.h"
 
 enum { SCRATCH_PATH = 200 };
 

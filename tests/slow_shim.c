@@ -26,8 +26,7 @@ int MPI_Iprobe(int from, int tag, MPI_Comm comm, int *flag, MPI_Status *status) 
     double busy = last > 0 ? seconds() - last : 0;
     double nap = (busy < LONGEST ? busy : LONGEST) * (number("SLOW_FACTOR", 1) - 1);
     struct timespec t = {(time_t)nap, (long)(1e9 * (nap - (double)(time_t)nap))};
-    if (number("OMPI_COMM_WORLD_RANK", -1) == number("SLOW_RANK", -2) && nap > 50e-6)
-        nanosleep(&t, NULL);
+    if (number("OMPI_COMM_WORLD_RANK", -1) == number("SLOW_RANK", -2) && nap > 50e-6) nanosleep(&t, NULL);
     last = seconds();
     return PMPI_Iprobe(from, tag, comm, flag, status);
 }

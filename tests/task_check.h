@@ -15,7 +15,7 @@ typedef struct probe {
     task *t;
     real *tau, *params, *grads;
     void *work;
-    random_stream r;
+    lopt_rng_stream r;
 } probe;
 
 static inline probe start(const task_spec *spec) {
@@ -26,11 +26,11 @@ static inline probe start(const task_spec *spec) {
     p.tau = aligned((p.t->n_tau + 1) * sizeof(real));
     p.params = aligned(bytes), p.grads = aligned(bytes);
     p.work = aligned(p.t->work_bytes);
-    random_open(&p.r, (random_address){3, RANDOM_TEST, 1, 0, 0});
+    lopt_rng_open(&p.r, (lopt_rng_address){3, LOPT_RNG_TEST, 1, 0, 0});
     task_sample(p.t, &p.r, p.tau);
     task_initial_params(p.t, p.tau, &p.r, p.params);
     for (size_t i = 0; i < p.t->n_params; i++) { /* away from zero biases */
-        p.params[i] += 0.1 * fabs(p.params[i]) + 0.02 * random_normal(&p.r);
+        p.params[i] += 0.1 * fabs(p.params[i]) + 0.02 * lopt_rng_normal(&p.r);
     }
     task_draw_batch(p.t, p.tau, TASK_TRAIN, &p.r, p.work);
     return p;
@@ -76,9 +76,9 @@ static inline void check_family(const char *name, task_spec (*named)(const char 
                                 void (*shrink)(task_spec *spec)) {
     for (int i = 0; i < 50; i++) {
         task_spec spec = named(name);
-        random_stream r;
+        lopt_rng_stream r;
         lopt_error err;
-        random_open(&r, (random_address){4, RANDOM_TEST, (uint64_t)i, 0, 0});
+        lopt_rng_open(&r, (lopt_rng_address){4, LOPT_RNG_TEST, (uint64_t)i, 0, 0});
         cr_assert(task_family_sample(&spec, &r, 0, &err), "%s", err.text);
         shrink(&spec);
         check_task(&spec);

@@ -13,9 +13,9 @@ awk '/^```c$/ { inside = 1; text = ""; next }
 diff tests/example_optimizer.c "$SCRATCH/sign_momentum.c" || die "the example in $page is not tests/example_optimizer.c"
 line=$(sed -nE 's/^    (X\(sign_momentum\)).*/\1/p' "$page")
 [ "$line" = "X(sign_momentum)" ] || die "$page does not show the line of the registry"
-sed -E "s/^#define KINDS\(X\) .*/#define KINDS(X) $line \\\\/" src/registry.c >"$SCRATCH/registry.c"
+sed -E "s/^#define KINDS\(X\) .*/#define KINDS(X) $line \\\\/" src/core/registry.c >"$SCRATCH/registry.c"
 
-flags=(-std=c11 -Wall -Wextra -Wshadow -Werror -Isrc)
+flags=(-std=c11 -Wall -Wextra -Wshadow -Werror -Iinclude -Isrc)
 [ -z "${SANITIZE:-}" ] || flags+=("-fsanitize=$SANITIZE")
 "$CC" "${flags[@]}" -o "$SCRATCH/run" "$SCRATCH/sign_momentum.c" "$SCRATCH/registry.c" \
     tests/example_optimizer_run.c "$BUILD_DIR/liblopt.a" -lm

@@ -15,7 +15,7 @@ typedef struct probe {
     task *t;
     float *tau, *params, *grads;
     void *work;
-    random_stream r;
+    lopt_rng_stream r;
 } probe;
 
 static void *aligned(size_t bytes) {
@@ -32,7 +32,7 @@ static probe start(const task_spec *spec) {
     p.params = aligned((p.t->n_params + p.t->n_carried) * sizeof(float));
     p.grads = aligned(p.t->n_params * sizeof(float));
     p.work = aligned(p.t->work_bytes);
-    random_open(&p.r, (random_address){5, RANDOM_TEST, 0, 0, 0});
+    lopt_rng_open(&p.r, (lopt_rng_address){5, LOPT_RNG_TEST, 0, 0, 0});
     task_sample(p.t, &p.r, p.tau);
     task_initial_params(p.t, p.tau, &p.r, p.params);
     return p;
@@ -160,8 +160,10 @@ static uint32_t bits(float x) {
 Test(augment, bf16_rounds_to_nearest_even) {
     const struct {
         float in, out;
-    } cases[] = {{1.00390625f, 1}, {1.01171875f, 1.015625f}, {1.005f, 1.0078125f}, {-3.0e38f, -0x1.c4p127f},
-                 {3.4e38f, INFINITY}, {0, 0}, {-0.0f, -0.0f}};
+    } cases[] = {{1.00390625f, 1},     {1.01171875f, 1.015625f},
+                 {1.005f, 1.0078125f}, {-3.0e38f, -0x1.c4p127f},
+                 {3.4e38f, INFINITY},  {0, 0},
+                 {-0.0f, -0.0f}};
     task_spec spec = task_spec_default();
     spec.bf16 = 1;
     probe p = start(&spec);

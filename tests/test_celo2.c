@@ -31,8 +31,7 @@ static void set_theta(lopt_optimizer *opt) {
 
 static lopt_optimizer *create(const char *preset, const lopt_setting *more, size_t n_more) {
     lopt_setting settings[8] = {{"learning_rate", "0.01"}, {"weight_decay", "0.1"}};
-    for (size_t i = 0; i < n_more; i++)
-        settings[2 + i] = more[i];
+    for (size_t i = 0; i < n_more; i++) settings[2 + i] = more[i];
     lopt_optimizer *opt = worked_create(preset, settings, 2 + n_more);
     set_theta(opt);
     return opt;
@@ -45,35 +44,33 @@ static void check(lopt_optimizer *opt, const worked_case *c) {
     lopt_destroy(opt);
 }
 
-#define VECTORS                                                                                    \
-    {3, {-0.22860309, -0.30042520, -0.24589315, -0.09552305}, 0.9683664}, {                        \
-        4, {-0.31678504}, 0.3167850                                                                \
+#define VECTORS                                                                                                        \
+    {3, {-0.22860309, -0.30042520, -0.24589315, -0.09552305}, 0.9683664}, {                                            \
+        4, {-0.31678504}, 0.3167850                                                                                    \
     }
 
 Test(celo2, worked_numbers_of_the_base) {
-    static const worked_case c = {
-        N_STEPS,
-        5e-7,
-        1e-6,
-        1,
-        {{0, {0.21846516, 0.27314764, 0.18076494, -0.00910345}, 2.9537802},
-         {1, {0.24633631, 0.10618233, -0.08684082, -0.27352890}, 3.0905062},
-         {2, {0.02888090, -0.17145196, -0.29173386, -0.31294185}, 8.9401971},
-         VECTORS}};
+    static const worked_case c = {N_STEPS,
+                                  5e-7,
+                                  1e-6,
+                                  1,
+                                  {{0, {0.21846516, 0.27314764, 0.18076494, -0.00910345}, 2.9537802},
+                                   {1, {0.24633631, 0.10618233, -0.08684082, -0.27352890}, 3.0905062},
+                                   {2, {0.02888090, -0.17145196, -0.29173386, -0.31294185}, 8.9401971},
+                                   VECTORS}};
     check(create("celo2-base", NULL, 0), &c);
 }
 
 /* Tensors with fewer than two axes are not orthogonalised. */
 Test(celo2, worked_numbers_of_orthogonal_steps) {
-    static const worked_case c = {
-        N_STEPS,
-        2e-6,
-        5e-6,
-        1,
-        {{0, {0.24236102, 0.30234835, 0.19015040, -0.00697988}, 3.0559956},
-         {1, {0.27446368, 0.09603734, -0.04122008, -0.28739166}, 3.0682125},
-         {2, {0.03766146, -0.16948186, -0.25684991, -0.32646787}, 9.2440430},
-         VECTORS}};
+    static const worked_case c = {N_STEPS,
+                                  2e-6,
+                                  5e-6,
+                                  1,
+                                  {{0, {0.24236102, 0.30234835, 0.19015040, -0.00697988}, 3.0559956},
+                                   {1, {0.27446368, 0.09603734, -0.04122008, -0.28739166}, 3.0682125},
+                                   {2, {0.03766146, -0.16948186, -0.25684991, -0.32646787}, 9.2440430},
+                                   VECTORS}};
     check(create("celo2-base", (lopt_setting[]){{"orthogonalize", "true"}}, 1), &c);
 }
 
@@ -105,16 +102,13 @@ static void check_vector(lopt_optimizer *opt, const char *name, const worked_res
 }
 
 Test(celo2, adam_of_pylo) {
-    static const worked_result expected = {
-        3, {-0.25628278, -0.32806975, -0.24461243, -0.02514720}, 1.0317114};
+    static const worked_result expected = {3, {-0.25628278, -0.32806975, -0.24461243, -0.02514720}, 1.0317114};
     check_vector(create("celo2-pylo", NULL, 0), "anything", &expected);
 }
 
 Test(celo2, adam_of_the_jax_form_is_for_biases) {
-    static const worked_result adam = {
-        3, {-0.56175709, -0.61726403, -0.34052113, 0.28895089}, 2.2943855};
-    static const worked_result network = {
-        3, {-0.22860309, -0.30042520, -0.24589315, -0.09552305}, 0.9683664};
+    static const worked_result adam = {3, {-0.56175709, -0.61726403, -0.34052113, 0.28895089}, 2.2943855};
+    static const worked_result network = {3, {-0.22860309, -0.30042520, -0.24589315, -0.09552305}, 0.9683664};
     check_vector(create("celo2", NULL, 0), "mlp/~/linear_0/b", &adam);
     check_vector(create("celo2", NULL, 0), "b12", &adam);
     check_vector(create("celo2", NULL, 0), "layer_norm/scale", &network);
@@ -125,16 +119,14 @@ Test(celo2, adam_of_the_jax_form_is_for_biases) {
 }
 
 /* One matrix "w" (6, 5) with a role; returns its first element after a step. */
-static float step_matrix(const char *preset, const lopt_setting *setting, lopt_role role,
-                         int nan_at) {
+static float step_matrix(const char *preset, const lopt_setting *setting, lopt_role role, int nan_at) {
     lopt_optimizer *opt = create(preset, setting, setting ? 1 : 0);
     lopt_tensor t = lopt_tensor_make("w", 2, (int64_t[]){6, 5});
     float p[30], g[30];
     t.role = role;
     worked_waves(p, 30, 0.3, 0.7, 1);
     worked_waves(g, 30, 0.05, 0.9, 0);
-    if (nan_at >= 0)
-        g[nan_at] = NAN;
+    if (nan_at >= 0) g[nan_at] = NAN;
     lopt_state *state = lopt_state_create(opt, &t, 1, NULL);
     cr_assert(state);
     lopt_step(opt, state, p, g, 1, NULL);
@@ -174,8 +166,7 @@ Test(celo2, steps_have_the_asked_size) {
         lopt_step(opt, state, p, g, 1, u);
         for (int matrix = 0; matrix < 2; matrix++) {
             double sum = 0;
-            for (int i = 0; i < 140; i++)
-                sum += (double)u[matrix * 140 + i] * u[matrix * 140 + i];
+            for (int i = 0; i < 140; i++) sum += (double)u[matrix * 140 + i] * u[matrix * 140 + i];
             cr_assert(fabs(sqrt(sum / 140) - 0.25) < 1e-5, "scale %d: %g", scale, sqrt(sum / 140));
         }
         lopt_state_destroy(state);

@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "checkpoint.h"
+#include "base/read_file.h"
 #include "scratch.h"
-#include "text_file.h"
+#include "store/checkpoint.h"
 
 enum { PARTICLES = 6, STATE = 37, THETA = 11 };
 
@@ -48,8 +48,7 @@ static run run_at(int64_t step) {
         r.m[i] = (double)(step + i) / 3;
     }
     for (int p = 0; p < PARTICLES; p++) {
-        for (int i = 0; i < STATE; i++)
-            r.particle[p].state[i] = (float)(step + 1000 * p + i) / 11;
+        for (int i = 0; i < STATE; i++) r.particle[p].state[i] = (float)(step + 1000 * p + i) / 11;
         r.particle[p].counters[0] = step * (INT64_C(1) << 40) + p;
         memcpy(r.particle[p].bytes, "abcd", 5);
         r.particle[p].bytes[0] = (unsigned char)(step + p);
@@ -101,8 +100,7 @@ static void save(int64_t step, int size, int64_t keep) {
     lopt_error err = {LOPT_OK, ""};
     run r = run_at(step);
     cr_assert(mt_checkpoint_begin(folder, step, 0, &err), "%s", err.text);
-    for (int rank = 0; rank < size; rank++)
-        cr_assert(write_shard(&r, rank, size, &err), "%s", err.text);
+    for (int rank = 0; rank < size; rank++) cr_assert(write_shard(&r, rank, size, &err), "%s", err.text);
     cr_assert(commit(&r, size, keep, &err), "%s", err.text);
 }
 
@@ -123,8 +121,7 @@ static void assert_loads(int64_t step, int size) {
     for (int p = 0; p < PARTICLES; p++) {
         const particle *a = &r.particle[p], *b = &expected.particle[p];
         cr_assert(memcmp(a->state, b->state, sizeof a->state) == 0, "state of particle %d", p);
-        cr_assert(memcmp(a->counters, b->counters, sizeof a->counters) == 0,
-                  "counters of particle %d", p);
+        cr_assert(memcmp(a->counters, b->counters, sizeof a->counters) == 0, "counters of particle %d", p);
         cr_assert(memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0, "bytes of particle %d", p);
     }
 }
@@ -144,8 +141,7 @@ static int n_entries(void) {
     DIR *points = opendir(path);
     int n = 0;
     cr_assert(points != NULL);
-    for (struct dirent *e; (e = readdir(points));)
-        n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+    for (struct dirent *e; (e = readdir(points));) n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
     closedir(points);
     return n;
 }
@@ -160,8 +156,7 @@ Test(checkpoint, comes_back_on_any_number_of_ranks) {
     for (int size = 1; size <= 4; size++) {
         save(50, size, 3);
         cr_assert(found() == 50 && n_warnings == 0);
-        for (int readers = 1; readers <= PARTICLES; readers++)
-            assert_loads(50, readers);
+        for (int readers = 1; readers <= PARTICLES; readers++) assert_loads(50, readers);
     }
 }
 
@@ -171,8 +166,7 @@ Test(checkpoint, texts_come_back) {
     char *text = mt_checkpoint_read_text(folder, 1, "config", &err);
     cr_assert(text && strcmp(text, "seed: 1\n") == 0);
     free(text);
-    cr_assert(mt_checkpoint_read_text(folder, 1, "absent", &err) == NULL &&
-              strstr(err.text, "absent"));
+    cr_assert(mt_checkpoint_read_text(folder, 1, "absent", &err) == NULL && strstr(err.text, "absent"));
 }
 
 Test(checkpoint, nothing_saved_yet) {
@@ -183,8 +177,7 @@ Test(checkpoint, nothing_saved_yet) {
 }
 
 Test(checkpoint, keeps_the_last_k) {
-    for (int64_t step = 10; step <= 60; step += 10)
-        save(step, 2, 3);
+    for (int64_t step = 10; step <= 60; step += 10) save(step, 2, 3);
     cr_assert(found() == 60 && n_entries() == 3, "%d entries", n_entries());
     assert_loads(40, 1);
     save(70, 2, 1);
@@ -222,13 +215,10 @@ Test(checkpoint, a_save_that_stops_anywhere_leaves_the_last_point) {
         mt_item items[RUN_ITEMS];
         run_items(&r, items);
         cr_assert(mt_checkpoint_begin(folder, 20, 0, &err), "%s", err.text);
-        if (stop > 0)
-            cr_assert(write_shard(&r, 0, 2, &err));
+        if (stop > 0) cr_assert(write_shard(&r, 0, 2, &err));
         if (stop > 1) /* rank 1 died: its shard is missing */
-            cr_assert(!commit(&r, 2, 1, &err) && strstr(err.text, "particles-0001.h5"), "%s",
-                      err.text);
-        if (stop > 2)
-            cr_assert(write_shard(&r, 1, 2, &err));
+            cr_assert(!commit(&r, 2, 1, &err) && strstr(err.text, "particles-0001.h5"), "%s", err.text);
+        if (stop > 2) cr_assert(write_shard(&r, 1, 2, &err));
         cr_assert(found() == 10 && n_warnings == 0, "stop %d", stop);
         assert_loads(10, 3);
     }
@@ -269,14 +259,13 @@ Test(checkpoint, a_folder_that_cannot_be_made) {
 
 /* ---- damage ---------------------------------------------------------------------------------- */
 
-static const char *const files[] = {"manifest.json", "run.h5", "particles-0000.h5",
-                                    "particles-0001.h5"};
+static const char *const files[] = {"manifest.json", "run.h5", "particles-0000.h5", "particles-0001.h5"};
 
 /* Find must fall back to step 10 and name step 20 and the file. */
 static void assert_skipped(const char *file, const char *what) {
     cr_assert(found() == 10, "%s of %s: not noticed", what, file);
-    cr_assert(n_warnings == 1 && strstr(last_warning, "20") && strstr(last_warning, file),
-              "%s of %s: %s", what, file, last_warning);
+    cr_assert(n_warnings == 1 && strstr(last_warning, "20") && strstr(last_warning, file), "%s of %s: %s", what, file,
+              last_warning);
     cr_assert(strchr(last_warning, '\n') == NULL);
 }
 
@@ -297,12 +286,10 @@ Test(checkpoint, damage_is_named_and_skipped) {
                 assert_skipped(files[k], "a flipped bit");
                 continue;
             }
-            int64_t step =
-                found(); /* a blank of the manifest that became another changes nothing */
+            int64_t step = found(); /* a blank of the manifest that became another changes nothing */
             cr_assert(step == 10 || (step == 20 && n_warnings == 0), "byte %zu of the manifest", i);
         }
-        for (size_t length = 0; length < n - 1;
-             length += 1 + n / 9) { /* the last byte is a closing brace or data */
+        for (size_t length = 0; length < n - 1; length += 1 + n / 9) { /* the last byte is a closing brace or data */
             write_bytes(path, bytes, length);
             assert_skipped(files[k], "a truncation");
         }
@@ -361,16 +348,12 @@ Test(checkpoint, wrong_items_are_named) {
     lopt_error err;
     float theta[THETA + 1];
     save(10, 1, 1);
-    mt_item longer = {"theta", MT_FLOATS, theta, THETA + 1},
-            absent = {"thata", MT_FLOATS, theta, THETA};
-    mt_item other = {"theta", MT_INTEGERS, theta, THETA},
-            nobody = {"particle_000099/state", MT_FLOATS, theta, 1};
+    mt_item longer = {"theta", MT_FLOATS, theta, THETA + 1}, absent = {"thata", MT_FLOATS, theta, THETA};
+    mt_item other = {"theta", MT_INTEGERS, theta, THETA}, nobody = {"particle_000099/state", MT_FLOATS, theta, 1};
     cr_assert(!mt_checkpoint_read_run(folder, 10, &longer, 1, &err) && strstr(err.text, "theta") &&
               strstr(err.text, "12"));
     cr_assert(!mt_checkpoint_read_run(folder, 10, &absent, 1, &err) && strstr(err.text, "thata"));
     cr_assert(!mt_checkpoint_read_run(folder, 10, &other, 1, &err) && strstr(err.text, "int64"));
-    cr_assert(!mt_checkpoint_read_particles(folder, 10, &nobody, 1, &err) &&
-              strstr(err.text, "particle_000099"));
-    cr_assert(!mt_checkpoint_read_run(folder, 11, &longer, 1, &err) &&
-              strstr(err.text, "000000000011"));
+    cr_assert(!mt_checkpoint_read_particles(folder, 10, &nobody, 1, &err) && strstr(err.text, "particle_000099"));
+    cr_assert(!mt_checkpoint_read_run(folder, 11, &longer, 1, &err) && strstr(err.text, "000000000011"));
 }

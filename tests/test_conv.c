@@ -66,15 +66,14 @@ static int describe(task_model *m, layer which, const sizes *s, int x) {
     }
 }
 
-static void fill(real *a, size_t n, random_stream *r) {
-    for (size_t i = 0; i < n; i++)
-        a[i] = (real)random_normal(r);
+static void fill(real *a, size_t n, lopt_rng_stream *r) {
+    for (size_t i = 0; i < n; i++) a[i] = (real)lopt_rng_normal(r);
 }
 
 /* input -> 1x1 matrix -> x -> layer -> y -> cross-entropy of each image. */
 static void start(setup *s, layer which, const sizes *z) {
     lopt_error err;
-    random_stream r;
+    lopt_rng_stream r;
     *s = (setup){.t = {.kind = &anything}};
     task_model *m = task_model_create(&s->t, &err);
     int input = task_input(m, 4, (int64_t[]){z->batch, z->rows, z->cols, 2});
@@ -91,11 +90,10 @@ static void start(setup *s, layer which, const sizes *z) {
     s->grads = aligned(s->t.n_params * sizeof(real));
     s->work = aligned(s->t.work_bytes);
     s->run = (task_run){m, NULL, s->params, s->work, s->grads};
-    random_open(&r, (random_address){5, RANDOM_TEST, (uint64_t)which, 0, 0});
+    lopt_rng_open(&r, (lopt_rng_address){5, LOPT_RNG_TEST, (uint64_t)which, 0, 0});
     fill(s->params, s->t.n_params, &r);
     fill(task_value(&s->run, input), (size_t)(z->batch * z->rows * z->cols * 2), &r);
-    for (int i = 0; i < z->batch; i++)
-        task_ids(s->work, labels)[i] = (int32_t)(i % n);
+    for (int i = 0; i < z->batch; i++) task_ids(s->work, labels)[i] = (int32_t)(i % n);
     task_model_loss(m, NULL, s->work, s->params, s->grads);
 }
 
@@ -181,8 +179,7 @@ static void plain(layer which, const sizes *s, const setup *a, const wanted *w) 
 
 static void compare(const char *what, layer which, int row, const real *found, const double *expected, size_t n) {
     double size = 0;
-    for (size_t i = 0; i < n; i++)
-        size = fmax(size, fabs(expected[i]));
+    for (size_t i = 0; i < n; i++) size = fmax(size, fabs(expected[i]));
     for (size_t i = 0; i < n; i++)
         cr_assert(fabs((double)found[i] - expected[i]) <= TOLERANCE * size, "%s, line %d, %s[%zu]: %.9g, right %.9g",
                   names[which], row, what, i, (double)found[i], expected[i]);
@@ -200,8 +197,10 @@ static void check(layer which, int row) {
     } else {
         cr_assert(y->dim[1] == n_out(&s, s.rows) && y->dim[2] == n_out(&s, s.cols), "line %d", row);
     }
-    wanted w = {.n_y = (size_t)(y->rows * y->cols), .n_x = (size_t)(s.batch * s.rows * s.cols * s.in),
-                .n_w = conv ? (size_t)(s.size * s.size * s.in * s.out) : 0, .n_b = which == CONV ? (size_t)s.out : 0};
+    wanted w = {.n_y = (size_t)(y->rows * y->cols),
+                .n_x = (size_t)(s.batch * s.rows * s.cols * s.in),
+                .n_w = conv ? (size_t)(s.size * s.size * s.in * s.out) : 0,
+                .n_b = which == CONV ? (size_t)s.out : 0};
     w.y = calloc(w.n_y + w.n_x + w.n_w + w.n_b, sizeof *w.y);
     w.dx = w.y + w.n_y, w.dw = w.dx + w.n_x, w.db = w.dw + w.n_w;
     cr_assert(a.t.n_params == 2 * (size_t)s.in + w.n_w + w.n_b, "%s: %zu parameters", names[which], a.t.n_params);
@@ -217,8 +216,7 @@ static void check(layer which, int row) {
 
 Test(conv, plain_loops) {
     for (int which = 0; which < N_LAYERS; which++)
-        for (int row = 0; row < N_SIZES; row++)
-            check((layer)which, row);
+        for (int row = 0; row < N_SIZES; row++) check((layer)which, row);
 }
 
 /* A NaN is no smaller than anything. */
@@ -240,8 +238,8 @@ Test(conv, starts) {
     sizes s = {1, 3, 3, 40, 60, 3, 1, TASK_SAME};
     setup a;
     start(&a, CONV, &s);
-    random_stream r;
-    random_open(&r, (random_address){9, RANDOM_TEST, 0, 0, 0});
+    lopt_rng_stream r;
+    lopt_rng_open(&r, (lopt_rng_address){9, LOPT_RNG_TEST, 0, 0, 0});
     task_model_init(a.run.model, NULL, &r, a.params);
     const real *w = a.params + 2 * s.in;
     int n = 9 * s.in * s.out, beyond = 0;
@@ -258,8 +256,7 @@ Test(conv, starts) {
     cr_assert(largest <= 2.000001 && largest > 1.99, "largest %g", largest);
     cr_assert(fabs((double)beyond / n - expected) < 4 * sqrt(expected / n), "%d beyond 1.5, expected %g", beyond,
               expected * n);
-    for (int k = 0; k < s.out; k++)
-        cr_assert(w[n + k] == 0);
+    for (int k = 0; k < s.out; k++) cr_assert(w[n + k] == 0);
     stop(&a);
 }
 

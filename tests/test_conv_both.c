@@ -62,7 +62,7 @@ static int global_average(task_model *m) {
 }
 
 static const layer_case cases[] = {
-    {"conv", same},   {"conv, valid", valid}, {"conv, first", first},         {"conv, shared", shared},
+    {"conv", same},   {"conv, valid", valid}, {"conv, first", first},        {"conv, shared", shared},
     {"fused", fused}, {"pools", pools},       {"pools, valid", pools_valid}, {"global average", global_average},
 };
 

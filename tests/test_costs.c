@@ -4,16 +4,14 @@
 #include <criterion/criterion.h>
 #include <math.h>
 
-#include "costs.h"
-#include "unroll.h"
+#include "es/unroll.h"
+#include "ranks/cost_model.h"
 
 /* A window of `a` steps of task 0, then `b` steps of task 1, at 1 ms and 10 ms. */
 static mt_report window(int64_t a, int64_t b) {
     mt_report r = {.seconds = 0.001 * (double)a + 0.01 * (double)b};
-    if (a)
-        r.part[r.n_parts++] = (mt_part){.task = 0, .steps = a};
-    if (b)
-        r.part[r.n_parts++] = (mt_part){.task = 1, .steps = b};
+    if (a) r.part[r.n_parts++] = (mt_part){.task = 0, .steps = a};
+    if (b) r.part[r.n_parts++] = (mt_part){.task = 1, .steps = b};
     return r;
 }
 
@@ -53,8 +51,7 @@ Test(costs, coming_steps_are_those_that_come) {
     mt_unroller u;
     mt_particle p;
     cr_assert(n <= 4096);
-    for (size_t i = 0; i < n; i++)
-        trained[i] = 1;
+    for (size_t i = 0; i < n; i++) trained[i] = 1;
     lopt_init_theta(opt, 1, theta);
     cr_assert(mt_unroller_open(&u, cfg, opt, trained, &err), "%s", err.text);
     mt_unroller_set_theta(&u, theta);
@@ -64,11 +61,9 @@ Test(costs, coming_steps_are_those_that_come) {
         mt_report r;
         mt_coming_steps(cfg, &p.at, w, coming);
         mt_unroll_window(&u, &p, w, &r);
-        for (int k = 0; k < r.n_parts; k++)
-            made[r.part[k].task] += r.part[k].steps;
-        cr_assert(coming[0] == made[0] && coming[1] == made[1],
-                  "window %d: %d and %d, expected %d and %d", (int)w, (int)coming[0],
-                  (int)coming[1], (int)made[0], (int)made[1]);
+        for (int k = 0; k < r.n_parts; k++) made[r.part[k].task] += r.part[k].steps;
+        cr_assert(coming[0] == made[0] && coming[1] == made[1], "window %d: %d and %d, expected %d and %d", (int)w,
+                  (int)coming[0], (int)coming[1], (int)made[0], (int)made[1]);
         cr_assert(r.at.trajectory == p.at.trajectory && r.at.number == 1);
     }
     mt_particle_close(&p);

@@ -18,8 +18,8 @@
 
 enum { SIDE = 4, N_TRAIN = 1003, N_TEST = 57 };
 
-static const char *const files[] = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
-                                    "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
+static const char *const files[] = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
+                                    "t10k-labels-idx1-ubyte"};
 
 typedef struct buffer {
     size_t n;
@@ -57,15 +57,13 @@ static void write_plain(const char *folder, const char *name, const buffer *b, s
 
 /* Writes NAME.gz, cut to cut bytes (0: whole) and with byte flip inverted (0: none); removes plain
  * NAME. */
-static void write_gzip(const char *folder, const char *name, const buffer *b, size_t cut,
-                       size_t flip) {
+static void write_gzip(const char *folder, const char *name, const buffer *b, size_t cut, size_t flip) {
     char path[1200];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     remove(path);
     snprintf(path, sizeof path, "%s/%s.gz", folder, name);
     gzFile g = gzopen(path, "wb");
-    cr_assert(g && gzwrite(g, b->bytes, (unsigned)b->n) == (int)b->n && gzclose(g) == Z_OK,
-              "cannot write %s", path);
+    cr_assert(g && gzwrite(g, b->bytes, (unsigned)b->n) == (int)b->n && gzclose(g) == Z_OK, "cannot write %s", path);
     if (!cut && !flip) return;
     static buffer packed;
     FILE *f = fopen(path, "rb");
@@ -107,10 +105,8 @@ static void expect(const char *folder, const char *name, const char *part, const
     cr_assert(d == NULL, "opened in spite of: %s", part);
     cr_assert(strstr(err.text, part) != NULL, "found \"%s\", expected \"%s\"", err.text, part);
     cr_assert(strstr(err.text, file) != NULL, "the message does not name %s: %s", file, err.text);
-    cr_assert(strchr(err.text, '\n') == NULL && err.status != LOPT_OK, "status %d: %s",
-              (int)err.status, err.text);
-    cr_assert(task_dataset_open(name, folder, 0, NULL) == NULL,
-              "opened without an error to write to");
+    cr_assert(strchr(err.text, '\n') == NULL && err.status != LOPT_OK, "status %d: %s", (int)err.status, err.text);
+    cr_assert(task_dataset_open(name, folder, 0, NULL) == NULL, "opened without an error to write to");
 }
 
 /* One word of file i is wrong. */
@@ -192,8 +188,7 @@ static void cannot_be_read(const char *folder, const char *name, size_t cut) {
     task_idx idx;
     lopt_error err = {LOPT_OK, ""};
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    cr_assert(!task_idx_read(path, 1, &idx, &err) && !idx.bytes, "%s is read when cut at %zu", name,
-              cut);
+    cr_assert(!task_idx_read(path, 1, &idx, &err) && !idx.bytes, "%s is read when cut at %zu", name, cut);
     cr_assert(strstr(err.text, path) != NULL, "%s", err.text);
 }
 
@@ -278,8 +273,7 @@ Test(data, search_path) {
     snprintf(path, sizeof path, "/nowhere::%s:/also/nowhere", folder);
     lopt_error err = {LOPT_OK, ""};
     if (task_dataset_open("mnist", path, 0, &err) == NULL) { /* unless the machine has an mnist */
-        cr_assert(strstr(err.text, folder) && strstr(err.text, "/usr/share/datasets/mnist"), "%s",
-                  err.text);
+        cr_assert(strstr(err.text, folder) && strstr(err.text, "/usr/share/datasets/mnist"), "%s", err.text);
     }
     cr_assert(mkdir(sub, 0700) == 0);
     write_set(sub);
@@ -296,15 +290,13 @@ Test(data, shared_while_used) {
     char folder[1024];
     new_folder(folder);
     write_set(folder);
-    const task_dataset *a = task_dataset_open(folder, "", 0, NULL),
-                       *b = task_dataset_open(folder, "", 0, NULL);
+    const task_dataset *a = task_dataset_open(folder, "", 0, NULL), *b = task_dataset_open(folder, "", 0, NULL);
     const task_dataset *small = task_dataset_open(folder, "", 2, NULL);
     cr_assert(a && a == b, "one set is read twice");
     cr_assert(small && small != a && small->n_pixels == 4, "two sizes are one set");
     remove_folder(folder);
     task_dataset_close(a);
-    cr_assert(task_dataset_open(folder, "", 2, NULL) == NULL,
-              "a set is found though its files are gone");
+    cr_assert(task_dataset_open(folder, "", 2, NULL) == NULL, "a set is found though its files are gone");
     cr_assert(b->labels[0] < 10, "freed while in use");
     task_dataset_close(b);
     task_dataset_close(small);
@@ -325,23 +317,19 @@ Test(data, splits_are_disjoint_and_complete) {
     write_set(folder);
     const task_dataset *d = task_dataset_open(folder, "", 0, NULL);
     cr_assert(d != NULL);
-    cr_assert(d->count[TASK_TRAIN] == 802 && d->count[TASK_INNER_VALID] == 100 &&
-              d->count[TASK_OUTER_VALID] == 101);
-    cr_assert(d->count[TASK_TEST] == N_TEST && d->begin[TASK_TEST] == N_TRAIN &&
-              d->n_classes == 10);
+    cr_assert(d->count[TASK_TRAIN] == 802 && d->count[TASK_INNER_VALID] == 100 && d->count[TASK_OUTER_VALID] == 101);
+    cr_assert(d->count[TASK_TEST] == N_TEST && d->begin[TASK_TEST] == N_TRAIN && d->n_classes == 10);
     char seen[N_TRAIN] = {0};
     int moved = 0;
     for (size_t i = 0; i < N_TRAIN; i++) {
         int number = number_of(d, i);
         cr_assert(number < N_TRAIN && !seen[number], "image %d is there twice", number);
-        cr_assert(d->labels[i] == number * 3 % 10, "image %d has the label %d of another", number,
-                  d->labels[i]);
+        cr_assert(d->labels[i] == number * 3 % 10, "image %d has the label %d of another", number, d->labels[i]);
         seen[number] = 1;
         moved += number != (int)i;
     }
     cr_assert(moved > N_TRAIN * 9 / 10, "the order of the file is kept");
-    for (size_t i = 0; i < N_TEST; i++)
-        cr_assert(number_of(d, N_TRAIN + i) == (int)i, "test images are moved");
+    for (size_t i = 0; i < N_TEST; i++) cr_assert(number_of(d, N_TRAIN + i) == (int)i, "test images are moved");
     task_dataset_close(d);
     remove_folder(folder);
 }
@@ -359,17 +347,15 @@ Test(data, draws_stay_in_their_split) {
         int32_t batch_labels[BATCH];
         memset(counts, 0, sizeof counts);
         for (size_t i = 0; i < N_TRAIN; i++) place[number_of(d, i)] = (int)i;
-        random_stream r;
-        random_open(&r, (random_address){7, RANDOM_TEST, 0, 0, 0});
+        lopt_rng_stream r;
+        lopt_rng_open(&r, (lopt_rng_address){7, LOPT_RNG_TEST, 0, 0, 0});
         for (int k = 0; k < DRAWS; k++) {
             task_dataset_draw(d, (task_split)split, &r, BATCH, batch, batch_labels);
             for (int i = 0; i < BATCH; i++) {
                 const real *image = batch + i * SIDE * SIDE;
-                int number =
-                    (int)lround((double)image[0] * 255) * 256 + (int)lround((double)image[1] * 255);
+                int number = (int)lround((double)image[0] * 255) * 256 + (int)lround((double)image[1] * 255);
                 size_t row = split == TASK_TEST ? N_TRAIN + (size_t)number : (size_t)place[number];
-                cr_assert(batch_labels[i] == number * 3 % 10, "label %d with image %d",
-                          batch_labels[i], number);
+                cr_assert(batch_labels[i] == number * 3 % 10, "label %d with image %d", batch_labels[i], number);
                 counts[row]++;
             }
         }
@@ -380,8 +366,7 @@ Test(data, draws_stay_in_their_split) {
             if (inside) chi2 += pow(counts[row] - expected, 2) / expected;
         }
         double freedom = (double)d->count[split] - 1;
-        cr_assert(fabs(chi2 - freedom) < 5 * sqrt(2 * freedom), "split %d: chi2 %g for %g", split,
-                  chi2, freedom);
+        cr_assert(fabs(chi2 - freedom) < 5 * sqrt(2 * freedom), "split %d: chi2 %g for %g", split, chi2, freedom);
     }
     task_dataset_close(d);
     remove_folder(folder);
@@ -392,8 +377,7 @@ Test(data, fashion_mnist_of_debian) {
     const task_dataset *d = task_dataset_open("fashion_mnist", "", 0, &err);
     cr_assert(d != NULL, "%s", err.text);
     cr_assert(d->count[TASK_TRAIN] == 48000 && d->count[TASK_INNER_VALID] == 6000);
-    cr_assert(d->count[TASK_OUTER_VALID] == 6000 && d->count[TASK_TEST] == 10000 &&
-              d->n_pixels == 784);
+    cr_assert(d->count[TASK_OUTER_VALID] == 6000 && d->count[TASK_TEST] == 10000 && d->n_pixels == 784);
     int counts[10] = {0};
     double sum = 0;
     for (size_t i = 0; i < 60000; i++) counts[d->labels[i]]++;
@@ -402,10 +386,8 @@ Test(data, fashion_mnist_of_debian) {
         task_dataset_gather(d, 1, &i, image);
         for (int k = 0; k < 784; k++) sum += (double)image[k];
     }
-    for (int c = 0; c < 10; c++)
-        cr_assert(counts[c] == 6000, "class %d has %d images", c, counts[c]);
-    cr_assert(fabs(sum / (60000.0 * 784) - 0.2860) < 1e-4, "mean pixel %g",
-              sum / (60000.0 * 784)); /* published */
+    for (int c = 0; c < 10; c++) cr_assert(counts[c] == 6000, "class %d has %d images", c, counts[c]);
+    cr_assert(fabs(sum / (60000.0 * 784) - 0.2860) < 1e-4, "mean pixel %g", sum / (60000.0 * 784)); /* published */
     task_dataset_close(d);
 }
 
@@ -435,8 +417,7 @@ Test(data, codes_stand_for_the_numbers_of_resizing) {
         for (int i = 0; i < N_TEST; i++) {
             real right[256];
             resize(file.bytes + 16 + (size_t)(N_TEST - 1 - i) * SIDE * SIDE, SIDE, sizes[k], right);
-            cr_assert(memcmp(all + (size_t)i * n, right, n * sizeof *right) == 0, "%d: image %d",
-                      sizes[k], i);
+            cr_assert(memcmp(all + (size_t)i * n, right, n * sizeof *right) == 0, "%d: image %d", sizes[k], i);
         }
         task_dataset_close(d);
     }
@@ -464,8 +445,7 @@ Test(data, codes_are_exact) {
 /* ---- resizing -------------------------------------------------------------------------------- */
 
 static void make_image(int side, unsigned char *image) {
-    for (int i = 0; i < side * side; i++)
-        image[i] = (unsigned char)((i * i * 7 + i / side * 13) % 251);
+    for (int i = 0; i < side * side; i++) image[i] = (unsigned char)((i * i * 7 + i / side * 13) % 251);
 }
 
 Test(resize, from_28_to_8_steps_by_3_and_a_half) {
@@ -478,8 +458,7 @@ Test(resize, from_28_to_8_steps_by_3_and_a_half) {
         for (int j = 0; j < 8; j++) {
             double v = i % 2 ? 0.75 : 0.25, h = j % 2 ? 0.75 : 0.25;
             const unsigned char *p = image + low[i] * 28 + low[j];
-            double right =
-                ((1 - v) * ((1 - h) * p[0] + h * p[1]) + v * ((1 - h) * p[28] + h * p[29])) / 255;
+            double right = ((1 - v) * ((1 - h) * p[0] + h * p[1]) + v * ((1 - h) * p[28] + h * p[29])) / 255;
             cr_assert(fabs((double)out[i * 8 + j] - right) < 1e-7, "[%d,%d]: %g, right: %g", i, j,
                       (double)out[i * 8 + j], right);
         }
@@ -506,10 +485,8 @@ Test(resize, clamps_at_borders_and_keeps_its_own_size) {
     resize(two, 2, 4, out); /* at -1/4, 1/4, 3/4, 5/4 */
     static const double top[] = {0, 25, 75, 100}, bottom[] = {200, 160, 80, 40};
     for (int j = 0; j < 4; j++) {
-        cr_assert(fabs((double)out[j] * 255 - top[j]) < 1e-4, "top %d: %g", j,
-                  (double)out[j] * 255);
-        cr_assert(fabs((double)out[4 + j] * 255 - (0.75 * top[j] + 0.25 * bottom[j])) < 1e-4,
-                  "second row %d", j);
+        cr_assert(fabs((double)out[j] * 255 - top[j]) < 1e-4, "top %d: %g", j, (double)out[j] * 255);
+        cr_assert(fabs((double)out[4 + j] * 255 - (0.75 * top[j] + 0.25 * bottom[j])) < 1e-4, "second row %d", j);
         cr_assert(fabs((double)out[12 + j] * 255 - bottom[j]) < 1e-4, "bottom %d", j);
     }
     make_image(28, image);

@@ -21,8 +21,8 @@
 #include "data/dataset.h"
 #include "data/npy.h"
 #include "data/shared.h"
-#include "data_file.h"
-#include "hdf5_file.h"
+#include "store/dataset_hdf5.h"
+#include "store/hdf5_file.h"
 
 enum { RECORD = 3073 };
 
@@ -54,8 +54,8 @@ static void write_file(const char *path, const void *bytes, size_t n) {
     cr_assert(f && fwrite(bytes, 1, n, f) == n && fclose(f) == 0, "cannot write %s", path);
 }
 
-static const task_dataset *open_set(const char *name, int size, task_flag grey,
-                                    task_data_split split, lopt_error *err) {
+static const task_dataset *open_set(const char *name, int size, task_flag grey, task_data_split split,
+                                    lopt_error *err) {
     task_spec spec = task_spec_default();
     snprintf(spec.dataset, sizeof spec.dataset, "%s", name);
     snprintf(spec.data_path, sizeof spec.data_path, "%s", folder);
@@ -67,10 +67,9 @@ static const task_dataset *open_set(const char *name, int size, task_flag grey,
 
 static void refuse(const char *name, const char *part) {
     lopt_error err = {LOPT_OK, ""};
-    cr_assert(!open_set(name, 0, TASK_NO, TASK_SPLIT_CLEAN, &err), "%s: opened in spite of: %s",
-              name, part);
-    cr_assert(strstr(err.text, part) && !strchr(err.text, '\n'),
-              "%s: found \"%s\", expected \"%s\"", name, err.text, part);
+    cr_assert(!open_set(name, 0, TASK_NO, TASK_SPLIT_CLEAN, &err), "%s: opened in spite of: %s", name, part);
+    cr_assert(strstr(err.text, part) && !strchr(err.text, '\n'), "%s: found \"%s\", expected \"%s\"", name, err.text,
+              part);
 }
 
 /* ---- CIFAR ----------------------------------------------------------------------------------- */
@@ -116,8 +115,7 @@ Test(data_sets, cifar10_is_rows_columns_channels) {
         for (int y = 0; y < 32; y++)
             for (int x = 0; x < 32; x++) {
                 const real *pixel = image + (y * 32 + x) * 3;
-                cr_assert(pixel[0] == (real)i / 255 && pixel[1] == (real)x / 255 &&
-                          pixel[2] == (real)y / 255);
+                cr_assert(pixel[0] == (real)i / 255 && pixel[1] == (real)x / 255 && pixel[2] == (real)y / 255);
             }
     }
     task_dataset_close(d);
@@ -137,15 +135,13 @@ Test(data_sets, grey_is_the_mean_of_resized_channels) {
         for (int y = 0; y < 8; y++)
             for (int x = 0; x < 8; x++) {
                 double right = (i + 4 * x + 1.5 + 4 * y + 1.5) / 3 / 255;
-                cr_assert(fabs((double)image[y * 8 + x] - right) < 1e-7, "image %d at %d, %d", i, y,
-                          x);
+                cr_assert(fabs((double)image[y * 8 + x] - right) < 1e-7, "image %d at %d, %d", i, y, x);
             }
     }
     task_dataset_close(d);
     d = open_set("cifar10", 5, TASK_YES, TASK_SPLIT_CLEAN, NULL); /* not whole fractions: numbers */
     cr_assert(d && !d->codes && d->n_pixels == 25);
-    cr_assert(fabs((double)d->images[d->begin[TASK_TEST] * 25 + 12] - (0 + 15.5 + 15.5) / 3 / 255) <
-              1e-7);
+    cr_assert(fabs((double)d->images[d->begin[TASK_TEST] * 25 + 12] - (0 + 15.5 + 15.5) / 3 / 255) < 1e-7);
     task_dataset_close(d);
     remove_folder();
 }
@@ -161,8 +157,7 @@ Test(data_sets, published_splits_train_on_one_percent) {
     for (int s = 0; s < TASK_N_SPLITS; s++) {
         cr_assert(s == TASK_TRAIN || clean->count[s] == published->count[s]);
         for (size_t i = 0; i < published->count[s]; i++)
-            cr_assert(clean->labels[clean->begin[s] + i] ==
-                      published->labels[published->begin[s] + i]);
+            cr_assert(clean->labels[clean->begin[s] + i] == published->labels[published->begin[s] + i]);
     }
     task_dataset_close(clean);
     task_dataset_close(published);
@@ -205,8 +200,7 @@ Test(data_sets, tables_are_read) {
     cr_assert(raw.labels[0] == 1 && raw.labels[1] == 0 && raw.labels[2] == 1);
     task_raw_free(&raw);
     cr_assert(parse_table("10,1,2\n9,3,4\n10,5,6\n", 0, &raw, NULL)); /* 9 before 10 */
-    cr_assert(raw.n == 3 && raw.cols == 2 && raw.labels[0] == 1 && raw.labels[1] == 0 &&
-              raw.numbers[5] == 6);
+    cr_assert(raw.n == 3 && raw.cols == 2 && raw.labels[0] == 1 && raw.labels[1] == 0 && raw.numbers[5] == 6);
     task_raw_free(&raw);
 }
 
@@ -214,8 +208,7 @@ static void refuse_table(const char *text, int label, const char *part) {
     task_raw raw;
     lopt_error err = {LOPT_OK, ""};
     cr_assert(!parse_table(text, label, &raw, &err), "read in spite of: %s", part);
-    cr_assert(strstr(err.text, part) && strstr(err.text, "t.csv"), "found \"%s\", expected \"%s\"",
-              err.text, part);
+    cr_assert(strstr(err.text, part) && strstr(err.text, "t.csv"), "found \"%s\", expected \"%s\"", err.text, part);
     task_raw_free(&raw);
 }
 
@@ -235,22 +228,19 @@ Test(data_sets, damaged_tables) {
 Test(data_sets, features_have_mean_zero_and_deviation_one) {
     new_folder();
     FILE *f = fopen(in_folder("t.csv"), "w");
-    for (int i = 0; i < 100; i++)
-        fprintf(f, "%d,%d,7,%c\n", i, i * i, 'a' + i % 3);
+    for (int i = 0; i < 100; i++) fprintf(f, "%d,%d,7,%c\n", i, i * i, 'a' + i % 3);
     cr_assert(fclose(f) == 0);
     const task_dataset *d = open_set(in_folder("t.csv"), 8, TASK_YES, TASK_SPLIT_CLEAN, NULL);
-    cr_assert(d && !d->is_image && d->n_rows == 1 && d->n_cols == 3 && d->n_channels == 1 &&
-              d->n_classes == 3);
-    cr_assert(d->count[TASK_TRAIN] == 64 && d->count[TASK_INNER_VALID] == 8 &&
-              d->count[TASK_OUTER_VALID] == 8 && d->count[TASK_TEST] == 20);
+    cr_assert(d && !d->is_image && d->n_rows == 1 && d->n_cols == 3 && d->n_channels == 1 && d->n_classes == 3);
+    cr_assert(d->count[TASK_TRAIN] == 64 && d->count[TASK_INNER_VALID] == 8 && d->count[TASK_OUTER_VALID] == 8 &&
+              d->count[TASK_TEST] == 20);
     for (size_t k = 0; k < 3; k++) {
         double sum = 0, squares = 0;
         for (size_t i = 0; i < 64; i++) {
             double x = (double)d->images[i * 3 + k];
             sum += x, squares += x * x;
         }
-        cr_assert(fabs(sum / 64) < 1e-6 && fabs(squares / 64 - (k < 2)) < 1e-5,
-                  "feature %zu: %g %g", k, sum, squares);
+        cr_assert(fabs(sum / 64) < 1e-6 && fabs(squares / 64 - (k < 2)) < 1e-5, "feature %zu: %g %g", k, sum, squares);
     }
     task_dataset_close(d);
     char name[1300];
@@ -290,8 +280,7 @@ Test(data_sets, sheets_are_cut_into_tiles) {
             task_dataset_gather(d, 1, &i, image);
             int tile = (int)lround((double)image[0] * 25.5);
             cr_assert(d->labels[i] == tile / 5, "tile %d has label %d", tile, d->labels[i]);
-            for (int k = 0; k < 9 * channels; k++)
-                cr_assert(image[k] == image[0]);
+            for (int k = 0; k < 9 * channels; k++) cr_assert(image[k] == image[0]);
         }
         task_dataset_close(d);
     }
@@ -319,8 +308,7 @@ Test(data_sets, folders_of_classes) {
     char *names = NULL;
     lopt_error err = {LOPT_OK, ""};
     new_folder();
-    cr_assert(!task_classes_read(folder, 0, &raw, &names, &err) &&
-              strstr(err.text, "found 0 sub-folders"));
+    cr_assert(!task_classes_read(folder, 0, &raw, &names, &err) && strstr(err.text, "found 0 sub-folders"));
     cr_assert(mkdir(in_folder("b"), 0700) == 0 && mkdir(in_folder("a"), 0700) == 0);
     write_ppm("a/2.pgm", 1, 4, 20);
     write_ppm("a/1.pgm", 1, 4, 10);
@@ -329,29 +317,24 @@ Test(data_sets, folders_of_classes) {
     cr_assert(raw.n == 3 && raw.channels == 3 && raw.rows == 4 && strcmp(names, "a\nb\n") == 0);
     for (int i = 0; i < 3; i++) {
         cr_assert(raw.labels[i] == (i == 2));
-        for (int k = 0; k < 48; k++)
-            cr_assert(raw.bytes[i * 48 + k] == 10 * (i + 1));
+        for (int k = 0; k < 48; k++) cr_assert(raw.bytes[i * 48 + k] == 10 * (i + 1));
     }
     task_raw_free(&raw);
     write_ppm("b/2.pgm", 1, 4, 40); /* grey after colour */
-    cr_assert(task_classes_read(folder, 0, &raw, &names, &err) && raw.n == 4 &&
-              raw.bytes[4 * 48 - 1] == 40);
+    cr_assert(task_classes_read(folder, 0, &raw, &names, &err) && raw.n == 4 && raw.bytes[4 * 48 - 1] == 40);
     task_raw_free(&raw);
     write_ppm("b/2.ppm", 3, 5, 30);
     cr_assert(!task_classes_read(folder, 0, &raw, &names, &err) &&
               strstr(err.text, "5 x 5 pixels, those before 4 x 4"));
     task_raw_free(&raw);
-    cr_assert(task_classes_read(folder, 2, &raw, &names, &err) && raw.n == 5 && raw.rows == 2 &&
-              raw.bytes[47] == 40);
+    cr_assert(task_classes_read(folder, 2, &raw, &names, &err) && raw.n == 5 && raw.rows == 2 && raw.bytes[47] == 40);
     task_raw_free(&raw);
     cr_assert(mkdir(in_folder("c"), 0700) == 0);
-    cr_assert(!task_classes_read(folder, 2, &raw, &names, &err) &&
-              strstr(err.text, "not the classes of"));
+    cr_assert(!task_classes_read(folder, 2, &raw, &names, &err) && strstr(err.text, "not the classes of"));
     write_file(in_folder("c/x.jpg"), "\xff\xd8", 2);
     free(names);
     names = NULL;
-    cr_assert(!task_classes_read(folder, 2, &raw, &names, &err) &&
-              strstr(err.text, "x.jpg: not a PNG"));
+    cr_assert(!task_classes_read(folder, 2, &raw, &names, &err) && strstr(err.text, "x.jpg: not a PNG"));
     task_raw_free(&raw);
     free(names);
     remove_folder();
@@ -359,11 +342,9 @@ Test(data_sets, folders_of_classes) {
 
 /* ---- arrays and HDF5 ------------------------------------------------------------------------- */
 
-static size_t make_npy(unsigned char *bytes, const char *type, const char *shape, const void *data,
-                       size_t n) {
+static size_t make_npy(unsigned char *bytes, const char *type, const char *shape, const void *data, size_t n) {
     char header[119];
-    snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }", type,
-             shape);
+    snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }", type, shape);
     memcpy(bytes, "\x93NUMPY\1\0\x76\0", 10);
     int m = sprintf((char *)bytes + 10, "%-117s\n", header);
     memcpy(bytes + 10 + m, data, n);
@@ -385,12 +366,9 @@ Test(data_sets, arrays_of_numpy) {
     unsigned char bytes[512];
     task_npy a;
     size_t n = make_npy(bytes, "<i2", "(3, 2)", data, sizeof data);
-    cr_assert(task_npy_parse("x.npy", bytes, n, &a, NULL) && a.rank == 2 && a.dim[0] == 3 &&
-              a.dim[1] == 2);
-    for (size_t i = 0; i < 6; i++)
-        cr_assert(task_npy_number(&a, i) == data[i]);
-    for (size_t cut = 0; cut < n; cut++)
-        cr_assert(!task_npy_parse("x.npy", bytes, cut, &a, NULL), "cut at %zu", cut);
+    cr_assert(task_npy_parse("x.npy", bytes, n, &a, NULL) && a.rank == 2 && a.dim[0] == 3 && a.dim[1] == 2);
+    for (size_t i = 0; i < 6; i++) cr_assert(task_npy_number(&a, i) == data[i]);
+    for (size_t cut = 0; cut < n; cut++) cr_assert(!task_npy_parse("x.npy", bytes, cut, &a, NULL), "cut at %zu", cut);
     refuse_npy(">i2", "(3,)", 6, "little-endian");
     refuse_npy("<c8", "(3,)", 24, "little-endian");
     refuse_npy("<i2", "(4,)", 6, "cannot hold");
@@ -404,10 +382,8 @@ Test(data_sets, arrays_of_numpy) {
 static task_raw make_part(size_t n) {
     task_raw raw = {.rows = 2, .cols = 3, .channels = 3};
     cr_assert(task_raw_reserve(&raw, n, 0, NULL));
-    for (size_t i = 0; i < n * 18; i++)
-        raw.bytes[i] = (unsigned char)(i / 18 + i % 18);
-    for (size_t i = 0; i < n; i++)
-        raw.labels[i] = (int32_t)(i % 3);
+    for (size_t i = 0; i < n * 18; i++) raw.bytes[i] = (unsigned char)(i / 18 + i % 18);
+    for (size_t i = 0; i < n; i++) raw.labels[i] = (int32_t)(i % 3);
     raw.n = raw.n_labels = n;
     return raw;
 }
@@ -422,17 +398,14 @@ Test(data_sets, hdf5) {
     task_source_read_hdf5_with(mt_data_file_read);
     task_raw parts[TASK_N_SPLITS] = {make_part(30), make_part(12), make_part(10), make_part(20)};
     write_parts(parts);
-    static const char *const documented[] = {"train/images",       "train/labels",
-                                             "inner_valid/images", "outer_valid/labels",
-                                             "test/images",        "classes"};
+    static const char *const documented[] = {"train/images",       "train/labels", "inner_valid/images",
+                                             "outer_valid/labels", "test/images",  "classes"};
     mt_hdf5 *f = mt_hdf5_open(in_folder("set.h5"), NULL);
-    for (int i = 0; i < 6; i++)
-        cr_assert(mt_hdf5_has(f, documented[i]), "no %s", documented[i]);
+    for (int i = 0; i < 6; i++) cr_assert(mt_hdf5_has(f, documented[i]), "no %s", documented[i]);
     mt_hdf5_close(f);
     const task_dataset *d = open_set(in_folder("set.h5"), 0, TASK_NO, TASK_SPLIT_CLEAN, NULL);
     cr_assert(d && d->n_rows == 2 && d->n_cols == 3 && d->n_channels == 3 && d->n_classes == 3);
-    for (int s = 0; s < TASK_N_SPLITS; s++)
-        cr_assert(d->count[s] == parts[s].n);
+    for (int s = 0; s < TASK_N_SPLITS; s++) cr_assert(d->count[s] == parts[s].n);
     for (int32_t i = 0; i < 20; i++) {
         real image[18];
         int32_t row = (int32_t)d->begin[TASK_TEST] + i;
@@ -457,8 +430,7 @@ Test(data_sets, hdf5) {
     refuse(in_folder("set.h5"), "holds 9 images, needed: 10");
     cr_assert(truncate(in_folder("set.h5"), 700) == 0);
     refuse(in_folder("set.h5"), "set.h5");
-    for (int s = 0; s < TASK_N_SPLITS; s++)
-        task_raw_free(&parts[s]);
+    for (int s = 0; s < TASK_N_SPLITS; s++) task_raw_free(&parts[s]);
     remove_folder();
 }
 
@@ -466,37 +438,32 @@ Test(data_sets, hdf5) {
 
 Test(data_sets, synthetic_sets) {
     folder[0] = 0;
-    const task_dataset *d = open_set("spirals classes=3 noise=0 turns=1 examples=900", 0, TASK_NO,
-                                     TASK_SPLIT_CLEAN, NULL);
+    const task_dataset *d =
+        open_set("spirals classes=3 noise=0 turns=1 examples=900", 0, TASK_NO, TASK_SPLIT_CLEAN, NULL);
     cr_assert(d && d->n_pixels == 2 && d->n_classes == 3 && d->count[TASK_TEST] == 180);
     task_dataset_close(d);
-    d = open_set("gaussians noise=0 modes=2 classes=3 size=4 channels=3 examples=500", 0, TASK_NO,
-                 TASK_SPLIT_CLEAN, NULL);
+    d = open_set("gaussians noise=0 modes=2 classes=3 size=4 channels=3 examples=500", 0, TASK_NO, TASK_SPLIT_CLEAN,
+                 NULL);
     cr_assert(d && d->n_rows == 4 && d->n_channels == 3 && d->n_classes == 3 && d->codes);
     int found = 0; /* without noise there are as many pictures as modes */
     for (int32_t i = 0; i < 500; i++) {
         int32_t j = 0;
-        while (memcmp(d->codes + i * 48, d->codes + j * 48, 96) != 0)
-            j++;
+        while (memcmp(d->codes + i * 48, d->codes + j * 48, 96) != 0) j++;
         cr_assert(d->labels[i] == d->labels[j], "one picture has two labels");
         found += j == i;
     }
     cr_assert(found == 6, "%d pictures", found);
-    const task_dataset *other =
-        open_set("gaussians noise=0 modes=2 classes=3 size=4 channels=3 examples=500 seed=1", 0,
-                 TASK_NO, TASK_SPLIT_CLEAN, NULL);
+    const task_dataset *other = open_set("gaussians noise=0 modes=2 classes=3 size=4 channels=3 examples=500 seed=1", 0,
+                                         TASK_NO, TASK_SPLIT_CLEAN, NULL);
     cr_assert(other && memcmp(other->codes, d->codes, 500 * 96) != 0, "the seed does nothing");
     task_dataset_close(d);
     task_dataset_close(other);
     d = open_set("teacher dim=5 classes=4", 0, TASK_NO, TASK_SPLIT_CLEAN, NULL);
     size_t counts[4] = {0};
-    for (size_t i = 0; i < 10000; i++)
-        counts[d->labels[i]]++;
-    for (int c = 0; c < 4; c++)
-        cr_assert(counts[c] > 500, "class %d: %zu", c, counts[c]);
+    for (size_t i = 0; i < 10000; i++) counts[d->labels[i]]++;
+    for (int c = 0; c < 4; c++) cr_assert(counts[c] > 500, "class %d: %zu", c, counts[c]);
     task_dataset_close(d);
-    refuse("spirals turn=1",
-           "found \"turn=1\", expected examples=, classes=, turns=, noise=, seed=");
+    refuse("spirals turn=1", "found \"turn=1\", expected examples=, classes=, turns=, noise=, seed=");
     refuse("spirals classes=1", "found classes=1, expected a whole number in [2, 100]");
     refuse("spirals noise=nan", "found noise=nan, expected a number");
     refuse("spiral", "did you mean spirals");
@@ -523,13 +490,11 @@ static int count_blocks(const char *path, char name[256]) {
     int n = 0;
     DIR *list = opendir(path);
     for (const struct dirent *d; list && (d = readdir(list));) {
-        if (!strstr(d->d_name, ".block"))
-            continue;
+        if (!strstr(d->d_name, ".block")) continue;
         snprintf(name, 256, "%s", d->d_name);
         n++;
     }
-    if (list)
-        closedir(list);
+    if (list) closedir(list);
     return n;
 }
 
@@ -544,24 +509,20 @@ static int is_mapped(const void *address, const char *file) {
             (unsigned long)address < end)
             found = strstr(line, file) != NULL;
     }
-    if (f)
-        fclose(f);
+    if (f) fclose(f);
     return found;
 }
 
 static uint64_t sum_of(const task_dataset *d) {
     uint64_t sum = 0;
-    for (size_t i = 0; i < 500 * 64; i++)
-        sum = sum * 31 + d->codes[i];
-    for (size_t i = 0; i < 500; i++)
-        sum = sum * 31 + d->labels[i];
+    for (size_t i = 0; i < 500 * 64; i++) sum = sum * 31 + d->codes[i];
+    for (size_t i = 0; i < 500; i++) sum = sum * 31 + d->labels[i];
     return sum;
 }
 
 static uint64_t open_and_sum(int *mapped, const char *name) {
     const task_dataset *d = open_set("gaussians examples=500", 0, TASK_NO, TASK_SPLIT_CLEAN, NULL);
-    if (!d)
-        return 0;
+    if (!d) return 0;
     uint64_t sum = sum_of(d);
     *mapped = is_mapped(d->codes, name);
     task_dataset_close(d);
@@ -579,12 +540,10 @@ Test(data_sets, processes_share_one_block) {
     pid_t child[6];
     for (int i = 0; i < 6; i++) {
         child[i] = fork();
-        if (child[i] == 0)
-            _exit(open_and_sum(&mapped, ".block") == right && mapped ? 0 : 1);
+        if (child[i] == 0) _exit(open_and_sum(&mapped, ".block") == right && mapped ? 0 : 1);
     }
     for (int i = 0; i < 6; i++) {
-        cr_assert(waitpid(child[i], &status, 0) == child[i] && WIFEXITED(status) &&
-                      WEXITSTATUS(status) == 0,
+        cr_assert(waitpid(child[i], &status, 0) == child[i] && WIFEXITED(status) && WEXITSTATUS(status) == 0,
                   "process %d", i);
     }
     cr_assert(count_blocks(in_folder("cache"), name) == 1);
@@ -592,8 +551,7 @@ Test(data_sets, processes_share_one_block) {
     char path[2400];
     snprintf(path, sizeof path, "%s/cache/%s", folder, name);
     cr_assert(truncate(path, 30000) == 0); /* damaged: made again */
-    cr_assert(open_and_sum(&mapped, "cache") == right &&
-              count_blocks(in_folder("cache"), name) == 1);
+    cr_assert(open_and_sum(&mapped, "cache") == right && count_blocks(in_folder("cache"), name) == 1);
     struct stat info;
     cr_assert(stat(path, &info) == 0 && info.st_size > 30000 && (info.st_mode & 0777) == 0600);
     cr_assert(chmod(in_folder("cache"), 0777) == 0); /* others may write: not trusted */
@@ -618,8 +576,7 @@ Test(data_sets, blocks_are_bounded) {
     }
     cr_assert(open_and_sum(&mapped, "cache") && mapped);
     cr_assert(access(in_folder(names[1]), F_OK) != 0, "the oldest is kept");
-    cr_assert(access(in_folder(names[0]), F_OK) == 0 &&
-              count_blocks(in_folder("cache"), name) == 2);
+    cr_assert(access(in_folder(names[0]), F_OK) == 0 && count_blocks(in_folder("cache"), name) == 2);
     task_shared_clear();
     cr_assert(task_shared_usage(&n) == 0 && n == 0);
     unsetenv("METATRAIN_CACHE");

@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "digest.h"
+#include "base/digest.h"
+#include "base/read_file.h"
 #include "scratch.h"
-#include "text_file.h"
 
 static char path[SCRATCH_PATH], partial[SCRATCH_PATH];
 
@@ -27,8 +27,8 @@ TestSuite(durable, .init = setup, .fini = remove_scratch, .timeout = 20);
 static void assert_holds(const char *file, const char *expected) {
     size_t n;
     char *text = mt_text_read(file, 1 << 20, &n, NULL);
-    cr_assert(text && strcmp(text, expected) == 0, "%s holds \"%s\", expected \"%s\"", file,
-              text ? text : "", expected);
+    cr_assert(text && strcmp(text, expected) == 0, "%s holds \"%s\", expected \"%s\"", file, text ? text : "",
+              expected);
     free(text);
 }
 
@@ -97,8 +97,7 @@ Test(durable, refuses_paths_that_cannot_be) {
     path_of("file/below", below);
     cr_assert(!mt_durable_write(below, "x", 1, &err) && err.status == LOPT_EARG, "%s", err.text);
     cr_assert(!mt_make_folders(below, &err) && err.status == LOPT_EARG, "%s", err.text);
-    cr_assert(!mt_durable_write("/dev/null", "x", 1, &err) && err.status == LOPT_EARG, "%s",
-              err.text);
+    cr_assert(!mt_durable_write("/dev/null", "x", 1, &err) && err.status == LOPT_EARG, "%s", err.text);
     cr_assert(!mt_durable_write(folder, "x", 1, &err) && err.status == LOPT_EARG, "%s", err.text);
     cr_assert(!mt_durable_write("", "x", 1, &err) && err.status == LOPT_EARG, "%s", err.text);
     assert_holds(path, "file");
@@ -119,8 +118,7 @@ Test(durable, replaces_a_folder) {
     snprintf(inside, sizeof inside, "%s/1", old);
     assert_holds(inside, "x");
     snprintf(inside, sizeof inside, "%s/0", old);
-    cr_assert(stat(inside, &info) != 0 && stat(built, &info) != 0,
-              "something of the old folder stayed");
+    cr_assert(stat(inside, &info) != 0 && stat(built, &info) != 0, "something of the old folder stayed");
 }
 
 Test(durable, makes_folders) {
@@ -142,8 +140,7 @@ Test(durable, digest) {
     mt_digest_begin(&d);
     mt_digest_end(&d, hex);
     cr_assert(strcmp(hex, "99aa06d3014798d86001c324468d497f") == 0, "%s", hex);
-    for (size_t i = 0; i < sizeof data; i++)
-        data[i] = (char)(i * 7);
+    for (size_t i = 0; i < sizeof data; i++) data[i] = (char)(i * 7);
     mt_digest_begin(&d);
     mt_digest_add(&d, data + 10, sizeof data - 10);
     mt_digest_end(&d, whole);
@@ -153,6 +150,5 @@ Test(durable, digest) {
     mt_digest_end(&d, hex);
     cr_assert(strcmp(hex, whole) == 0);
     cr_assert(mt_durable_write(path, data, sizeof data, &err));
-    cr_assert(mt_digest_file(path, 10, hex, &n, &err) && n == sizeof data &&
-              strcmp(hex, whole) == 0);
+    cr_assert(mt_digest_file(path, 10, hex, &n, &err) && n == sizeof data && strcmp(hex, whole) == 0);
 }

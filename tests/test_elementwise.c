@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "layers/elementwise.h"
-#include "random/random.h"
+#include "rng/rng.h"
 
 enum { MAX_ROWS = 70, MAX_COLS = 40, MAX = MAX_ROWS * MAX_COLS };
 static const int sizes[][2] = {{64, 32}, {64, 10}, {1, 1}, {3, 5}, {7, 17}, {70, 40}, {33, 2}};
@@ -18,8 +18,7 @@ static const char *const names[] = {"portable", "avx2", "avx512"};
 static double activation(int act, double x) {
     if (act == TASK_RELU) return x > 0 ? x : 0;
     if (act == TASK_TANH) return tanh(x);
-    if (act == TASK_GELU)
-        return 0.5 * x * (1 + tanh(sqrt(2 / acos(-1)) * (x + 0.044715 * x * x * x)));
+    if (act == TASK_GELU) return 0.5 * x * (1 + tanh(sqrt(2 / acos(-1)) * (x + 0.044715 * x * x * x)));
     if (act == TASK_RELU6) return fmin(fmax(x, 0), 6);
     if (act == TASK_SIGMOID) return 1 / (1 + exp(-x));
     if (act == TASK_SILU) return x / (1 + exp(-x));
@@ -40,9 +39,9 @@ static double slope(int act, double x) {
 }
 
 static void fill(uint64_t seed, float scale, int n, float *out) {
-    random_stream r;
-    random_open(&r, (random_address){seed, RANDOM_TEST, 0, 0, 0});
-    random_normals(&r, (size_t)n, out);
+    lopt_rng_stream r;
+    lopt_rng_open(&r, (lopt_rng_address){seed, LOPT_RNG_TEST, 0, 0, 0});
+    lopt_rng_normals(&r, (size_t)n, out);
     for (int i = 0; i < n; i++) out[i] *= scale;
 }
 
@@ -58,19 +57,16 @@ static void check_activation(const task_elementwise *e, int act, int rows, int c
     e->activate_grad(act, rows, cols, z, y, dz, bias_grad);
     double column[MAX_COLS] = {0};
     for (int i = 0; i < rows * cols; i++) {
-        double right = activation(act, (double)sum[i]),
-               grad = (double)dy[i] * slope(act, (double)sum[i]);
-        cr_assert(fabs((double)y[i] - right) <= 5e-7 * (1 + fabs(right)),
-                  "%s activation %d of %g: %.9g, right: %.9g", e->name, act, (double)sum[i],
-                  (double)y[i], right);
-        cr_assert(fabs((double)dz[i] - grad) <= 2e-6 * (1 + fabs(grad)),
-                  "%s slope %d at %g: %.9g, right: %.9g", e->name, act, (double)sum[i],
-                  (double)dz[i], grad);
+        double right = activation(act, (double)sum[i]), grad = (double)dy[i] * slope(act, (double)sum[i]);
+        cr_assert(fabs((double)y[i] - right) <= 5e-7 * (1 + fabs(right)), "%s activation %d of %g: %.9g, right: %.9g",
+                  e->name, act, (double)sum[i], (double)y[i], right);
+        cr_assert(fabs((double)dz[i] - grad) <= 2e-6 * (1 + fabs(grad)), "%s slope %d at %g: %.9g, right: %.9g",
+                  e->name, act, (double)sum[i], (double)dz[i], grad);
         column[i % cols] += (double)dz[i];
     }
     for (int j = 0; j < cols; j++) {
-        cr_assert(fabs((double)bias_grad[j] - column[j]) <= 1e-5 * rows,
-                  "%s bias %d: %.9g, right: %.9g", e->name, j, (double)bias_grad[j], column[j]);
+        cr_assert(fabs((double)bias_grad[j] - column[j]) <= 1e-5 * rows, "%s bias %d: %.9g, right: %.9g", e->name, j,
+                  (double)bias_grad[j], column[j]);
     }
 }
 
@@ -81,8 +77,7 @@ Test(elementwise, activations_and_slopes) {
         if (!e) continue;
         for (int act = TASK_LINEAR; act < TASK_N_ACTIVATIONS; act++) {
             for (int s = 0; s < N_SIZES; s++) {
-                for (int i = 0; i < 3; i++)
-                    check_activation(e, act, sizes[s][0], sizes[s][1], scales[i]);
+                for (int i = 0; i < 3; i++) check_activation(e, act, sizes[s][0], sizes[s][1], scales[i]);
             }
         }
     }
@@ -102,13 +97,12 @@ static void check_cross_entropy(const task_elementwise *e, int rows, int classes
         right += (max + log(fmax(sum, 1)) - (double)z[i * classes + labels[i]]) / rows;
         for (int c = 0; c < classes; c++) {
             double grad = (exp((double)z[i * classes + c] - max) / sum - (c == labels[i])) / rows;
-            cr_assert(fabs((double)dz[i * classes + c] - grad) <= 5e-7 / rows,
-                      "%s dz %d,%d: %.9g, right: %.9g", e->name, i, c, (double)dz[i * classes + c],
-                      grad);
+            cr_assert(fabs((double)dz[i * classes + c] - grad) <= 5e-7 / rows, "%s dz %d,%d: %.9g, right: %.9g",
+                      e->name, i, c, (double)dz[i * classes + c], grad);
         }
     }
-    cr_assert(fabs(loss - right) <= 3e-7 * (1 + right), "%s %dx%d: loss %.9g, right: %.9g", e->name,
-              rows, classes, loss, right);
+    cr_assert(fabs(loss - right) <= 3e-7 * (1 + right), "%s %dx%d: loss %.9g, right: %.9g", e->name, rows, classes,
+              loss, right);
     cr_assert(alone == loss, "%s: the loss differs without its gradient", e->name);
 }
 
@@ -133,8 +127,8 @@ Test(elementwise, what_diverged_stays_visible) {
             int32_t labels[4] = {0, 1, 2, 3};
             z[21] = bad[b];
             float loss = e->cross_entropy(4, 10, z, labels, scratch, dz);
-            cr_assert(b == 2 || !isfinite(loss), "%s: loss %g with a logit of %g", e->name,
-                      (double)loss, (double)bad[b]);
+            cr_assert(b == 2 || !isfinite(loss), "%s: loss %g with a logit of %g", e->name, (double)loss,
+                      (double)bad[b]);
             for (int act = TASK_LINEAR; act < TASK_N_ACTIVATIONS; act++) {
                 float v[3] = {y[0], y[1], y[2]};
                 e->activate(act, 1, 3, bias, v, v);

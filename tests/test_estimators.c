@@ -9,13 +9,13 @@
  *     d(loss_t)/d(theta) = -2 t (x_0 - t a.theta - c) a.
  *
  * es, pes, nres and gpes must give the mean of that over the trajectory; tes is known to see only
- * the steps of its own window. The test plays the rules of estimator.h itself and hands mt_estimate
+ * the steps of its own window. The test plays the rules of es_gradient.h itself and hands mt_estimate
  * the reports. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>
 
-#include "estimator.h"
+#include "es/es_gradient.h"
 #include "whole_noise.h"
 
 enum { DIM = 3, PARTICLES = 4000, LENGTH = 12, WINDOW = 4, NOISE_EVERY = 8 };
@@ -27,8 +27,7 @@ static const double x0 = 1, c = 0.45;
 /* a.(theta + sign * delta) */
 static double speed(const float *delta, double sign) {
     double sum = 0;
-    for (int i = 0; i < DIM; i++)
-        sum += a[i] * ((double)theta[i] + sign * (double)delta[i]);
+    for (int i = 0; i < DIM; i++) sum += a[i] * ((double)theta[i] + sign * (double)delta[i]);
     return sum;
 }
 
@@ -62,26 +61,20 @@ static void take_step(walker *w, const float *delta, mt_segment *s) {
 }
 
 /* One window by the rules; a trajectory that ends inside it is followed by the next. */
-static void walk(const mt_rule *rule, const mt_noise *noise, walker *w, int64_t particle,
-                 int window, mt_report *r) {
+static void walk(const mt_rule *rule, const mt_noise *noise, walker *w, int64_t particle, int window, mt_report *r) {
     float delta[DIM];
     mt_segment *s = NULL;
     *r = (mt_report){.particle = particle, .window = window};
-    if (rule->redraw == MT_EACH_WINDOW)
-        w->noise = w->draws++;
-    if (rule->start == MT_POSITIVE_STATE)
-        w->x[1] = w->x[0];
-    if (rule->start == MT_NEW_TRAJECTORY)
-        w->t = LENGTH;
+    if (rule->redraw == MT_EACH_WINDOW) w->noise = w->draws++;
+    if (rule->start == MT_POSITIVE_STATE) w->x[1] = w->x[0];
+    if (rule->start == MT_NEW_TRAJECTORY) w->t = LENGTH;
     int steps = rule->start == MT_NEW_TRAJECTORY ? LENGTH : WINDOW;
     for (int k = 0; k < steps; k++) {
         int reset = w->t == LENGTH;
-        if (reset)
-            w->x[0] = w->x[1] = x0, w->t = 0, w->trajectory++;
+        if (reset) w->x[0] = w->x[1] = x0, w->t = 0, w->trajectory++;
         int redraw = (reset && rule->redraw == MT_EACH_TRAJECTORY) ||
                      (rule->redraw == MT_EVERY_K_STEPS && w->t % NOISE_EVERY == 0);
-        if (redraw)
-            w->noise = w->draws++;
+        if (redraw) w->noise = w->draws++;
         if (reset || redraw || !s) {
             s = &r->segment[r->n_segments++];
             *s = (mt_segment){.trajectory = w->trajectory, .noise = w->noise};
@@ -102,21 +95,17 @@ static void average(mt_estimator name, uint64_t seed, int stagger, int windows, 
     const mt_estimator_config how = {.name = name};
     const mt_rule *rule = mt_estimator_rule(name);
     cr_assert(mt_estimator_open(&e, &how, noise, PARTICLES, NULL));
-    for (int p = 0; p < PARTICLES; p++)
-        w[p] = (walker){.t = LENGTH, .trajectory = -1, .noise = -1};
+    for (int p = 0; p < PARTICLES; p++) w[p] = (walker){.t = LENGTH, .trajectory = -1, .noise = -1};
     memset(mean, 0, DIM * sizeof *mean);
     for (int k = -3; k < windows; k++) {
         for (int p = 0; p < PARTICLES; p++) {
             if (k == -3 && stagger)
-                w[p] = (walker){.x = {x0, x0},
-                                .t = p % LENGTH,
-                                .trajectory = -2,
-                                .noise = -1}; /* first trajectories end early */
+                w[p] = (walker){
+                    .x = {x0, x0}, .t = p % LENGTH, .trajectory = -2, .noise = -1}; /* first trajectories end early */
             walk(rule, &noise, &w[p], p, k, &report[p]);
         }
         mt_estimate(&e, report, &summary);
-        for (int i = 0; i < DIM; i++)
-            mean[i] += k >= 0 ? e.gradient[i] / windows : 0;
+        for (int i = 0; i < DIM; i++) mean[i] += k >= 0 ? e.gradient[i] / windows : 0;
     }
     mt_estimator_close(&e);
 }
@@ -125,8 +114,7 @@ static void average(mt_estimator name, uint64_t seed, int stagger, int windows, 
  * derivative sees only the steps since the window began (tes). */
 static double closed_form(int own_window) {
     double sum = 0, v = 0;
-    for (int i = 0; i < DIM; i++)
-        v += a[i] * (double)theta[i];
+    for (int i = 0; i < DIM; i++) v += a[i] * (double)theta[i];
     for (int t = 1; t <= LENGTH; t++) {
         int seen = own_window ? (t - 1) % WINDOW + 1 : t;
         sum += -2 * seen * (x0 - t * v - c);
@@ -138,9 +126,8 @@ static void check(mt_estimator name, int stagger, double factor, double toleranc
     double mean[DIM];
     average(name, 17, stagger, 60, mean);
     for (int i = 0; i < DIM; i++)
-        cr_assert(fabs(mean[i] - factor * a[i]) < tolerance,
-                  "%s: component %d is %g, closed form %g", mt_estimator_rule(name)->name, i,
-                  mean[i], factor * a[i]);
+        cr_assert(fabs(mean[i] - factor * a[i]) < tolerance, "%s: component %d is %g, closed form %g",
+                  mt_estimator_rule(name)->name, i, mean[i], factor * a[i]);
 }
 
 /* Tolerances are about five standard errors of the mean, found by varying the seed. */
@@ -202,23 +189,20 @@ static double variance(mt_estimator name) {
         for (int k = 0; k < 12; k++, n++) {
             walk(e.rule, &noise, &w, 0, k, &report);
             mt_estimate(&e, &report, &summary);
-            for (int i = 0; i < DIM; i++)
-                squares += e.gradient[i] * e.gradient[i], mean[i] += e.gradient[i];
+            for (int i = 0; i < DIM; i++) squares += e.gradient[i] * e.gradient[i], mean[i] += e.gradient[i];
         }
         mt_estimator_close(&e);
     }
-    for (int i = 0; i < DIM; i++)
-        squares -= mean[i] * mean[i] / n;
+    for (int i = 0; i < DIM; i++) squares -= mean[i] * mean[i] / n;
     return squares / n;
 }
 
 /* Li et al. 2023: where windows depend on theta in different ways, the longer noise is kept, the less
  * the gradient varies; full ES averages over the whole trajectory on top. */
 Test(estimators, variance_falls_from_pes_over_gpes_and_nres_to_es) {
-    double pes = variance(MT_PES), gpes = variance(MT_GPES), nres = variance(MT_NRES),
-           es = variance(MT_ES);
-    cr_assert(pes > 1.1 * gpes && gpes > 1.1 * nres && nres > 1.1 * es,
-              "pes %g, gpes %g, nres %g, es %g", pes, gpes, nres, es);
+    double pes = variance(MT_PES), gpes = variance(MT_GPES), nres = variance(MT_NRES), es = variance(MT_ES);
+    cr_assert(pes > 1.1 * gpes && gpes > 1.1 * nres && nres > 1.1 * es, "pes %g, gpes %g, nres %g, es %g", pes, gpes,
+              nres, es);
 }
 
 /* ---- direction ------------------------------------------------------------------------------- */
@@ -234,16 +218,14 @@ static double cosine(int particles, int steps) {
     mt_gradient_estimator e;
     mt_outer_summary summary;
     const mt_estimator_config how = {.name = MT_ES};
-    for (int i = 0; i < WIDE; i++)
-        ones[i] = 1, slope[i] = sin(i + 1.0);
+    for (int i = 0; i < WIDE; i++) ones[i] = 1, slope[i] = sin(i + 1.0);
     for (int step = 0; step < steps; step++) {
         mt_noise noise = {(uint64_t)step, 0.1f, WIDE, ones};
         cr_assert(mt_estimator_open(&e, &how, noise, particles, NULL));
         for (int p = 0; p < particles; p++) {
             double d = 0;
             whole_noise(&noise, p, step, delta);
-            for (int i = 0; i < WIDE; i++)
-                d += slope[i] * (double)delta[i];
+            for (int i = 0; i < WIDE; i++) d += slope[i] * (double)delta[i];
             report[p] = (mt_report){.particle = p, .n_segments = 1};
             report[p].segment[0] = (mt_segment){.noise = step, .count = 1, .sum = {d, -d}};
         }
@@ -265,8 +247,7 @@ static double cosine(int particles, int steps) {
 Test(estimators, cosine_with_the_exact_gradient_grows_with_particles) {
     for (int n = 4; n <= MOST; n *= 4) {
         double found = cosine(n, 300), expected = sqrt(n / (n + WIDE + 1.0));
-        cr_assert(fabs(found - expected) < 0.03, "%d particles: cosine %g, expected %g", n, found,
-                  expected);
+        cr_assert(fabs(found - expected) < 0.03, "%d particles: cosine %g, expected %g", n, found, expected);
     }
 }
 
@@ -286,10 +267,8 @@ static double shaped(mt_estimator_config how, const double loss[FEW][2], mt_repo
         report[p].particle = p;
         report[p].n_segments = 2;
         for (int k = 0; k < 2; k++)
-            report[p].segment[k] =
-                (mt_segment){.trajectory = k,
-                             .count = k ? 1 : 3,
-                             .sum = {loss[p][0] * (k ? 3 : 1), loss[p][1] * (k ? 3 : 1)}};
+            report[p].segment[k] = (mt_segment){
+                .trajectory = k, .count = k ? 1 : 3, .sum = {loss[p][0] * (k ? 3 : 1), loss[p][1] * (k ? 3 : 1)}};
     }
     cr_assert(mt_estimator_open(&e, &how, noise, FEW, NULL));
     mt_estimate(&e, report, &summary);
@@ -310,22 +289,20 @@ static double expected_gradient(const double difference[FEW]) {
     return sum;
 }
 
-static void check_shaping(mt_estimator_config how, const double loss[FEW][2],
-                          const double difference[FEW], int dropped) {
+static void check_shaping(mt_estimator_config how, const double loss[FEW][2], const double difference[FEW],
+                          int dropped) {
     mt_report report[FEW] = {0};
-    if (dropped >= 0)
-        report[dropped].dropped = 1;
+    if (dropped >= 0) report[dropped].dropped = 1;
     double found = shaped(how, loss, report), expected = expected_gradient(difference);
-    cr_assert(fabs(found - expected) < 1e-9 * fabs(expected), "shaping %d: %.12g, expected %.12g",
-              (int)how.shaping, found, expected);
+    cr_assert(fabs(found - expected) < 1e-9 * fabs(expected), "shaping %d: %.12g, expected %.12g", (int)how.shaping,
+              found, expected);
 }
 
 /* Losses 1..8 but for a tie; every factor is twice (shaping_scale) the difference of shaped losses. */
 Test(estimators, shaping) {
     static const double loss[FEW][2] = {{1, 2}, {8, 5}, {5, 5}, {3, 7}};
-    const mt_estimator_config none = {.name = MT_TES}, clip = {.clip = 0.5},
-                              sign = {.shaping = MT_SIGN}, range = {.shaping = MT_RANGE},
-                              ranks = {.shaping = MT_CENTRED_RANK},
+    const mt_estimator_config none = {.name = MT_TES}, clip = {.clip = 0.5}, sign = {.shaping = MT_SIGN},
+                              range = {.shaping = MT_RANGE}, ranks = {.shaping = MT_CENTRED_RANK},
                               standard = {.shaping = MT_STANDARDISE};
     check_shaping(none, loss, (double[FEW]){-1, 3, 0, -4}, -1);
     /* the segments have 1/4 and 3/4 of the difference: -1/4 and -3/4, 3/4 and 9/4, -1 and -3 */
@@ -344,8 +321,7 @@ Test(estimators, shaping) {
 Test(estimators, shaping_of_equal_losses_is_zero) {
     static const double loss[FEW][2] = {{2, 2}, {2, 2}, {2, 2}, {2, 2}};
     for (int how = MT_UNSHAPED; how <= MT_CENTRED_RANK; how++)
-        cr_assert(shaped((mt_estimator_config){.shaping = (mt_shaping)how}, loss,
-                         (mt_report[FEW]){0}) == 0);
+        cr_assert(shaped((mt_estimator_config){.shaping = (mt_shaping)how}, loss, (mt_report[FEW]){0}) == 0);
 }
 
 /* The published form: one particle that is not finite takes the whole gradient with it, but not
@@ -372,23 +348,19 @@ Test(estimators, dropped_particles_count_for_nothing_but_keep_their_noise) {
     float first[DIM], second[DIM];
     const mt_estimator_config how = {.name = MT_PES};
     cr_assert(mt_estimator_open(&e, &how, noise, 1, NULL));
-    mt_report r = {.n_segments = 1,
-                   .dropped = 1,
-                   .segment = {{.trajectory = 0, .noise = 0, .count = 2, .sum = {9, 1}}}};
+    mt_report r = {
+        .n_segments = 1, .dropped = 1, .segment = {{.trajectory = 0, .noise = 0, .count = 2, .sum = {9, 1}}}};
     mt_estimate(&e, &r, &summary);
-    for (int i = 0; i < DIM; i++)
-        cr_assert(e.gradient[i] == 0);
+    for (int i = 0; i < DIM; i++) cr_assert(e.gradient[i] == 0);
     cr_assert(summary.dropped == 1 && isnan(summary.meta_loss));
-    r = (mt_report){.n_segments = 1,
-                    .segment = {{.trajectory = 0, .noise = 1, .count = 2, .sum = {9, 1}}}};
+    r = (mt_report){.n_segments = 1, .segment = {{.trajectory = 0, .noise = 1, .count = 2, .sum = {9, 1}}}};
     mt_estimate(&e, &r, &summary);
     whole_noise(&noise, 0, 0, first);
     whole_noise(&noise, 0, 1, second);
     for (int i = 0; i < DIM; i++) {
-        double expected =
-            8.0 / 2 * (double)(first[i] + second[i]) / (2 * (double)0.1f * (double)0.1f);
-        cr_assert(fabs(e.gradient[i] - expected) < 1e-9 * fabs(expected),
-                  "component %d: %g, expected %g", i, e.gradient[i], expected);
+        double expected = 8.0 / 2 * (double)(first[i] + second[i]) / (2 * (double)0.1f * (double)0.1f);
+        cr_assert(fabs(e.gradient[i] - expected) < 1e-9 * fabs(expected), "component %d: %g, expected %g", i,
+                  e.gradient[i], expected);
     }
     cr_assert(summary.meta_loss == 2.5);
     mt_estimator_close(&e);
@@ -403,15 +375,13 @@ Test(estimators, a_reset_forgets_the_noise) {
     const mt_estimator_config how = {.name = MT_PES};
     cr_assert(mt_estimator_open(&e, &how, noise, 1, NULL));
     for (int64_t window = 0; window < 3; window++) {
-        mt_report r = {.n_segments = 1,
-                       .segment = {{.trajectory = window / 2, .noise = window, .count = 1}}};
+        mt_report r = {.n_segments = 1, .segment = {{.trajectory = window / 2, .noise = window, .count = 1}}};
         r.segment[0].sum[0] = 2;
         mt_estimate(&e, &r, &summary);
     }
     whole_noise(&noise, 0, 2, delta);
     double var = (double)noise.std * (double)noise.std;
-    for (int i = 0; i < DIM; i++)
-        cr_assert(fabs(e.gradient[i] * var - (double)delta[i]) < 1e-9, "component %d", i);
+    for (int i = 0; i < DIM; i++) cr_assert(fabs(e.gradient[i] * var - (double)delta[i]) < 1e-9, "component %d", i);
     mt_estimator_close(&e);
 }
 
@@ -421,17 +391,17 @@ Test(estimators, tasks_have_summaries_of_their_own) {
     mt_outer_summary summary;
     const mt_estimator_config how = {.name = MT_TES};
     const mt_report report[3] = {
-        {.particle = 0, .n_segments = 2, .segment = {{.task = 1, .count = 2, .sum = {6, 2}},
-                                                     {.task = 1, .count = 1, .sum = {1, 3}}}},
-        {.particle = 1, .n_segments = 2, .segment = {{.task = 1, .count = 1, .sum = {5, 3}},
-                                                     {.task = 3, .count = 2, .sum = {1, 1}}}},
+        {.particle = 0,
+         .n_segments = 2,
+         .segment = {{.task = 1, .count = 2, .sum = {6, 2}}, {.task = 1, .count = 1, .sum = {1, 3}}}},
+        {.particle = 1,
+         .n_segments = 2,
+         .segment = {{.task = 1, .count = 1, .sum = {5, 3}}, {.task = 3, .count = 2, .sum = {1, 1}}}},
         {.particle = 2, .n_segments = 1, .dropped = 1, .segment = {{.task = 1, .count = 1}}}};
     cr_assert(mt_estimator_open(&e, &how, (mt_noise){3, 0.1f, DIM, trained}, 3, NULL));
     mt_estimate(&e, report, &summary);
-    cr_assert(summary.task[1].particles == 2 && summary.task[1].meta_loss == 3 &&
-              summary.task[1].meta_loss_std == 1);
-    cr_assert(summary.task[3].particles == 1 && summary.task[3].meta_loss == 0.5 &&
-              summary.task[3].meta_loss_std == 0);
+    cr_assert(summary.task[1].particles == 2 && summary.task[1].meta_loss == 3 && summary.task[1].meta_loss_std == 1);
+    cr_assert(summary.task[3].particles == 1 && summary.task[3].meta_loss == 0.5 && summary.task[3].meta_loss_std == 0);
     cr_assert(summary.task[0].particles == 0 && isnan(summary.task[0].meta_loss) &&
               isnan(summary.task[0].meta_loss_std));
     cr_assert(fabs(summary.meta_loss - (2 + 10.0 / 6) / 2) < 1e-12);

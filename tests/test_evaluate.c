@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "comparison.h"
-#include "evaluate.h"
-#include "optlist.h"
+#include "eval/comparison.h"
+#include "eval/nadamw_search.h"
+#include "eval/training_curve.h"
 
 static lopt_error err;
 
@@ -39,12 +39,19 @@ static mt_point *run(const task *t, const char *preset, const char *rate, const 
     return points;
 }
 
-static const mt_curve_plan plan = {.seed = 1, .steps = 25, .every = 10, .batches = 2, .last_batches = 3,
+static const mt_curve_plan plan = {.seed = 1,
+                                   .steps = 25,
+                                   .every = 10,
+                                   .batches = 2,
+                                   .last_batches = 3,
                                    .splits = MT_SPLIT(TASK_TRAIN) | MT_SPLIT(TASK_TEST)};
 
 Test(evaluate, points_lie_at_multiples_and_at_the_end) {
-    static const struct { int64_t steps, every; size_t n; int64_t last_but_one; } cases[] = {
-        {25, 10, 4, 20}, {20, 10, 3, 10}, {5, 10, 2, 0}, {1, 1, 2, 0}, {500, 500, 2, 0}};
+    static const struct {
+        int64_t steps, every;
+        size_t n;
+        int64_t last_but_one;
+    } cases[] = {{25, 10, 4, 20}, {20, 10, 3, 10}, {5, 10, 2, 0}, {1, 1, 2, 0}, {500, 500, 2, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         mt_curve_plan p = {.steps = cases[i].steps, .every = cases[i].every};
         size_t n = mt_curve_points(&p);
@@ -91,7 +98,8 @@ Test(evaluate, batches_are_shared_too) {
     spec.noise = 1; /* the "batch" is the noise of the gradient */
     task *t = task_create(&spec, &err);
     cr_assert(t != NULL, "%s", err.text);
-    mt_curve_plan two = {.seed = 1, .steps = 2, .every = 1, .batches = 1, .last_batches = 1, .splits = MT_SPLIT(TASK_TRAIN)};
+    mt_curve_plan two = {
+        .seed = 1, .steps = 2, .every = 1, .batches = 1, .last_batches = 1, .splits = MT_SPLIT(TASK_TRAIN)};
     mt_point *sgd = run(t, "sgd", "1e-6", &two, 0), *sgdm = run(t, "sgdm", "1e-6", &two, 0);
     cr_assert(sgd[1].loss[TASK_TRAIN] == sgdm[1].loss[TASK_TRAIN], "the first step of sgd and sgdm is the same");
     cr_assert(sgd[2].loss[TASK_TRAIN] != sgdm[2].loss[TASK_TRAIN], "the second is not");
@@ -170,7 +178,8 @@ Test(evaluate, the_output_says_which_row_of_how_many) {
     mt_suite *suite = make_suite(sets, 1);
     mt_comparison *c = compare(suite);
     char says[120], *text = printed(c);
-    snprintf(says, sizeof says, "optlist search: row %d of search_seed 18446744073709551615, best of 3 rows\n    learning_rate ",
+    snprintf(says, sizeof says,
+             "optlist search: row %d of search_seed 18446744073709551615, best of 3 rows\n    learning_rate ",
              mt_comparison_outcome(c, 0, 0)->chosen);
     cr_assert(strstr(text, says), "no \"%s\" in %s", says, text);
     free(text);

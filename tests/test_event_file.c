@@ -10,9 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "durable.h"
-#include "event_file.h"
-#include "text_file.h"
+#include "base/atomic_file.h"
+#include "base/read_file.h"
+#include "run/tensorboard.h"
 
 static char dir[512];
 static lopt_error err;
@@ -34,8 +34,7 @@ static uint32_t crc32c(const unsigned char *data, size_t n) {
     uint32_t crc = ~0u;
     for (size_t i = 0; i < n; i++) {
         crc ^= data[i];
-        for (int bit = 0; bit < 8; bit++)
-            crc = crc & 1 ? crc >> 1 ^ 0x82f63b78 : crc >> 1;
+        for (int bit = 0; bit < 8; bit++) crc = crc & 1 ? crc >> 1 ^ 0x82f63b78 : crc >> 1;
     }
     return ~crc;
 }
@@ -68,8 +67,7 @@ static glob_t files(void) {
 static const unsigned char *next_record(const unsigned char **at, const unsigned char *end, uint64_t *n) {
     uint32_t crc;
     const unsigned char *data = *at + 12;
-    if (*at == end)
-        return NULL;
+    if (*at == end) return NULL;
     cr_assert(end - *at >= 16, "%ld bytes are left over", (long)(end - *at));
     memcpy(n, *at, 8);
     memcpy(&crc, *at + 8, 4);
@@ -114,18 +112,22 @@ Test(event_file, the_checksum_is_crc_32c) {
 }
 
 Test(event_file, an_event_has_the_bytes_of_its_message) {
-    static const unsigned char want[] = {0x10, 4,                               /* step 4 */
-                                         0x2a, 25,                              /* summary */
-                                         0x0a, 13, 0x0a, 6,                     /* value, tag */
-                                         'l',  'o', 's',  's', '/',  'a', 0x15, /* simple_value 0.25 */
-                                         0,    0,  0x80, 0x3e, 0x0a, 8, 0x0a, 1, 'c', 0x15, 0, 0, 0x80, 0x40};
+    static const unsigned char want[] = {0x10, 4,                                /* step 4 */
+                                         0x2a, 25,                               /* summary */
+                                         0x0a, 13,  0x0a, 6,                     /* value, tag */
+                                         'l',  'o', 's',  's',  '/',  'a', 0x15, /* simple_value 0.25 */
+                                         0,    0,   0x80, 0x3e, 0x0a, 8,   0x0a, 1, 'c', 0x15, 0, 0, 0x80, 0x40};
     size_t bytes;
     uint64_t n;
     write_steps(-1, 4, 4);
     glob_t found = files();
     unsigned char *file = (unsigned char *)mt_text_read(found.gl_pathv[0], 1 << 20, &bytes, &err);
     const unsigned char *at = file, *data = next_record(&at, file + bytes, &n);
-    cr_assert(data[0] == 0x09 && n == 26 && memcmp(data + 9, "\x10\x00\x1a\x0d" "brain.Event:2", 17) == 0,
+    cr_assert(data[0] == 0x09 && n == 26 &&
+                  memcmp(data + 9,
+                         "\x10\x00\x1a\x0d"
+                         "brain.Event:2",
+                         17) == 0,
               "the first record is not the version");
     data = next_record(&at, file + bytes, &n);
     cr_assert(n == 9 + sizeof want, "%lu bytes", (unsigned long)n);

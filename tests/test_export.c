@@ -10,11 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/read_file.h"
 #include "formats/c_header.h"
 #include "formats/pylo.h"
 #include "scratch.h"
 #include "some_theta.h"
-#include "text_file.h"
 
 TestSuite(export, .init = make_scratch, .fini = remove_scratch, .timeout = 60);
 
@@ -34,8 +34,7 @@ static void read_tensors(const char *path, tensors *t) {
     t->bytes = mt_text_read(path, 1 << 24, &n, NULL);
     cr_assert(t->bytes && n > 8);
     memcpy(&length, t->bytes, sizeof length);
-    cr_assert(length < n - 8 && length % 8 == 0, "header of %llu bytes",
-              (unsigned long long)length);
+    cr_assert(length < n - 8 && length % 8 == 0, "header of %llu bytes", (unsigned long long)length);
     t->header = json_loadb(t->bytes + 8, length, JSON_REJECT_DUPLICATES, &err);
     cr_assert(t->header != NULL, "%s", err.text);
     t->data = t->bytes + 8 + length;
@@ -43,18 +42,14 @@ static void read_tensors(const char *path, tensors *t) {
 }
 
 /* Block of theta against tensor `key`, stored (out, in). */
-static void assert_tensor(const tensors *t, const lopt_optimizer *opt, const char *key,
-                          const char *block) {
+static void assert_tensor(const tensors *t, const lopt_optimizer *opt, const char *key, const char *block) {
     const lopt_block *b = lopt_block_find(opt, block);
-    const json_t *tensor = json_object_get(t->header, key),
-                 *shape = json_object_get(tensor, "shape");
+    const json_t *tensor = json_object_get(t->header, key), *shape = json_object_get(tensor, "shape");
     const json_t *offsets = json_object_get(tensor, "data_offsets");
-    cr_assert(tensor && strcmp(json_string_value(json_object_get(tensor, "dtype")), "F32") == 0,
-              "%s", key);
+    cr_assert(tensor && strcmp(json_string_value(json_object_get(tensor, "dtype")), "F32") == 0, "%s", key);
     cr_assert(json_array_size(shape) == (size_t)b->rank);
     for (int i = 0; i < b->rank; i++)
-        cr_assert(json_integer_value(json_array_get(shape, (size_t)i)) == b->dim[b->rank - 1 - i],
-                  "shape of %s", key);
+        cr_assert(json_integer_value(json_array_get(shape, (size_t)i)) == b->dim[b->rank - 1 - i], "shape of %s", key);
     size_t begin = (size_t)json_integer_value(json_array_get(offsets, 0));
     size_t end = (size_t)json_integer_value(json_array_get(offsets, 1));
     cr_assert(end - begin == 4 * b->size && end <= t->data_bytes, "offsets of %s", key);
@@ -92,8 +87,7 @@ Test(export, pylo_loads_the_network) {
 
     snprintf(path, sizeof path, "%s/config.json", out);
     json_t *config = read_json(path);
-    cr_assert(json_object_size(config) ==
-              3); /* the arguments of MetaMLP's constructor and no others */
+    cr_assert(json_object_size(config) == 3); /* the arguments of MetaMLP's constructor and no others */
     assert_integer(config, "input_size", 39);
     assert_integer(config, "hidden_size", 5);
     assert_integer(config, "hidden_layers", 2);
@@ -129,16 +123,12 @@ Test(export, pylo_says_what_it_cannot_hold) {
     fclose(notes);
     char decay[64];
     snprintf(decay, sizeof decay, "rms_decays=[%.9g]",
-             (double)lopt_theta(
-                 theta.optimizer)[lopt_block_find(theta.optimizer, "rms_decays")->offset]);
-    cr_assert(strstr(said, decay) && strstr(said, "clip_norm 2.5") &&
-                  strstr(said, "AdafacLO_naive"),
-              "%s", said);
+             (double)lopt_theta(theta.optimizer)[lopt_block_find(theta.optimizer, "rms_decays")->offset]);
+    cr_assert(strstr(said, decay) && strstr(said, "clip_norm 2.5") && strstr(said, "AdafacLO_naive"), "%s", said);
     snprintf(path, sizeof path, "%s/README.md", out);
     char *readme = mt_text_read(path, 1 << 20, &n, NULL);
-    cr_assert(readme && strstr(readme, decay) && strstr(readme, "clip_norm 2.5") &&
-              strstr(readme, "license: ") && strstr(readme, "| seed | 5 |") &&
-              strstr(readme, "note: /*"));
+    cr_assert(readme && strstr(readme, decay) && strstr(readme, "clip_norm 2.5") && strstr(readme, "license: ") &&
+              strstr(readme, "| seed | 5 |") && strstr(readme, "note: /*"));
     free(readme);
     free(said);
     lopt_destroy(theta.optimizer);
@@ -156,12 +146,10 @@ Test(export, pylo_replaces_its_own_folder_only) {
         cr_assert(mt_pylo_write(out, &theta, nowhere, &err), "%s", err.text);
     snprintf(path, sizeof path, "%s/mine.txt", out);
     cr_assert(mt_durable_write(path, "mine", 4, &err));
-    cr_assert(!mt_pylo_write(out, &theta, nowhere, &err) && err.status == LOPT_EARG &&
-                  strstr(err.text, "mine.txt"),
+    cr_assert(!mt_pylo_write(out, &theta, nowhere, &err) && err.status == LOPT_EARG && strstr(err.text, "mine.txt"),
               "%s", err.text);
     cr_assert(access(path, F_OK) == 0);
-    cr_assert(!mt_pylo_write(path, &theta, nowhere, &err) && err.status == LOPT_EARG, "%s",
-              err.text);
+    cr_assert(!mt_pylo_write(path, &theta, nowhere, &err) && err.status == LOPT_EARG, "%s", err.text);
     path_of("out/.x.partial", path);
     cr_assert(access(path, F_OK) != 0);
     lopt_destroy(theta.optimizer);
@@ -173,11 +161,9 @@ Test(export, other_kinds_are_refused) {
     mt_theta theta;
     make_some_theta(&theta, "adam", NULL, 0);
     path_of("out", out);
-    cr_assert(!mt_pylo_write(out, &theta, nowhere, &err) && err.status == LOPT_EARG &&
-                  strstr(err.text, "adam"),
-              "%s", err.text);
-    cr_assert(!mt_c_header_write(out, &theta, nowhere, &err) && err.status == LOPT_EARG &&
-                  strstr(err.text, "adam"),
+    cr_assert(!mt_pylo_write(out, &theta, nowhere, &err) && err.status == LOPT_EARG && strstr(err.text, "adam"), "%s",
+              err.text);
+    cr_assert(!mt_c_header_write(out, &theta, nowhere, &err) && err.status == LOPT_EARG && strstr(err.text, "adam"),
               "%s", err.text);
     cr_assert(access(out, F_OK) != 0);
     lopt_destroy(theta.optimizer);
@@ -199,11 +185,11 @@ static const lopt_tensor shapes[N_TENSORS] = {
 };
 
 /* The same numbers here and in the program below. */
-#define PROGRAM_VALUE                                                                              \
-    "static float value(unsigned i, unsigned t) {\n"                                               \
-    "    unsigned x = (i + 1) * 2654435761u + t * 40503u;\n"                                       \
-    "    x ^= x >> 15; x *= 2246822519u; x ^= x >> 13;\n"                                          \
-    "    return (float)(x >> 8) / 8388608.0f - 1.0f;\n"                                            \
+#define PROGRAM_VALUE                                                                                                  \
+    "static float value(unsigned i, unsigned t) {\n"                                                                   \
+    "    unsigned x = (i + 1) * 2654435761u + t * 40503u;\n"                                                           \
+    "    x ^= x >> 15; x *= 2246822519u; x ^= x >> 13;\n"                                                              \
+    "    return (float)(x >> 8) / 8388608.0f - 1.0f;\n"                                                                \
     "}\n"
 static float value(unsigned i, unsigned t) {
     unsigned x = (i + 1) * 2654435761u + t * 40503u;
@@ -220,18 +206,17 @@ static float gradient(unsigned i, unsigned t) {
 static void write_program(const char *path) {
     lopt_error err;
     char program[4000];
-    int n =
-        snprintf(program, sizeof program,
-                 "#include \"opt.h\"\n#include <stdio.h>\n%s"
-                 "static float gradient(unsigned i, unsigned t) {\n"
-                 "    return t < 3 && i %% 5 == 0 ? 0 : value(i, t) * (float)(1 + i %% 13);\n}\n"
-                 "int main(void) {\n    opt_tensor tensors[] = {",
-                 PROGRAM_VALUE);
+    int n = snprintf(program, sizeof program,
+                     "#include \"opt.h\"\n#include <stdio.h>\n%s"
+                     "static float gradient(unsigned i, unsigned t) {\n"
+                     "    return t < 3 && i %% 5 == 0 ? 0 : value(i, t) * (float)(1 + i %% 13);\n}\n"
+                     "int main(void) {\n    opt_tensor tensors[] = {",
+                     PROGRAM_VALUE);
     unsigned params = 0;
     for (int i = 0; i < N_TENSORS; i++) {
         const int64_t *d = shapes[i].dim;
-        n += snprintf(program + n, sizeof program - (size_t)n, "{%d, {%d, %d, %d, %d}}, ",
-                      (int)shapes[i].rank, (int)d[0], (int)d[1], (int)d[2], (int)d[3]);
+        n += snprintf(program + n, sizeof program - (size_t)n, "{%d, {%d, %d, %d, %d}}, ", (int)shapes[i].rank,
+                      (int)d[0], (int)d[1], (int)d[2], (int)d[3]);
         params += (unsigned)lopt_tensor_size(&shapes[i]);
     }
     snprintf(program + n, sizeof program - (size_t)n,
@@ -251,9 +236,8 @@ static void write_program(const char *path) {
 
 static void compile(const char *compiler, const char *language) {
     char command[600];
-    snprintf(command, sizeof command,
-             "%s -O2 -Wall -Wextra -Wshadow -Werror %s -o %s/program %s/program.c -lm", compiler,
-             language, folder, folder);
+    snprintf(command, sizeof command, "%s -O2 -Wall -Wextra -Wshadow -Werror %s -o %s/program %s/program.c -lm",
+             compiler, language, folder, folder);
     cr_assert(system(command) == 0, "%s", command);
 }
 
@@ -269,17 +253,14 @@ static void run_library(const lopt_optimizer *opt, float *params, size_t n) {
     float *grads = malloc(n * sizeof *grads);
     cr_assert(lopt_kernels_use("reference", &err) == LOPT_OK);
     lopt_tensor specs[N_TENSORS];
-    for (int i = 0; i < N_TENSORS; i++)
-        specs[i] = lopt_tensor_make("t", shapes[i].rank, shapes[i].dim);
+    for (int i = 0; i < N_TENSORS; i++) specs[i] = lopt_tensor_make("t", shapes[i].rank, shapes[i].dim);
     specs[1].lr_scale = 0.5f;
     specs[3].hidden_fan_in = 33;
     lopt_state *state = lopt_state_create(opt, specs, N_TENSORS, &err);
     cr_assert(state != NULL, "%s", err.text);
-    for (unsigned i = 0; i < n; i++)
-        params[i] = 0.1f * value(i, 1000);
+    for (unsigned i = 0; i < n; i++) params[i] = 0.1f * value(i, 1000);
     for (unsigned t = 0; t < STEPS; t++) {
-        for (unsigned i = 0; i < n; i++)
-            grads[i] = gradient(i, t);
+        for (unsigned i = 0; i < n; i++) grads[i] = gradient(i, t);
         lopt_step(opt, state, params, grads, 0, NULL);
     }
     lopt_state_destroy(state);
@@ -292,22 +273,19 @@ static const char *compiler(const char *variable, const char *standard) {
 }
 
 /* Both after the same 50 steps; the header's own reset is part of it. */
-static void assert_same_steps(const char *preset, const lopt_setting *settings, size_t n_settings,
-                              int cpp) {
+static void assert_same_steps(const char *preset, const lopt_setting *settings, size_t n_settings, int cpp) {
     lopt_error err = {LOPT_OK, ""};
     char header[SCRATCH_PATH], program[SCRATCH_PATH];
     mt_theta theta;
     size_t n = 0;
-    for (int i = 0; i < N_TENSORS; i++)
-        n += (size_t)lopt_tensor_size(&shapes[i]);
+    for (int i = 0; i < N_TENSORS; i++) n += (size_t)lopt_tensor_size(&shapes[i]);
     float *ours = malloc(n * sizeof *ours), *theirs = malloc(n * sizeof *theirs);
     make_some_theta(&theta, preset, settings, n_settings);
     path_of("opt.h", header);
     path_of("program.c", program);
     cr_assert(mt_c_header_write(header, &theta, nowhere, &err), "%s", err.text);
     write_program(program);
-    compile(cpp ? compiler("CXX", "c++") : compiler("CC", "cc"),
-            cpp ? "-std=c++11 -x c++" : "-std=c11");
+    compile(cpp ? compiler("CXX", "c++") : compiler("CC", "cc"), cpp ? "-std=c++11 -x c++" : "-std=c11");
     run_program(theirs, n);
     run_library(theta.optimizer, ours, n);
     double largest = 0, difference = 0;
@@ -316,8 +294,7 @@ static void assert_same_steps(const char *preset, const lopt_setting *settings, 
         difference = fmax(difference, fabs((double)ours[i] - (double)theirs[i]));
         cr_assert(isfinite(theirs[i]));
     }
-    cr_assert(difference <= 1e-6 * largest, "%s: parameters of %g differ by %g", preset, largest,
-              difference);
+    cr_assert(difference <= 1e-6 * largest, "%s: parameters of %g differ by %g", preset, largest, difference);
     cr_assert(fabs((double)ours[1] - 0.1 * (double)value(1, 1000)) > 1e-5, "nothing moved");
     free(ours);
     free(theirs);
@@ -329,10 +306,9 @@ Test(export, header_steps_like_the_library) {
 }
 
 Test(export, header_with_every_setting) {
-    lopt_setting settings[] = {{"hidden_size", "6"},    {"hidden_layers", "1"},
-                               {"weight_decay", "0.1"}, {"max_grad_norm", "0.5"},
-                               {"clip_norm", "3"},      {"learning_rate", "0.7"},
-                               {"exp_mult", "0.01"},    {"tie_rule", "pylo-velo"}};
+    lopt_setting settings[] = {{"hidden_size", "6"},     {"hidden_layers", "1"},   {"weight_decay", "0.1"},
+                               {"max_grad_norm", "0.5"}, {"clip_norm", "3"},       {"learning_rate", "0.7"},
+                               {"exp_mult", "0.01"},     {"tie_rule", "pylo-velo"}};
     assert_same_steps("small-fc", settings, sizeof settings / sizeof settings[0], 0);
 }
 
@@ -347,9 +323,8 @@ Test(export, header_in_cpp) {
 }
 
 Test(export, header_names_begin_with_the_name_of_the_file) {
-    static const char *const names[][2] = {{"My-opt.v2.h", "my_opt_step"},
-                                           {"3d.h", "learned_3d_step"},
-                                           {"lopt.h", "learned_lopt_step"}};
+    static const char *const names[][2] = {
+        {"My-opt.v2.h", "my_opt_step"}, {"3d.h", "learned_3d_step"}, {"lopt.h", "learned_lopt_step"}};
     lopt_error err = {LOPT_OK, ""};
     lopt_setting settings[] = {{"hidden_size", "2"}};
     mt_theta theta;
@@ -362,8 +337,7 @@ Test(export, header_names_begin_with_the_name_of_the_file) {
         char *text = mt_text_read(path, 1 << 20, &n, NULL);
         cr_assert(text && strstr(text, names[i][1]), "%s has no %s", names[i][0], names[i][1]);
         free(text);
-        snprintf(command, sizeof command,
-                 "%s -std=c11 -Wall -Wextra -Wshadow -Werror -fsyntax-only -x c %s",
+        snprintf(command, sizeof command, "%s -std=c11 -Wall -Wextra -Wshadow -Werror -fsyntax-only -x c %s",
                  compiler("CC", "cc"), path);
         cr_assert(system(command) == 0, "%s", command);
     }

@@ -8,11 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/read_file.h"
 #include "formats/flax.h"
-#include "formats/import.h"
+#include "formats/import_weights.h"
 #include "formats/msgpack_check.h"
 #include "scratch.h"
-#include "text_file.h"
 
 TestSuite(flax, .init = make_scratch, .fini = remove_scratch, .timeout = 60);
 
@@ -47,8 +47,7 @@ static bytes payload(int rank, const int *dim, const char *type, const void *dat
     bytes p = {0};
     byte(&p, 0x93);
     byte(&p, 0x90 | rank);
-    for (int i = 0; i < rank; i++)
-        byte(&p, dim[i]);
+    for (int i = 0; i < rank; i++) byte(&p, dim[i]);
     text(&p, type);
     byte(&p, 0xc4);
     byte(&p, (int)n);
@@ -81,16 +80,14 @@ static void adam_tree(bytes *b) {
 
 /* ---- reading it ------------------------------------------------------------------------------ */
 
-static lopt_optimizer *import_as(const bytes *b, const char *preset, const char *said,
-                                 lopt_error *err) {
+static lopt_optimizer *import_as(const bytes *b, const char *preset, const char *said, lopt_error *err) {
     const char *path = path_of("tree", (char[SCRATCH_PATH]){0});
     FILE *notes = said ? fopen(said, "w") : nowhere;
     cr_assert(mt_durable_write(path, b->at, b->n, err), "%s", err->text);
     mt_import *in = mt_import_open("flax", &path, 1, preset, err);
     lopt_optimizer *opt = in ? mt_import_optimizer(in, preset, NULL, 0, notes, err) : NULL;
     mt_import_free(in);
-    if (said)
-        fclose(notes);
+    if (said) fclose(notes);
     return opt;
 }
 
@@ -99,8 +96,7 @@ static void assert_adam(const bytes *b, const char *what) {
     lopt_optimizer *opt = import_as(b, "learnable-adam", NULL, &err);
     cr_assert(opt != NULL, "%s: %s", what, err.text);
     for (int i = 0; i < 4; i++)
-        cr_assert(lopt_theta(opt)[i] == (float)(i + 1), "%s: theta[%d] is %g", what, i,
-                  (double)lopt_theta(opt)[i]);
+        cr_assert(lopt_theta(opt)[i] == (float)(i + 1), "%s: theta[%d] is %g", what, i, (double)lopt_theta(opt)[i]);
     lopt_destroy(opt);
 }
 
@@ -109,8 +105,7 @@ static void assert_refused_as(const bytes *b, const char *preset, const char *wo
     lopt_error err = {LOPT_OK, ""};
     lopt_optimizer *opt = import_as(b, preset, NULL, &err);
     cr_assert(opt == NULL && err.status == LOPT_EARG, "accepted, expected \"%s\"", words);
-    cr_assert(strstr(err.text, words) && strstr(err.text, "/tree"), "\"%s\" lacks \"%s\"", err.text,
-              words);
+    cr_assert(strstr(err.text, words) && strstr(err.text, "/tree"), "\"%s\" lacks \"%s\"", err.text, words);
 }
 
 static void assert_refused(const bytes *b, const char *words) {
@@ -158,8 +153,7 @@ Test(flax, wrappers_around_theta) {
 }
 
 Test(flax, old_namedtuple) {
-    static const char *const names[] = {"log_lr", "one_minus_beta1", "one_minus_beta2",
-                                        "log_epsilon"};
+    static const char *const names[] = {"log_lr", "one_minus_beta1", "one_minus_beta2", "log_epsilon"};
     bytes b = {0};
     char key[2] = "0";
     map(&b, 3);
@@ -219,8 +213,7 @@ Test(flax, rounding_is_said) {
     lopt_optimizer *opt = import_as(&b, "learnable-sgdm", said, &err);
     cr_assert(opt && lopt_theta(opt)[0] == 1.0f / 3 && lopt_theta(opt)[1] == 0.5f, "%s", err.text);
     char *text_said = mt_text_read(said, 4096, NULL, &err);
-    cr_assert(text_said && strstr(text_said, "['log_lr']: 1 of 1 numbers rounded") &&
-                  !strstr(text_said, "momentum"),
+    cr_assert(text_said && strstr(text_said, "['log_lr']: 1 of 1 numbers rounded") && !strstr(text_said, "momentum"),
               "%s", text_said);
     free(text_said);
     unlink(said);
@@ -232,19 +225,13 @@ Test(flax, half_precision) {
     static const struct {
         int bits;
         float x;
-    } halves[] = {{0x3c00, 1},
-                  {0xc000, -2},
-                  {0x7bff, 65504},
-                  {0x0001, 0x1p-24f},
-                  {0x03ff, 0x1.ff8p-15f},
-                  {0x0400, 0x1p-14f},
-                  {0x3555, 0x1.554p-2f},
-                  {0x8000, 0}};
+    } halves[] = {
+        {0x3c00, 1},        {0xc000, -2},          {0x7bff, 65504}, {0x0001, 0x1p-24f}, {0x03ff, 0x1.ff8p-15f},
+        {0x0400, 0x1p-14f}, {0x3555, 0x1.554p-2f}, {0x8000, 0}};
     for (size_t i = 0; i < sizeof halves / sizeof halves[0]; i++) {
         bytes b = {0}, p;
         lopt_error err = {LOPT_OK, ""};
-        unsigned char data[2] = {(unsigned char)(halves[i].bits & 255),
-                                 (unsigned char)(halves[i].bits >> 8)};
+        unsigned char data[2] = {(unsigned char)(halves[i].bits & 255), (unsigned char)(halves[i].bits >> 8)};
         map(&b, 1);
         text(&b, "log_lr");
         p = payload(0, NULL, "float16", data, 2);
@@ -274,8 +261,7 @@ static void chunked(bytes *b, int claimed, int n_chunks, const char *second_type
     for (int i = n_chunks - 1; i >= 0; i--) { /* order of keys is not order of chunks */
         char key[2] = {(char)('0' + i), '\0'};
         int dim = i == 0 ? 2 : 1;
-        p = payload(1, &dim, i ? second_type : "float32", i ? (const void *)"\0\0\xe0\x40" : x,
-                    i ? 4 : 8);
+        p = payload(1, &dim, i ? second_type : "float32", i ? (const void *)"\0\0\xe0\x40" : x, i ? 4 : 8);
         text(b, key);
         extension(b, 1, &p);
     }
@@ -319,8 +305,7 @@ Test(flax, missing_extra_misshapen) {
     map(&b, 2);
     leaf(&b, "log_lr", 1);
     leaf(&b, "lr", 1);
-    assert_refused_as(&b, "learnable-sgd",
-                      "holds ['lr'] of shape (), which optimizer learnable-sgd");
+    assert_refused_as(&b, "learnable-sgd", "holds ['lr'] of shape (), which optimizer learnable-sgd");
 
     b = (bytes){0};
     map(&b, 1);
@@ -374,8 +359,7 @@ Test(flax, hostile_headers) {
     put(&b, "\xdf\xff\xff\xff\xff", 5); /* a map of four thousand million */
     assert_refused(&b, "damaged or cut off at byte 0");
     b = (bytes){0};
-    for (int i = 0; i < 200; i++)
-        put(&b, "\x81\xa1k", 3);
+    for (int i = 0; i < 200; i++) put(&b, "\x81\xa1k", 3);
     byte(&b, 1);
     assert_refused(&b, "nested deeper");
     b = (bytes){0};
@@ -436,8 +420,7 @@ static int accepts(const bytes *b) {
     mt_arrays *arrays = mt_arrays_create("tree", &err);
     int ok = mt_flax_parse(arrays, "tree", b->at, b->n, &err) && mt_arrays_finish(arrays, &err) &&
              mt_arrays_to_theta(arrays, &mt_places_flax, opt, nowhere, &err);
-    cr_assert(ok || (err.status == LOPT_EARG && strncmp(err.text, "tree: ", 6) == 0), "%s",
-              err.text);
+    cr_assert(ok || (err.status == LOPT_EARG && strncmp(err.text, "tree: ", 6) == 0), "%s", err.text);
     mt_arrays_free(arrays);
     lopt_destroy(opt);
     return ok;
@@ -559,8 +542,7 @@ Test(flax, every_learned_optimizer_returns) {
     const lopt_preset_info *info;
     int n_learned = 0;
     for (size_t i = 0; (info = lopt_preset(i)) != NULL; i++) {
-        if (!info->learned)
-            continue;
+        if (!info->learned) continue;
         lopt_error err = {LOPT_OK, ""};
         mt_theta theta = {.optimizer = random_optimizer(info->name, i)};
         const char *path = path_of("state", (char[SCRATCH_PATH]){0});
@@ -569,9 +551,8 @@ Test(flax, every_learned_optimizer_returns) {
         cr_assert(in != NULL, "%s: %s", info->name, err.text);
         lopt_optimizer *back = mt_import_optimizer(in, info->name, NULL, 0, nowhere, &err);
         cr_assert(back != NULL, "%s: %s", info->name, err.text);
-        cr_assert(memcmp(lopt_theta(back), lopt_theta(theta.optimizer),
-                         lopt_n_theta(back) * sizeof(float)) == 0,
-                  "%s", info->name);
+        cr_assert(memcmp(lopt_theta(back), lopt_theta(theta.optimizer), lopt_n_theta(back) * sizeof(float)) == 0, "%s",
+                  info->name);
         mt_import_free(in);
         lopt_destroy(back);
         lopt_destroy(theta.optimizer);
@@ -657,10 +638,8 @@ static void assert_statistics(const lopt_optimizer *opt, const statistics *s) {
         squares += x * x;
         max_abs = fmax(max_abs, fabs(x));
     }
-    double mean = sum / (double)b->size,
-           std = sqrt(fmax(squares / (double)b->size - mean * mean, 0));
-    cr_assert(fabs(mean - s->mean) < 6e-7 && fabs(std - s->std) < 6e-7 &&
-                  fabs(max_abs - s->max_abs) < 6e-6,
+    double mean = sum / (double)b->size, std = sqrt(fmax(squares / (double)b->size - mean * mean, 0));
+    cr_assert(fabs(mean - s->mean) < 6e-7 && fabs(std - s->std) < 6e-7 && fabs(max_abs - s->max_abs) < 6e-6,
               "%s: mean %.6f std %.6f max %.6f", s->block, mean, std, max_abs);
 }
 
@@ -675,10 +654,8 @@ Test(flax, published_celo_weights) {
     cr_assert(in != NULL, "%s", err.text);
     mt_theta theta = {.optimizer = mt_import_optimizer(in, "celo", NULL, 0, nowhere, &err)};
     cr_assert(theta.optimizer != NULL, "%s", err.text);
-    cr_assert(lopt_n_theta(theta.optimizer) == 37089 &&
-              lopt_n_blocks(theta.optimizer) == N_CELO_BLOCKS);
-    for (int i = 0; i < N_CELO_BLOCKS; i++)
-        assert_statistics(theta.optimizer, &celo_statistics[i]);
+    cr_assert(lopt_n_theta(theta.optimizer) == 37089 && lopt_n_blocks(theta.optimizer) == N_CELO_BLOCKS);
+    for (int i = 0; i < N_CELO_BLOCKS; i++) assert_statistics(theta.optimizer, &celo_statistics[i]);
 
     size_t n, m;
     char copy[SCRATCH_PATH];

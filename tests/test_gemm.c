@@ -7,19 +7,18 @@
 #include <string.h>
 
 #include "layers/gemm.h"
-#include "random/random.h"
+#include "rng/rng.h"
 
 static float *random_matrix(size_t n, uint64_t seed) {
     float *m = malloc(n * sizeof *m);
-    random_stream r;
-    random_open(&r, (random_address){seed, RANDOM_TEST, 0, 0, 0});
-    random_normals(&r, n, m);
+    lopt_rng_stream r;
+    lopt_rng_open(&r, (lopt_rng_address){seed, LOPT_RNG_TEST, 0, 0, 0});
+    lopt_rng_normals(&r, n, m);
     return m;
 }
 
 /* One element of the product in double; *magnitude is the sum of the absolute terms. */
-static double element(const task_gemm *g, const float *a, const float *b, int i, int j,
-                      double *magnitude) {
+static double element(const task_gemm *g, const float *a, const float *b, int i, int j, double *magnitude) {
     double sum = 0;
     *magnitude = 0;
     for (int k = 0; k < g->depth; k++) {
@@ -45,24 +44,22 @@ static void check(const task_gemm *g, const char *kernel) {
             double magnitude, right = element(g, a, b, i, j, &magnitude);
             double bound = 1.2e-7 * (g->depth + 2) * magnitude;
             cr_assert(fabs((double)c[i * g->cols + j] - right) <= bound,
-                      "%s kind %d %dx%dx%d [%d,%d]: %.9g, right: %.9g", kernel, (int)g->kind,
-                      g->rows, g->cols, g->depth, i, j, (double)c[i * g->cols + j], right);
+                      "%s kind %d %dx%dx%d [%d,%d]: %.9g, right: %.9g", kernel, (int)g->kind, g->rows, g->cols,
+                      g->depth, i, j, (double)c[i * g->cols + j], right);
         }
     }
     free(a), free(b), free(c), free(again);
 }
 
 static const int sizes[][3] = {
-    {64, 32, 64},  {64, 10, 32},  {32, 10, 64},    {1, 1, 1},    {1, 7, 3},
-    {5, 1, 9},     {3, 17, 2},    {13, 16, 33},    {65, 31, 15}, {2, 100, 64},
-    {128, 47, 61}, {100, 128, 1}, {512, 300, 500},
+    {64, 32, 64}, {64, 10, 32}, {32, 10, 64}, {1, 1, 1},     {1, 7, 3},     {5, 1, 9},       {3, 17, 2},
+    {13, 16, 33}, {65, 31, 15}, {2, 100, 64}, {128, 47, 61}, {100, 128, 1}, {512, 300, 500},
 };
 
 Test(gemm, agrees_with_plain_loops) {
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         for (int kind = TASK_GEMM_NN; kind <= TASK_GEMM_TN; kind++) {
-            task_gemm g =
-                task_gemm_plan((task_gemm_kind)kind, sizes[i][0], sizes[i][1], sizes[i][2]);
+            task_gemm g = task_gemm_plan((task_gemm_kind)kind, sizes[i][0], sizes[i][1], sizes[i][2]);
             check(&g, g.kernel ? "libxsmm" : "cblas");
             g.kernel = NULL;
             check(&g, "cblas");

@@ -13,7 +13,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "unroll.h"
+#include "es/unroll.h"
 
 enum { DIM = 100, LENGTH = 20, WINDOW = 5, PARTICLES = 400, WARM = 4, WINDOWS = 60 };
 
@@ -56,11 +56,10 @@ static void shut(setup *s) {
 
 /* ---- closed form --------------------------------------------------------------------------- */
 
-static const char quadratic[] =
-    "seed: 11\n"
-    "optimizer: {name: learnable-sgd}\n"
-    "tasks: [{task: quadratic, dim: 100}]\n"
-    "estimator: {window: 5, noise_every: 10, schedule: {name: constant, max: 20}}\n";
+static const char quadratic[] = "seed: 11\n"
+                                "optimizer: {name: learnable-sgd}\n"
+                                "tasks: [{task: quadratic, dim: 100}]\n"
+                                "estimator: {window: 5, noise_every: 10, schedule: {name: constant, max: 20}}\n";
 
 /* Mean gradient over windows, once trajectories have their full length. */
 static double estimated(const char *estimator) {
@@ -74,16 +73,13 @@ static double estimated(const char *estimator) {
     open(&s, quadratic, &estimator, 1, 1);
     cr_assert(lopt_n_theta(s.opt) == 1);
     cr_assert(mt_estimator_open(&e, &s.cfg->estimator, s.unroller.noise, PARTICLES, &err));
-    for (int p = 0; p < PARTICLES; p++)
-        cr_assert(mt_particle_open(&particle[p], p, &s.unroller.mixture.sizes, &err));
+    for (int p = 0; p < PARTICLES; p++) cr_assert(mt_particle_open(&particle[p], p, &s.unroller.mixture.sizes, &err));
     for (int window = -WARM; window < WINDOWS; window++) {
-        for (int p = 0; p < PARTICLES; p++)
-            mt_unroll_window(&s.unroller, &particle[p], window + WARM, &report[p]);
+        for (int p = 0; p < PARTICLES; p++) mt_unroll_window(&s.unroller, &particle[p], window + WARM, &report[p]);
         mt_estimate(&e, report, &summary);
         sum += window >= 0 ? e.gradient[0] / WINDOWS : 0;
     }
-    for (int p = 0; p < PARTICLES; p++)
-        mt_particle_close(&particle[p]);
+    for (int p = 0; p < PARTICLES; p++) mt_particle_close(&particle[p]);
     mt_estimator_close(&e);
     shut(&s);
     return sum;
@@ -102,8 +98,7 @@ static double closed_form(int truncated) {
 
 static void check(const char *estimator, double expected, double tolerance) {
     double found = estimated(estimator);
-    cr_assert(fabs(found / expected - 1) < tolerance, "%s: %g, closed form %g", estimator, found,
-              expected);
+    cr_assert(fabs(found / expected - 1) < tolerance, "%s: %g, closed form %g", estimator, found, expected);
 }
 
 /* Tolerances are about four standard errors. */
@@ -127,31 +122,27 @@ Test(gradients, tes_is_short_sighted) {
 
 /* ---- twins --------------------------------------------------------------------------------- */
 
-static const char tasks_with_noise[] =
-    "seed: 12\n"
-    "optimizer: {name: small-fc, hidden_size: 3, step_mult: 0.05}\n"
-    "tasks:\n"
-    "- {task: noisy_quadratic, dim: 5, noise: 0.5}\n"
-    "- {task: noisy_mean_quadratic, dim: 2, noise: 1}\n"
-    "- {task: image_mlp, image_size: 4, batch_size: 3, hidden: [4],\n"
-    "   augment: {reparam: {level: parameter}}}\n"
-    "estimator: {window: 5, noise_every: 5, schedule: {min: 6, max: 15}}\n";
+static const char tasks_with_noise[] = "seed: 12\n"
+                                       "optimizer: {name: small-fc, hidden_size: 3, step_mult: 0.05}\n"
+                                       "tasks:\n"
+                                       "- {task: noisy_quadratic, dim: 5, noise: 0.5}\n"
+                                       "- {task: noisy_mean_quadratic, dim: 2, noise: 1}\n"
+                                       "- {task: image_mlp, image_size: 4, batch_size: 3, hidden: [4],\n"
+                                       "   augment: {reparam: {level: parameter}}}\n"
+                                       "estimator: {window: 5, noise_every: 5, schedule: {min: 6, max: 15}}\n";
 
 /* Twins under one theta, as nothing is trained, stay the same to the last bit: they share all that is
  * drawn. */
 Test(gradients, twins_differ_in_theta_alone) {
-    static const char *const estimators[] = {"estimator.name=es", "estimator.name=tes",
-                                             "estimator.name=pes", "estimator.name=nres",
-                                             "estimator.name=gpes"};
-    static const char *const meta_losses[] = {
-        "estimator.meta_loss=train",       "estimator.meta_loss=same_data",
-        "estimator.meta_loss=fresh_train", "estimator.meta_loss=inner_valid",
-        "estimator.meta_loss=outer_valid", "estimator.meta_loss=test"};
+    static const char *const estimators[] = {"estimator.name=es", "estimator.name=tes", "estimator.name=pes",
+                                             "estimator.name=nres", "estimator.name=gpes"};
+    static const char *const meta_losses[] = {"estimator.meta_loss=train",       "estimator.meta_loss=same_data",
+                                              "estimator.meta_loss=fresh_train", "estimator.meta_loss=inner_valid",
+                                              "estimator.meta_loss=outer_valid", "estimator.meta_loss=test"};
     task *held = hold_images();
     for (size_t i = 0; i < 5 * 6; i++) {
         const char *sets[] = {estimators[i % 5], meta_losses[i / 5],
-                              i % 5 ? "estimator.reduction=mean"
-                                    : "estimator.reduction=last_fresh"};
+                              i % 5 ? "estimator.reduction=mean" : "estimator.reduction=last_fresh"};
         setup s;
         mt_particle p;
         mt_report r;
@@ -164,8 +155,8 @@ Test(gradients, twins_differ_in_theta_alone) {
             for (int k = 0; k < r.n_segments; k++) {
                 const mt_segment *g = &r.segment[k];
                 seen |= 1 << g->task;
-                cr_assert(g->sum[0] == g->sum[1], "%s, %s, task %d: %.17g and %.17g", sets[0],
-                          sets[1], (int)g->task, g->sum[0], g->sum[1]);
+                cr_assert(g->sum[0] == g->sum[1], "%s, %s, task %d: %.17g and %.17g", sets[0], sets[1], (int)g->task,
+                          g->sum[0], g->sum[1]);
             }
         }
         cr_assert(seen == 7, "tasks seen: %d", seen);
@@ -177,11 +168,10 @@ Test(gradients, twins_differ_in_theta_alone) {
 
 /* ---- what judges an inner step --------------------------------------------------------------- */
 
-static const char images[] =
-    "seed: 13\n"
-    "optimizer: {name: small-fc, hidden_size: 3, step_mult: 0.5}\n"
-    "tasks: [{task: image_mlp, image_size: 4, batch_size: 40, hidden: [4]}]\n"
-    "estimator: {name: nres, window: 1, schedule: {name: constant, max: 9}}\n";
+static const char images[] = "seed: 13\n"
+                             "optimizer: {name: small-fc, hidden_size: 3, step_mult: 0.5}\n"
+                             "tasks: [{task: image_mlp, image_size: 4, batch_size: 40, hidden: [4]}]\n"
+                             "estimator: {name: nres, window: 1, schedule: {name: constant, max: 9}}\n";
 
 /* A particle's first step by hand, of a theta that nothing perturbs; its batches. */
 static float first_step(setup *s, const mt_particle *p, mt_meta_loss kind, int error) {
@@ -192,23 +182,22 @@ static float first_step(setup *s, const mt_particle *p, mt_meta_loss kind, int e
     lopt_error err;
     task *t = task_create(&s->cfg->tasks[0].spec, &err);
     void *work = aligned_alloc(64, (t->work_bytes + 127) / 64 * 64);
-    float *params = calloc(t->n_params, sizeof *params),
-          *grads = calloc(t->n_params, sizeof *grads);
+    float *params = calloc(t->n_params, sizeof *params), *grads = calloc(t->n_params, sizeof *grads);
     lopt_state *state = lopt_state_create(s->opt, t->tensors, t->n_tensors, &err);
     lopt_optimizer *opt = lopt_clone(s->opt);
-    random_stream r;
+    lopt_rng_stream r;
     uint64_t number = (uint64_t)p->at.number;
     lopt_set_theta(opt, s->unroller.theta);
     lopt_state_reset(opt, state, 9);
-    random_open(&r, (random_address){13, RANDOM_INIT, number, 0, 0});
+    lopt_rng_open(&r, (lopt_rng_address){13, LOPT_RNG_INIT, number, 0, 0});
     task_initial_params(t, NULL, &r, params);
-    random_open(&r, (random_address){13, RANDOM_BATCH, number, 0, 0});
+    lopt_rng_open(&r, (lopt_rng_address){13, LOPT_RNG_BATCH, number, 0, 0});
     task_draw_batch(t, NULL, TASK_TRAIN, &r, work);
     float before = error ? 1 - task_accuracy(t, NULL, work, params) : 0;
     float loss = task_loss(t, NULL, work, params, grads);
     lopt_step(opt, state, params, grads, loss, NULL);
     if (kind > MT_LOSS_SAME_DATA) {
-        random_open(&r, (random_address){13, RANDOM_META_BATCH, number, 0, 1});
+        lopt_rng_open(&r, (lopt_rng_address){13, LOPT_RNG_META_BATCH, number, 0, 1});
         task_draw_batch(t, NULL, split[kind], &r, work);
     }
     float value = kind == MT_LOSS_TRAIN ? (error ? before : loss)
@@ -224,15 +213,13 @@ static float first_step(setup *s, const mt_particle *p, mt_meta_loss kind, int e
 }
 
 Test(gradients, meta_losses) {
-    static const char *const names[] = {"train",       "same_data",   "fresh_train",
-                                        "inner_valid", "outer_valid", "test"};
+    static const char *const names[] = {"train", "same_data", "fresh_train", "inner_valid", "outer_valid", "test"};
     float seen[12];
     task *held = hold_images();
     for (int i = 0; i < 12; i++) {
         char meta_loss[64];
         snprintf(meta_loss, sizeof meta_loss, "estimator.meta_loss=%s", names[i / 2]);
-        const char *sets[] = {meta_loss,
-                              i % 2 ? "estimator.meta_value=error" : "estimator.meta_value=loss"};
+        const char *sets[] = {meta_loss, i % 2 ? "estimator.meta_value=error" : "estimator.meta_value=loss"};
         setup s;
         mt_particle p;
         mt_report r;
@@ -241,8 +228,8 @@ Test(gradients, meta_losses) {
         cr_assert(mt_particle_open(&p, 1, &s.unroller.mixture.sizes, &err));
         mt_unroll_window(&s.unroller, &p, 0, &r);
         seen[i] = first_step(&s, &p, s.cfg->estimator.meta_loss, i % 2);
-        cr_assert(r.segment[0].sum[0] == (double)seen[i], "%s, %s: %g, by hand %g", sets[0],
-                  sets[1], r.segment[0].sum[0], (double)seen[i]);
+        cr_assert(r.segment[0].sum[0] == (double)seen[i], "%s, %s: %g, by hand %g", sets[0], sets[1],
+                  r.segment[0].sum[0], (double)seen[i]);
         for (int k = i % 2; k < i; k += 2)
             cr_assert(i % 2 || seen[k] != seen[i], "%s is as %s", names[k / 2], names[i / 2]);
         mt_particle_close(&p);
@@ -260,9 +247,8 @@ Test(gradients, errors_need_classes) {
     unsigned char one = 1;
     mt_unroller u;
     cr_assert(!mt_unroller_open(&u, cfg, opt, &one, &err));
-    cr_assert(strcmp(err.text,
-                     "quadratic.yaml: estimator.meta_value: found error, expected loss, as "
-                     "quadratic dim 100 has no classes") == 0,
+    cr_assert(strcmp(err.text, "quadratic.yaml: estimator.meta_value: found error, expected loss, as "
+                               "quadratic dim 100 has no classes") == 0,
               "%s", err.text);
     lopt_destroy(opt);
     mt_config_free(cfg);

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hand_designed.h"
-#include "newton_schulz.h"
-#include "optlist.h"
+#include "classical/elementwise_update.h"
+#include "classical/newton_schulz.h"
+#include "eval/nadamw_search.h"
 
 #define GOLDEN "tests/golden/hand/hand_designed.json"
 #define MAX_TENSORS 8
@@ -38,23 +38,20 @@ typedef struct model {
 } model;
 
 static void place(model *m) {
-    for (size_t k = 0; k < m->n; k++)
-        m->offset[k + 1] = m->offset[k] + lopt_tensor_size(&m->tensor[k]);
+    for (size_t k = 0; k < m->n; k++) m->offset[k + 1] = m->offset[k] + lopt_tensor_size(&m->tensor[k]);
     size_t floats = (size_t)m->offset[m->n];
     m->params = calloc(3 * floats, sizeof(float));
     cr_assert(m->params != NULL, "out of memory");
     m->grads = m->params + floats;
     m->updates = m->grads + floats;
     for (size_t k = 0; k < m->n; k++)
-        uniform((uint32_t)k + 1, m->param_scale[k], lopt_tensor_size(&m->tensor[k]),
-                m->params + m->offset[k]);
+        uniform((uint32_t)k + 1, m->param_scale[k], lopt_tensor_size(&m->tensor[k]), m->params + m->offset[k]);
 }
 
 static void draw_grads(model *m, int step) {
     for (size_t k = 0; k < m->n; k++)
-        uniform(1000u * ((uint32_t)step + 1) + (uint32_t)k + 1,
-                m->grad_scale[k] * pow(2, step % 3 - 1), lopt_tensor_size(&m->tensor[k]),
-                m->grads + m->offset[k]);
+        uniform(1000u * ((uint32_t)step + 1) + (uint32_t)k + 1, m->grad_scale[k] * pow(2, step % 3 - 1),
+                lopt_tensor_size(&m->tensor[k]), m->grads + m->offset[k]);
 }
 
 /* Tensors of every kind: a number, a vector, matrices, four axes, no gradient, no parameters. */
@@ -63,9 +60,8 @@ static model small_model(void) {
         int rank;
         int64_t dim[4];
         double grad_scale, param_scale;
-    } shapes[] = {{0, {0}, 1, 1},       {1, {7}, 1.0 / 4096, 1}, {2, {5, 3}, 1, 1},
-                  {2, {3, 5}, 1024, 1}, {2, {20, 33}, 0.125, 1}, {4, {2, 3, 3, 2}, 1, 2},
-                  {1, {3}, 0, 1},       {1, {4}, 1, 0}};
+    } shapes[] = {{0, {0}, 1, 1},          {1, {7}, 1.0 / 4096, 1}, {2, {5, 3}, 1, 1}, {2, {3, 5}, 1024, 1},
+                  {2, {20, 33}, 0.125, 1}, {4, {2, 3, 3, 2}, 1, 2}, {1, {3}, 0, 1},    {1, {4}, 1, 0}};
     model m = {.n = sizeof shapes / sizeof shapes[0]};
     for (size_t k = 0; k < m.n; k++) {
         m.tensor[k] = lopt_tensor_make("t", shapes[k].rank, shapes[k].dim);
@@ -112,8 +108,7 @@ static model recorded_model(const json_t *root, const char *set) {
     json_array_foreach((json_t *)tensors, k, entry) {
         const json_t *shape = json_object_get(entry, "shape");
         int64_t dim[LOPT_MAX_RANK] = {0};
-        for (size_t a = 0; a < json_array_size(shape); a++)
-            dim[a] = json_integer_value(json_array_get(shape, a));
+        for (size_t a = 0; a < json_array_size(shape); a++) dim[a] = json_integer_value(json_array_get(shape, a));
         m.tensor[k] = lopt_tensor_make("t", (int)json_array_size(shape), dim);
         m.grad_scale[k] = json_number_value(json_object_get(entry, "gradient_scale"));
         m.param_scale[k] = json_number_value(json_object_get(entry, "parameter_scale"));
@@ -148,8 +143,7 @@ static double tensor_error(const float *updates, int64_t size, const char *recor
     double worst = 0, largest = 0;
     cr_assert(recorded && strlen(recorded) == 8 * count, "expected %zu recorded numbers", count);
     for (size_t k = 0; k < count; k++) {
-        double expected = from_hex(recorded + 8 * k),
-               found = updates[(int64_t)k * size / (int64_t)count];
+        double expected = from_hex(recorded + 8 * k), found = updates[(int64_t)k * size / (int64_t)count];
         cr_assert(isfinite(found), "update %zu is %g", k, found);
         worst = fmax(worst, fabs(found - expected));
         largest = fmax(largest, fabs(expected));
@@ -176,19 +170,16 @@ static replayed replay(const json_t *root, const json_t *run) {
     lopt_optimizer *opt = recorded_optimizer(run);
     int steps = (int)integer_of(root, "steps");
     lopt_state *state = begin(opt, &m, steps);
-    const json_t *kept_steps = json_object_get(root, "kept_steps"),
-                 *updates = json_object_get(run, "updates");
+    const json_t *kept_steps = json_object_get(root, "kept_steps"), *updates = json_object_get(run, "updates");
     replayed r = {0};
     size_t next = 0;
     for (int step = 0; step < steps; step++) {
         draw_grads(&m, step);
         lopt_step(opt, state, m.params, m.grads, 0, m.updates);
         if (json_integer_value(json_array_get(kept_steps, next)) == step)
-            compare(&m, json_array_get(updates, next++), (size_t)integer_of(root, "kept"), step,
-                    &r);
+            compare(&m, json_array_get(updates, next++), (size_t)integer_of(root, "kept"), step, &r);
     }
-    cr_assert(next == json_array_size(kept_steps) && next == json_array_size(updates),
-              "steps are missing");
+    cr_assert(next == json_array_size(kept_steps) && next == json_array_size(updates), "steps are missing");
     lopt_state_destroy(state);
     lopt_destroy(opt);
     free(m.params);
@@ -204,10 +195,8 @@ Test(hand_designed, golden_trajectories, .timeout = 50) {
         double tolerance = json_number_value(json_object_get(run, "tolerance"));
         replayed r = replay(root, run);
         if (verbose)
-            fprintf(stderr, "%-22s %8.1e of %.0e  step %d tensor %zu\n", name, r.worst, tolerance,
-                    r.step, r.tensor);
-        cr_expect(r.worst <= tolerance,
-                  "%s: step %d, tensor %zu is off by %.2e of its largest update, allowed %.0e",
+            fprintf(stderr, "%-22s %8.1e of %.0e  step %d tensor %zu\n", name, r.worst, tolerance, r.step, r.tensor);
+        cr_expect(r.worst <= tolerance, "%s: step %d, tensor %zu is off by %.2e of its largest update, allowed %.0e",
                   name, r.step, r.tensor, r.worst, tolerance);
     }
     cr_assert(i >= 40, "only %zu recordings", i);
@@ -221,66 +210,54 @@ typedef struct knot {
     double rate;
 } knot;
 
-static void check_schedule(const char *what, const lopt_setting *settings, size_t n,
-                           int64_t num_steps, const knot *knots, size_t n_knots) {
+static void check_schedule(const char *what, const lopt_setting *settings, size_t n, int64_t num_steps,
+                           const knot *knots, size_t n_knots) {
     lopt_optimizer *opt = create("sgd", settings, n);
     for (size_t i = 0; i < n_knots; i++) {
         double rate = lopt__rate_at(opt, knots[i].step, num_steps);
-        cr_expect(fabs(rate - knots[i].rate) <= 1e-12,
-                  "%s: rate at step %lld is %.15g, expected %.15g", what, (long long)knots[i].step,
-                  rate, knots[i].rate);
+        cr_expect(fabs(rate - knots[i].rate) <= 1e-12, "%s: rate at step %lld is %.15g, expected %.15g", what,
+                  (long long)knots[i].step, rate, knots[i].rate);
     }
     lopt_destroy(opt);
 }
 
-#define SETTINGS(...)                                                                              \
-    (lopt_setting[]){__VA_ARGS__}, sizeof((lopt_setting[]){__VA_ARGS__}) / sizeof(lopt_setting)
+#define SETTINGS(...) (lopt_setting[]){__VA_ARGS__}, sizeof((lopt_setting[]){__VA_ARGS__}) / sizeof(lopt_setting)
 #define KNOTS(...) (knot[]){__VA_ARGS__}, sizeof((knot[]){__VA_ARGS__}) / sizeof(knot)
 
 Test(hand_designed, schedules_at_their_knots) {
     lopt_setting rate = {"learning_rate", "0.1"}, floor = {"min_learning_rate_mult", "0.1"};
     lopt_setting warm = {"warmup_fraction", "0.2"}, cosine = {"schedule", "cosine"};
     check_schedule("constant", SETTINGS(rate), 100, KNOTS({0, 0.1}, {99, 0.1}, {1000, 0.1}));
-    check_schedule("constant, warm-up", SETTINGS(rate, warm), 100,
-                   KNOTS({0, 0}, {5, 0.025}, {20, 0.1}, {100, 0.1}));
+    check_schedule("constant, warm-up", SETTINGS(rate, warm), 100, KNOTS({0, 0}, {5, 0.025}, {20, 0.1}, {100, 0.1}));
     check_schedule("cosine", SETTINGS(rate, cosine, warm, floor), 100,
-                   KNOTS({0, 0}, {10, 0.05}, {20, 0.1},
-                         {40, 0.1 - 0.09 * (1 - cos(acos(-1) / 4)) / 2}, {60, 0.055}, {100, 0.01},
-                         {150, 0.01}));
-    check_schedule("cosine, constant part",
-                   SETTINGS(rate, cosine, warm, {"constant_fraction", "0.5"}), 100,
+                   KNOTS({0, 0}, {10, 0.05}, {20, 0.1}, {40, 0.1 - 0.09 * (1 - cos(acos(-1) / 4)) / 2}, {60, 0.055},
+                         {100, 0.01}, {150, 0.01}));
+    check_schedule("cosine, constant part", SETTINGS(rate, cosine, warm, {"constant_fraction", "0.5"}), 100,
                    KNOTS({10, 0.05}, {20, 0.1}, {50, 0.1}, {75, 0.05}, {100, 0}));
-    check_schedule("linear", SETTINGS(rate, floor, {"schedule", "linear"}, {"warmup_steps", "20"}),
-                   100,
+    check_schedule("linear", SETTINGS(rate, floor, {"schedule", "linear"}, {"warmup_steps", "20"}), 100,
                    KNOTS({0, 0}, {10, 0.05}, {20, 0.1}, {60, 0.055}, {100, 0.01}, {101, 0.01}));
-    check_schedule("exponential",
-                   SETTINGS(rate, {"schedule", "exponential"}, {"decay_per_step", "0.5"}), 0,
+    check_schedule("exponential", SETTINGS(rate, {"schedule", "exponential"}, {"decay_per_step", "0.5"}), 0,
                    KNOTS({0, 0.1}, {1, 0.05}, {3, 0.0125}));
     check_schedule("exponential, warm-up",
-                   SETTINGS(rate, {"schedule", "exponential"}, {"decay_per_step", "0.5"},
-                            {"warmup_steps", "4"}),
-                   0, KNOTS({2, 0.05}, {4, 0.1}, {5, 0.05}));
-    check_schedule("sqrt_decay",
-                   SETTINGS(rate, {"schedule", "sqrt_decay"}, {"warmup_steps", "1000"}), 0,
+                   SETTINGS(rate, {"schedule", "exponential"}, {"decay_per_step", "0.5"}, {"warmup_steps", "4"}), 0,
+                   KNOTS({2, 0.05}, {4, 0.1}, {5, 0.05}));
+    check_schedule("sqrt_decay", SETTINGS(rate, {"schedule", "sqrt_decay"}, {"warmup_steps", "1000"}), 0,
                    KNOTS({0, 1e-4}, {1, 1e-4}, {500, 0.05}, {1000, 0.1}, {4000, 0.05}));
-    check_schedule("piecewise",
-                   SETTINGS({"schedule", "piecewise"}, {"knot_steps", "[10, 20, 40, 40]"},
-                            {"knot_rates", "[1, 2, 0, 0]"}),
-                   0, KNOTS({0, 1}, {10, 1}, {15, 1.5}, {20, 2}, {30, 1}, {40, 0}, {50, 0}));
+    check_schedule(
+        "piecewise",
+        SETTINGS({"schedule", "piecewise"}, {"knot_steps", "[10, 20, 40, 40]"}, {"knot_rates", "[1, 2, 0, 0]"}), 0,
+        KNOTS({0, 1}, {10, 1}, {15, 1.5}, {20, 2}, {30, 1}, {40, 0}, {50, 0}));
 }
 
 /* learned_optimization's cosine: the warm-up lasts as long as the constant part if longer. */
 Test(hand_designed, warmup_rule_of_optlist) {
     lopt_setting rate = {"learning_rate", "0.1"}, cosine = {"schedule", "cosine"};
     lopt_setting rule = {"warmup_rule", "optlist"}, half = {"constant_fraction", "0.5"};
-    check_schedule("longer constant part",
-                   SETTINGS(rate, cosine, rule, half, {"warmup_fraction", "0.01"}), 100,
+    check_schedule("longer constant part", SETTINGS(rate, cosine, rule, half, {"warmup_fraction", "0.01"}), 100,
                    KNOTS({0, 0}, {25, 0.05}, {50, 0.1}, {75, 0.05}, {100, 0}));
-    check_schedule("longer warm-up",
-                   SETTINGS(rate, cosine, rule, half, {"warmup_fraction", "0.75"}), 100,
+    check_schedule("longer warm-up", SETTINGS(rate, cosine, rule, half, {"warmup_fraction", "0.75"}), 100,
                    KNOTS({0, 0}, {60, 0.08}, {75, 0.05}, {100, 0}));
-    check_schedule("no warm-up", SETTINGS(rate, cosine, rule, half), 100,
-                   KNOTS({0, 0.1}, {50, 0.1}, {75, 0.05}));
+    check_schedule("no warm-up", SETTINGS(rate, cosine, rule, half), 100, KNOTS({0, 0.1}, {50, 0.1}, {75, 0.05}));
 }
 
 Test(hand_designed, without_a_planned_length_the_rate_stays) {
@@ -318,12 +295,10 @@ static model train(const lopt_optimizer *opt, model m) {
 }
 
 Test(hand_designed, all_presets_are_there) {
-    static const char *const names[] = {"sgd",       "sgdm",      "adam",    "adamw", "nadamw",
-                                        "rmsprop",   "adafactor", "adagrad", "lamb",  "lars",
-                                        "adabelief", "yogi",      "radam",   "sm3",   "fromage",
-                                        "lion",      "muon",      "optlist"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        lopt_destroy(create(names[i], NULL, 0));
+    static const char *const names[] = {"sgd",       "sgdm",    "adam",    "adamw", "nadamw",    "rmsprop",
+                                        "adafactor", "adagrad", "lamb",    "lars",  "adabelief", "yogi",
+                                        "radam",     "sm3",     "fromage", "lion",  "muon",      "optlist"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) lopt_destroy(create(names[i], NULL, 0));
 }
 
 Test(hand_designed, params_move_by_the_updates) {
@@ -337,8 +312,8 @@ Test(hand_designed, params_move_by_the_updates) {
             memcpy(before, m.params, (size_t)m.offset[m.n] * sizeof(float));
             run_steps(opt, state, &m, step, step + 1);
             for (int64_t k = 0; k < m.offset[m.n]; k++)
-                cr_assert(m.params[k] == before[k] + m.updates[k], "%s, step %d, element %lld",
-                          name, step, (long long)k);
+                cr_assert(m.params[k] == before[k] + m.updates[k], "%s, step %d, element %lld", name, step,
+                          (long long)k);
         }
         free(m.params);
         lopt_state_destroy(state);
@@ -363,8 +338,7 @@ Test(hand_designed, saving_and_restoring_changes_no_bit) {
         m.updates = NULL;
         run_steps(opt, second, &m, 5, N_STEPS);
         m.updates = updates;
-        cr_assert(memcmp(m.params, whole.params, (size_t)m.offset[m.n] * sizeof(float)) == 0, "%s",
-                  name);
+        cr_assert(memcmp(m.params, whole.params, (size_t)m.offset[m.n] * sizeof(float)) == 0, "%s", name);
         free(m.params);
         free(whole.params);
         lopt_state_destroy(second);
@@ -401,8 +375,8 @@ Test(hand_designed, permuting_tensors_permutes_updates) {
             copy_reversed(&m, m.grads, &r, r.grads);
             lopt_step(opt, other, r.params, r.grads, 0, r.updates);
             copy_reversed(&m, m.updates, &r, expected);
-            cr_assert(memcmp(expected, r.updates, (size_t)m.offset[m.n] * sizeof(float)) == 0,
-                      "%s, step %d", name, step);
+            cr_assert(memcmp(expected, r.updates, (size_t)m.offset[m.n] * sizeof(float)) == 0, "%s, step %d", name,
+                      step);
         }
         free(m.params);
         free(r.params);
@@ -413,8 +387,8 @@ Test(hand_designed, permuting_tensors_permutes_updates) {
 }
 
 /* The update of one step of a vector under a preset, with lr_scale and weight_decay of its own. */
-static void one_step(const char *preset, const lopt_setting *settings, size_t n_settings,
-                     float lr_scale, float weight_decay, float updates[3]) {
+static void one_step(const char *preset, const lopt_setting *settings, size_t n_settings, float lr_scale,
+                     float weight_decay, float updates[3]) {
     lopt_error err;
     lopt_optimizer *opt = create(preset, settings, n_settings);
     lopt_tensor t = lopt_tensor_make("t", 1, (int64_t[]){3});
@@ -437,14 +411,12 @@ Test(hand_designed, lr_scale_scales_one_tensor) {
         one_step(name, NULL, 0, 1, -1, once);
         one_step(name, NULL, 0, 3, -1, thrice);
         for (int k = 0; k < 3; k++)
-            cr_assert(once[k] != 0 && fabsf(thrice[k] / once[k] - 3) < 1e-5, "%s: %g and %g", name,
-                      once[k], thrice[k]);
+            cr_assert(once[k] != 0 && fabsf(thrice[k] / once[k] - 3) < 1e-5, "%s: %g and %g", name, once[k], thrice[k]);
     }
     float scaled[3], rated[3];
     one_step("fromage", NULL, 0, 3, -1, scaled);
     one_step("fromage", SETTINGS({"learning_rate", "0.03"}), 1, -1, rated);
-    for (int k = 0; k < 3; k++)
-        cr_assert(fabsf(scaled[k] / rated[k] - 1) < 1e-5, "fromage, element %d", k);
+    for (int k = 0; k < 3; k++) cr_assert(fabsf(scaled[k] / rated[k] - 1) < 1e-5, "fromage, element %d", k);
 }
 
 /* Decoupled decay adds -rate decay p, in the kinds whose rule has it outside of norms. */
@@ -468,11 +440,10 @@ Test(hand_designed, decoupled_weight_decay) {
         fixed[2].value = "0.1";
         one_step(name, fixed, n, 1, -1, with);
         for (int k = 0; k < 3; k++) {
-            cr_assert(with[k] == of_tensor[k],
-                      "%s: decay of the tensor is another than that of all", name);
+            cr_assert(with[k] == of_tensor[k], "%s: decay of the tensor is another than that of all", name);
             double added = (double)with[k] - without[k];
-            cr_assert(own || fabs(added + rate * 0.1 * p[k]) < 2e-8 + 1e-6 * fabs(without[k]),
-                      "%s: element %d: %g", name, k, added);
+            cr_assert(own || fabs(added + rate * 0.1 * p[k]) < 2e-8 + 1e-6 * fabs(without[k]), "%s: element %d: %g",
+                      name, k, added);
         }
     }
 }
@@ -485,8 +456,7 @@ Test(hand_designed, weight_decay_in_the_gradient) {
     const float p[] = {0.5f, -1, 2};
     for (int k = 0; k < 3; k++) cr_assert(fabs(with[k] - (without[k] - 0.01 * 0.1 * p[k])) < 1e-8);
     one_step("lion", SETTINGS(decay, form, {"learning_rate", "1"}), 1, -1, with);
-    for (int k = 0; k < 3; k++)
-        cr_assert(fabsf(with[k]) == 1, "lion's decay went past the sign: %g", with[k]);
+    for (int k = 0; k < 3; k++) cr_assert(fabsf(with[k]) == 1, "lion's decay went past the sign: %g", with[k]);
 }
 
 Test(hand_designed, nan_gradients_are_not_hidden) {
@@ -500,8 +470,7 @@ Test(hand_designed, nan_gradients_are_not_hidden) {
         lopt_step(opt, state, params, grads, 0, updates);
         int whole = strcmp(name, "adafactor") == 0; /* clipping spreads it over the tensor */
         for (int k = 0; k < 6; k++)
-            cr_assert(isnan(updates[k]) || !(whole || k == 2), "%s: update %d is %g", name, k,
-                      updates[k]);
+            cr_assert(isnan(updates[k]) || !(whole || k == 2), "%s: update %d is %g", name, k, updates[k]);
         cr_assert(isnan(updates[2]) && isnan(params[2]), "%s: update is %g", name, updates[2]);
         lopt_state_destroy(state);
         lopt_destroy(opt);
@@ -510,8 +479,7 @@ Test(hand_designed, nan_gradients_are_not_hidden) {
 
 /* A gradient of zero is no step where nothing is added to the root either. */
 Test(hand_designed, adagrad_of_nothing) {
-    lopt_optimizer *opt =
-        create("adagrad", SETTINGS({"initial_accumulator", "0"}, {"epsilon", "0"}));
+    lopt_optimizer *opt = create("adagrad", SETTINGS({"initial_accumulator", "0"}, {"epsilon", "0"}));
     lopt_tensor t = lopt_tensor_make("t", 0, NULL);
     lopt_state *state = lopt_state_create(opt, &t, 1, NULL);
     float p = 1, g = 0, update = 1;
@@ -528,11 +496,9 @@ Test(hand_designed, adabelief_residual_of_old) {
     float updates[3];
     one_step("adabelief", SETTINGS({"residual_of", "old"}), 1, -1, updates);
     const float sign[] = {1, 1, -1};
-    for (int k = 0; k < 3; k++)
-        cr_assert(fabsf(updates[k] + 0.01f * sign[k]) < 1e-6f, "%g", updates[k]);
+    for (int k = 0; k < 3; k++) cr_assert(fabsf(updates[k] + 0.01f * sign[k]) < 1e-6f, "%g", updates[k]);
     one_step("adabelief", NULL, 0, 1, -1, updates); /* e = 0.9 g */
-    for (int k = 0; k < 3; k++)
-        cr_assert(fabsf(updates[k] + 0.01f * sign[k] / 0.9f) < 1e-6f, "%g", updates[k]);
+    for (int k = 0; k < 3; k++) cr_assert(fabsf(updates[k] + 0.01f * sign[k] / 0.9f) < 1e-6f, "%g", updates[k]);
 }
 
 Test(hand_designed, lion_remembers_after_it_steps) {
@@ -551,11 +517,9 @@ Test(hand_designed, lion_remembers_after_it_steps) {
 }
 
 /* Sum over the other axis of products of two rows (or columns) of a matrix. */
-static double product(const float *x, int64_t i, int64_t j, int64_t across, int64_t along,
-                      int64_t length) {
+static double product(const float *x, int64_t i, int64_t j, int64_t across, int64_t along, int64_t length) {
     double sum = 0;
-    for (int64_t k = 0; k < length; k++)
-        sum += (double)x[i * across + k * along] * x[j * across + k * along];
+    for (int64_t k = 0; k < length; k++) sum += (double)x[i * across + k * along] * x[j * across + k * along];
     return sum;
 }
 
@@ -565,10 +529,9 @@ static void check_orthogonal(const float *x, int64_t rows, int64_t cols, double 
     int64_t n = rows < cols ? rows : cols, length = rows < cols ? cols : rows;
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < n; j++) {
-            double a =
-                rows < cols ? product(x, i, j, cols, 1, length) : product(x, i, j, 1, cols, length);
-            cr_assert(fabs(a - (i == j)) <= bound, "%lld x %lld, product of %lld and %lld is %g",
-                      (long long)rows, (long long)cols, (long long)i, (long long)j, a);
+            double a = rows < cols ? product(x, i, j, cols, 1, length) : product(x, i, j, 1, cols, length);
+            cr_assert(fabs(a - (i == j)) <= bound, "%lld x %lld, product of %lld and %lld is %g", (long long)rows,
+                      (long long)cols, (long long)i, (long long)j, a);
         }
 }
 
@@ -577,8 +540,7 @@ static void orthogonalise(float *x, int64_t rows, int64_t cols, float *scratch) 
 }
 
 Test(hand_designed, newton_schulz_orthogonalises) {
-    static const int64_t shapes[][2] = {{4, 4},   {3, 50}, {50, 3}, {17, 40},
-                                        {40, 17}, {1, 9},  {9, 1},  {1, 1}};
+    static const int64_t shapes[][2] = {{4, 4}, {3, 50}, {50, 3}, {17, 40}, {40, 17}, {1, 9}, {9, 1}, {1, 1}};
     for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
         int64_t rows = shapes[s][0], cols = shapes[s][1];
         float x[700], scratch[5000];
@@ -628,20 +590,14 @@ static float muon_first_update(int rank, const int64_t *dim, lopt_role role, con
 Test(hand_designed, muon_treats_matrices_apart) {
     int64_t tall[] = {16, 4}, wide[] = {4, 16}, cube[] = {4, 4, 4};
     float none = muon_first_update(2, tall, LOPT_ROLE_WEIGHT, "none");
-    cr_assert(fabsf(muon_first_update(2, tall, LOPT_ROLE_WEIGHT, "rows_over_cols") / none - 2) <
-              1e-6f);
-    cr_assert(fabsf(muon_first_update(2, tall, LOPT_ROLE_WEIGHT, "cols_over_rows") / none - 1) <
-              1e-6f);
-    cr_assert(fabsf(muon_first_update(2, tall, LOPT_ROLE_WEIGHT, "match_rms_adamw") / none - 0.8f) <
-              1e-6f);
+    cr_assert(fabsf(muon_first_update(2, tall, LOPT_ROLE_WEIGHT, "rows_over_cols") / none - 2) < 1e-6f);
+    cr_assert(fabsf(muon_first_update(2, tall, LOPT_ROLE_WEIGHT, "cols_over_rows") / none - 1) < 1e-6f);
+    cr_assert(fabsf(muon_first_update(2, tall, LOPT_ROLE_WEIGHT, "match_rms_adamw") / none - 0.8f) < 1e-6f);
     none = muon_first_update(2, wide, LOPT_ROLE_WEIGHT, "none");
-    cr_assert(fabsf(muon_first_update(2, wide, LOPT_ROLE_WEIGHT, "rows_over_cols") / none - 1) <
-              1e-6f);
-    cr_assert(fabsf(muon_first_update(2, wide, LOPT_ROLE_WEIGHT, "cols_over_rows") / none - 2) <
-              1e-6f);
+    cr_assert(fabsf(muon_first_update(2, wide, LOPT_ROLE_WEIGHT, "rows_over_cols") / none - 1) < 1e-6f);
+    cr_assert(fabsf(muon_first_update(2, wide, LOPT_ROLE_WEIGHT, "cols_over_rows") / none - 2) < 1e-6f);
     /* Adam's first step is the rate, 0.015 of Muon's. */
-    cr_assert(fabsf(fabsf(muon_first_update(2, wide, LOPT_ROLE_EMBEDDING, "none")) - 0.015f) <
-              1e-6f);
+    cr_assert(fabsf(fabsf(muon_first_update(2, wide, LOPT_ROLE_EMBEDDING, "none")) - 0.015f) < 1e-6f);
     cr_assert(fabsf(fabsf(muon_first_update(3, cube, LOPT_ROLE_WEIGHT, "none")) - 0.015f) < 1e-6f);
     cr_assert(fabsf(fabsf(muon_first_update(1, wide, LOPT_ROLE_WEIGHT, "none")) - 0.015f) < 1e-6f);
 }
@@ -658,8 +614,7 @@ Test(hand_designed, factored_state_is_small) {
         lopt_state_destroy(state);
         lopt_destroy(opt);
     }
-    cr_assert(whole >= 8 * 256 * 512 && factored < 4 * (256 + 512) + 256 &&
-              sm3 < 4 * (256 * 512 + 256 + 512) + 256);
+    cr_assert(whole >= 8 * 256 * 512 && factored < 4 * (256 + 512) + 256 && sm3 < 4 * (256 * 512 + 256 + 512) + 256);
 }
 
 /* ---- random search over OptList's ranges --------------------------------------------------- */
@@ -678,8 +633,7 @@ Test(hand_designed, optlist_rows_lie_in_the_published_ranges) {
         lopt__optlist row;
         lopt__optlist_row(&row, 7, i);
         lopt_destroy(create("nadamw", row.setting, LOPT__OPTLIST_SETTINGS));
-        double rate = number_of(&row, "learning_rate"),
-               constant = number_of(&row, "constant_fraction");
+        double rate = number_of(&row, "learning_rate"), constant = number_of(&row, "constant_fraction");
         double decay = number_of(&row, "weight_decay"), l2 = number_of(&row, "l2_weight_decay");
         cr_assert(rate >= 1e-5 && rate <= 1 && constant >= 0 && constant <= 1);
         cr_assert(number_of(&row, "beta1") <= 0.999 && number_of(&row, "beta2") <= 0.99999);
@@ -689,8 +643,7 @@ Test(hand_designed, optlist_rows_lie_in_the_published_ranges) {
         largest = fmax(largest, rate);
         smallest = fmin(smallest, rate);
     }
-    cr_assert(abs(warm - 500) < 80 && abs(both - 333) < 75, "%d with warm-up, %d with both decays",
-              warm, both);
+    cr_assert(abs(warm - 500) < 80 && abs(both - 333) < 75, "%d with warm-up, %d with both decays", warm, both);
     cr_assert(largest > 0.9 && smallest < 1.1e-5, "rates from %g to %g", smallest, largest);
 }
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "data/dataset.h"
-#include "internal.h"
+#include "declare.h"
 #include "model.h"
 #include "task_check.h"
 
@@ -106,8 +106,8 @@ Test(image_models, starts) {
     cr_assert(t, "%s", err.text);
     real *params = aligned(t->n_params * sizeof *params);
     void *work = aligned(t->work_bytes);
-    random_stream r;
-    random_open(&r, (random_address){6, RANDOM_TEST, 0, 0, 0});
+    lopt_rng_stream r;
+    lopt_rng_open(&r, (lopt_rng_address){6, LOPT_RNG_TEST, 0, 0, 0});
     task_initial_params(t, NULL, &r, params);
     task_draw_batch(t, NULL, TASK_TRAIN, &r, work);
     real loss = task_loss(t, NULL, work, params, NULL);

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Keeps the layers apart (arrows go metatrain -> tasks -> src) and liblopt easy to link: no MPI, HDF5 or
-# libstdc++ behind it, nothing but lopt_* exported, plain cc suffices, the header is C11 and C++.
+# Keeps the floor plan (tests/layers.py) and liblopt easy to link: no MPI, HDF5 or libstdc++ behind it, nothing but
+# lopt_* exported, plain cc suffices, the header is C11 and C++.
 source tests/lib.sh
 
 # Prints the source files whose path matches a pattern, or does not (-v).
@@ -21,36 +21,15 @@ nobody() {
     fi
 }
 
-# Every #include "x" of a layer must be found in the folders that the layer may see.
-includes_stay_in() { # LAYER FOLDER...
-    local layer=$1 file name folder found
-    shift
-    while IFS=: read -r file name; do
-        [ "$name" != double_names.h ] || continue # made by the build
-        found=0
-        for folder in "$(dirname "$file")" "$@"; do
-            if [ -e "$folder/$name" ]; then
-                case "$(realpath --relative-to=. "$folder/$name")" in
-                    "$layer"/* | src/* | tasks/*) found=1 ;;
-                esac
-            fi
-        done
-        [ "$found" -eq 1 ] || fail "$file includes \"$name\", which is not in: $*"
-    done < <(grep -rE --include='*.[ch]*' '^ *# *include "' "$layer" | sed -E 's/^([^:]*): *# *include "([^"]*)".*/\1:\2/')
-}
-
-mapfile -t all_but_comm < <(files -v '^metatrain/comm\.c$')
-mapfile -t all_but_hdf5 < <(files -v '^metatrain/hdf5_file\.c$')
+mapfile -t all_but_comm < <(files -v '^metatrain/ranks/transport\.c$')
+mapfile -t all_but_hdf5 < <(files -v '^metatrain/store/hdf5_file\.c$')
 mapfile -t libraries < <(files '^(src|tasks)/')
 mapfile -t core < <(files '^src/')
-nobody "only metatrain/comm.c calls MPI" '\bMPI_[A-Z]|<mpi\.h>' "${all_but_comm[@]}"
-nobody "only metatrain/hdf5_file.c calls HDF5" '\bH5[A-Z]{1,2}[a-z]\w*\(|<hdf5' "${all_but_hdf5[@]}"
+nobody "only metatrain/ranks/transport.c calls MPI" '\bMPI_[A-Z]|<mpi\.h>' "${all_but_comm[@]}"
+nobody "only metatrain/store/hdf5_file.c calls HDF5" '\bH5[A-Z]{1,2}[a-z]\w*\(|<hdf5' "${all_but_hdf5[@]}"
 nobody "liblopt and libtasks parse no YAML or JSON" '<(yaml|jansson|xxhash)\.h>' "${libraries[@]}"
 nobody "liblopt reads no file and no clock, prints nothing" '\b(fopen|printf|clock_gettime|time)\(' "${core[@]}"
 nobody "liblopt never exits" '\b(exit|abort|_exit)\(' "${core[@]}"
-includes_stay_in src src
-includes_stay_in tasks tasks src
-includes_stay_in metatrain metatrain tasks src
 
 # ---- what a user of liblopt links -----------------------------------------------------------------
 
@@ -80,7 +59,7 @@ int main(void) {
     return !(params[0] < 1 && params[1] > -1);
 }
 END
-flags=(-Wall -Wextra -Werror -pedantic -Isrc)
+flags=(-Wall -Wextra -Werror -pedantic -Iinclude)
 sanitize=(${SANITIZE:+-fsanitize=$SANITIZE})
 "${CC:-cc}" -std=c11 "${flags[@]}" "${sanitize[@]}" "$SCRATCH/main.c" "$static" -lm -o "$SCRATCH/main" ||
     fail "plain cc cannot link liblopt.a"

@@ -39,9 +39,9 @@ static int activations(task_model *m, task_activation_kind kind) {
     return task_activation(m, task_dense(m, x, 4, (task_init){0}), kind);
 }
 
-#define ACTIVATION(name, kind)                                                                     \
-    static int name(task_model *m) {                                                               \
-        return activations(m, kind);                                                               \
+#define ACTIVATION(name, kind)                                                                                         \
+    static int name(task_model *m) {                                                                                   \
+        return activations(m, kind);                                                                                   \
     }
 ACTIVATION(relu, TASK_RELU)
 ACTIVATION(tanh_layer, TASK_TANH)

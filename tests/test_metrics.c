@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "metrics.h"
-#include "text_file.h"
+#include "base/read_file.h"
+#include "run/metrics.h"
 
 static char path[1024];
 static lopt_error err;
@@ -19,7 +19,9 @@ static void set_path(void) {
     snprintf(path, sizeof path, "%s/metrics-%d.jsonl", folder ? folder : "/tmp", (int)getpid());
 }
 
-static void remove_path(void) { remove(path); }
+static void remove_path(void) {
+    remove(path);
+}
 
 TestSuite(metrics, .init = set_path, .fini = remove_path);
 
@@ -27,8 +29,11 @@ static void write_steps(int64_t keep, int64_t first, int64_t last) {
     mt_metrics *m = mt_metrics_open(path, keep, &err);
     cr_assert(m != NULL, "%s", err.text);
     for (int64_t step = first; step <= last; step++) {
-        mt_metrics_row row = {.outer_step = step, .meta_loss = 1.0 / (double)step, .inner_steps = 1000 * step,
-                              .gradient_norm = NAN, .seconds = (double)first};
+        mt_metrics_row row = {.outer_step = step,
+                              .meta_loss = 1.0 / (double)step,
+                              .inner_steps = 1000 * step,
+                              .gradient_norm = NAN,
+                              .seconds = (double)first};
         cr_assert(mt_metrics_write(m, &row, &err), "%s", err.text);
     }
     mt_metrics_close(m);

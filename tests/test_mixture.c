@@ -4,20 +4,18 @@
 #include <criterion/criterion.h>
 #include <math.h>
 
-#include "mixture.h"
+#include "es/task_sampler.h"
 
-#define HEAD                                                                                       \
-    "seed: 4\noptimizer: {name: learnable-sgd}\n"                                                  \
+#define HEAD                                                                                                           \
+    "seed: 4\noptimizer: {name: learnable-sgd}\n"                                                                      \
     "estimator: {window: 5, schedule: {min: 5, max: 9}}\ntasks:\n"
 
-static const char quadratics[] =
-    HEAD "- {task: quadratic, dim: 4, weight: 3}\n"
-         "- {task: quadratic_family, sample: {dim: [2, 64], every: 10}}\n"
-         "- {task: quadratic, dim: 5}\n";
+static const char quadratics[] = HEAD "- {task: quadratic, dim: 4, weight: 3}\n"
+                                      "- {task: quadratic_family, sample: {dim: [2, 64], every: 10}}\n"
+                                      "- {task: quadratic, dim: 5}\n";
 
-static const char images[] =
-    HEAD "- {task: image_mlp, sample: {hidden: [2, 8], layers: [0, 3], batch_size: [1, 16],\n"
-         "   image_size: [2, 3]}}\n";
+static const char images[] = HEAD "- {task: image_mlp, sample: {hidden: [2, 8], layers: [0, 3], batch_size: [1, 16],\n"
+                                  "   image_size: [2, 3]}}\n";
 
 typedef struct setup {
     mt_config *cfg;
@@ -29,8 +27,7 @@ static void open(setup *s, const char *text) {
     lopt_error err;
     s->cfg = mt_config_parse(text, "text", NULL, 0, &err);
     cr_assert(s->cfg, "%s", err.text);
-    for (int k = 0; k < 2; k++)
-        s->twin[k] = mt_optimizer_create(&s->cfg->optimizer, "text", &err);
+    for (int k = 0; k < 2; k++) s->twin[k] = mt_optimizer_create(&s->cfg->optimizer, "text", &err);
     cr_assert(mt_mixture_open(&s->mixture, s->cfg, s->twin, &err), "%s", err.text);
 }
 
@@ -46,12 +43,11 @@ Test(mixture, trajectories_draw_tasks_by_weight) {
     open(&s, quadratics);
     int n = 20000, found[3] = {0};
     for (int i = 0; i < n; i++) {
-        random_stream r;
-        random_open(&r, (random_address){4, RANDOM_TASK, 0, (uint64_t)i, 0});
+        lopt_rng_stream r;
+        lopt_rng_open(&r, (lopt_rng_address){4, LOPT_RNG_TASK, 0, (uint64_t)i, 0});
         found[mt_mixture_draw(s.cfg, &r)]++;
     }
-    cr_assert(abs(found[0] - 12000) < 350 && abs(found[1] - 4000) < 290, "%d, %d, %d", found[0],
-              found[1], found[2]);
+    cr_assert(abs(found[0] - 12000) < 350 && abs(found[1] - 4000) < 290, "%d, %d, %d", found[0], found[1], found[2]);
     shut(&s);
 }
 
@@ -64,8 +60,8 @@ Test(mixture, structures_are_drawn_in_their_ranges) {
         task_spec dims = mt_structure(q, 1, i % 7, i), net = mt_structure(m, 0, i % 7, i);
         cr_assert(dims.dim >= 2 && dims.dim <= 64);
         below += dims.dim < 11; /* log(11/2) / log(64/2) = 0.492 */
-        cr_assert(net.batch_size >= 1 && net.batch_size <= 16 && net.image_size >= 2 &&
-                  net.image_size <= 3 && net.n_hidden >= 0 && net.n_hidden <= 3);
+        cr_assert(net.batch_size >= 1 && net.batch_size <= 16 && net.image_size >= 2 && net.image_size <= 3 &&
+                  net.n_hidden >= 0 && net.n_hidden <= 3);
         layers[net.n_hidden]++;
         for (int k = 0; k < net.n_hidden; k++) {
             cr_assert(net.hidden[k] >= 2 && net.hidden[k] <= 8 && net.hidden[k] == net.hidden[0]);
@@ -75,8 +71,7 @@ Test(mixture, structures_are_drawn_in_their_ranges) {
         cr_assert(again.batch_size == net.batch_size && again.n_hidden == net.n_hidden);
     }
     cr_assert(fabs((double)below / n - 0.492) < 0.03, "%d of %d below 11", below, n);
-    for (int k = 0; k < 4; k++)
-        cr_assert(abs(layers[k] - n / 4) < 110, "%d layers: %d of %d", k, layers[k], n);
+    for (int k = 0; k < 4; k++) cr_assert(abs(layers[k] - n / 4) < 110, "%d layers: %d of %d", k, layers[k], n);
     cr_assert(widest >= 7);
     mt_config_free(q);
     mt_config_free(m);
@@ -114,8 +109,7 @@ Test(mixture, structures_are_renewed) {
         } else
             cr_assert(p.at.length == 9 && (step == 1 || now == size));
     }
-    cr_assert(abs(renewed - n / 10) < 100 && changed > renewed / 2, "renewed %d, changed %d",
-              renewed, changed);
+    cr_assert(abs(renewed - n / 10) < 100 && changed > renewed / 2, "renewed %d, changed %d", renewed, changed);
     mt_particle_close(&p);
     shut(&s);
 }
@@ -132,20 +126,17 @@ Test(mixture, particles_have_room_for_every_structure) {
         mt_family *f = mt_mixture_family(&s.mixture, &p);
         size_t state_bytes;
         lopt_state_data(f->state[0], &state_bytes);
-        cr_assert(f->task->n_params <= s.mixture.sizes.n_params &&
-                  f->task->n_tau <= s.mixture.sizes.n_tau &&
-                  f->task->work_bytes <= s.mixture.work_bytes &&
-                  state_bytes <= s.mixture.sizes.state_bytes);
+        cr_assert(f->task->n_params <= s.mixture.sizes.n_params && f->task->n_tau <= s.mixture.sizes.n_tau &&
+                  f->task->work_bytes <= s.mixture.work_bytes && state_bytes <= s.mixture.sizes.state_bytes);
         mt_particle_close(&p);
     }
     cr_assert(s.mixture.n_sampled == 60);
     shut(&s);
 }
 
-static const char families[] =
-    HEAD "- {task: image_mlp_family, dataset: spirals, weight: 2,\n"
-         "   sample: {max_flops: 300000, max_params: 3000, augment: velo}}\n"
-         "- {task: quadratic, dim: 5, sample: {augment: velo}}\n";
+static const char families[] = HEAD "- {task: image_mlp_family, dataset: spirals, weight: 2,\n"
+                                    "   sample: {max_flops: 300000, max_params: 3000, augment: velo}}\n"
+                                    "- {task: quadratic, dim: 5, sample: {augment: velo}}\n";
 
 /* Whatever a family and the augmentations draw costs no more than the bounds and fits into a particle; another
  * rank, which has seen other particles, makes the same of it. */

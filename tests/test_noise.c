@@ -16,8 +16,7 @@ static int collect(const mt_noise *noise, unsigned char *seen) {
     memset(seen, 0, N);
     for (mt_piece p = mt_noise_piece(noise, 0); p.n > 0; p = mt_noise_piece(noise, p.begin + p.n)) {
         cr_assert(p.n <= MT_PIECE && p.begin >= end && p.begin + p.n <= noise->n);
-        for (size_t i = 0; i < p.n; i++)
-            seen[p.begin + i]++;
+        for (size_t i = 0; i < p.n; i++) seen[p.begin + i]++;
         end = p.begin + p.n;
         pieces++;
     }
@@ -30,18 +29,15 @@ Test(noise, pieces_hold_what_is_trained) {
     static const struct {
         size_t from, to;
         int pieces;
-    } frozen[] = {{0, 0, 5},     {0, N, 0},       {0, 1, 5},    {N - 1, N, 5},
-                  {1, N - 1, 2}, {1, 2, 6},       {1024, N, 1}, {1025, N, 2},
-                  {0, 1024, 4},  {3000, 3001, 5}, {7, 4000, 2}};
+    } frozen[] = {{0, 0, 5},    {0, N, 0},    {0, 1, 5},    {N - 1, N, 5},   {1, N - 1, 2}, {1, 2, 6},
+                  {1024, N, 1}, {1025, N, 2}, {0, 1024, 4}, {3000, 3001, 5}, {7, 4000, 2}};
     mt_noise noise = {1, 0.1f, N, trained};
     for (size_t k = 0; k < sizeof frozen / sizeof *frozen; k++) {
         memset(trained, 1, N);
         memset(trained + frozen[k].from, 0, frozen[k].to - frozen[k].from);
         int pieces = collect(&noise, seen);
-        cr_assert(memcmp(trained, seen, N) == 0, "frozen: %zu to %zu", frozen[k].from,
-                  frozen[k].to);
-        cr_assert(pieces == frozen[k].pieces, "frozen: %zu to %zu: %d pieces", frozen[k].from,
-                  frozen[k].to, pieces);
+        cr_assert(memcmp(trained, seen, N) == 0, "frozen: %zu to %zu", frozen[k].from, frozen[k].to);
+        cr_assert(pieces == frozen[k].pieces, "frozen: %zu to %zu: %d pieces", frozen[k].from, frozen[k].to, pieces);
     }
 }
 

@@ -13,24 +13,21 @@
 
 /* ---- helpers ------------------------------------------------------------------------------------- */
 
-static lopt_optimizer *create(const char *preset, const lopt_setting *settings, size_t n)
-{
+static lopt_optimizer *create(const char *preset, const lopt_setting *settings, size_t n) {
     lopt_error err = {0};
     lopt_optimizer *opt = lopt_create(preset, settings, n, &err);
     cr_assert(opt, "%s", err.text);
     return opt;
 }
 
-static lopt_state *create_state(const lopt_optimizer *opt, const lopt_tensor *tensors, size_t n)
-{
+static lopt_state *create_state(const lopt_optimizer *opt, const lopt_tensor *tensors, size_t n) {
     lopt_error err = {0};
     lopt_state *state = lopt_state_create(opt, tensors, n, &err);
     cr_assert(state, "%s", err.text);
     return state;
 }
 
-static void set_initial_theta(lopt_optimizer *opt, uint64_t seed)
-{
+static void set_initial_theta(lopt_optimizer *opt, uint64_t seed) {
     float *theta = malloc((lopt_n_theta(opt) + 1) * sizeof *theta);
     lopt_init_theta(opt, seed, theta);
     lopt_set_theta(opt, theta);
@@ -38,17 +35,14 @@ static void set_initial_theta(lopt_optimizer *opt, uint64_t seed)
 }
 
 /* Element k is a sin(w k + phase), rounded to float: the worked numbers' inputs. */
-static void waves(float *out, size_t n, double a, double w, double phase)
-{
-    for (size_t k = 0; k < n; k++)
-        out[k] = (float)(a * sin(w * (double)k + phase));
+static void waves(float *out, size_t n, double a, double w, double phase) {
+    for (size_t k = 0; k < n; k++) out[k] = (float)(a * sin(w * (double)k + phase));
 }
 
 /* The five tensors of the worked numbers, 0 to 4 axes. */
 enum { N_TENSORS = 5, N_PARAMS = 15 + 16 + 48 + 5 + 1 };
 
-static void worked_tensors(lopt_tensor t[N_TENSORS])
-{
+static void worked_tensors(lopt_tensor t[N_TENSORS]) {
     t[0] = lopt_tensor_make("A", 2, (int64_t[]){3, 5});
     t[1] = lopt_tensor_make("B", 2, (int64_t[]){4, 4});
     t[2] = lopt_tensor_make("C", 4, (int64_t[]){2, 2, 3, 4});
@@ -56,24 +50,21 @@ static void worked_tensors(lopt_tensor t[N_TENSORS])
     t[4] = lopt_tensor_make("E", 0, NULL);
 }
 
-static void worked_params(const lopt_tensor *t, float *p)
-{
+static void worked_params(const lopt_tensor *t, float *p) {
     for (int i = 0; i < N_TENSORS; i++) {
         waves(p, (size_t)lopt_tensor_size(&t[i]), 0.3, 0.7, 1 + i);
         p += lopt_tensor_size(&t[i]);
     }
 }
 
-static void worked_grads(const lopt_tensor *t, int step, float *g)
-{
+static void worked_grads(const lopt_tensor *t, int step, float *g) {
     for (int i = 0; i < N_TENSORS; i++) {
         waves(g, (size_t)lopt_tensor_size(&t[i]), 0.05, 0.9, 0.5 * step + 0.3 * i);
         g += lopt_tensor_size(&t[i]);
     }
 }
 
-static void worked_theta(lopt_optimizer *opt)
-{
+static void worked_theta(lopt_optimizer *opt) {
     float *theta = malloc(lopt_n_theta(opt) * sizeof *theta);
     lopt_init_theta(opt, 1, theta);
     for (size_t i = 0; i < lopt_n_blocks(opt); i++) {
@@ -93,8 +84,7 @@ typedef struct worked {
     double first[4], sum;
 } worked;
 
-static void check_worked(lopt_optimizer *opt, const worked *expected, int n)
-{
+static void check_worked(lopt_optimizer *opt, const worked *expected, int n) {
     lopt_tensor t[N_TENSORS];
     float p[N_PARAMS], g[N_PARAMS];
     worked_tensors(t);
@@ -107,17 +97,15 @@ static void check_worked(lopt_optimizer *opt, const worked *expected, int n)
     }
     for (int i = 0; i < n; i++) {
         const float *x = p;
-        for (int k = 0; k < expected[i].tensor; k++)
-            x += lopt_tensor_size(&t[k]);
+        for (int k = 0; k < expected[i].tensor; k++) x += lopt_tensor_size(&t[k]);
         int64_t size = lopt_tensor_size(&t[expected[i].tensor]);
         double sum = 0;
-        for (int64_t k = 0; k < size; k++)
-            sum += fabs((double)x[k]);
+        for (int64_t k = 0; k < size; k++) sum += fabs((double)x[k]);
         for (int64_t k = 0; k < size && k < 4; k++)
             cr_assert(fabs(x[k] - expected[i].first[k]) < 5e-7, "tensor %s, element %d: %.8f, not %.8f",
                       t[expected[i].tensor].name, (int)k, x[k], expected[i].first[k]);
-        cr_assert(fabs(sum - expected[i].sum) < 1e-6, "tensor %s: sum %.8f, not %.8f",
-                  t[expected[i].tensor].name, sum, expected[i].sum);
+        cr_assert(fabs(sum - expected[i].sum) < 1e-6, "tensor %s: sum %.8f, not %.8f", t[expected[i].tensor].name, sum,
+                  expected[i].sum);
     }
     lopt_state_destroy(state);
     lopt_destroy(opt);
@@ -125,8 +113,7 @@ static void check_worked(lopt_optimizer *opt, const worked *expected, int n)
 
 /* ---- worked numbers of the learned optimizer -------------------------------------------------------- */
 
-Test(small_fc, worked_numbers_of_the_jax_form)
-{
+Test(small_fc, worked_numbers_of_the_jax_form) {
     static const worked expected[] = {
         {0, {0.25180840, 0.29707074, 0.20230679, 0.01202471}, 2.9497490},
         {1, {0.27226681, 0.12792446, -0.07692846, -0.24575040}, 2.9732884},
@@ -137,8 +124,7 @@ Test(small_fc, worked_numbers_of_the_jax_form)
     check_worked(create("small-fc", NULL, 0), expected, 5);
 }
 
-Test(small_fc, worked_numbers_of_the_pylo_form)
-{
+Test(small_fc, worked_numbers_of_the_pylo_form) {
     static const worked expected[] = {
         {0, {0.27004269, 0.45763463, 0.35542944, 0.01510747}, 2.8255521},
         {1, {0.32776469, 0.31432807, 0.00881011, -0.15677458}, 2.8435510},
@@ -157,23 +143,18 @@ typedef struct textbook {
     double p[N], m[N], v[N];
 } textbook;
 
-static void start_textbook(textbook *book, float *p)
-{
+static void start_textbook(textbook *book, float *p) {
     *book = (textbook){0};
     waves(p, N, 1, 0.7, 0.1);
-    for (int i = 0; i < N; i++)
-        book->p[i] = p[i];
+    for (int i = 0; i < N; i++) book->p[i] = p[i];
 }
 
-static void check_textbook(const textbook *book, const float *p, double tolerance)
-{
+static void check_textbook(const textbook *book, const float *p, double tolerance) {
     for (int i = 0; i < N; i++)
         cr_assert(fabs(p[i] - book->p[i]) < tolerance, "element %d: %.8f, not %.8f", i, p[i], book->p[i]);
 }
 
-static void run_textbook(lopt_optimizer *opt, void (*rule)(textbook *book, const float *g, int t),
-                         double tolerance)
-{
+static void run_textbook(lopt_optimizer *opt, void (*rule)(textbook *book, const float *g, int t), double tolerance) {
     textbook book;
     float p[N], g[N];
     lopt_tensor t = lopt_tensor_make("x", 1, (int64_t[]){N});
@@ -190,15 +171,12 @@ static void run_textbook(lopt_optimizer *opt, void (*rule)(textbook *book, const
     lopt_destroy(opt);
 }
 
-static void sgd_rule(textbook *b, const float *g, int t)
-{
+static void sgd_rule(textbook *b, const float *g, int t) {
     (void)t;
-    for (int i = 0; i < N; i++)
-        b->p[i] -= 0.01 * g[i];
+    for (int i = 0; i < N; i++) b->p[i] -= 0.01 * g[i];
 }
 
-static void sgdm_rule(textbook *b, const float *g, int t)
-{
+static void sgdm_rule(textbook *b, const float *g, int t) {
     (void)t;
     for (int i = 0; i < N; i++) {
         b->m[i] = g[i] + 0.9 * b->m[i];
@@ -206,8 +184,7 @@ static void sgdm_rule(textbook *b, const float *g, int t)
     }
 }
 
-static void adam_like(textbook *b, const float *g, int t, double rate, double root, double decay)
-{
+static void adam_like(textbook *b, const float *g, int t, double rate, double root, double decay) {
     for (int i = 0; i < N; i++) {
         b->m[i] = 0.9 * b->m[i] + 0.1 * g[i];
         b->v[i] = 0.999 * b->v[i] + 0.001 * g[i] * g[i];
@@ -216,40 +193,33 @@ static void adam_like(textbook *b, const float *g, int t, double rate, double ro
     }
 }
 
-static void adam_rule(textbook *b, const float *g, int t)
-{
+static void adam_rule(textbook *b, const float *g, int t) {
     adam_like(b, g, t, 0.01, 1e-8, 0);
 }
 
-static void adamw_rule(textbook *b, const float *g, int t)
-{
+static void adamw_rule(textbook *b, const float *g, int t) {
     adam_like(b, g, t, 0.001, 0, 1e-4);
 }
 
-Test(hand_designed, sgd)
-{
+Test(hand_designed, sgd) {
     run_textbook(create("sgd", NULL, 0), sgd_rule, 1e-6);
 }
 
-Test(hand_designed, sgd_with_momentum)
-{
+Test(hand_designed, sgd_with_momentum) {
     run_textbook(create("sgdm", NULL, 0), sgdm_rule, 2e-6);
 }
 
-Test(hand_designed, adam)
-{
+Test(hand_designed, adam) {
     run_textbook(create("adam", NULL, 0), adam_rule, 3e-6);
 }
 
-Test(hand_designed, adamw)
-{
+Test(hand_designed, adamw) {
     run_textbook(create("adamw", NULL, 0), adamw_rule, 1e-6);
 }
 
 /* ---- settings ------------------------------------------------------------------------------------ */
 
-Test(settings, every_preset_is_created_and_reads_back)
-{
+Test(settings, every_preset_is_created_and_reads_back) {
     const lopt_preset_info *info;
     for (size_t i = 0; (info = lopt_preset(i)); i++) {
         lopt_optimizer *opt = create(info->name, NULL, 0);
@@ -272,8 +242,7 @@ Test(settings, every_preset_is_created_and_reads_back)
     cr_assert(lopt_n_presets() > 6 && !lopt_preset(lopt_n_presets()));
 }
 
-Test(settings, a_number_reads_back_as_the_same_double)
-{
+Test(settings, a_number_reads_back_as_the_same_double) {
     const double numbers[] = {0.1, 1e-3, 0.15216392, (double)0.1f, 1.0 / 3};
     for (int i = 0; i < 5; i++) {
         char text[64], again[64];
@@ -286,13 +255,13 @@ Test(settings, a_number_reads_back_as_the_same_double)
     }
 }
 
-Test(settings, bad_ones_get_a_sentence)
-{
+Test(settings, bad_ones_get_a_sentence) {
     static const struct {
         const char *preset, *name, *value, *says;
     } bad[] = {
-        {"small-fc", "hidden_sise", "4", "optimizer small-fc has no setting \"hidden_sise\" (did you mean hidden_size?): "
-                                         "`metatrain show optimizer small-fc` prints all"},
+        {"small-fc", "hidden_sise", "4",
+         "optimizer small-fc has no setting \"hidden_sise\" (did you mean hidden_size?): "
+         "`metatrain show optimizer small-fc` prints all"},
         {"small-fc", "hidden_size", "-3", "hidden_size is \"-3\", expected an integer from 1 to 1024"},
         {"small-fc", "hidden_size", "4.5", "expected an integer"},
         {"small-fc", "hidden_size", "0x10", "expected an integer"},
@@ -312,8 +281,7 @@ Test(settings, bad_ones_get_a_sentence)
         lopt_error err = {0};
         lopt_setting setting = {bad[i].name, bad[i].value};
         cr_assert(!lopt_create(bad[i].preset, &setting, 1, &err), "%s=%s", bad[i].name, bad[i].value);
-        cr_assert(err.status != LOPT_OK && strstr(err.text, bad[i].says), "\"%s\" lacks \"%s\"", err.text,
-                  bad[i].says);
+        cr_assert(err.status != LOPT_OK && strstr(err.text, bad[i].says), "\"%s\" lacks \"%s\"", err.text, bad[i].says);
     }
     lopt_error err = {0};
     cr_assert(!lopt_create("adan", NULL, 0, &err) && err.status == LOPT_EUNKNOWN);
@@ -322,8 +290,7 @@ Test(settings, bad_ones_get_a_sentence)
     cr_assert(!lopt_create("adan", NULL, 0, NULL));
 }
 
-Test(settings, numbers_are_written_as_people_do)
-{
+Test(settings, numbers_are_written_as_people_do) {
     static const char *const texts[] = {"100", "10000", "0.001", "1e-05", "1e+06", "0.1", "123456.7", "3"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         char text[64];
@@ -334,8 +301,7 @@ Test(settings, numbers_are_written_as_people_do)
     }
 }
 
-Test(settings, unknown_names_read_as_nothing)
-{
+Test(settings, unknown_names_read_as_nothing) {
     lopt_optimizer *opt = create("adam", NULL, 0);
     char text[8] = "x";
     cr_assert(!lopt_get(opt, "hidden_size", text, sizeof text) && !text[0]);
@@ -345,16 +311,15 @@ Test(settings, unknown_names_read_as_nothing)
 
 /* ---- theta ---------------------------------------------------------------------------------------- */
 
-Test(theta, blocks_of_small_fc)
-{
+Test(theta, blocks_of_small_fc) {
     lopt_setting settings[] = {{"hidden_size", "32"}, {"hidden_layers", "3"}};
     lopt_optimizer *opt = create("small-fc", settings, 2);
     static const struct {
         const char *name;
         int rank;
         int64_t dim[2];
-    } expected[] = {{"w0", 2, {39, 32}}, {"b0", 1, {32}}, {"w1", 2, {32, 32}}, {"b1", 1, {32}},
-                    {"w2", 2, {32, 32}}, {"b2", 1, {32}}, {"w3", 2, {32, 2}}, {"b3", 1, {2}},
+    } expected[] = {{"w0", 2, {39, 32}},         {"b0", 1, {32}},        {"w1", 2, {32, 32}},         {"b1", 1, {32}},
+                    {"w2", 2, {32, 32}},         {"b2", 1, {32}},        {"w3", 2, {32, 2}},          {"b3", 1, {2}},
                     {"momentum_decays", 1, {3}}, {"rms_decays", 1, {1}}, {"adafactor_decays", 1, {3}}};
     size_t offset = 0, n = sizeof expected / sizeof expected[0];
     cr_assert(lopt_n_blocks(opt) == n && !lopt_block_at(opt, n) && !lopt_block_find(opt, "w4"));
@@ -373,8 +338,7 @@ Test(theta, blocks_of_small_fc)
     lopt_destroy(opt);
 }
 
-Test(theta, the_initial_one_is_a_function_of_the_seed)
-{
+Test(theta, the_initial_one_is_a_function_of_the_seed) {
     lopt_optimizer *opt = create("small-fc-pylo", NULL, 0);
     size_t n = lopt_n_theta(opt);
     float *a = malloc(n * sizeof *a), *b = malloc(n * sizeof *b);
@@ -399,8 +363,7 @@ Test(theta, the_initial_one_is_a_function_of_the_seed)
     lopt_destroy(opt);
 }
 
-Test(theta, a_clone_has_its_own)
-{
+Test(theta, a_clone_has_its_own) {
     lopt_optimizer *opt = create("small-fc", NULL, 0);
     set_initial_theta(opt, 3);
     lopt_optimizer *copy = lopt_clone(opt);
@@ -420,9 +383,7 @@ Test(theta, a_clone_has_its_own)
 /* ---- state ---------------------------------------------------------------------------------------- */
 
 /* Steps from..to of the worked gradients. */
-static void run_steps(const lopt_optimizer *opt, lopt_state *state, const lopt_tensor *t, int from, int to,
-                      float *p)
-{
+static void run_steps(const lopt_optimizer *opt, lopt_state *state, const lopt_tensor *t, int from, int to, float *p) {
     float g[N_PARAMS];
     for (int step = from; step < to; step++) {
         worked_grads(t, step, g);
@@ -430,8 +391,7 @@ static void run_steps(const lopt_optimizer *opt, lopt_state *state, const lopt_t
     }
 }
 
-Test(state, a_copy_goes_on_as_the_original)
-{
+Test(state, a_copy_goes_on_as_the_original) {
     const lopt_preset_info *info;
     for (size_t i = 0; (info = lopt_preset(i)); i++) {
         lopt_optimizer *opt = create(info->name, NULL, 0);
@@ -462,8 +422,7 @@ Test(state, a_copy_goes_on_as_the_original)
     }
 }
 
-Test(state, bad_shapes_get_a_sentence)
-{
+Test(state, bad_shapes_get_a_sentence) {
     lopt_optimizer *opt = create("adam", NULL, 0);
     lopt_error err = {0};
     lopt_tensor t = lopt_tensor_make("w", 2, (int64_t[]){3, 0});
@@ -479,8 +438,7 @@ Test(state, bad_shapes_get_a_sentence)
 
 /* ---- properties of a step -------------------------------------------------------------------------- */
 
-Test(step, permuting_tensors_permutes_updates)
-{
+Test(step, permuting_tensors_permutes_updates) {
     static const char *const presets[] = {"small-fc", "elo", "adam", "sgdm"};
     for (int i = 0; i < 4; i++) {
         lopt_optimizer *opt = create(presets[i], NULL, 0);
@@ -516,8 +474,7 @@ Test(step, permuting_tensors_permutes_updates)
     }
 }
 
-Test(step, updates_are_what_is_added)
-{
+Test(step, updates_are_what_is_added) {
     const lopt_preset_info *info;
     for (size_t i = 0; (info = lopt_preset(i)); i++) {
         lopt_optimizer *opt = create(info->name, NULL, 0);
@@ -532,17 +489,16 @@ Test(step, updates_are_what_is_added)
         lopt_state_reset(opt, state, 10);
         lopt_step(opt, state, p, g, 1, u);
         for (int k = 0; k < N_PARAMS; k++)
-            cr_assert(fabs(p[k] - (old[k] + u[k])) <= 1e-7, "%s, element %d: %g + %g gave %g", info->name, k,
-                      old[k], u[k], p[k]);
+            cr_assert(fabs(p[k] - (old[k] + u[k])) <= 1e-7, "%s, element %d: %g + %g gave %g", info->name, k, old[k],
+                      u[k], p[k]);
         lopt_state_destroy(state);
         lopt_destroy(opt);
     }
 }
 
 /* Updates of two 4x4 tensors after one step. */
-static void two_matrices(const char *preset, const lopt_setting *settings, size_t n, lopt_tensor t[2],
-                         float scale, float u[32])
-{
+static void two_matrices(const char *preset, const lopt_setting *settings, size_t n, lopt_tensor t[2], float scale,
+                         float u[32]) {
     float p[32], g[32];
     lopt_optimizer *opt = create(preset, settings, n);
     worked_theta(opt);
@@ -556,14 +512,12 @@ static void two_matrices(const char *preset, const lopt_setting *settings, size_
     lopt_destroy(opt);
 }
 
-static void make_two(lopt_tensor t[2])
-{
+static void make_two(lopt_tensor t[2]) {
     t[0] = lopt_tensor_make("a", 2, (int64_t[]){4, 4});
     t[1] = lopt_tensor_make("b", 2, (int64_t[]){4, 4});
 }
 
-Test(step, tensors_have_their_own_rate_and_decay)
-{
+Test(step, tensors_have_their_own_rate_and_decay) {
     static const char *const presets[] = {"small-fc", "small-fc-pylo", "elo", "adam", "sgd"};
     for (int i = 0; i < 5; i++) {
         lopt_tensor t[2];
@@ -588,8 +542,7 @@ Test(step, tensors_have_their_own_rate_and_decay)
     }
 }
 
-Test(step, clipping_makes_large_gradients_alike)
-{
+Test(step, clipping_makes_large_gradients_alike) {
     lopt_tensor t[2];
     float small[32], large[32], free_large[32];
     make_two(t);
@@ -608,16 +561,13 @@ Test(step, clipping_makes_large_gradients_alike)
     }
 }
 
-static int n_not_finite(const float *x, int n)
-{
+static int n_not_finite(const float *x, int n) {
     int count = 0;
-    for (int i = 0; i < n; i++)
-        count += !isfinite(x[i]);
+    for (int i = 0; i < n; i++) count += !isfinite(x[i]);
     return count;
 }
 
-Test(step, a_gradient_that_is_nan_shows)
-{
+Test(step, a_gradient_that_is_nan_shows) {
     lopt_tensor t[2];
     make_two(t);
     for (int replaced = 0; replaced < 2; replaced++) {
@@ -637,8 +587,7 @@ Test(step, a_gradient_that_is_nan_shows)
     }
 }
 
-Test(step, the_tie_rule_concerns_square_matrices)
-{
+Test(step, the_tie_rule_concerns_square_matrices) {
     lopt_setting setting = {"tie_rule", "pylo-velo"};
     for (int columns = 4; columns <= 8; columns += 4) {
         lopt_tensor t = lopt_tensor_make("a", 2, (int64_t[]){4, columns});
@@ -666,32 +615,27 @@ void *__libc_realloc(void *old, size_t n);
 void *__libc_memalign(size_t alignment, size_t n);
 static long n_allocations;
 
-void *malloc(size_t n)
-{
+void *malloc(size_t n) {
     n_allocations++;
     return __libc_malloc(n);
 }
 
-void *calloc(size_t n, size_t size)
-{
+void *calloc(size_t n, size_t size) {
     n_allocations++;
     return __libc_calloc(n, size);
 }
 
-void *realloc(void *old, size_t n)
-{
+void *realloc(void *old, size_t n) {
     n_allocations++;
     return __libc_realloc(old, n);
 }
 
-void *aligned_alloc(size_t alignment, size_t n)
-{
+void *aligned_alloc(size_t alignment, size_t n) {
     n_allocations++;
     return __libc_memalign(alignment, n);
 }
 
-Test(step, does_not_allocate)
-{
+Test(step, does_not_allocate) {
     const lopt_preset_info *info;
     for (size_t i = 0; (info = lopt_preset(i)); i++) {
         lopt_optimizer *opt = create(info->name, NULL, 0);
@@ -706,8 +650,7 @@ Test(step, does_not_allocate)
         long before = n_allocations;
         lopt_state_reset(opt, state, 10);
         lopt_set_theta(opt, lopt_theta(opt));
-        for (int k = 0; k < 3; k++)
-            lopt_step(opt, state, p, g, 1, NULL);
+        for (int k = 0; k < 3; k++) lopt_step(opt, state, p, g, 1, NULL);
         cr_assert(n_allocations == before, "%s: %ld allocations", info->name, n_allocations - before);
         lopt_state_destroy(state);
         lopt_destroy(opt);

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "data/dataset.h"
-#include "internal.h"
+#include "declare.h"
 #include "normaliser.h"
 #include "task_check.h"
 
@@ -60,10 +60,10 @@ Test(perceptrons, published) {
 
 static void check_perceptron_family(const char *name) {
     for (int i = 0; i < SAMPLES; i++) {
-        random_stream r;
+        lopt_rng_stream r;
         lopt_error err;
         task_spec spec = named(name);
-        random_open(&r, (random_address){5, RANDOM_TEST, (uint64_t)i, 0, 0});
+        lopt_rng_open(&r, (lopt_rng_address){5, LOPT_RNG_TEST, (uint64_t)i, 0, 0});
         cr_assert(task_family_sample(&spec, &r, 0, &err), "%s", err.text);
         cr_assert(spec.image_size >= 4 && spec.image_size < 32 && spec.batch_size >= 4 && spec.batch_size < 512);
         shrink(&spec);
@@ -84,9 +84,9 @@ Test(perceptrons, families) {
 /* Log-uniform numbers: the share below the geometric mean of the ends is one half. */
 Test(perceptrons, what_a_family_draws) {
     enum { DRAWS = 4000 };
-    random_stream r;
+    lopt_rng_stream r;
     int narrow = 0, depth[5] = {0};
-    random_open(&r, (random_address){6, RANDOM_TEST, 0, 0, 0});
+    lopt_rng_open(&r, (lopt_rng_address){6, LOPT_RNG_TEST, 0, 0, 0});
     for (int i = 0; i < DRAWS; i++) {
         task_spec spec = named("image_mlp_family");
         spec.hidden[0] = 0;
@@ -100,10 +100,10 @@ Test(perceptrons, what_a_family_draws) {
 }
 
 Test(perceptrons, family_within_a_cost) {
-    random_stream r;
+    lopt_rng_stream r;
     lopt_error err;
     task_spec spec = named("image_mlp_family");
-    random_open(&r, (random_address){6, RANDOM_TEST, 1, 0, 0});
+    lopt_rng_open(&r, (lopt_rng_address){6, LOPT_RNG_TEST, 1, 0, 0});
     cr_assert(task_family_sample(&spec, &r, 2e6, &err), "%s", err.text);
     task *t = task_create(&spec, &err);
     cr_assert(t->flops_per_step <= 2e6);
@@ -119,22 +119,38 @@ Test(perceptrons, normalisers) {
         task_normaliser_kind kind;
         double loss, expected;
     } rows[] = {
-        {TASK_AS_IT_IS, -3, -3},           {TASK_AS_IT_IS, inf, inf},
-        {TASK_CLIP_GUESS, 2, 2},           {TASK_CLIP_GUESS, NAN, 1.5 * ten},
-        {TASK_CLIP_GUESS, inf, 1.5 * ten}, {TASK_CLIP_GUESS, -inf, 0},
-        {TASK_CLIP_GUESS, 9, 1.5 * ten},   {TASK_CLIP_GUESS_NAN, 9, 1.5 * ten},
-        {TASK_CLIP_GUESS_NAN, NAN, NAN},   {TASK_CLIP_GUESS_NAN, -inf, 0},
-        {TASK_TEN_TIMES, 0.3, 3},          {TASK_TEN_TIMES, 4, 10},
-        {TASK_TEN_TIMES, -inf, 10},        {TASK_CLIP_ONE, 0.3, 0.3},
-        {TASK_CLIP_ONE, 3, 1},             {TASK_CLIP_ONE, NAN, NAN},
-        {TASK_OF_GUESS, twenty, 10},       {TASK_OF_GUESS, NAN, 10},
-        {TASK_OF_GUESS, twenty / 2, 5},    {TASK_BELOW_GUESS, 2, (2 - log(2)) * five},
-        {TASK_BELOW_GUESS, 9, ten * five}, {TASK_BELOW_GUESS, -inf, ten * five},
-        {TASK_LOG, 1 - 1e-8, 10},          {TASK_LOG, 0.5, 10 + log(0.5 + 1e-8) / 2},
-        {TASK_LOG, 0, 4},                  {TASK_LOG, NAN, 10.5},
-        {TASK_IS_LOG, -3, 8.5},            {TASK_IS_LOG, -inf, 10.5},
-        {TASK_IS_LOG, -20, 4},             {TASK_CLIP_TEN, 4, 4},
-        {TASK_CLIP_TEN, -inf, 10},         {TASK_CLIP_TEN_EACH, 40, 4},
+        {TASK_AS_IT_IS, -3, -3},
+        {TASK_AS_IT_IS, inf, inf},
+        {TASK_CLIP_GUESS, 2, 2},
+        {TASK_CLIP_GUESS, NAN, 1.5 * ten},
+        {TASK_CLIP_GUESS, inf, 1.5 * ten},
+        {TASK_CLIP_GUESS, -inf, 0},
+        {TASK_CLIP_GUESS, 9, 1.5 * ten},
+        {TASK_CLIP_GUESS_NAN, 9, 1.5 * ten},
+        {TASK_CLIP_GUESS_NAN, NAN, NAN},
+        {TASK_CLIP_GUESS_NAN, -inf, 0},
+        {TASK_TEN_TIMES, 0.3, 3},
+        {TASK_TEN_TIMES, 4, 10},
+        {TASK_TEN_TIMES, -inf, 10},
+        {TASK_CLIP_ONE, 0.3, 0.3},
+        {TASK_CLIP_ONE, 3, 1},
+        {TASK_CLIP_ONE, NAN, NAN},
+        {TASK_OF_GUESS, twenty, 10},
+        {TASK_OF_GUESS, NAN, 10},
+        {TASK_OF_GUESS, twenty / 2, 5},
+        {TASK_BELOW_GUESS, 2, (2 - log(2)) * five},
+        {TASK_BELOW_GUESS, 9, ten * five},
+        {TASK_BELOW_GUESS, -inf, ten * five},
+        {TASK_LOG, 1 - 1e-8, 10},
+        {TASK_LOG, 0.5, 10 + log(0.5 + 1e-8) / 2},
+        {TASK_LOG, 0, 4},
+        {TASK_LOG, NAN, 10.5},
+        {TASK_IS_LOG, -3, 8.5},
+        {TASK_IS_LOG, -inf, 10.5},
+        {TASK_IS_LOG, -20, 4},
+        {TASK_CLIP_TEN, 4, 4},
+        {TASK_CLIP_TEN, -inf, 10},
+        {TASK_CLIP_TEN_EACH, 40, 4},
         {TASK_CLIP_TEN_EACH, 200, 10},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

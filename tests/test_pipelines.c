@@ -3,7 +3,7 @@
  * VeLO, Celo and Celo2 on every kernel table that this machine runs, against the plain reference:
  * updates of a tensor agree within a few roundings of the largest. And a copied state goes on with
  * the same bits. */
-#include "random/random.h"
+#include "rng/rng.h"
 #include "worked.h"
 
 static const char *const tables[] = {"portable", "avx2", "avx512"};
@@ -23,19 +23,12 @@ static const form forms[] = {
     {"velo, one network of 7 units",
      1e-5,
      "velo-pylo",
-     {{"lstm_hidden_size", "3"},
-      {"param_inits", "1"},
-      {"hidden_size", "7"},
-      {"weight_decay", "0.1"}},
+     {{"lstm_hidden_size", "3"}, {"param_inits", "1"}, {"hidden_size", "7"}, {"weight_decay", "0.1"}},
      4},
     {"celo", 1e-5, "celo", {{NULL, NULL}}, 0},
     {"celo, wide", 1e-5, "celo-phase1", {{"hidden_size", "33"}, {"hidden_layers", "3"}}, 2},
     {"celo2-base", 1e-5, "celo2-base", {{NULL, NULL}}, 0},
-    {"celo2-base, magnitude",
-     1e-5,
-     "celo2-base",
-     {{"exp_mult", "0.3"}, {"param_scale_mult", "true"}},
-     2},
+    {"celo2-base, magnitude", 1e-5, "celo2-base", {{"exp_mult", "0.3"}, {"param_scale_mult", "true"}}, 2},
     {"celo2-base, over tensors", 1e-5, "celo2-base", {{"normalise_over", "tensor"}}, 1},
     {"celo2-base, tanh", 1e-5, "celo2-base", {{"activation", "tanh"}}, 1},
     {"celo2", 2e-4, "celo2", {{NULL, NULL}}, 0},
@@ -55,17 +48,15 @@ static size_t tensors(lopt_tensor t[N_TENSORS]) {
     t[7] = lopt_tensor_make("conv", 4, (int64_t[]){3, 3, 20, 18});
     t[8] = lopt_tensor_make("torch conv", 4, (int64_t[]){20, 18, 3, 3});
     t[9] = lopt_tensor_make("middle", 4, (int64_t[]){2, 20, 3, 18});
-    for (int i = 0; i < N_TENSORS; i++)
-        n += (size_t)lopt_tensor_size(&t[i]);
+    for (int i = 0; i < N_TENSORS; i++) n += (size_t)lopt_tensor_size(&t[i]);
     return n;
 }
 
 static void normals(uint64_t a, float scale, size_t n, float *out) {
-    random_stream r;
-    random_open(&r, (random_address){6, RANDOM_TEST, a, 0, 0});
-    random_normals(&r, n, out);
-    for (size_t i = 0; i < n; i++)
-        out[i] *= scale;
+    lopt_rng_stream r;
+    lopt_rng_open(&r, (lopt_rng_address){6, LOPT_RNG_TEST, a, 0, 0});
+    lopt_rng_normals(&r, n, out);
+    for (size_t i = 0; i < n; i++) out[i] *= scale;
 }
 
 /* Weights as drawn at first, and noise; its seed and streams count from `draw`. */
@@ -75,8 +66,7 @@ static lopt_optimizer *create_draw(const form *f, uint64_t draw, float scale) {
     float *theta = malloc(2 * n * sizeof *theta), *noise = theta + n;
     lopt_init_theta(opt, 3 + draw, theta);
     normals(1 + 1000 * draw, scale, n, noise);
-    for (size_t i = 0; i < n; i++)
-        theta[i] += noise[i];
+    for (size_t i = 0; i < n; i++) theta[i] += noise[i];
     lopt_set_theta(opt, theta);
     free(theta);
     return opt;
@@ -112,14 +102,13 @@ static double apart(const float *a, const float *b, int64_t n) {
     return largest > 0 ? most / largest : most;
 }
 
-static void compare(const form *f, const char *table, const lopt_tensor *t, const float *fast,
-                    const float *reference) {
+static void compare(const form *f, const char *table, const lopt_tensor *t, const float *fast, const float *reference) {
     for (int step = 0; step < N_STEPS; step++)
         for (int i = 0; i < N_TENSORS; i++) {
             int64_t size = lopt_tensor_size(&t[i]);
             double d = apart(fast, reference, size);
-            cr_assert(d <= f->tolerance, "%s on %s, step %d, tensor %s: %.2e of the largest", f->name,
-                      table, step, t[i].name, d);
+            cr_assert(d <= f->tolerance, "%s on %s, step %d, tensor %s: %.2e of the largest", f->name, table, step,
+                      t[i].name, d);
             fast += size;
             reference += size;
         }
@@ -134,8 +123,7 @@ Test(pipelines, tables_agree_with_the_reference) {
         cr_assert(lopt_kernels_use("reference", NULL) == LOPT_OK);
         train(opt, t, n, reference);
         for (int k = 0; k < N_TABLES; k++) {
-            if (lopt_kernels_use(tables[k], NULL) != LOPT_OK)
-                continue;
+            if (lopt_kernels_use(tables[k], NULL) != LOPT_OK) continue;
             train(opt, t, n, fast);
             compare(&forms[i], tables[k], t, fast, reference);
         }
@@ -158,15 +146,14 @@ static const int n_draws[] = {1, 4, 12};
 enum { N_MOVES = 4, LAST_DIGITS = 4 };
 
 /* change[step][tensor]: at least that which neighbouring floats for all of theta make. */
-static void move_last_digits(const lopt_optimizer *opt, int move, const lopt_tensor *t, size_t n,
-                             const float *right, double change[N_STEPS][N_TENSORS]) {
+static void move_last_digits(const lopt_optimizer *opt, int move, const lopt_tensor *t, size_t n, const float *right,
+                             double change[N_STEPS][N_TENSORS]) {
     size_t n_theta = lopt_n_theta(opt);
     lopt_optimizer *moved = lopt_clone(opt);
     float *theta = malloc(n_theta * sizeof *theta), *updates = malloc(N_STEPS * n * sizeof *updates);
     const float *u = updates;
     normals(500 + (uint64_t)move, 1, n_theta, theta);
-    for (size_t i = 0; i < n_theta; i++)
-        theta[i] = nextafterf(lopt_theta(opt)[i], theta[i] > 0 ? INFINITY : -INFINITY);
+    for (size_t i = 0; i < n_theta; i++) theta[i] = nextafterf(lopt_theta(opt)[i], theta[i] > 0 ? INFINITY : -INFINITY);
     lopt_set_theta(moved, theta);
     train(moved, t, n, updates);
     for (int step = 0; step < N_STEPS; step++)
@@ -187,19 +174,17 @@ static void check_draw(const form *f, int draw, const lopt_tensor *t, size_t n, 
     lopt_optimizer *opt = create_draw(f, (uint64_t)draw, 0.03f);
     cr_assert(lopt_kernels_use("reference", NULL) == LOPT_OK);
     train(opt, t, n, right);
-    for (int k = 0; k < N_MOVES; k++)
-        move_last_digits(opt, k, t, n, right, change);
+    for (int k = 0; k < N_MOVES; k++) move_last_digits(opt, k, t, n, right, change);
     for (int k = 0; k < N_TABLES; k++) {
-        if (lopt_kernels_use(tables[k], NULL) != LOPT_OK)
-            continue;
+        if (lopt_kernels_use(tables[k], NULL) != LOPT_OK) continue;
         train(opt, t, n, fast);
         const float *a = fast, *b = right;
         for (int step = 0; step < N_STEPS; step++)
             for (int i = 0; i < N_TENSORS; i++) {
                 int64_t size = lopt_tensor_size(&t[i]);
                 double d = apart(a, b, size), allowed = f->tolerance + LAST_DIGITS * change[step][i];
-                cr_assert(d <= allowed, "%s, draw %d, on %s, step %d, tensor %s: %.2e, allowed %.2e",
-                          f->name, draw, tables[k], step, t[i].name, d, allowed);
+                cr_assert(d <= allowed, "%s, draw %d, on %s, step %d, tensor %s: %.2e, allowed %.2e", f->name, draw,
+                          tables[k], step, t[i].name, d, allowed);
                 a += size;
                 b += size;
             }
@@ -212,8 +197,7 @@ Test(pipelines, many_draws_of_velo) {
     size_t n = tensors(t);
     float *memory = malloc(2 * N_STEPS * n * sizeof *memory);
     for (int i = 0; i < (int)(sizeof draws / sizeof *draws); i++)
-        for (int draw = 0; draw < n_draws[i]; draw++)
-            check_draw(&draws[i], draw, t, n, memory);
+        for (int draw = 0; draw < n_draws[i]; draw++) check_draw(&draws[i], draw, t, n, memory);
     free(memory);
 }
 
@@ -238,8 +222,7 @@ Test(pipelines, a_copied_state_goes_on_with_the_same_bits) {
             }
             normals(20 + (uint64_t)step, 0.5f, n, g);
             lopt_step(opt, state, p, g, worked_losses[step % 5], NULL);
-            if (step >= N_STEPS / 2)
-                lopt_step(opt, copy, q, g, worked_losses[step % 5], NULL);
+            if (step >= N_STEPS / 2) lopt_step(opt, copy, q, g, worked_losses[step % 5], NULL);
         }
         cr_assert(memcmp(p, q, n * sizeof *p) == 0, "%s", forms[i].name);
         lopt_state_destroy(state);
@@ -265,8 +248,7 @@ static void train_long(const lopt_optimizer *opt, const lopt_tensor *t, size_t n
 }
 
 Test(pipelines, two_thousand_steps_do_not_drift) {
-    lopt_tensor t[] = {lopt_tensor_make("b", 1, (int64_t[]){7}),
-                       lopt_tensor_make("w", 2, (int64_t[]){5, 3}),
+    lopt_tensor t[] = {lopt_tensor_make("b", 1, (int64_t[]){7}), lopt_tensor_make("w", 2, (int64_t[]){5, 3}),
                        lopt_tensor_make("c", 3, (int64_t[]){2, 4, 5})};
     enum { N = 7 + 15 + 40 };
     float reference[N], fast[N];
@@ -280,8 +262,7 @@ Test(pipelines, two_thousand_steps_do_not_drift) {
         for (int k = 0; k < 3; k++) {
             int64_t size = lopt_tensor_size(&t[k]);
             double d = apart(fast + at, reference + at, size);
-            cr_assert(d <= 2 * forms[i].tolerance, "%s, tensor %s: %.2e of the largest",
-                      forms[i].name, t[k].name, d);
+            cr_assert(d <= 2 * forms[i].tolerance, "%s, tensor %s: %.2e of the largest", forms[i].name, t[k].name, d);
             at += size;
         }
         lopt_destroy(opt);

@@ -5,22 +5,20 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "placement.h"
+#include "ranks/load_balance.h"
 
 enum { N = 40, RANKS = 5 };
 
 static double largest_load(const double *cost, const int *placed, int n, int ranks) {
     double load[64] = {0}, most = 0;
-    for (int p = 0; p < n; p++)
-        most = fmax(most, load[placed[p]] += cost[p]);
+    for (int p = 0; p < n; p++) most = fmax(most, load[placed[p]] += cost[p]);
     (void)ranks;
     return most;
 }
 
 static void costs_of(double cost[N], unsigned seed) {
     srand(seed);
-    for (int p = 0; p < N; p++)
-        cost[p] = (rand() % 10 == 0 ? 10 : 1) * (1 + (rand() % 100) / 1000.0);
+    for (int p = 0; p < N; p++) cost[p] = (rand() % 10 == 0 ? 10 : 1) * (1 + (rand() % 100) / 1000.0);
 }
 
 Test(placement, unplaced_particles_are_spread_evenly) {
@@ -35,8 +33,7 @@ Test(placement, unplaced_particles_are_spread_evenly) {
     cr_assert(mt_place(cost, owner, N, RANKS, 0, 0.01, placed) == N);
     double most = largest_load(cost, placed, N, RANKS);
     cr_assert(most <= 4.0 / 3 * fmax(sum / RANKS, longest), "%g of %g", most, sum / RANKS);
-    for (int p = 0; p < N; p++)
-        cr_assert(placed[p] >= 0 && placed[p] < RANKS);
+    for (int p = 0; p < N; p++) cr_assert(placed[p] >= 0 && placed[p] < RANKS);
 }
 
 Test(placement, equal_loads_stay) {
@@ -47,8 +44,7 @@ Test(placement, equal_loads_stay) {
         owner[p] = p % RANKS;
     }
     cr_assert(mt_place(cost, owner, N, RANKS, 0, 0.01, placed) == 0);
-    for (int p = 0; p < N; p++)
-        cr_assert(placed[p] == owner[p]);
+    for (int p = 0; p < N; p++) cr_assert(placed[p] == owner[p]);
 }
 
 Test(placement, unequal_loads_move_as_few_as_needed) {
@@ -79,8 +75,7 @@ Test(placement, a_busy_coordinator_gets_fewer) {
         owner[p] = p % RANKS;
     }
     cr_assert(mt_place(cost, owner, N, RANKS, 5, 0.01, placed) == 4);
-    for (int p = 0; p < N; p++)
-        on_0 += placed[p] == 0;
+    for (int p = 0; p < N; p++) on_0 += placed[p] == 0;
     cr_assert(on_0 == 4, "%d", on_0);
 }
 
@@ -136,8 +131,7 @@ Test(placement, heap_keeps_the_largest_on_top) {
         int r = rand() % 17, most = 0;
         mt_heap_set(&h, r, key[r] = rand() % 50);
         for (int k = 1; k < 17; k++)
-            if (key[k] > key[most])
-                most = k;
+            if (key[k] > key[most]) most = k;
         cr_assert(mt_heap_top(&h) == most);
     }
     mt_heap_close(&h);

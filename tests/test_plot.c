@@ -8,9 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "metrics.h"
-#include "plot.h"
-#include "text_file.h"
+#include "base/read_file.h"
+#include "base/svg_plot.h"
+#include "run/metrics.h"
+#include "run/training_plot.h"
 
 static char dir[64], svg[128], history[128];
 static lopt_error err;
@@ -52,7 +53,8 @@ Test(plot, the_same_numbers_give_the_same_bytes) {
 
 Test(plot, labels_stand_for_themselves) {
     char *text = draw_line("it's $x_{1}^2 `ls` \\ \"\n&");
-    cr_assert(strstr(text, "it&#39;s $x_{1}^2 `ls` \\ ") || strstr(text, "it's $x_{1}^2 `ls` \\ "), "the label was changed");
+    cr_assert(strstr(text, "it&#39;s $x_{1}^2 `ls` \\ ") || strstr(text, "it's $x_{1}^2 `ls` \\ "),
+              "the label was changed");
     free(text);
 }
 

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "classical/newton_schulz.h"
 #include "kernels/kernels.h"
-#include "newton_schulz.h"
 
 static const char *const tables[] = {"reference", "portable", "avx2", "avx512"};
 enum { N_TABLES = sizeof tables / sizeof tables[0] };
@@ -45,8 +45,7 @@ static void check_product(int64_t m, int64_t n, int64_t k, const char *table) {
 Test(products, agree_with_plain_loops) {
     static const int64_t columns[] = {1, 7, 16, 31, 32, 33, 64, 65, 100};
     for (int t = 0; t < N_TABLES; t++) {
-        if (lopt_kernels_use(tables[t], NULL) != LOPT_OK)
-            continue;
+        if (lopt_kernels_use(tables[t], NULL) != LOPT_OK) continue;
         for (int64_t m = 1; m <= 13; m++)
             for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
                 check_product(m, columns[i], 5 + m, tables[t]);
@@ -71,18 +70,14 @@ static void plain_newton_schulz(double *x, int64_t rows, int64_t cols, int steps
     const float *k = lopt__newton_schulz_published;
     double norm = 0, *A = malloc((size_t)(rows * rows) * sizeof *A), *AA = malloc((size_t)(rows * rows) * sizeof *AA);
     double *Ax = malloc((size_t)(rows * cols) * sizeof *Ax);
-    for (int64_t i = 0; i < rows * cols; i++)
-        norm += x[i] * x[i];
-    for (int64_t i = 0; i < rows * cols; i++)
-        x[i] /= sqrt(norm);
+    for (int64_t i = 0; i < rows * cols; i++) norm += x[i] * x[i];
+    for (int64_t i = 0; i < rows * cols; i++) x[i] /= sqrt(norm);
     for (int s = 0; s < steps; s++) {
         multiply(rows, rows, cols, x, x, 1, A);
         multiply(rows, rows, rows, A, A, 0, AA);
-        for (int64_t i = 0; i < rows * rows; i++)
-            A[i] = k[1] * A[i] + k[2] * AA[i];
+        for (int64_t i = 0; i < rows * rows; i++) A[i] = k[1] * A[i] + k[2] * AA[i];
         multiply(rows, cols, rows, A, x, 0, Ax);
-        for (int64_t i = 0; i < rows * cols; i++)
-            x[i] = k[0] * x[i] + Ax[i];
+        for (int64_t i = 0; i < rows * cols; i++) x[i] = k[0] * x[i] + Ax[i];
     }
     free(A), free(AA), free(Ax);
 }
@@ -92,8 +87,7 @@ static void check_newton_schulz(int64_t rows, int64_t cols, const char *table) {
     size_t n_scratch = lopt__newton_schulz_scratch(rows, cols);
     float *x = random_matrix(n, 7), *scratch = malloc(n_scratch * sizeof *scratch);
     double *right = malloc((size_t)n * sizeof *right), largest = 0, worst = 0;
-    for (int64_t i = 0; i < n; i++)
-        right[i] = x[i];
+    for (int64_t i = 0; i < n; i++) right[i] = x[i];
     memset(scratch, 0xff, n_scratch * sizeof *scratch); /* NaN */
     plain_newton_schulz(right, rows, cols, 5);
     lopt__newton_schulz(x, rows, cols, 5, lopt__newton_schulz_published, 0, scratch);
@@ -108,11 +102,10 @@ static void check_newton_schulz(int64_t rows, int64_t cols, const char *table) {
 }
 
 Test(products, newton_schulz_agrees_with_its_formula) {
-    static const int64_t shapes[][2] = {{1, 1},   {1, 5},   {7, 1},   {3, 17},  {10, 32}, {32, 10}, {64, 32},
+    static const int64_t shapes[][2] = {{1, 1},   {1, 5},   {7, 1},   {3, 17},  {10, 32},  {32, 10},  {64, 32},
                                         {17, 33}, {32, 64}, {48, 50}, {65, 40}, {20, 150}, {150, 140}};
     for (int t = 0; t < N_TABLES; t++) {
-        if (lopt_kernels_use(tables[t], NULL) != LOPT_OK)
-            continue;
+        if (lopt_kernels_use(tables[t], NULL) != LOPT_OK) continue;
         for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
             check_newton_schulz(shapes[i][0], shapes[i][1], tables[t]);
     }
@@ -120,13 +113,11 @@ Test(products, newton_schulz_agrees_with_its_formula) {
 
 Test(products, what_is_not_finite_shows_in_newton_schulz) {
     for (int t = 0; t < N_TABLES; t++) {
-        if (lopt_kernels_use(tables[t], NULL) != LOPT_OK)
-            continue;
+        if (lopt_kernels_use(tables[t], NULL) != LOPT_OK) continue;
         float *x = random_matrix(20 * 33, 1), *scratch = malloc(lopt__newton_schulz_scratch(20, 33) * sizeof *scratch);
         x[40] = NAN;
         lopt__newton_schulz(x, 20, 33, 5, lopt__newton_schulz_published, 0, scratch);
-        for (int i = 0; i < 20 * 33; i++)
-            cr_assert(isnan(x[i]), "%s: %d", tables[t], i);
+        for (int i = 0; i < 20 * 33; i++) cr_assert(isnan(x[i]), "%s: %d", tables[t], i);
         free(x), free(scratch);
     }
 }

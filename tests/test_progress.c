@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "progress.h"
-#include "table.h"
+#include "base/progress.h"
+#include "base/text_table.h"
 
 static void assert_count(double value, const char *expected) {
     char text[32];
@@ -91,5 +91,6 @@ Test(table, columns_line_up) {
     fclose(f);
     cr_assert(strcmp(text, "name         loss  note\n"
                            "adam      0.5±0.1  \n"
-                           "small-fc       10  x\n") == 0, "%s", text);
+                           "small-fc       10  x\n") == 0,
+              "%s", text);
 }

@@ -6,43 +6,39 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "random/pairs.h"
-#include "random/random.h"
+#include "rng/normal_pairs.h"
+#include "rng/rng.h"
 
-static random_stream at(uint64_t seed, random_purpose purpose, uint64_t a, uint64_t b, uint64_t c) {
-    random_stream r;
-    random_open(&r, (random_address){seed, purpose, a, b, c});
+static lopt_rng_stream at(uint64_t seed, lopt_rng_purpose purpose, uint64_t a, uint64_t b, uint64_t c) {
+    lopt_rng_stream r;
+    lopt_rng_open(&r, (lopt_rng_address){seed, purpose, a, b, c});
     return r;
 }
 
 /* First outputs of pcg64(42, 54), from the PCG distribution's test of known outputs. */
 Test(random, published_vectors) {
-    random_stream r;
-    random_seed(&r, 42, 54);
+    lopt_rng_stream r;
+    lopt_rng_seed(&r, 42, 54);
     static const uint64_t known[] = {0x86b1da1d72062b68u, 0x1304aa46c9853d39u, 0xa3670e9e0dd50358u,
                                      0xf9090e529a7dae00u, 0xc85b9fd837996f2cu, 0x606121f8e3919196u};
     for (int i = 0; i < 6; i++) {
-        uint64_t x = random_u64(&r);
+        uint64_t x = lopt_rng_u64(&r);
         cr_assert(x == known[i], "output %d is %016lx, published %016lx", i, x, known[i]);
     }
 }
 
 Test(random, an_address_is_a_function) {
-    random_stream x = at(7, RANDOM_NOISE, 1, 2, 3), y = at(7, RANDOM_NOISE, 1, 2, 3);
-    for (int i = 0; i < 100; i++)
-        cr_assert(random_u64(&x) == random_u64(&y));
+    lopt_rng_stream x = at(7, LOPT_RNG_NOISE, 1, 2, 3), y = at(7, LOPT_RNG_NOISE, 1, 2, 3);
+    for (int i = 0; i < 100; i++) cr_assert(lopt_rng_u64(&x) == lopt_rng_u64(&y));
 }
 
 Test(random, every_part_of_an_address_counts) {
-    random_stream r[] = {at(7, RANDOM_NOISE, 1, 2, 3), at(8, RANDOM_NOISE, 1, 2, 3),
-                         at(7, RANDOM_TASK, 1, 2, 3),  at(7, RANDOM_NOISE, 2, 1, 3),
-                         at(7, RANDOM_NOISE, 1, 3, 2), at(7, RANDOM_NOISE, 1, 2, 4)};
+    lopt_rng_stream r[] = {at(7, LOPT_RNG_NOISE, 1, 2, 3), at(8, LOPT_RNG_NOISE, 1, 2, 3), at(7, LOPT_RNG_TASK, 1, 2, 3),
+                         at(7, LOPT_RNG_NOISE, 2, 1, 3), at(7, LOPT_RNG_NOISE, 1, 3, 2), at(7, LOPT_RNG_NOISE, 1, 2, 4)};
     uint64_t first[6];
+    for (int i = 0; i < 6; i++) first[i] = lopt_rng_u64(&r[i]);
     for (int i = 0; i < 6; i++)
-        first[i] = random_u64(&r[i]);
-    for (int i = 0; i < 6; i++)
-        for (int j = 0; j < i; j++)
-            cr_assert(first[i] != first[j], "addresses %d and %d collide", i, j);
+        for (int j = 0; j < i; j++) cr_assert(first[i] != first[j], "addresses %d and %d collide", i, j);
 }
 
 /* Neighbouring addresses must not be correlated: the mean of products of their uniforms is that of
@@ -51,31 +47,28 @@ Test(random, neighbouring_addresses_are_uncorrelated) {
     const int n = 20000;
     double sum = 0;
     for (int i = 0; i < n; i++) {
-        random_stream x = at(1, RANDOM_NOISE, 5, (uint64_t)i, 0),
-                      y = at(1, RANDOM_NOISE, 5, (uint64_t)i + 1, 0);
-        sum += (random_uniform(&x) - 0.5) * (random_uniform(&y) - 0.5);
+        lopt_rng_stream x = at(1, LOPT_RNG_NOISE, 5, (uint64_t)i, 0), y = at(1, LOPT_RNG_NOISE, 5, (uint64_t)i + 1, 0);
+        sum += (lopt_rng_uniform(&x) - 0.5) * (lopt_rng_uniform(&y) - 0.5);
     }
     double z = sum / n / (1.0 / 12) * sqrt(n);
     cr_assert(fabs(z) < 5, "z = %g", z);
 }
 
 Test(random, advance_skips) {
-    random_stream x = at(3, RANDOM_TEST, 0, 0, 0), y = x;
-    for (int i = 0; i < 1000; i++)
-        random_u64(&x);
-    random_advance(&y, 1000);
-    cr_assert(random_u64(&x) == random_u64(&y));
+    lopt_rng_stream x = at(3, LOPT_RNG_TEST, 0, 0, 0), y = x;
+    for (int i = 0; i < 1000; i++) lopt_rng_u64(&x);
+    lopt_rng_advance(&y, 1000);
+    cr_assert(lopt_rng_u64(&x) == lopt_rng_u64(&y));
 }
 
 Test(random, fill_gives_the_next_outputs) {
     static const size_t sizes[] = {0, 1, 127, 128, 129, 130, 1000};
     uint64_t out[1000];
     for (int k = 0; k < 7; k++) {
-        random_stream x = at(3, RANDOM_TEST, 0, 0, 0), y = x;
-        random_fill(&x, sizes[k], out);
-        for (size_t i = 0; i < sizes[k]; i++)
-            cr_assert(out[i] == random_u64(&y), "output %zu of %zu", i, sizes[k]);
-        cr_assert(random_u64(&x) == random_u64(&y), "the one after %zu", sizes[k]);
+        lopt_rng_stream x = at(3, LOPT_RNG_TEST, 0, 0, 0), y = x;
+        lopt_rng_fill(&x, sizes[k], out);
+        for (size_t i = 0; i < sizes[k]; i++) cr_assert(out[i] == lopt_rng_u64(&y), "output %zu of %zu", i, sizes[k]);
+        cr_assert(lopt_rng_u64(&x) == lopt_rng_u64(&y), "the one after %zu", sizes[k]);
     }
 }
 
@@ -83,16 +76,15 @@ Test(random, fill_gives_the_next_outputs) {
 Test(random, a_slice_of_normals_is_addressable) {
     enum { N = 1025 }; /* one more than is made at a time */
     float whole[N], part[N];
-    const random_stream start = at(3, RANDOM_TEST, 1, 0, 0);
-    random_stream x = start;
-    random_normals(&x, N, whole);
+    const lopt_rng_stream start = at(3, LOPT_RNG_TEST, 1, 0, 0);
+    lopt_rng_stream x = start;
+    lopt_rng_normals(&x, N, whole);
     for (size_t begin = 0; begin < N; begin += 38)
         for (size_t n = 0; begin + n <= N; n += 85) {
-            random_stream y = start;
-            random_advance(&y, begin / 2);
-            random_normals(&y, n, part);
-            for (size_t i = 0; i < n; i++)
-                cr_assert(part[i] == whole[begin + i], "number %zu from %zu", i, begin);
+            lopt_rng_stream y = start;
+            lopt_rng_advance(&y, begin / 2);
+            lopt_rng_normals(&y, n, part);
+            for (size_t i = 0; i < n; i++) cr_assert(part[i] == whole[begin + i], "number %zu from %zu", i, begin);
         }
 }
 
@@ -108,45 +100,42 @@ Test(random, normals_have_the_same_bits_everywhere) {
     static float x[N];
     static const uint32_t first[] = {0xbf53efcb, 0xbf121e9a, 0x3f90579f, 0xbe870713,
                                      0xbd1dfd66, 0x3e10bccd, 0x3fa97f7f, 0x3fc1e0b3};
-    random_stream r = at(7, RANDOM_NOISE, 1, 2, 3);
-    random_normals(&r, N, x);
+    lopt_rng_stream r = at(7, LOPT_RNG_NOISE, 1, 2, 3);
+    lopt_rng_normals(&r, N, x);
     for (int i = 0; i < 8; i++)
-        cr_expect(bits(x[i]) == first[i], "number %d is %a, bits 0x%08x", i, (double)x[i],
-                  bits(x[i]));
+        cr_expect(bits(x[i]) == first[i], "number %d is %a, bits 0x%08x", i, (double)x[i], bits(x[i]));
     uint64_t digest = 0xcbf29ce484222325u;
-    for (int i = 0; i < N; i++)
-        digest = (digest ^ bits(x[i])) * 0x100000001b3u;
+    for (int i = 0; i < N; i++) digest = (digest ^ bits(x[i])) * 0x100000001b3u;
     cr_assert(digest == 0x5a05dad862c8774eu, "digest 0x%016lx", digest);
 }
 
 /* Corners, which no stream is likely to meet, and outputs at random. */
 Test(random, every_build_gives_the_same_bits) {
-    enum { N = RANDOM_PAIRS };
+    enum { N = LOPT_RNG_PAIRS };
     uint64_t output[N] = {0, ~0ull, 0x7fffffffull << 33, 0x80000000, 0x7fffffff, 1ull << 63};
     float right[2 * N], out[2 * N];
-    random_stream r = at(4, RANDOM_TEST, 9, 0, 0);
-    random_pairs *build;
-    random_fill(&r, N - 6, output + 6);
-    random_pairs_portable(N, output, right);
-    for (int i = 0; i < 2 * N; i++)
-        cr_assert(isfinite(right[i]) && fabsf(right[i]) < 6.67f, "%g", (double)right[i]);
-    for (int k = 0; (build = random_pairs_usable(k)); k++)
+    lopt_rng_stream r = at(4, LOPT_RNG_TEST, 9, 0, 0);
+    lopt_rng_pairs *build;
+    lopt_rng_fill(&r, N - 6, output + 6);
+    lopt_rng_pairs_portable(N, output, right);
+    for (int i = 0; i < 2 * N; i++) cr_assert(isfinite(right[i]) && fabsf(right[i]) < 6.67f, "%g", (double)right[i]);
+    for (int k = 0; (build = lopt_rng_pairs_usable(k)); k++)
         for (int n = 1; n <= N; n += 73) {
             memset(out, 0, sizeof out);
             build(n, output, out);
             cr_assert(memcmp(out, right, sizeof(float) * 2 * (size_t)n) == 0, "build %d, %d", k, n);
         }
-    cr_assert(random_pairs_usable(9) == NULL);
+    cr_assert(lopt_rng_pairs_usable(9) == NULL);
 }
 
 Test(random, normals_are_accurate) {
     enum { N = 100000 };
     static float x[2 * N];
     double worst = 0;
-    random_stream r = at(5, RANDOM_TEST, 5, 0, 0), raw = r;
-    random_normals(&r, 2 * N, x);
+    lopt_rng_stream r = at(5, LOPT_RNG_TEST, 5, 0, 0), raw = r;
+    lopt_rng_normals(&r, 2 * N, x);
     for (int i = 0; i < N; i++) {
-        uint64_t out = random_u64(&raw);
+        uint64_t out = lopt_rng_u64(&raw);
         float u = ((float)(out >> 33) + 0.5f) * 0x1p-31f;
         double radius = sqrt(-2 * log((double)u));
         double angle = M_PI / 4 * ((double)((int32_t)(uint32_t)out >> 2) * 0x1p-29);
@@ -168,8 +157,8 @@ Test(random, normals_have_their_distribution) {
     enum { N = 1000000 };
     static float x[N];
     double d = 0;
-    random_stream r = at(6, RANDOM_TEST, 6, 0, 0);
-    random_normals(&r, N, x);
+    lopt_rng_stream r = at(6, LOPT_RNG_TEST, 6, 0, 0);
+    lopt_rng_normals(&r, N, x);
     qsort(x, N, sizeof *x, ascending);
     for (int i = 0; i < N; i++) {
         double below = 0.5 * erfc(-(double)x[i] * M_SQRT1_2);
@@ -183,18 +172,17 @@ Test(random, normals_have_their_tails) {
     enum { N = 100000, TIMES = 100 };
     static float x[N];
     double beyond[2][6] = {{0}};
-    random_stream r = at(8, RANDOM_TEST, 7, 0, 0);
+    lopt_rng_stream r = at(8, LOPT_RNG_TEST, 7, 0, 0);
     for (int t = 0; t < TIMES; t++) {
-        random_normals(&r, N, x);
+        lopt_rng_normals(&r, N, x);
         for (int i = 0; i < N; i++)
-            for (int k = 1; k < 6 && fabsf(x[i]) > (float)k; k++)
-                beyond[x[i] > 0][k]++;
+            for (int k = 1; k < 6 && fabsf(x[i]) > (float)k; k++) beyond[x[i] > 0][k]++;
     }
     for (int side = 0; side < 2; side++)
         for (int k = 1; k < 6; k++) {
             double expected = 0.5 * erfc(k * M_SQRT1_2) * N * TIMES;
-            cr_assert(fabs(beyond[side][k] - expected) < 5 * sqrt(expected), "%d: %g, expected %g",
-                      side ? k : -k, beyond[side][k], expected);
+            cr_assert(fabs(beyond[side][k] - expected) < 5 * sqrt(expected), "%d: %g, expected %g", side ? k : -k,
+                      beyond[side][k], expected);
         }
 }
 
@@ -202,24 +190,24 @@ Test(random, normals_have_their_tails) {
 Test(random, normals_are_uncorrelated) {
     enum { N = 1000000 };
     static float x[N];
-    random_stream r = at(9, RANDOM_TEST, 8, 0, 0);
-    random_normals(&r, N, x);
+    lopt_rng_stream r = at(9, LOPT_RNG_TEST, 8, 0, 0);
+    lopt_rng_normals(&r, N, x);
     for (int parity = 0; parity < 2; parity++) {
         double product = 0, squares = 0, n = N / 2 - 1;
         for (int i = parity; i + 1 < N - 1 + parity; i += 2) {
             double a = x[i], b = x[i + 1];
             product += a * b, squares += (a * a - 1) * (b * b - 1) / 2;
         }
-        cr_assert(fabs(product / sqrt(n)) < 5 && fabs(squares / sqrt(n)) < 5, "parity %d: %g %g",
-                  parity, product / sqrt(n), squares / sqrt(n));
+        cr_assert(fabs(product / sqrt(n)) < 5 && fabs(squares / sqrt(n)) < 5, "parity %d: %g %g", parity,
+                  product / sqrt(n), squares / sqrt(n));
     }
 }
 
 Test(random, normals_have_their_moments) {
     enum { N = 200000 };
     static float x[N];
-    random_stream r = at(11, RANDOM_TEST, 2, 0, 0);
-    random_normals(&r, N, x);
+    lopt_rng_stream r = at(11, LOPT_RNG_TEST, 2, 0, 0);
+    lopt_rng_normals(&r, N, x);
     double m1 = 0, m2 = 0, m4 = 0, beyond3 = 0;
     for (int i = 0; i < N; i++) {
         double v = x[i];
@@ -228,21 +216,19 @@ Test(random, normals_have_their_moments) {
     cr_assert(fabs(m1 / N) < 5 / sqrt(N), "mean %g", m1 / N);
     cr_assert(fabs(m2 / N - 1) < 5 * sqrt(2.0 / N), "variance %g", m2 / N);
     cr_assert(fabs(m4 / N - 3) < 5 * sqrt(96.0 / N), "fourth moment %g", m4 / N);
-    cr_assert(fabs(beyond3 / N - 0.0026998) < 5 * sqrt(0.0027 / N), "share beyond 3: %g",
-              beyond3 / N);
+    cr_assert(fabs(beyond3 / N - 0.0026998) < 5 * sqrt(0.0027 / N), "share beyond 3: %g", beyond3 / N);
 }
 
 /* Standard deviation of a standard normal truncated to [-2, 2]: 0.87962566. */
 Test(random, truncated_normals_have_their_law) {
     enum { N = 100000 };
     static float x[N];
-    random_stream r = at(12, RANDOM_TEST, 3, 0, 0);
-    random_truncated_normals(&r, 0.5f, N, x);
+    lopt_rng_stream r = at(12, LOPT_RNG_TEST, 3, 0, 0);
+    lopt_rng_truncated_normals(&r, 0.5f, N, x);
     double m2 = 0, most = 0;
     for (int i = 0; i < N; i++) {
         m2 += (double)x[i] * x[i];
-        if (fabs(x[i]) > most)
-            most = fabs(x[i]);
+        if (fabs(x[i]) > most) most = fabs(x[i]);
     }
     cr_assert(most <= 1.0 && most > 0.99, "largest %g", most);
     cr_assert(fabs(sqrt(m2 / N) - 0.5 * 0.87962566) < 0.003, "deviation %g", sqrt(m2 / N));
@@ -250,18 +236,15 @@ Test(random, truncated_normals_have_their_law) {
 
 Test(random, rows_are_draws_below) {
     int32_t rows[50];
-    random_stream x = at(13, RANDOM_TEST, 5, 0, 0), y = x;
-    random_rows(&x, 48000, 50, rows);
-    for (int i = 0; i < 50; i++)
-        cr_assert((uint64_t)rows[i] == random_below(&y, 48000));
-    cr_assert(random_u64(&x) == random_u64(&y));
+    lopt_rng_stream x = at(13, LOPT_RNG_TEST, 5, 0, 0), y = x;
+    lopt_rng_rows(&x, 48000, 50, rows);
+    for (int i = 0; i < 50; i++) cr_assert((uint64_t)rows[i] == lopt_rng_below(&y, 48000));
+    cr_assert(lopt_rng_u64(&x) == lopt_rng_u64(&y));
 }
 
 Test(random, below_is_uniform_and_in_range) {
     int count[7] = {0};
-    random_stream r = at(13, RANDOM_TEST, 4, 0, 0);
-    for (int i = 0; i < 70000; i++)
-        count[random_below(&r, 7)]++;
-    for (int i = 0; i < 7; i++)
-        cr_assert(abs(count[i] - 10000) < 500, "%d came %d times", i, count[i]);
+    lopt_rng_stream r = at(13, LOPT_RNG_TEST, 4, 0, 0);
+    for (int i = 0; i < 70000; i++) count[lopt_rng_below(&r, 7)]++;
+    for (int i = 0; i < 7; i++) cr_assert(abs(count[i] - 10000) < 500, "%d came %d times", i, count[i]);
 }

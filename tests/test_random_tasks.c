@@ -54,7 +54,7 @@ static void *room(size_t bytes, int rubbish) {
 }
 
 /* Images have few examples, as each size of them is made anew; which text it is the family draws. */
-static int draw_spec(task_spec *spec, random_stream *r, lopt_error *err) {
+static int draw_spec(task_spec *spec, lopt_rng_stream *r, lopt_error *err) {
     static const char *const images[] = {"gaussians examples=200 size=9", "gaussians examples=200 channels=3 classes=7",
                                          "gaussians examples=200 classes=2"};
     int n = 0;
@@ -88,9 +88,9 @@ static outcome train(const task *t, const lopt_optimizer *adam, long k, int rubb
     float *tau = room(t->n_tau * sizeof *tau, rubbish), *grads = room(t->n_params * sizeof *grads, rubbish);
     float *params = room((t->n_params + t->n_carried) * sizeof *params, rubbish);
     void *work = room(t->work_bytes, rubbish);
-    random_stream r;
+    lopt_rng_stream r;
     outcome out = {.accuracy = 0};
-    random_open(&r, (random_address){1, RANDOM_TEST, (uint64_t)k, 1, 0});
+    lopt_rng_open(&r, (lopt_rng_address){1, LOPT_RNG_TEST, (uint64_t)k, 1, 0});
     task_sample(t, &r, tau);
     task_initial_params(t, tau, &r, params);
     for (int s = 0; s <= STEPS; s++) {
@@ -115,10 +115,10 @@ static void check_normalised(const task *t, long k, float loss) {
 
 /* 0 where the family has nothing so cheap. */
 static int try_sample(const lopt_optimizer *adam, long k) {
-    random_stream r;
+    lopt_rng_stream r;
     lopt_error err;
     task_spec spec;
-    random_open(&r, (random_address){1, RANDOM_TEST, (uint64_t)k, 0, 0});
+    lopt_rng_open(&r, (lopt_rng_address){1, LOPT_RNG_TEST, (uint64_t)k, 0, 0});
     if (!draw_spec(&spec, &r, &err)) {
         cr_assert(strstr(err.text, "none of 512 draws"), "sample %ld, %s: %s", k, spec.task, err.text);
         return 0;

@@ -7,12 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "formats/import.h"
+#include "base/read_file.h"
+#include "formats/import_weights.h"
 #include "formats/pylo.h"
 #include "formats/safetensors.h"
 #include "scratch.h"
 #include "some_theta.h"
-#include "text_file.h"
 
 TestSuite(safetensors, .init = make_scratch, .fini = remove_scratch, .timeout = 60);
 
@@ -27,8 +27,7 @@ static bytes file_of(const char *header, const void *data, size_t n) {
     bytes b = {0};
     size_t length = strlen(header);
     cr_assert(8 + length + n <= sizeof b.at);
-    for (int i = 0; i < 8; i++)
-        b.at[b.n++] = (unsigned char)(length >> 8 * i & 255);
+    for (int i = 0; i < 8; i++) b.at[b.n++] = (unsigned char)(length >> 8 * i & 255);
     memcpy(b.at + b.n, header, length);
     b.n += length;
     memcpy(b.at + b.n, data, n);
@@ -42,9 +41,7 @@ static mt_arrays *parse(const bytes *b, json_t **metadata, lopt_error *err) {
     unsigned char *copy = mt_arrays_own(arrays, malloc(b->n + !b->n));
     cr_assert(copy != NULL);
     memcpy(copy, b->at, b->n);
-    if (mt_safetensors_parse(arrays, "x", copy, b->n, metadata, err) &&
-        mt_arrays_finish(arrays, err))
-        return arrays;
+    if (mt_safetensors_parse(arrays, "x", copy, b->n, metadata, err) && mt_arrays_finish(arrays, err)) return arrays;
     mt_arrays_free(arrays);
     return NULL;
 }
@@ -55,12 +52,11 @@ static void assert_refused(const char *header, size_t data_bytes, const char *wo
     bytes b = file_of(header, data, data_bytes);
     mt_arrays *arrays = parse(&b, NULL, &err);
     cr_assert(arrays == NULL, "accepted: %s", header);
-    cr_assert(err.status == LOPT_EARG && strncmp(err.text, "x: ", 3) == 0 &&
-                  strstr(err.text, words),
+    cr_assert(err.status == LOPT_EARG && strncmp(err.text, "x: ", 3) == 0 && strstr(err.text, words),
               "\"%s\" lacks \"%s\"", err.text, words);
 }
 
-#define A(dtype, shape, from, to)                                                                  \
+#define A(dtype, shape, from, to)                                                                                      \
     "\"a\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":[" #from "," #to "]}"
 #define B(from, to) "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[" #from "," #to "]}"
 
@@ -68,14 +64,11 @@ Test(safetensors, reads_types_and_shapes) {
     lopt_error err = {LOPT_OK, ""};
     float x[3] = {1, 2, 3};
     json_t *metadata = NULL;
-    bytes b =
-        file_of("{\"__metadata__\":{\"k\":\"v\"}," A("F32", "[2,1]", 4, 12) "," B(0, 4) "}    ", x,
-                sizeof x);
+    bytes b = file_of("{\"__metadata__\":{\"k\":\"v\"}," A("F32", "[2,1]", 4, 12) "," B(0, 4) "}    ", x, sizeof x);
     mt_arrays *arrays = parse(&b, &metadata, &err);
     cr_assert(arrays != NULL, "%s", err.text);
     const mt_array *a = mt_arrays_find(arrays, "a");
-    cr_assert(a && a->rank == 2 && a->dim[0] == 2 && a->dim[1] == 1 && a->n == 2 &&
-              memcmp(a->data, x + 1, 8) == 0);
+    cr_assert(a && a->rank == 2 && a->dim[0] == 2 && a->dim[1] == 1 && a->n == 2 && memcmp(a->data, x + 1, 8) == 0);
     cr_assert(mt_arrays_find(arrays, "b") && !mt_arrays_find(arrays, "c"));
     cr_assert(strcmp(json_string_value(json_object_get(metadata, "k")), "v") == 0);
     json_decref(metadata);
@@ -105,8 +98,7 @@ Test(safetensors, refuses_headers) {
     assert_refused("{" A("F32", "[1]", 4, 0) "}", 4, "expected to lie in the 4 bytes");
     assert_refused("{" A("F32", "[1]", 0, 8) "}", 4, "expected to lie in the 4 bytes");
     assert_refused("{" A("F32", "[1]", -4, 0) "}", 4, "expected to lie in the 4 bytes");
-    assert_refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0]}}", 4,
-                   "not a list of two integers");
+    assert_refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0]}}", 4, "not a list of two integers");
     assert_refused("{\"__metadata__\":3}", 0, "is not an object");
     assert_refused("{\"__metadata__\":{\"k\":3}}", 0, "\"k\" is not a text");
 }
@@ -115,24 +107,19 @@ Test(safetensors, refuses_headers) {
 Test(safetensors, refuses_overlap_and_gap) {
     assert_refused("{" A("F32", "[2]", 0, 8) "," B(4, 8) "}", 8, "without overlap");
     assert_refused("{" A("F32", "[1]", 0, 4) "," B(8, 12) "}", 12, "without gap");
-    assert_refused("{" A("F32", "[1]", 0, 4) "," B(4, 8) "}", 12,
-                   "12 bytes of data, expected the 8");
+    assert_refused("{" A("F32", "[1]", 0, 4) "," B(4, 8) "}", 12, "12 bytes of data, expected the 8");
     assert_refused("{}", 4, "4 bytes of data, expected the 0");
 }
 
 Test(safetensors, refuses_lengths) {
     lopt_error err = {LOPT_OK, ""};
     bytes b = {0};
-    for (; b.n < 8; b.n++)
-        cr_assert(!parse(&b, NULL, &err) && strstr(err.text, "expected at least 8"), "%s",
-                  err.text);
+    for (; b.n < 8; b.n++) cr_assert(!parse(&b, NULL, &err) && strstr(err.text, "expected at least 8"), "%s", err.text);
     cr_assert(!parse(&b, NULL, &err) && strstr(err.text, "is not JSON"), "%s", err.text);
     memset(b.at, 0xff, 8);
-    cr_assert(!parse(&b, NULL, &err) && strstr(err.text, "claim a header of 18446744073709551615"),
-              "%s", err.text);
+    cr_assert(!parse(&b, NULL, &err) && strstr(err.text, "claim a header of 18446744073709551615"), "%s", err.text);
     memcpy(b.at, "\x01\0\0\0\0\0\0\0", 8);
-    cr_assert(!parse(&b, NULL, &err) && strstr(err.text, "claim a header of 1 bytes"), "%s",
-              err.text);
+    cr_assert(!parse(&b, NULL, &err) && strstr(err.text, "claim a header of 1 bytes"), "%s", err.text);
 }
 
 Test(safetensors, damage_everywhere) {
@@ -154,13 +141,12 @@ Test(safetensors, damage_everywhere) {
 
 /* ---- files of ours --------------------------------------------------------------------------- */
 
-static lopt_optimizer *read_back(const char *format, const char *path, const char *preset,
-                                 const lopt_setting *settings, size_t n) {
+static lopt_optimizer *read_back(const char *format, const char *path, const char *preset, const lopt_setting *settings,
+                                 size_t n) {
     lopt_error err = {LOPT_OK, ""};
     mt_import *in = mt_import_open(format, &path, 1, preset, &err);
     cr_assert(in != NULL, "%s", err.text);
-    cr_assert(in->n_notes == 2 && strcmp(in->note_name[0], "seed") == 0 &&
-              strcmp(in->note_value[1], theta_note) == 0);
+    cr_assert(in->n_notes == 2 && strcmp(in->note_name[0], "seed") == 0 && strcmp(in->note_value[1], theta_note) == 0);
     lopt_optimizer *opt = mt_import_optimizer(in, preset, settings, n, nowhere, &err);
     cr_assert(opt != NULL, "%s", err.text);
     mt_import_free(in);
@@ -171,8 +157,7 @@ static void assert_same(const lopt_optimizer *a, const lopt_optimizer *b) {
     const char *preset = lopt_info(a)->name;
     lopt_hyper_info hyper;
     cr_assert(strcmp(preset, lopt_info(b)->name) == 0 && lopt_n_theta(a) == lopt_n_theta(b));
-    cr_assert(memcmp(lopt_theta(a), lopt_theta(b), lopt_n_theta(a) * sizeof(float)) == 0, "%s",
-              preset);
+    cr_assert(memcmp(lopt_theta(a), lopt_theta(b), lopt_n_theta(a) * sizeof(float)) == 0, "%s", preset);
     for (size_t i = 0; lopt_hyper(preset, i, &hyper); i++) {
         char x[256], y[256];
         lopt_get(a, hyper.name, x, sizeof x);
@@ -186,8 +171,7 @@ Test(safetensors, every_learned_optimizer_returns) {
     char path[SCRATCH_PATH];
     path_of("theta.safetensors", path);
     for (size_t i = 0; (info = lopt_preset(i)) != NULL; i++) {
-        if (!info->learned)
-            continue;
+        if (!info->learned) continue;
         lopt_error err = {LOPT_OK, ""};
         mt_theta theta;
         lopt_setting setting = {"learning_rate", "0.125"};
@@ -218,8 +202,7 @@ Test(safetensors, given_settings_count_more) {
     mt_import *in = mt_import_open("safetensors", paths, 1, "small-fc", &err);
     cr_assert(in != NULL, "%s", err.text);
     cr_assert(!mt_import_optimizer(in, "small-fc", NULL, 0, nowhere, &err));
-    cr_assert(strstr(err.text, "w0 has shape (39, 3)") && strstr(err.text, "expects (39, 4)"), "%s",
-              err.text);
+    cr_assert(strstr(err.text, "w0 has shape (39, 3)") && strstr(err.text, "expects (39, 4)"), "%s", err.text);
     mt_import_free(in);
     lopt_destroy(theta.optimizer);
 }
@@ -266,14 +249,13 @@ Test(safetensors, pylo_lacks_learned_decays) {
 
     char text[3][100];
     static const char *const blocks[] = {"momentum_decays", "rms_decays", "adafactor_decays"};
-    static const char *const names[] = {"momentum_decay_offsets", "rms_decay_offsets",
-                                        "adafactor_decay_offsets"};
+    static const char *const names[] = {"momentum_decay_offsets", "rms_decay_offsets", "adafactor_decay_offsets"};
     lopt_setting settings[3];
     for (int i = 0; i < 3; i++) {
         const lopt_block *block = lopt_block_find(theta.optimizer, blocks[i]);
         const float *x = lopt_theta(theta.optimizer) + block->offset;
-        snprintf(text[i], sizeof text[i], block->size == 3 ? "[%.9g, %.9g, %.9g]" : "%.9g",
-                 (double)x[0], (double)x[block->size - 1 > 0], (double)x[block->size - 1]);
+        snprintf(text[i], sizeof text[i], block->size == 3 ? "[%.9g, %.9g, %.9g]" : "%.9g", (double)x[0],
+                 (double)x[block->size - 1 > 0], (double)x[block->size - 1]);
         settings[i] = (lopt_setting){names[i], text[i]};
     }
     back = read_back("pylo", path, "small-fc-pylo", settings, 3);
@@ -317,8 +299,7 @@ Test(safetensors, pylo_says_what_is_wrong) {
     path_of("pylo", path);
     cr_assert(!mt_import_open("pylo", paths, 1, "elo", &err) && strstr(err.text, "no such folder"));
     cr_assert(mt_make_folders(path, &err));
-    cr_assert(!mt_import_open("pylo", paths, 1, "elo", &err) &&
-              strstr(err.text, "has no model.safetensors"));
+    cr_assert(!mt_import_open("pylo", paths, 1, "elo", &err) && strstr(err.text, "has no model.safetensors"));
     path_of("pylo/pytorch_model.bin", file);
     cr_assert(mt_durable_write(file, "x", 1, &err));
     cr_assert(!mt_import_open("pylo", paths, 1, "elo", &err) &&
@@ -336,8 +317,7 @@ Test(safetensors, pylo_says_what_is_wrong) {
                                          {"{", "is not a JSON object"}};
     for (int i = 0; i < 4; i++) {
         cr_assert(mt_durable_write(file, bad[i][0], strlen(bad[i][0]), &err));
-        cr_assert(!mt_import_open("pylo", paths, 1, "elo", &err) && strstr(err.text, bad[i][1]),
-                  "%s", err.text);
+        cr_assert(!mt_import_open("pylo", paths, 1, "elo", &err) && strstr(err.text, bad[i][1]), "%s", err.text);
     }
     cr_assert(mt_durable_write(file, "{\"hidden_size\": 0}", 18, &err));
     mt_import *in = mt_import_open("pylo", paths, 1, "elo", &err);

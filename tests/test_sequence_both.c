@@ -47,16 +47,12 @@ static int irnn(task_model *m) {
 /* q, k and v are one value each, or all the same. */
 static int attention_of(task_model *m, int causal, int padded, double dropout) {
     size_t ids = padded ? layer_ids(m, BATCH * TIME, 3, 0) : 0;
-    task_attention_shape a = {.heads = 2,
-                              .head_size = 3,
-                              .causal = causal,
-                              .pad_ids = padded ? &ids : NULL,
-                              .dropout = dropout};
+    task_attention_shape a = {
+        .heads = 2, .head_size = 3, .causal = causal, .pad_ids = padded ? &ids : NULL, .dropout = dropout};
     int x = task_attention(m, layer_input(m, 3, batch_time_in), &a);
     int y = layer_input(m, 3, (int64_t[]){BATCH, TIME, 6});
     int z = task_attention_core(m, y, y, y, &a);
-    return task_sum(
-        m, 2, (int[]){task_dense(m, x, 6, (task_init){0}), task_attention_core(m, z, y, z, &a)});
+    return task_sum(m, 2, (int[]){task_dense(m, x, 6, (task_init){0}), task_attention_core(m, z, y, z, &a)});
 }
 
 static int attention(task_model *m) {
@@ -79,8 +75,7 @@ static int tokens(task_model *m) {
     int x = layer_input(m, 3, batch_time_in);
     int y = task_class_token(m, task_positions(m, x, (task_init){TASK_INIT_NORMAL, 1, 0}));
     int z = task_swap_tokens(m, y);
-    int first[] = {task_first_token(m, y),
-                   task_first_token(m, task_positions(m, y, (task_init){0})),
+    int first[] = {task_first_token(m, y), task_first_token(m, task_positions(m, y, (task_init){0})),
                    task_first_token(m, task_class_token(m, y)),
                    task_dense(m, task_first_token(m, z), IN, (task_init){0})};
     int again = task_first_token(m, task_swap_tokens(m, task_dense(m, z, IN, (task_init){0})));
@@ -108,8 +103,7 @@ LAYER_CASES(cases)
 
 static const real *tensor(const layer_bench *b, const real *params, const char *name) {
     for (size_t k = 0; k < b->t.n_tensors; k++) {
-        if (strcmp(b->t.tensors[k].name, name) == 0)
-            return params;
+        if (strcmp(b->t.tensors[k].name, name) == 0) return params;
         params += lopt_tensor_size(&b->t.tensors[k]);
     }
     cr_assert(0, "no tensor %s", name);
@@ -123,8 +117,7 @@ static double sigmoid(double x) {
 /* x W[., cols], column j, of n numbers. */
 static double product(const real *x, const real *w, int n, int cols, int j) {
     double sum = 0;
-    for (int i = 0; i < n; i++)
-        sum += x[i] * w[i * cols + j];
+    for (int i = 0; i < n; i++) sum += x[i] * w[i * cols + j];
     return sum;
 }
 
@@ -146,8 +139,7 @@ static void plain_gru(const layer_bench *b, const real *params, const real *x, r
     const real *bias = tensor(b, params, "gru_b0");
     double z[N], rh[N], next[N];
     for (int j = 0; j < N; j++) {
-        double r = sigmoid(product(x, wi, IN, 3 * N, N + j) + product(h, wh, N, 3 * N, N + j) +
-                           bias[N + j]);
+        double r = sigmoid(product(x, wi, IN, 3 * N, N + j) + product(h, wh, N, 3 * N, N + j) + bias[N + j]);
         z[j] = sigmoid(product(x, wi, IN, 3 * N, j) + product(h, wh, N, 3 * N, j) + bias[j]);
         rh[j] = r * h[j];
     }
@@ -163,8 +155,7 @@ static void plain_rnn(const layer_bench *b, const real *params, const real *x, r
     const real *wi = tensor(b, params, "rnn_wi0"), *wh = tensor(b, params, "rnn_wh0");
     const real *bi = tensor(b, params, "rnn_bi0"), *bh = tensor(b, params, "rnn_bh0");
     double next[N];
-    for (int j = 0; j < N; j++)
-        next[j] = fmax(0, product(x, wi, IN, N, j) + bi[j] + product(h, wh, N, N, j) + bh[j]);
+    for (int j = 0; j < N; j++) next[j] = fmax(0, product(x, wi, IN, N, j) + bi[j] + product(h, wh, N, N, j) + bh[j]);
     memcpy(h, next, sizeof next);
 }
 
@@ -179,8 +170,7 @@ static void check_cell(task_cell cell, int (*describe)(task_model *m)) {
     for (int i = 0; i < BATCH; i++) {
         double h[N], c[N];
         memcpy(h, tensor(b, params, "h00"), sizeof h);
-        if (cell == TASK_LSTM)
-            memcpy(c, tensor(b, params, "c00"), sizeof c);
+        if (cell == TASK_LSTM) memcpy(c, tensor(b, params, "c00"), sizeof c);
         for (int t = 0; t < TIME; t++) {
             const real *now = x + (t * BATCH + i) * IN;
             if (cell == TASK_LSTM)
@@ -191,8 +181,7 @@ static void check_cell(task_cell cell, int (*describe)(task_model *m)) {
                 plain_rnn(b, params, now, h);
             for (int j = 0; j < N; j++) {
                 double found = y[(t * BATCH + i) * N + j];
-                cr_assert(fabs(found - h[j]) < 1e-12, "cell %d, step %d: %g, plain %g", cell, t,
-                          found, h[j]);
+                cr_assert(fabs(found - h[j]) < 1e-12, "cell %d, step %d: %g, plain %g", cell, t, found, h[j]);
             }
         }
     }
@@ -206,22 +195,17 @@ Test(layers, cells_are_those_of_plain_loops) {
 }
 
 /* Row `query` of head h of one sequence: softmax over the keys it sees. */
-static void plain_attention(const real *y, const int32_t *ids, int causal, int h, int query,
-                            double out[3]) {
+static void plain_attention(const real *y, const int32_t *ids, int causal, int h, int query, double out[3]) {
     double sum = 0;
     memset(out, 0, 3 * sizeof *out);
     for (int key = 0; key < TIME; key++) {
         double logit = 0;
-        if ((causal && key > query) || (ids && ids[key] == 0))
-            continue;
-        for (int j = 0; j < 3; j++)
-            logit += y[query * 6 + h * 3 + j] * y[key * 6 + h * 3 + j] / sqrt(3);
+        if ((causal && key > query) || (ids && ids[key] == 0)) continue;
+        for (int j = 0; j < 3; j++) logit += y[query * 6 + h * 3 + j] * y[key * 6 + h * 3 + j] / sqrt(3);
         sum += exp(logit);
-        for (int j = 0; j < 3; j++)
-            out[j] += exp(logit) * y[key * 6 + h * 3 + j];
+        for (int j = 0; j < 3; j++) out[j] += exp(logit) * y[key * 6 + h * 3 + j];
     }
-    for (int j = 0; j < 3; j++)
-        out[j] /= sum;
+    for (int j = 0; j < 3; j++) out[j] /= sum;
 }
 
 static size_t core_ids;
@@ -240,21 +224,17 @@ Test(layers, attention_is_that_of_a_plain_loop_with_its_masks) {
     for (int draw = 0; draw < 5; draw++) {
         layer_draw(b, draw, params);
         int32_t *ids = task_ids(b->work, core_ids);
-        for (int i = 0; i < BATCH; i++)
-            ids[i * TIME] = 1; /* texts do not begin with a pad */
-        for (int i = 0; i < BATCH * TIME; i++)
-            n_masked += ids[i] == 0;
+        for (int i = 0; i < BATCH; i++) ids[i * TIME] = 1; /* texts do not begin with a pad */
+        for (int i = 0; i < BATCH * TIME; i++) n_masked += ids[i] == 0;
         task_model_loss(b->t.model, b->tau, b->work, params, NULL);
-        const real *found =
-            task_model_value(b->t.model, task_model_layer(b->t.model, 1)->out, b->work);
+        const real *found = task_model_value(b->t.model, task_model_layer(b->t.model, 1)->out, b->work);
         for (int i = 0; i < BATCH * TIME * 2; i++) {
             int sequence = i / 2 / TIME, query = i / 2 % TIME, h = i % 2;
             double out[3];
             plain_attention(params + sequence * TIME * 6, ids + sequence * TIME, 1, h, query, out);
             for (int j = 0; j < 3; j++, found++)
-                cr_assert(fabs(*found - out[j]) < 1e-12,
-                          "sequence %d, query %d, head %d: %g, plain %g", sequence, query, h,
-                          *found, out[j]);
+                cr_assert(fabs(*found - out[j]) < 1e-12, "sequence %d, query %d, head %d: %g, plain %g", sequence,
+                          query, h, *found, out[j]);
         }
     }
     cr_assert(n_masked > 10, "%d masked keys", n_masked);
@@ -275,28 +255,25 @@ Test(layers, attention_drops_its_share_anew_with_each_batch) {
     layer_bench *b = layer_open(&(layer_case){"dropped", dropped});
     real *params = aligned(b->t.n_params * sizeof *params);
     task_run run = {.model = b->t.model, .tau = b->tau, .work = b->work};
-    random_stream r;
-    random_open(&r, (random_address){9, RANDOM_TEST, 0, 0, 0});
+    lopt_rng_stream r;
+    lopt_rng_open(&r, (lopt_rng_address){9, LOPT_RNG_TEST, 0, 0, 0});
     layer_draw(b, 0, params);
     memset(task_value(&run, layer_asked.data[0]), 0, sizeof(real) * 4 * MANY * 2);
-    for (int i = 0; i < NUMBERS; i++)
-        task_value(&run, layer_asked.data[1])[i] = 1;
+    for (int i = 0; i < NUMBERS; i++) task_value(&run, layer_asked.data[1])[i] = 1;
     double sum = 0, squares = 0;
     real before[NUMBERS] = {0};
     for (int k = 0; k < DRAWS; k++) {
         task_model_draw(b->t.model, b->tau, &r, b->work);
         task_model_loss(b->t.model, b->tau, b->work, params, NULL);
         const real *y = task_model_value(b->t.model, task_model_layer(b->t.model, 0)->out, b->work);
-        for (int i = 0; i < NUMBERS; i++)
-            sum += y[i], squares += y[i] * y[i];
+        for (int i = 0; i < NUMBERS; i++) sum += y[i], squares += y[i] * y[i];
         cr_assert(memcmp(y, before, sizeof before) != 0, "the same mask again");
         memcpy(before, y, sizeof before);
     }
     double mean = sum / (DRAWS * NUMBERS), variance = squares / (DRAWS * NUMBERS) - mean * mean;
     double expected = 0.3 / 0.7 / MANY; /* of a mean of MANY Bernoulli numbers over 0.7 */
     cr_assert(fabs(mean - 1) < 5 * sqrt(expected / (DRAWS * NUMBERS)), "mean %g", mean);
-    cr_assert(fabs(variance - expected) < 0.1 * expected, "variance %g, expected %g", variance,
-              expected);
+    cr_assert(fabs(variance - expected) < 0.1 * expected, "variance %g, expected %g", variance, expected);
     layer_close(b), free(params);
 }
 
@@ -309,28 +286,24 @@ static int wide_cells(task_model *m) {
     return task_sum(m, 4, y);
 }
 
-static void check_spread(const layer_bench *b, const real *params, const char *name, double std,
-                         double most) {
+static void check_spread(const layer_bench *b, const real *params, const char *name, double std, double most) {
     const real *w = tensor(b, params, name);
     int64_t n = 0;
     for (size_t k = 0; k < b->t.n_tensors; k++)
-        if (!strcmp(b->t.tensors[k].name, name))
-            n = lopt_tensor_size(&b->t.tensors[k]);
+        if (!strcmp(b->t.tensors[k].name, name)) n = lopt_tensor_size(&b->t.tensors[k]);
     double sum = 0, squares = 0, largest = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += w[i], squares += w[i] * w[i], largest = fmax(largest, fabs(w[i]));
+    for (int64_t i = 0; i < n; i++) sum += w[i], squares += w[i] * w[i], largest = fmax(largest, fabs(w[i]));
     cr_assert(fabs(sum / n) <= 5 * std / sqrt(n), "%s: mean %g", name, sum / n);
-    cr_assert(fabs(squares / n - std * std) <= 5 * std * std * sqrt(2.0 / n),
-              "%s: deviation %g, expected %g", name, sqrt(squares / n), std);
-    cr_assert(largest <= most * 1.000001 && largest >= most * 0.98, "%s: largest %g, bound %g",
-              name, largest, most);
+    cr_assert(fabs(squares / n - std * std) <= 5 * std * std * sqrt(2.0 / n), "%s: deviation %g, expected %g", name,
+              sqrt(squares / n), std);
+    cr_assert(largest <= most * 1.000001 && largest >= most * 0.98, "%s: largest %g, bound %g", name, largest, most);
 }
 
 Test(layers, cells_start_as_said) {
     layer_bench *b = layer_open(&(layer_case){"wide cells", wide_cells});
     real *p = aligned(b->t.n_params * sizeof *p);
-    random_stream r;
-    random_open(&r, (random_address){10, RANDOM_TEST, 0, 0, 0});
+    lopt_rng_stream r;
+    lopt_rng_open(&r, (lopt_rng_address){10, LOPT_RNG_TEST, 0, 0, 0});
     task_model_init(b->t.model, b->tau, &r, p);
     const double cut = 0.87962566;
     check_spread(b, p, "lstm_w0", cut / sqrt(180), 2 / sqrt(180));
@@ -339,12 +312,9 @@ Test(layers, cells_start_as_said) {
     check_spread(b, p, "rnn_wi0", cut / sqrt(100), 2 / sqrt(100));
     check_spread(b, p, "rnn_wh0", cut / sqrt(80), 2 / sqrt(80));
     const real *identity = tensor(b, p, "rnn_wh1");
-    for (int i = 0; i < 80 * 80; i++)
-        cr_assert(identity[i] == (i / 80 == i % 80));
-    static const char *const zero[] = {"lstm_b0", "h00",     "c00",    "gru_b0",
-                                       "rnn_bi0", "rnn_bh0", "rnn_bi1"};
-    for (size_t k = 0; k < sizeof zero / sizeof *zero; k++)
-        check_spread(b, p, zero[k], 0, 0);
+    for (int i = 0; i < 80 * 80; i++) cr_assert(identity[i] == (i / 80 == i % 80));
+    static const char *const zero[] = {"lstm_b0", "h00", "c00", "gru_b0", "rnn_bi0", "rnn_bh0", "rnn_bi1"};
+    for (size_t k = 0; k < sizeof zero / sizeof *zero; k++) check_spread(b, p, zero[k], 0, 0);
     layer_close(b), free(p);
 }
 

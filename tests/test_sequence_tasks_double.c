@@ -4,7 +4,7 @@
  * and of structures drawn from the families, made small; sizes, first losses, padding. */
 #include "data/dataset.h"
 #include "data/text.h"
-#include "internal.h"
+#include "declare.h"
 #include "model.h"
 #include "scratch.h"
 #include "task_check.h"
@@ -17,7 +17,8 @@ static void write_texts(void) {
     char path[SCRATCH_PATH];
     size_t n = 0;
     for (int i = 0; i < 120; i++) {
-        for (int k = 0; k < (i % 4 ? 20 : 1); k++) n += (size_t)sprintf(text + n, "%c%c ", 'a' + i * k % 23, 'e' + (i + k) % 7);
+        for (int k = 0; k < (i % 4 ? 20 : 1); k++)
+            n += (size_t)sprintf(text + n, "%c%c ", 'a' + i * k % 23, 'e' + (i + k) % 7);
         n += (size_t)sprintf(text + n, "\n\n");
     }
     write_bytes(path_of("lm1b.txt", path), text, n);
@@ -91,8 +92,7 @@ Test(sequence_tasks, sizes) {
     const size_t v = 32100;
     check_size("RNNLM_lm1bbytes_Patch32_LSTM128_Embed64", 149059);
     check_size("RNNLM_lm1bbytes_Patch32_GRU128_Embed64", 259 * 64 + 64 * 384 + 128 * 384 + 384 + 128 + 128 * 259 + 259);
-    check_size("RNNLM_lm1b32k_Patch32_IRNN256_Embed128",
-               v * 128 + 128 * 256 + 256 * 256 + 2 * 256 + 256 + 256 * v + v);
+    check_size("RNNLM_lm1b32k_Patch32_IRNN256_Embed128", v * 128 + 128 * 256 + 256 * 256 + 2 * 256 + 256 + 256 * v + v);
     check_size("RNNLM_wikipediaen32k_Patch32_LSTM256_Embed128", 12753252);
     check_size("TransformerLM_LM1B_MultiRuntime_0", 1332820);
 }
@@ -106,8 +106,8 @@ static void check_first_loss(const char *name) {
     task *t = create(&spec);
     real *params = aligned(t->n_params * sizeof *params);
     void *work = aligned(t->work_bytes);
-    random_stream r;
-    random_open(&r, (random_address){6, RANDOM_TEST, 0, 0, 0});
+    lopt_rng_stream r;
+    lopt_rng_open(&r, (lopt_rng_address){6, LOPT_RNG_TEST, 0, 0, 0});
     task_initial_params(t, NULL, &r, params);
     task_draw_batch(t, NULL, TASK_TRAIN, &r, work);
     real loss = task_loss(t, NULL, work, params, NULL);
@@ -184,10 +184,10 @@ Test(sequence_tasks, rnn_lm_is_a_plain_loop) {
     int n_padded = 0;
     for (int k = 0; k < 20; k++) {
         int32_t tokens[(S + 1) * B];
-        random_stream r;
-        random_open(&r, (random_address){5, RANDOM_TEST, (uint64_t)k, 0, 0});
+        lopt_rng_stream r;
+        lopt_rng_open(&r, (lopt_rng_address){5, LOPT_RNG_TEST, (uint64_t)k, 0, 0});
         task_text_draw(text, TASK_INNER_VALID, &r, B, S + 1, V, tokens);
-        random_open(&r, (random_address){5, RANDOM_TEST, (uint64_t)k, 0, 0});
+        lopt_rng_open(&r, (lopt_rng_address){5, LOPT_RNG_TEST, (uint64_t)k, 0, 0});
         task_draw_batch(p.t, p.tau, TASK_INNER_VALID, &r, p.work);
         double found = task_loss(p.t, p.tau, p.work, p.params, NULL), plain = plain_loss(p.params, tokens, &n_padded);
         cr_assert(fabs(found - plain) < 1e-10, "batch %d: loss %.12g, plain %.12g", k, found, plain);
@@ -214,7 +214,7 @@ Test(sequence_tasks, what_cannot_be_is_said) {
         lopt_error err = {LOPT_OK, ""};
         snprintf(spec.dataset, sizeof spec.dataset, "%s", wrong[i].dataset);
         spec.sequence.tokens = wrong[i].tokens, spec.sequence.length = wrong[i].length;
-        cr_assert(!task_create(&spec, &err) && strstr(err.text, wrong[i].part), "found \"%s\", expected \"%s\"", err.text,
-                  wrong[i].part);
+        cr_assert(!task_create(&spec, &err) && strstr(err.text, wrong[i].part), "found \"%s\", expected \"%s\"",
+                  err.text, wrong[i].part);
     }
 }

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "estimator.h"
+#include "es/es_gradient.h"
 #include "whole_noise.h"
 
 enum { DIM = 20, PARTICLES = 50 };
@@ -25,8 +25,7 @@ static double by_definition(const mt_noise *noise, const mt_report *report) {
     static double part[PARTICLES][DIM], mean[DIM];
     float delta[DIM];
     double signal = 0, spread = 0;
-    for (int i = 0; i < DIM; i++)
-        mean[i] = 0;
+    for (int i = 0; i < DIM; i++) mean[i] = 0;
     for (int p = 0; p < PARTICLES; p++) {
         whole_noise(noise, p, report[p].segment[0].noise, delta);
         for (int i = 0; i < DIM; i++) {
@@ -36,8 +35,7 @@ static double by_definition(const mt_noise *noise, const mt_report *report) {
     }
     for (int i = 0; i < DIM; i++) {
         signal += mean[i] * mean[i];
-        for (int p = 0; p < PARTICLES; p++)
-            spread += (part[p][i] - mean[i]) * (part[p][i] - mean[i]) / (PARTICLES - 1);
+        for (int p = 0; p < PARTICLES; p++) spread += (part[p][i] - mean[i]) * (part[p][i] - mean[i]) / (PARTICLES - 1);
     }
     return signal / (spread / PARTICLES);
 }
@@ -51,8 +49,7 @@ static double average(double slope, double noise_of_loss, int steps) {
     lopt_error err;
     double sum = 0;
     unsigned state = 7;
-    for (int i = 0; i < DIM; i++)
-        trained[i] = 1;
+    for (int i = 0; i < DIM; i++) trained[i] = 1;
     for (int step = 0; step < steps; step++) {
         mt_noise noise = {.seed = (uint64_t)step, .std = std_delta, .n = DIM, .trained = trained};
         cr_assert(mt_estimator_open(&e, &full_es, noise, PARTICLES, &err), "%s", err.text);

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/read_file.h"
+#include "run/status_file.h"
 #include "scratch.h"
-#include "status_file.h"
-#include "text_file.h"
 
 static char path[SCRATCH_PATH];
 static lopt_error err;
@@ -26,7 +26,8 @@ Test(status_file, round_trip_of_every_state) {
         mt_status out = {.state = (mt_state)state, .status = 75, .outer_step = 1234567890123}, in;
         cr_assert(mt_status_write(folder, &out, &err), "%s", err.text);
         cr_assert(mt_status_read(folder, &in, &err), "%s", err.text);
-        cr_assert(in.state == out.state && in.outer_step == out.outer_step, "state %d came back as %d", state, in.state);
+        cr_assert(in.state == out.state && in.outer_step == out.outer_step, "state %d came back as %d", state,
+                  in.state);
         cr_assert(in.status == (state == MT_STATE_RUNNING ? 0 : 75), "status %d", in.status);
         cr_assert(strcmp(in.version, lopt_version()) == 0, "version \"%s\"", in.version);
     }
@@ -37,12 +38,16 @@ Test(status_file, what_scripts_read) {
     cr_assert(mt_status_write(folder, &status, &err), "%s", err.text);
     char *text = mt_text_read(path, 4096, NULL, &err);
     cr_assert(strstr(text, "\"state\": \"stopped\"") && strstr(text, "\"status\": 75") &&
-              strstr(text, "\"outer_step\": 120"), "%s", text);
+                  strstr(text, "\"outer_step\": 120"),
+              "%s", text);
     free(text);
 }
 
 Test(status_file, a_bad_one_is_a_sentence) {
-    static const char *const bad[] = {"", "{", "[]", "{\"state\": \"running\"}",
+    static const char *const bad[] = {"",
+                                      "{",
+                                      "[]",
+                                      "{\"state\": \"running\"}",
                                       "{\"state\": \"asleep\", \"status\": 0, \"outer_step\": 1, \"version\": \"1\"}",
                                       "{\"state\": 1, \"status\": 0, \"outer_step\": 1, \"version\": \"1\"}"};
     mt_status status;

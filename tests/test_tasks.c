@@ -11,16 +11,14 @@
 #include <string.h>
 
 #include "data/dataset.h"
-#include "internal.h"
+#include "declare.h"
 
 /* The double build of the same functions (cmake/double_names.sh); struct task has one layout in
  * both. */
 task *task_create_double(const task_spec *spec, lopt_error *err);
 void task_destroy_double(task *t);
-void task_draw_batch_double(const task *t, const double *tau, task_split split, random_stream *r,
-                            void *work);
-double task_loss_double(const task *t, const double *tau, void *work, const double *params,
-                        double *grads);
+void task_draw_batch_double(const task *t, const double *tau, task_split split, lopt_rng_stream *r, void *work);
+double task_loss_double(const task *t, const double *tau, void *work, const double *params, double *grads);
 
 static void *aligned(size_t bytes) {
     void *p = aligned_alloc(64, (bytes + 64) / 64 * 64);
@@ -28,9 +26,9 @@ static void *aligned(size_t bytes) {
     return memset(p, 0x5a, (bytes + 64) / 64 * 64); /* nothing may rest on what was there */
 }
 
-static random_stream stream(uint64_t a, uint64_t b) {
-    random_stream r;
-    random_open(&r, (random_address){11, RANDOM_TEST, a, b, 0});
+static lopt_rng_stream stream(uint64_t a, uint64_t b) {
+    lopt_rng_stream r;
+    lopt_rng_open(&r, (lopt_rng_address){11, LOPT_RNG_TEST, a, b, 0});
     return r;
 }
 
@@ -49,7 +47,7 @@ static probe start(const task_spec *spec, uint64_t member) {
     p.params = aligned(p.t->n_params * sizeof(float));
     p.grads = aligned(p.t->n_params * sizeof(float));
     p.work = aligned(p.t->work_bytes);
-    random_stream r = stream(member, 0);
+    lopt_rng_stream r = stream(member, 0);
     task_sample(p.t, &r, p.tau);
     task_initial_params(p.t, p.tau, &r, p.params);
     task_draw_batch(p.t, p.tau, TASK_TRAIN, &r, p.work);
@@ -76,8 +74,8 @@ static double activation(task_activation_kind act, double x) {
 }
 
 /* Mean cross-entropy of the network in spec, and the share it gets right. */
-static double plain_loss(const task_spec *spec, int n_pixels, const float *params,
-                         const float *images, const int32_t *labels, double *right) {
+static double plain_loss(const task_spec *spec, int n_pixels, const float *params, const float *images,
+                         const int32_t *labels, double *right) {
     double loss = 0;
     *right = 0;
     for (int i = 0; i < spec->batch_size; i++) {
@@ -114,16 +112,14 @@ static void check_against_plain(const task_spec *spec) {
     float *images = aligned((size_t)spec->batch_size * (size_t)data->n_pixels * sizeof *images);
     int32_t *labels = aligned((size_t)spec->batch_size * sizeof *labels);
     for (int split = 0; split < TASK_N_SPLITS; split++) {
-        random_stream a = stream(9, (uint64_t)split), b = a;
+        lopt_rng_stream a = stream(9, (uint64_t)split), b = a;
         task_dataset_draw(data, (task_split)split, &a, spec->batch_size, images, labels);
         task_draw_batch(p.t, p.tau, (task_split)split, &b, p.work);
         double share, right = plain_loss(spec, data->n_pixels, p.params, images, labels, &share);
         double loss = (double)task_loss(p.t, p.tau, p.work, p.params, p.grads);
-        cr_assert(fabs(loss - right) < 2e-6 * right, "%s: %.9g, plain loops: %.9g", p.t->name, loss,
-                  right);
+        cr_assert(fabs(loss - right) < 2e-6 * right, "%s: %.9g, plain loops: %.9g", p.t->name, loss, right);
         double found = (double)task_accuracy(p.t, p.tau, p.work, p.params);
-        cr_assert(fabs(found - share) < 1e-6, "%s: accuracy %g, plain loops: %g", p.t->name, found,
-                  share);
+        cr_assert(fabs(found - share) < 1e-6, "%s: accuracy %g, plain loops: %g", p.t->name, found, share);
     }
     free(images), free(labels);
     task_dataset_close(data);
@@ -134,8 +130,7 @@ Test(image_mlp, agrees_with_plain_loops) {
     static const int shapes[][4] = {{64, 8, 1, 32}, {33, 8, 0}, {7, 11, 2, 19}, {128, 16, 2, 45}};
     for (int i = 0; i < 4; i++) {
         task_spec spec = spec_of("image_mlp");
-        const task_dataset *kept =
-            task_dataset_open(spec.dataset, "", shapes[i][1], NULL); /* read once */
+        const task_dataset *kept = task_dataset_open(spec.dataset, "", shapes[i][1], NULL); /* read once */
         spec.batch_size = shapes[i][0];
         spec.image_size = shapes[i][1];
         spec.n_hidden = shapes[i][2];
@@ -163,13 +158,12 @@ static void check_precisions(const task_spec *spec) {
     double *tau = widen(p.tau, p.t->n_tau), *params = widen(p.params, p.t->n_params);
     double *grads = aligned(p.t->n_params * sizeof *grads);
     void *work = aligned(wide->work_bytes);
-    random_stream a = stream(8, 0), b = a;
+    lopt_rng_stream a = stream(8, 0), b = a;
     task_draw_batch(p.t, p.tau, TASK_TRAIN, &a, p.work);
     task_draw_batch_double(wide, tau, TASK_TRAIN, &b, work);
     double loss = (double)task_loss(p.t, p.tau, p.work, p.params, p.grads);
     double right = task_loss_double(wide, tau, work, params, grads);
-    cr_assert(fabs(loss - right) < 3e-6 * (1 + fabs(right)), "%s: %.9g, in double: %.9g", p.t->name,
-              loss, right);
+    cr_assert(fabs(loss - right) < 3e-6 * (1 + fabs(right)), "%s: %.9g, in double: %.9g", p.t->name, loss, right);
     size_t i = 0;
     double whole = 0;
     for (size_t j = 0; j < p.t->n_params; j++) whole += pow(grads[j], 2);
@@ -181,8 +175,8 @@ static void check_precisions(const task_spec *spec) {
         }
         /* That of attention's key bias is zero: what is found is rounding of the others. */
         double allowed = size < 1e-20 * whole ? 1e-10 * whole : 1e-10 * size;
-        cr_assert(difference <= allowed, "%s, gradient of %s: relative error %g", p.t->name,
-                  p.t->tensors[k].name, sqrt(difference / size));
+        cr_assert(difference <= allowed, "%s, gradient of %s: relative error %g", p.t->name, p.t->tensors[k].name,
+                  sqrt(difference / size));
     }
     free(tau), free(params), free(grads), free(work);
     task_destroy_double(wide);
@@ -191,8 +185,7 @@ static void check_precisions(const task_spec *spec) {
 
 Test(tasks, float_agrees_with_double) {
     task_spec images = spec_of("image_mlp");
-    task *kept[] = {task_create(&images, NULL),
-                    task_create_double(&images, NULL)}; /* images are read once */
+    task *kept[] = {task_create(&images, NULL), task_create_double(&images, NULL)}; /* images are read once */
     for (int k = 0; task_kinds[k]; k++) {
         task_spec spec = spec_of(task_kinds[k]->name);
         spec.noise = 0.5;
@@ -217,22 +210,19 @@ Test(tasks, same_inputs_same_bits) {
         spec.reparam = TASK_REPARAM_TENSOR;
         probe p = start(&spec, 1), q = start(&spec, 2), again = start(&spec, 1);
         size_t bytes = p.t->n_params * sizeof(float);
-        cr_assert(memcmp(p.params, again.params, bytes) == 0, "%s: initial parameters differ",
-                  p.t->name);
+        cr_assert(memcmp(p.params, again.params, bytes) == 0, "%s: initial parameters differ", p.t->name);
         cr_assert(memcmp(p.params, q.params, bytes) != 0, "%s: streams do not matter", p.t->name);
         float first = task_loss(p.t, p.tau, p.work, p.params, p.grads);
         /* Other batches and parameters through the same scratch, then the first batch again. */
-        random_stream other = stream(77, 0), r = stream(1, 0);
+        lopt_rng_stream other = stream(77, 0), r = stream(1, 0);
         task_draw_batch(again.t, again.tau, TASK_TEST, &other, again.work);
         task_loss(again.t, again.tau, again.work, q.params, again.grads);
         task_sample(again.t, &r, again.tau);
         task_initial_params(again.t, again.tau, &r, again.params);
         task_draw_batch(again.t, again.tau, TASK_TRAIN, &r, again.work);
         float second = task_loss(again.t, again.tau, again.work, again.params, again.grads);
-        cr_assert(memcmp(&first, &second, sizeof first) == 0, "%s: losses differ in bits",
-                  p.t->name);
-        cr_assert(memcmp(p.grads, again.grads, bytes) == 0, "%s: gradients differ in bits",
-                  p.t->name);
+        cr_assert(memcmp(&first, &second, sizeof first) == 0, "%s: losses differ in bits", p.t->name);
+        cr_assert(memcmp(p.grads, again.grads, bytes) == 0, "%s: gradients differ in bits", p.t->name);
         stop(&p), stop(&q), stop(&again);
     }
 }
@@ -243,15 +233,14 @@ Test(tasks, batches_are_addressed) {
     probe p = start(&spec, 1);
     float forward[6], backward[6];
     for (int i = 0; i < 6; i++) {
-        random_stream a = stream(100, (uint64_t)i), b = stream(100, (uint64_t)(5 - i));
+        lopt_rng_stream a = stream(100, (uint64_t)i), b = stream(100, (uint64_t)(5 - i));
         task_draw_batch(p.t, p.tau, TASK_TRAIN, &a, p.work);
         forward[i] = task_loss(p.t, p.tau, p.work, p.params, NULL);
         task_draw_batch(p.t, p.tau, TASK_TRAIN, &b, p.work);
         backward[5 - i] = task_loss(p.t, p.tau, p.work, p.params, NULL);
     }
     cr_assert(memcmp(forward, backward, sizeof forward) == 0);
-    for (int i = 1; i < 6; i++)
-        cr_assert(forward[i] != forward[0], "two batches have the same loss");
+    for (int i = 1; i < 6; i++) cr_assert(forward[i] != forward[0], "two batches have the same loss");
     stop(&p);
 }
 
@@ -271,17 +260,13 @@ Test(image_mlp, initial_weights) {
         tail += (fabs(z) > 1.5) / n;
     }
     cr_assert(fabs(mean) < 5 * 0.88 / sqrt(n), "mean %g", mean);
-    cr_assert(fabs(sqrt(square) - 0.87962566) < 0.006, "standard deviation %g of the scale",
-              sqrt(square));
-    cr_assert(fabs(tail - 0.092306) < 5 * sqrt(0.0923 * 0.9077 / n),
-              "beyond 1.5: %g, expected 0.0923", tail);
+    cr_assert(fabs(sqrt(square) - 0.87962566) < 0.006, "standard deviation %g of the scale", sqrt(square));
+    cr_assert(fabs(tail - 0.092306) < 5 * sqrt(0.0923 * 0.9077 / n), "beyond 1.5: %g, expected 0.0923", tail);
     for (int j = 0; j < 128; j++) cr_assert(p.params[784 * 128 + j] == 0, "bias %d is not 0", j);
     cr_assert(p.t->n_tensors == 4 && p.t->n_params == 784 * 128 + 128 + 1280 + 10);
     static const char *const names[] = {"w0", "b0", "w1", "b1"};
-    for (int k = 0; k < 4; k++)
-        cr_assert(strcmp(p.t->tensors[k].name, names[k]) == 0, "%s", p.t->tensors[k].name);
-    cr_assert(p.t->tensors[0].dim[0] == 784 && p.t->tensors[0].dim[1] == 128,
-              "weights are not (in, out)");
+    for (int k = 0; k < 4; k++) cr_assert(strcmp(p.t->tensors[k].name, names[k]) == 0, "%s", p.t->tensors[k].name);
+    cr_assert(p.t->tensors[0].dim[0] == 784 && p.t->tensors[0].dim[1] == 128, "weights are not (in, out)");
     stop(&p);
 }
 
@@ -339,8 +324,8 @@ Test(quadratics, initial_loss) {
             mean += (double)task_loss(p.t, p.tau, p.work, p.params, NULL) / N;
             stop(&p);
         }
-        cr_assert(fabs(mean - known[k].mean) < 5 * known[k].deviation / sqrt(N),
-                  "%s: mean %g, expected %g", known[k].kind, mean, known[k].mean);
+        cr_assert(fabs(mean - known[k].mean) < 5 * known[k].deviation / sqrt(N), "%s: mean %g, expected %g",
+                  known[k].kind, mean, known[k].mean);
     }
 }
 
@@ -371,8 +356,7 @@ Test(image_mlp, normaliser_bounds_everything) {
     const float in[] = {NAN, INFINITY, 100, 3, 0.5f, 0, -1, -INFINITY};
     const float out[] = {bound, bound, bound, 3, 0.5f, 0, 0, 0};
     for (int i = 0; i < 8; i++)
-        cr_assert(task_normalise(p.t, in[i]) == out[i], "%g -> %g", (double)in[i],
-                  (double)task_normalise(p.t, in[i]));
+        cr_assert(task_normalise(p.t, in[i]) == out[i], "%g -> %g", (double)in[i], (double)task_normalise(p.t, in[i]));
     cr_assert((float)p.t->loss_bound == bound);
     for (size_t i = 0; i < p.t->n_params; i++) p.params[i] = i % 3 ? 1e38f : -1e38f;
     float loss = task_loss(p.t, p.tau, p.work, p.params, p.grads);
@@ -380,8 +364,7 @@ Test(image_mlp, normaliser_bounds_everything) {
     stop(&p);
     spec = spec_of("quadratic");
     p = start(&spec, 1);
-    cr_assert(isnan(task_normalise(p.t, NAN)) && task_normalise(p.t, 7) == 7 &&
-              isinf(p.t->loss_bound));
+    cr_assert(isnan(task_normalise(p.t, NAN)) && task_normalise(p.t, 7) == 7 && isinf(p.t->loss_bound));
     cr_assert(!task_has_accuracy(p.t) && isnan(task_accuracy(p.t, p.tau, p.work, p.params)));
     stop(&p);
 }
@@ -405,16 +388,13 @@ static void check_reparam(const char *kind, task_reparam level) {
         cr_assert(scales[s] >= 0.0099f && scales[s] <= 101.f, "scale %g", (double)scales[s]);
         least = fmin(least, (double)scales[s]), most = fmax(most, (double)scales[s]);
     }
-    cr_assert(n_scales < 1000 || (least < 0.0105 && most > 95), "scales from %g to %g", least,
-              most);
+    cr_assert(n_scales < 1000 || (least < 0.0105 && most > 95), "scales from %g to %g", least, most);
     /* At w = w0 / s the wrapped loss is the plain one at w0, and its gradient s times the plain
      * one. */
-    random_stream a = stream(40, 0), b = a;
+    lopt_rng_stream a = stream(40, 0), b = a;
     for (size_t k = 0; k < p.t->n_tensors; k++) {
         for (int64_t j = 0; j < lopt_tensor_size(&p.t->tensors[k]); j++, i++) {
-            float s = scales[level == TASK_REPARAM_GLOBAL   ? 0
-                             : level == TASK_REPARAM_TENSOR ? k
-                                                            : i];
+            float s = scales[level == TASK_REPARAM_GLOBAL ? 0 : level == TASK_REPARAM_TENSOR ? k : i];
             p.params[i] = plain.params[i] / s;
         }
     }
@@ -422,19 +402,14 @@ static void check_reparam(const char *kind, task_reparam level) {
     task_draw_batch(p.t, p.tau, TASK_TRAIN, &b, p.work);
     double right = (double)task_loss(plain.t, p.tau, plain.work, plain.params, plain.grads);
     double loss = (double)task_loss(p.t, p.tau, p.work, p.params, p.grads);
-    cr_assert(fabs(loss - right) < 1e-5 * fabs(right) + 1e-6, "%s: %g, plain %g", p.t->name, loss,
-              right);
+    cr_assert(fabs(loss - right) < 1e-5 * fabs(right) + 1e-6, "%s: %g, plain %g", p.t->name, loss, right);
     i = 0;
     for (size_t k = 0; k < p.t->n_tensors; k++) {
         for (int64_t j = 0; j < lopt_tensor_size(&p.t->tensors[k]); j++, i++) {
-            double s = (double)scales[level == TASK_REPARAM_GLOBAL   ? 0
-                                      : level == TASK_REPARAM_TENSOR ? k
-                                                                     : i];
+            double s = (double)scales[level == TASK_REPARAM_GLOBAL ? 0 : level == TASK_REPARAM_TENSOR ? k : i];
             double expected = s * (double)plain.grads[i];
-            cr_assert(fabs((double)p.grads[i] - expected) <
-                          1e-4 * fabs(expected) + 1e-6 * s * (1 + fabs(right)),
-                      "%s: gradient %zu is %g, expected %g", p.t->name, i, (double)p.grads[i],
-                      expected);
+            cr_assert(fabs((double)p.grads[i] - expected) < 1e-4 * fabs(expected) + 1e-6 * s * (1 + fabs(right)),
+                      "%s: gradient %zu is %g, expected %g", p.t->name, i, (double)p.grads[i], expected);
         }
     }
     cr_assert(task_has_accuracy(p.t) == task_has_accuracy(plain.t));
@@ -460,8 +435,7 @@ Test(reparam, initial_params_are_divided) {
     spec.reparam = TASK_REPARAM_PARAMETER;
     probe p = start(&spec, 3);
     double square = 0;
-    for (int i = 0; i < 2048; i++)
-        square += pow((double)p.params[i] * (double)p.tau[i] * 8, 2) / 2048;
+    for (int i = 0; i < 2048; i++) square += pow((double)p.params[i] * (double)p.tau[i] * 8, 2) / 2048;
     cr_assert(fabs(sqrt(square) - 0.8796) < 0.06, "standard deviation %g", sqrt(square));
     stop(&p);
 }
@@ -478,8 +452,7 @@ Test(names, every_name_resolves_to_a_kind) {
         int found = 0;
         for (int k = 0; task_kinds[k]; k++) found += !strcmp(spec.task, task_kinds[k]->name);
         cr_assert(found == 1, "%s became %s", info->name, spec.task);
-        for (size_t j = 0; j < n; j++)
-            cr_assert(strcmp(info->name, task_known(j)->name) != 0, "%s twice", info->name);
+        for (size_t j = 0; j < n; j++) cr_assert(strcmp(info->name, task_known(j)->name) != 0, "%s twice", info->name);
     }
     cr_assert(n >= 17, "only %zu names", n);
 }
@@ -488,8 +461,7 @@ Test(names, published_sizes_and_overrides) {
     task_spec spec = spec_of("ImageMLP_FashionMnist_Relu128x128");
     spec.activation = TASK_TANH;
     cr_assert(task_spec_resolve(&spec, NULL));
-    cr_assert(spec.batch_size == 128 && spec.image_size == 28 && spec.n_hidden == 2 &&
-              spec.hidden[1] == 128);
+    cr_assert(spec.batch_size == 128 && spec.image_size == 28 && spec.n_hidden == 2 && spec.hidden[1] == 128);
     cr_assert(spec.activation == TASK_RELU && !strcmp(spec.dataset, "fashion_mnist"));
     spec.batch_size = 32;
     spec.image_size = 8;
@@ -499,8 +471,7 @@ Test(names, published_sizes_and_overrides) {
     spec = spec_of("ImageMLP_FashionMnist8_Relu32");
     p = start(&spec, 1);
     cr_assert(p.t->n_params == 2410 && strstr(p.t->name, "batch 128"), "%s", p.t->name);
-    cr_assert(p.t->flops_per_step == 2 * 647168.0, "%g",
-              p.t->flops_per_step); /* spec of the field, batch 64 */
+    cr_assert(p.t->flops_per_step == 2 * 647168.0, "%g", p.t->flops_per_step); /* spec of the field, batch 64 */
     stop(&p);
 }
 
@@ -512,16 +483,16 @@ static void expect(task_spec spec, const char *part) {
     cr_assert(task_create(&spec, NULL) == NULL);
 }
 
-#define BAD(kind, field, value, part)                                                              \
-    do {                                                                                           \
-        task_spec bad = spec_of(kind);                                                             \
-        bad.field = value;                                                                         \
-        expect(bad, part);                                                                         \
+#define BAD(kind, field, value, part)                                                                                  \
+    do {                                                                                                               \
+        task_spec bad = spec_of(kind);                                                                                 \
+        bad.field = value;                                                                                             \
+        expect(bad, part);                                                                                             \
     } while (0)
 
 Test(names, bad_specs_get_a_sentence) {
     expect(spec_of("image_mpl"), "there is no task \"image_mpl\" (did you mean image_mlp?): "
-                                "`metatrain list tasks` prints all");
+                                 "`metatrain list tasks` prints all");
     BAD("image_mlp", batch_size, 0, "batch_size is 0, allowed: 1 to 65536");
     BAD("image_mlp", batch_size, -3, "batch_size is -3");
     BAD("image_mlp", hidden[0], 0, "width is 0");
@@ -550,10 +521,11 @@ Test(names, bad_specs_get_a_sentence) {
 static double mean_over_batches(probe *p, task_split split, int what_accuracy) {
     double mean = 0;
     for (uint64_t k = 0; k < 20; k++) {
-        random_stream r = stream(500, k);
+        lopt_rng_stream r = stream(500, k);
         task_draw_batch(p->t, p->tau, split, &r, p->work);
         mean += (double)(what_accuracy ? task_accuracy(p->t, p->tau, p->work, p->params)
-                                       : task_loss(p->t, p->tau, p->work, p->params, NULL)) / 20;
+                                       : task_loss(p->t, p->tau, p->work, p->params, NULL)) /
+                20;
     }
     return mean;
 }
@@ -561,14 +533,14 @@ static double mean_over_batches(probe *p, task_split split, int what_accuracy) {
 static void train_with_adam(probe *p, int steps, float rate) {
     float *m = calloc(2 * p->t->n_params, sizeof *m), *v = m + p->t->n_params;
     for (int k = 1; k <= steps; k++) {
-        random_stream r = stream(600, (uint64_t)k);
+        lopt_rng_stream r = stream(600, (uint64_t)k);
         task_draw_batch(p->t, p->tau, TASK_TRAIN, &r, p->work);
         task_loss(p->t, p->tau, p->work, p->params, p->grads);
         for (size_t i = 0; i < p->t->n_params; i++) {
             m[i] += 0.1f * (p->grads[i] - m[i]);
             v[i] += 0.001f * (p->grads[i] * p->grads[i] - v[i]);
-            p->params[i] -= rate * (m[i] / (1 - powf(0.9f, (float)k))) /
-                            (sqrtf(v[i] / (1 - powf(0.999f, (float)k))) + 1e-8f);
+            p->params[i] -=
+                rate * (m[i] / (1 - powf(0.9f, (float)k))) / (sqrtf(v[i] / (1 - powf(0.999f, (float)k))) + 1e-8f);
         }
     }
     free(m);
@@ -581,10 +553,8 @@ Test(training, adam_learns_fashion_mnist) {
         probe p = start(&spec, 2);
         double before = mean_over_batches(&p, TASK_INNER_VALID, 0);
         train_with_adam(&p, 300, 0.01f);
-        double after = mean_over_batches(&p, TASK_INNER_VALID, 0),
-               share = mean_over_batches(&p, TASK_INNER_VALID, 1);
-        cr_assert(before > 2.2 && after < 0.8, "activation %d: loss %g, then %g", act, before,
-                  after);
+        double after = mean_over_batches(&p, TASK_INNER_VALID, 0), share = mean_over_batches(&p, TASK_INNER_VALID, 1);
+        cr_assert(before > 2.2 && after < 0.8, "activation %d: loss %g, then %g", act, before, after);
         cr_assert(share > 0.7, "activation %d: accuracy %g", act, share);
         stop(&p);
     }

@@ -2,11 +2,11 @@
  *
  * test_tasks_double.c - gradients of every kind of task against signed finite differences.
  *
- * Compiled with real = double. Every kind in tasks/registry.c is taken up by itself, each with every
+ * Compiled with real = double. Every kind in tasks/task_registry.c is taken up by itself, each with every
  * activation and every level of reparametrisation. */
 #include <stdio.h>
 
-#include "internal.h"
+#include "declare.h"
 #include "task_check.h"
 
 static void check_levels(task_spec *spec) {
@@ -74,16 +74,14 @@ Test(gradients, gradient_noise_has_its_scale) {
     double sum = 0, squares = 0, n = (double)p.t->n_params * DRAWS;
     for (int k = 0; k < DRAWS; k++) {
         task_draw_batch(p.t, quiet.tau, TASK_TRAIN, &p.r, p.work);
-        cr_assert(task_loss(p.t, quiet.tau, p.work, quiet.params, p.grads) == loss,
-                  "noise in the loss");
+        cr_assert(task_loss(p.t, quiet.tau, p.work, quiet.params, p.grads) == loss, "noise in the loss");
         for (size_t i = 0; i < p.t->n_params; i++) {
             sum += p.grads[i] - quiet.grads[i];
             squares += pow(p.grads[i] - quiet.grads[i], 2);
         }
     }
     cr_assert(fabs(sum / n) < 5 * 0.5 / sqrt(n), "mean %g", sum / n);
-    cr_assert(fabs(squares / n - 0.25) < 5 * 0.25 * sqrt(2 / n), "variance %g, expected 0.25",
-              squares / n);
+    cr_assert(fabs(squares / n - 0.25) < 5 * 0.25 * sqrt(2 / n), "variance %g, expected 0.25", squares / n);
     stop(&p);
     stop(&quiet);
 }

@@ -7,10 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "hdf5_file.h"
+#include "base/read_file.h"
 #include "scratch.h"
-#include "text_file.h"
-#include "theta_file.h"
+#include "store/hdf5_file.h"
+#include "store/theta_file.h"
 
 /* HDF5 itself loses a little memory over some damaged files. */
 #ifdef __has_feature
@@ -55,8 +55,7 @@ static void write_theta(const lopt_optimizer *opt, const char *file) {
 
 static const char *note(const mt_theta *t, const char *name) {
     for (int i = 0; i < t->n_notes; i++)
-        if (strcmp(t->note_name[i], name) == 0)
-            return t->note_value[i];
+        if (strcmp(t->note_name[i], name) == 0) return t->note_value[i];
     return "absent";
 }
 
@@ -78,8 +77,7 @@ Test(theta_file, every_learned_preset_comes_back) {
     const lopt_preset_info *info;
     int n = 0;
     for (size_t i = 0; (info = lopt_preset(i)); i++) {
-        if (!info->learned)
-            continue;
+        if (!info->learned) continue;
         lopt_optimizer *opt = optimizer(info->name, NULL);
         write_theta(opt, path);
         mt_theta *t = mt_theta_read(path, &err);
@@ -99,8 +97,7 @@ Test(theta_file, settings_and_provenance_come_back) {
     mt_theta *t = mt_theta_read(path, &err);
     cr_assert(t != NULL, "%s", err.text);
     assert_same(opt, t->optimizer);
-    cr_assert(t->n_notes == 3 && strcmp(note(t, "seed"), "7") == 0 &&
-              strcmp(note(t, "empty"), "") == 0 &&
+    cr_assert(t->n_notes == 3 && strcmp(note(t, "seed"), "7") == 0 && strcmp(note(t, "empty"), "") == 0 &&
               strcmp(note(t, "config"), "seed: 7\nparticles: 2\n") == 0);
     mt_theta_free(t);
     lopt_destroy(opt);
@@ -120,8 +117,7 @@ Test(theta_file, is_reproducible) {
     sleep(1); /* HDF5 counts seconds where it stores times */
     write_theta(opt, path);
     char *second = read_all(path, &m);
-    cr_assert(n == m && memcmp(first, second, n) == 0,
-              "the same theta gave other bytes a second later");
+    cr_assert(n == m && memcmp(first, second, n) == 0, "the same theta gave other bytes a second later");
     free(first);
     free(second);
     lopt_destroy(opt);
@@ -157,11 +153,9 @@ static void assert_refused(const char *file, const char *pattern, const char *wh
     lopt_error err = {LOPT_OK, ""};
     mt_theta *t = mt_theta_read(file, &err);
     cr_assert(t == NULL, "%s: was accepted", what);
-    int bad_input =
-        err.status == LOPT_EARG || err.status == LOPT_ESHAPE || err.status == LOPT_EUNKNOWN;
+    int bad_input = err.status == LOPT_EARG || err.status == LOPT_ESHAPE || err.status == LOPT_EUNKNOWN;
     cr_assert(bad_input, "%s: status %d, %s", what, err.status, err.text);
-    cr_assert(strstr(err.text, file) == err.text, "%s: does not begin with the file: %s", what,
-              err.text);
+    cr_assert(strstr(err.text, file) == err.text, "%s: does not begin with the file: %s", what, err.text);
     cr_assert(strstr(err.text, pattern) != NULL, "%s: no \"%s\" in: %s", what, pattern, err.text);
     cr_assert(strchr(err.text, '\n') == NULL, "%s: more than a line: %s", what, err.text);
 }
@@ -231,8 +225,7 @@ Test(theta_file, not_finite_theta_is_not_written) {
     float *theta = malloc(n * sizeof *theta);
     memcpy(theta, lopt_theta(opt), n * sizeof *theta);
     theta[1] = NAN;
-    cr_assert(!mt_theta_write(path, opt, theta, NULL, 0, &err) && strstr(err.text, "w0, index 1"),
-              "%s", err.text);
+    cr_assert(!mt_theta_write(path, opt, theta, NULL, 0, &err) && strstr(err.text, "w0, index 1"), "%s", err.text);
     cr_assert(access(path, F_OK) != 0);
     free(theta);
     lopt_destroy(opt);
@@ -253,8 +246,7 @@ typedef struct forgery {
 
 static void put_attribute(mt_hdf5 *f, const char *name, const char *value, const char *standard) {
     lopt_error err;
-    if (!value || value[0])
-        cr_assert(mt_hdf5_put_attribute(f, name, value ? value : standard, &err), "%s", err.text);
+    if (!value || value[0]) cr_assert(mt_hdf5_put_attribute(f, name, value ? value : standard, &err), "%s", err.text);
 }
 
 static void forge(const forgery *x) {
@@ -266,19 +258,16 @@ static void forge(const forgery *x) {
     put_attribute(f, "format", x->format, "metatrain theta 1");
     put_attribute(f, "optimizer", x->preset, "elo");
     cr_assert(mt_hdf5_put_text(f, "settings/hidden_size", "2", &err));
-    if (x->setting)
-        cr_assert(mt_hdf5_put_text(f, x->setting, x->value, &err));
+    if (x->setting) cr_assert(mt_hdf5_put_text(f, x->setting, x->value, &err));
     if (!x->without_theta) {
-        cr_assert(mt_hdf5_put(f, "theta/w0", x->type ? x->type : MT_FLOATS, x->rank ? x->rank : 2,
-                              w0, zeros, &err));
+        cr_assert(mt_hdf5_put(f, "theta/w0", x->type ? x->type : MT_FLOATS, x->rank ? x->rank : 2, w0, zeros, &err));
         cr_assert(mt_hdf5_put(f, "theta/b0", MT_FLOATS, 1, b, zeros, &err));
         cr_assert(mt_hdf5_put(f, "theta/w1", MT_FLOATS, 2, w1, zeros, &err));
         cr_assert(mt_hdf5_put(f, "theta/b1", MT_FLOATS, 1, b, zeros, &err));
         cr_assert(mt_hdf5_put(f, "theta/w2", MT_FLOATS, 2, w1, zeros, &err));
         cr_assert(mt_hdf5_put(f, "theta/b2", MT_FLOATS, 1, b, zeros, &err));
     }
-    if (x->other)
-        cr_assert(mt_hdf5_put(f, x->other, MT_FLOATS, 1, b, zeros, &err));
+    if (x->other) cr_assert(mt_hdf5_put(f, x->other, MT_FLOATS, 1, b, zeros, &err));
     cr_assert(mt_hdf5_save(f, &err), "%s", err.text);
     mt_hdf5_close(f);
 }
@@ -295,18 +284,9 @@ Test(theta_file, wrong_content_is_named) {
         {.what = "no optimizer", .pattern = "\"optimizer\"", .preset = ""},
         {.what = "another format", .pattern = "metatrain theta 2", .format = "metatrain theta 2"},
         {.what = "no format", .pattern = "\"format\"", .format = ""},
-        {.what = "unknown setting",
-         .pattern = "hidden_sise",
-         .setting = "settings/hidden_sise",
-         .value = "2"},
-        {.what = "huge setting",
-         .pattern = "hidden_layers",
-         .setting = "settings/hidden_layers",
-         .value = "1e9"},
-        {.what = "nonsense setting",
-         .pattern = "exp_mult",
-         .setting = "settings/exp_mult",
-         .value = "much"},
+        {.what = "unknown setting", .pattern = "hidden_sise", .setting = "settings/hidden_sise", .value = "2"},
+        {.what = "huge setting", .pattern = "hidden_layers", .setting = "settings/hidden_layers", .value = "1e9"},
+        {.what = "nonsense setting", .pattern = "exp_mult", .setting = "settings/exp_mult", .value = "much"},
     };
     forgery good = {.what = "good"};
     lopt_error err = {LOPT_OK, ""};

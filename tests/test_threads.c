@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/thread_team.h"
 #include "lopt.h"
-#include "team.h"
 
 enum { STEPS = 2 };
 
@@ -27,24 +27,35 @@ typedef struct shape {
 
 /* Small; cut along lanes, along rows, between slices. Then lanes that are strided, the other order of axes. */
 enum { N_SHAPES = 9 };
-static const shape shapes[2][N_SHAPES] = {
-    {{0, {0}}, {1, {1}}, {2, {1, 1}}, {2, {5, 3}}, {1, {50001}}, {2, {5, 8001}}, {2, {601, 70}},
-     {3, {2, 170, 200}}, {4, {3, 3, 64, 80}}},
-    {{1, {3}}, {1, {17}}, {2, {17, 15}}, {2, {3, 5}}, {3, {130, 4, 65}}, {2, {8001, 5}}, {2, {70, 601}},
-     {3, {200, 170, 2}}, {4, {80, 64, 3, 3}}}};
+static const shape shapes[2][N_SHAPES] = {{{0, {0}},
+                                           {1, {1}},
+                                           {2, {1, 1}},
+                                           {2, {5, 3}},
+                                           {1, {50001}},
+                                           {2, {5, 8001}},
+                                           {2, {601, 70}},
+                                           {3, {2, 170, 200}},
+                                           {4, {3, 3, 64, 80}}},
+                                          {{1, {3}},
+                                           {1, {17}},
+                                           {2, {17, 15}},
+                                           {2, {3, 5}},
+                                           {3, {130, 4, 65}},
+                                           {2, {8001, 5}},
+                                           {2, {70, 601}},
+                                           {3, {200, 170, 2}},
+                                           {4, {80, 64, 3, 3}}}};
 
-static uint32_t random_state;
+static uint32_t lopt_rng_state;
 
-static void fill(float *x, size_t n, float scale)
-{
+static void fill(float *x, size_t n, float scale) {
     for (size_t i = 0; i < n; i++) {
-        random_state = random_state * 1664525u + 1013904223u;
-        x[i] = scale * (float)(int32_t)random_state * 0x1p-31f;
+        lopt_rng_state = lopt_rng_state * 1664525u + 1013904223u;
+        x[i] = scale * (float)(int32_t)lopt_rng_state * 0x1p-31f;
     }
 }
 
-static size_t make_tensors(const shape s[N_SHAPES], lopt_tensor tensors[N_SHAPES])
-{
+static size_t make_tensors(const shape s[N_SHAPES], lopt_tensor tensors[N_SHAPES]) {
     size_t n = 0;
     for (int i = 0; i < N_SHAPES; i++) {
         char name[8];
@@ -55,8 +66,7 @@ static size_t make_tensors(const shape s[N_SHAPES], lopt_tensor tensors[N_SHAPES
     return n;
 }
 
-static lopt_optimizer *create(const char *preset)
-{
+static lopt_optimizer *create(const char *preset) {
     lopt_error err = {0};
     lopt_optimizer *opt = lopt_create(preset, NULL, 0, &err);
     cr_assert(opt, "%s", err.text);
@@ -74,8 +84,7 @@ typedef struct outcome {
     void *data;
 } outcome;
 
-static outcome run(lopt_optimizer *opt, const shape s[N_SHAPES], int n_threads)
-{
+static outcome run(lopt_optimizer *opt, const shape s[N_SHAPES], int n_threads) {
     lopt_error err = {0};
     lopt_tensor tensors[N_SHAPES];
     outcome o = {.n = make_tensors(s, tensors)};
@@ -86,7 +95,7 @@ static outcome run(lopt_optimizer *opt, const shape s[N_SHAPES], int n_threads)
     lopt_state *state = lopt_state_create(opt, tensors, N_SHAPES, &err);
     cr_assert(state, "%s", err.text);
     lopt_state_reset(opt, state, 100);
-    random_state = 1;
+    lopt_rng_state = 1;
     fill(o.params, o.n, 1);
     for (int step = 0; step < STEPS; step++) {
         fill(grads, o.n, 0.1f);
@@ -99,15 +108,13 @@ static outcome run(lopt_optimizer *opt, const shape s[N_SHAPES], int n_threads)
     return o;
 }
 
-static void discard(outcome *o)
-{
+static void discard(outcome *o) {
     free(o->params);
     free(o->updates);
     free(o->data);
 }
 
-static void check(const char *preset, const shape s[N_SHAPES])
-{
+static void check(const char *preset, const shape s[N_SHAPES]) {
     static const int counts[] = {2, 3, 5};
     lopt_optimizer *opt = create(preset);
     outcome one = run(opt, s, 1);
@@ -119,51 +126,41 @@ static void check(const char *preset, const shape s[N_SHAPES])
                   "%s, %s: %d threads differ from one", preset, lopt_kernels_name(), counts[i]);
         discard(&many);
     }
-    for (size_t i = 0; i < one.n; i++)
-        cr_assert(isfinite(one.params[i]), "%s: parameter %zu", preset, i);
+    for (size_t i = 0; i < one.n; i++) cr_assert(isfinite(one.params[i]), "%s: parameter %zu", preset, i);
     discard(&one);
     lopt_destroy(opt);
 }
 
-Test(threads, every_optimizer_has_the_same_bits)
-{
-    for (size_t i = 0; lopt_preset(i); i += PRESETS_APART)
-        check(lopt_preset(i)->name, shapes[0]);
+Test(threads, every_optimizer_has_the_same_bits) {
+    for (size_t i = 0; lopt_preset(i); i += PRESETS_APART) check(lopt_preset(i)->name, shapes[0]);
 }
 
-Test(threads, every_kind_has_the_same_bits_in_the_other_order)
-{
+Test(threads, every_kind_has_the_same_bits_in_the_other_order) {
     const char *last = "";
     for (size_t i = 0; lopt_preset(i); i += PRESETS_APART) {
-        if (strcmp(lopt_preset(i)->kind, last) != 0)
-            check(lopt_preset(i)->name, shapes[1]);
+        if (strcmp(lopt_preset(i)->kind, last) != 0) check(lopt_preset(i)->name, shapes[1]);
         last = lopt_preset(i)->kind;
     }
 }
 
-Test(threads, every_kernel_table_has_the_same_bits)
-{
+Test(threads, every_kernel_table_has_the_same_bits) {
     static const char *const tables[] = {"reference", "portable", "avx2", "avx512"};
     for (int i = 0; i < 4; i++)
-        if (lopt_kernels_use(tables[i], NULL) == LOPT_OK)
-            check("velo", shapes[0]);
+        if (lopt_kernels_use(tables[i], NULL) == LOPT_OK) check("velo", shapes[0]);
 }
 
 /* ---- how many ---------------------------------------------------------------------------------- */
 
-static int n_running(void)
-{
+static int n_running(void) {
     int n = -2; /* "." and ".." */
     DIR *tasks = opendir("/proc/self/task");
     cr_assert(tasks);
-    while (readdir(tasks))
-        n++;
+    while (readdir(tasks)) n++;
     closedir(tasks);
     return n;
 }
 
-static int n_started(lopt_optimizer *opt)
-{
+static int n_started(lopt_optimizer *opt) {
     lopt_tensor t = lopt_tensor_make("w", 1, (int64_t[]){3});
     int before = n_running();
     lopt_state *state = lopt_state_create(opt, &t, 1, NULL);
@@ -172,8 +169,7 @@ static int n_started(lopt_optimizer *opt)
     return n;
 }
 
-Test(threads, none_is_started_unless_asked_for)
-{
+Test(threads, none_is_started_unless_asked_for) {
     lopt_error err;
     unsetenv("LOPT_THREADS");
     lopt_optimizer *opt = create("adam"), *copy;
@@ -188,8 +184,7 @@ Test(threads, none_is_started_unless_asked_for)
     lopt_destroy(opt);
 }
 
-Test(threads, environment_asks)
-{
+Test(threads, environment_asks) {
     static const struct {
         const char *text;
         int n;
@@ -208,24 +203,20 @@ typedef struct counts {
     int part[100], thread_too_large;
 } counts;
 
-static void count(void *counts_, int64_t part, int thread)
-{
+static void count(void *counts_, int64_t part, int thread) {
     counts *c = counts_;
     c->part[part]++;
-    if (thread >= 3)
-        c->thread_too_large = 1;
+    if (thread >= 3) c->thread_too_large = 1;
 }
 
-Test(threads, each_part_is_done_once)
-{
+Test(threads, each_part_is_done_once) {
     lopt__team *team = lopt__team_create(3);
     cr_assert(lopt__team_size(team) == 3 && lopt__team_size(NULL) == 1);
     for (int n = 0; n <= 100; n++)
         for (int repeat = 0; repeat < 20; repeat++) {
             counts c = {{0}, 0};
             lopt__team_run(n % 7 ? team : NULL, n, count, &c);
-            for (int i = 0; i < 100; i++)
-                cr_assert(c.part[i] == (i < n), "part %d of %d: %d times", i, n, c.part[i]);
+            for (int i = 0; i < 100; i++) cr_assert(c.part[i] == (i < n), "part %d of %d: %d times", i, n, c.part[i]);
             cr_assert(!c.thread_too_large);
         }
     lopt__team_destroy(team);

@@ -5,9 +5,9 @@
  * from losses to updates is test_replay.sh's. */
 #include "optimizers/velo.h"
 
-#include "controller.h"
-#include "formats/golden.h"
-#include "hdf5_file.h"
+#include "formats/recorded_run.h"
+#include "learned/controller.h"
+#include "store/hdf5_file.h"
 #include "worked.h"
 
 /* ---- worked numbers -------------------------------------------------------------------------- */
@@ -66,16 +66,15 @@ static lopt_optimizer *worked_velo(const char *keep_state, const char *short_mea
 }
 
 Test(velo, worked_numbers) {
-    static const worked_case c = {
-        5,
-        5e-7,
-        1e-6,
-        1,
-        {{0, {0.25319502, 0.29726729, 0.20273696, 0.02066412}, 2.9983075},
-         {1, {0.27316707, 0.12799382, -0.07609411, -0.24056990}, 2.9583881},
-         {2, {0.04210532, -0.15918152, -0.28541043, -0.27250689}, 9.2158489},
-         {3, {-0.22724389, -0.30018014, -0.23067057, -0.04772080}, 0.9621441},
-         {4, {-0.28797209}, 0.2879721}}};
+    static const worked_case c = {5,
+                                  5e-7,
+                                  1e-6,
+                                  1,
+                                  {{0, {0.25319502, 0.29726729, 0.20273696, 0.02066412}, 2.9983075},
+                                   {1, {0.27316707, 0.12799382, -0.07609411, -0.24056990}, 2.9583881},
+                                   {2, {0.04210532, -0.15918152, -0.28541043, -0.27250689}, 9.2158489},
+                                   {3, {-0.22724389, -0.30018014, -0.23067057, -0.04772080}, 0.9621441},
+                                   {4, {-0.28797209}, 0.2879721}}};
     lopt_optimizer *opt = worked_velo("false", "false");
     worked_check(opt, &c);
     cr_assert(lopt_kernels_use("reference", NULL) == LOPT_OK);
@@ -89,8 +88,7 @@ Test(velo, size_of_the_published_weights) {
     const lopt_block *gates = lopt_block_find(opt, "rnn_params/rnn/linear/w");
     const lopt_block *bank = lopt_block_find(opt, "ff_mod_stack/w0__13");
     cr_assert(gates && gates->rank == 2 && gates->dim[0] == 1024 && gates->dim[1] == 2048);
-    cr_assert(bank && bank->rank == 3 && bank->dim[0] == 256 && bank->dim[1] == 3 &&
-              bank->dim[2] == 4);
+    cr_assert(bank && bank->rank == 3 && bank->dim[0] == 256 && bank->dim[1] == 3 && bank->dim[2] == 4);
     lopt_destroy(opt);
 }
 
@@ -115,8 +113,7 @@ Test(velo, the_recurrent_state_stays_if_asked) {
         lopt_optimizer *opt = worked_velo(stays ? "true" : "false", "false");
         lopt_state *state = run(opt, 3);
         lopt__run memory = lopt__run_at(state->global, 8, WORKED_TENSORS);
-        const float *initial =
-            lopt_theta(opt) + lopt_block_find(opt, "lstm_init_state/hidden")->offset;
+        const float *initial = lopt_theta(opt) + lopt_block_find(opt, "lstm_init_state/hidden")->offset;
         for (int r = 0; r < WORKED_TENSORS; r++)
             cr_assert((memcmp(memory.hidden + r * 8, initial, 8 * sizeof(float)) == 0) == stays);
         lopt_state_destroy(state);
@@ -128,8 +125,7 @@ Test(velo, means_of_ten_steps_if_asked) {
     lopt_optimizer *opt = worked_velo("false", "true");
     lopt_state *state = run(opt, 1);
     lopt__run memory = lopt__run_at(state->global, 8, WORKED_TENSORS);
-    for (int i = 0; i < LOPT__N_LOSS_MEANS; i++)
-        cr_assert(memory.losses->decay[i] == expf(-0.1f));
+    for (int i = 0; i < LOPT__N_LOSS_MEANS; i++) cr_assert(memory.losses->decay[i] == expf(-0.1f));
     lopt_state_destroy(state);
     lopt_destroy(opt);
 }
@@ -161,8 +157,7 @@ static void read_both(mt_hdf5 *f, const char *name, size_t n, double *recorded, 
     float *x = malloc(n * sizeof *x);
     snprintf(path, sizeof path, "case_0/%s", name);
     read_numbers(f, path, MT_FLOATS, n, x);
-    for (size_t i = 0; i < n; i++)
-        recorded[i] = x[i];
+    for (size_t i = 0; i < n; i++) recorded[i] = x[i];
     free(x);
     snprintf(path, sizeof path, "double/case_0/%s", name);
     read_numbers(f, path, MT_DOUBLES, n, companion);
@@ -170,8 +165,7 @@ static void read_both(mt_hdf5 *f, const char *name, size_t n, double *recorded, 
 
 /* [step][size] of one tensor into rows of all of them. */
 static void spread(const double *from, size_t size, size_t offset, double to[N_STEPS][N_PARAMS]) {
-    for (int t = 0; t < N_STEPS; t++)
-        memcpy(to[t] + offset, from + (size_t)t * size, size * sizeof *from);
+    for (int t = 0; t < N_STEPS; t++) memcpy(to[t] + offset, from + (size_t)t * size, size * sizeof *from);
 }
 
 static void read_tensor(mt_hdf5 *f, recording *r, int i) {
@@ -193,8 +187,7 @@ static void read_tensor(mt_hdf5 *f, recording *r, int i) {
     read_numbers(f, name, MT_FLOATS, N_STEPS * n, grads);
     for (int t = 0; t < N_STEPS; t++) {
         memcpy(r->grads[t] + at, grads + (size_t)t * n, n * sizeof *x);
-        if (t + 1 < N_STEPS)
-            memcpy(r->before[t + 1] + at, x + (size_t)t * n, n * sizeof *x);
+        if (t + 1 < N_STEPS) memcpy(r->before[t + 1] + at, x + (size_t)t * n, n * sizeof *x);
     }
     snprintf(name, sizeof name, "tensor_%d/updates", i);
     read_both(f, name, N_STEPS * n, updates, companion);
@@ -210,8 +203,7 @@ static recording *read_recording(void) {
     mt_hdf5 *f = mt_hdf5_open("tests/golden/velo_small.h5", &err);
     cr_assert(f, "%s", err.text);
     read_numbers(f, "case_0/loss", MT_FLOATS, N_STEPS, r->loss);
-    for (int i = 0; i < N_TENSORS; i++)
-        read_tensor(f, r, i);
+    for (int i = 0; i < N_TENSORS; i++) read_tensor(f, r, i);
     read_both(f, "aux/rnn_inputs", sizeof r->inputs[0] / sizeof(double), &r->inputs[0][0][0][0],
               &r->inputs[1][0][0][0]);
     read_both(f, "aux/controls", sizeof r->controls[0] / sizeof(double), &r->controls[0][0][0][0],
@@ -242,12 +234,10 @@ static double worst(const float *u, const double *expected, size_t n) {
     return difference / scale;
 }
 
-static void check_updates(const recording *r, int which, int t, int tensor, const float *u,
-                          double tolerance) {
+static void check_updates(const recording *r, int which, int t, int tensor, const float *u, double tolerance) {
     size_t at = r->offset[tensor], n = r->offset[tensor + 1] - at;
     double error = worst(u, r->updates[which][t] + at, n);
-    cr_assert(error < tolerance, "%s, step %d, tensor %d: %.2e", which ? "double" : "PyLO", t,
-              tensor, error);
+    cr_assert(error < tolerance, "%s, step %d, tensor %d: %.2e", which ? "double" : "PyLO", t, tensor, error);
 }
 
 /* What the controller is told, apart from the losses, whose features cancel: 4e-2 between float and
@@ -260,12 +250,10 @@ Test(velo, inputs_of_the_controller) {
         lopt__io io = {r->before[t], r->grads[t], r->loss[t], NULL, NULL};
         const float *x = lopt__velo_look(opt, state, &io);
         for (int i = 0; i < N_TENSORS * LOPT__VELO_INPUTS; i++) {
-            int input = i % LOPT__VELO_INPUTS,
-                is_loss = input >= FIRST_LOSS_INPUT && input < AFTER_LOSS_INPUTS;
+            int input = i % LOPT__VELO_INPUTS, is_loss = input >= FIRST_LOSS_INPUT && input < AFTER_LOSS_INPUTS;
             for (int which = 0; which < 2; which++) {
                 double d = fabs(x[i] - (&r->inputs[which][t][0][0])[i]);
-                cr_assert(d < (is_loss && which ? 4e-2 : 2e-6),
-                          "%s, step %d, tensor %d, input %d: off by %.2e",
+                cr_assert(d < (is_loss && which ? 4e-2 : 2e-6), "%s, step %d, tensor %d, input %d: off by %.2e",
                           which ? "double" : "PyLO", t, i / LOPT__VELO_INPUTS, input, d);
             }
         }
@@ -291,8 +279,7 @@ static void check_given_losses(int which) {
                 x[i * LOPT__VELO_INPUTS + k] = (float)r->inputs[which][t][i][k];
         lopt__velo_act(opt, state, &io);
         state->header->step++;
-        for (int i = 0; i < N_TENSORS; i++)
-            check_updates(r, which, t, i, u + r->offset[i], 1e-4);
+        for (int i = 0; i < N_TENSORS; i++) check_updates(r, which, t, i, u + r->offset[i], 1e-4);
     }
     lopt_state_destroy(state);
     lopt_destroy(opt);
@@ -314,8 +301,7 @@ static void give(lopt_optimizer *opt, const double *controls, double step_size) 
     const lopt_block *w = lopt_block_find(opt, "rnn_params/rnn_to_controls/w");
     const lopt_block *b = lopt_block_find(opt, "rnn_params/rnn_to_controls/b");
     memset(theta + w->offset, 0, w->size * sizeof *theta);
-    for (int k = 0; k < NETWORKS; k++)
-        theta[b->offset + (size_t)k] = (float)controls[k];
+    for (int k = 0; k < NETWORKS; k++) theta[b->offset + (size_t)k] = (float)controls[k];
     w = lopt_block_find(opt, "rnn_params/step_size/w");
     memset(theta + w->offset, 0, w->size * sizeof *theta);
     theta[lopt_block_find(opt, "rnn_params/step_size/b")->offset] = (float)step_size;
@@ -332,8 +318,7 @@ static void check_given_controls(int which) {
         lopt_state *state = lopt_state_create(opt, &r->tensor[i], 1, NULL);
         for (int t = 0; t < N_STEPS; t++) {
             give(opt, r->controls[which][t][i], r->step_size[which][t][i]);
-            lopt_step(opt, state, r->before[t] + r->offset[i], r->grads[t] + r->offset[i],
-                      r->loss[t], u);
+            lopt_step(opt, state, r->before[t] + r->offset[i], r->grads[t] + r->offset[i], r->loss[t], u);
             check_updates(r, which, t, i, u, 5e-5);
         }
         lopt_state_destroy(state);

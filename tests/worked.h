@@ -40,14 +40,11 @@ typedef struct worked_case {
     worked_result result[WORKED_TENSORS];
 } worked_case;
 
-static inline void worked_waves(float *out, size_t n, double a, double w, double phase)
-{
-    for (size_t k = 0; k < n; k++)
-        out[k] = (float)(a * sin(w * (double)k + phase));
+static inline void worked_waves(float *out, size_t n, double a, double w, double phase) {
+    for (size_t k = 0; k < n; k++) out[k] = (float)(a * sin(w * (double)k + phase));
 }
 
-static inline void worked_tensors(lopt_tensor t[WORKED_TENSORS])
-{
+static inline void worked_tensors(lopt_tensor t[WORKED_TENSORS]) {
     t[0] = lopt_tensor_make("A", 2, (int64_t[]){3, 5});
     t[1] = lopt_tensor_make("B", 2, (int64_t[]){4, 4});
     t[2] = lopt_tensor_make("C", 4, (int64_t[]){2, 2, 3, 4});
@@ -55,32 +52,26 @@ static inline void worked_tensors(lopt_tensor t[WORKED_TENSORS])
     t[4] = lopt_tensor_make("E", 0, NULL);
 }
 
-static inline void worked_params(const lopt_tensor *t, float *p)
-{
+static inline void worked_params(const lopt_tensor *t, float *p) {
     for (int i = 0; i < WORKED_TENSORS; i++) {
         worked_waves(p, (size_t)lopt_tensor_size(&t[i]), 0.3, 0.7, 1 + i);
         p += lopt_tensor_size(&t[i]);
     }
 }
 
-static inline void worked_grads(const lopt_tensor *t, int step, float *g)
-{
+static inline void worked_grads(const lopt_tensor *t, int step, float *g) {
     for (int i = 0; i < WORKED_TENSORS; i++) {
         worked_waves(g, (size_t)lopt_tensor_size(&t[i]), 0.05, 0.9, 0.5 * step + 0.3 * i);
         g += lopt_tensor_size(&t[i]);
     }
 }
 
-static inline void worked_scaled_grads(const lopt_tensor *t, int step, float scale, float *g)
-{
+static inline void worked_scaled_grads(const lopt_tensor *t, int step, float scale, float *g) {
     worked_grads(t, step, g);
-    for (int i = 0; i < WORKED_PARAMS; i++)
-        g[i] *= scale;
+    for (int i = 0; i < WORKED_PARAMS; i++) g[i] *= scale;
 }
 
-static inline lopt_optimizer *worked_create(const char *preset, const lopt_setting *settings,
-                                            size_t n)
-{
+static inline lopt_optimizer *worked_create(const char *preset, const lopt_setting *settings, size_t n) {
     lopt_error err = {0};
     lopt_optimizer *opt = lopt_create(preset, settings, n, &err);
     cr_assert(opt, "%s", err.text);
@@ -88,8 +79,7 @@ static inline lopt_optimizer *worked_create(const char *preset, const lopt_setti
 }
 
 /* Blocks that are not named keep their initial values. */
-static inline void worked_theta(lopt_optimizer *opt, const worked_block *blocks, int n)
-{
+static inline void worked_theta(lopt_optimizer *opt, const worked_block *blocks, int n) {
     float *theta = malloc(lopt_n_theta(opt) * sizeof *theta);
     lopt_init_theta(opt, 1, theta);
     for (int i = 0; i < n; i++) {
@@ -102,8 +92,7 @@ static inline void worked_theta(lopt_optimizer *opt, const worked_block *blocks,
 }
 
 /* Steps from the worked inputs to p, with a loss that stays. */
-static inline void worked_train(const lopt_optimizer *opt, int steps, float p[WORKED_PARAMS])
-{
+static inline void worked_train(const lopt_optimizer *opt, int steps, float p[WORKED_PARAMS]) {
     lopt_tensor t[WORKED_TENSORS];
     float g[WORKED_PARAMS];
     lopt_error err = {0};
@@ -119,22 +108,18 @@ static inline void worked_train(const lopt_optimizer *opt, int steps, float p[WO
 }
 
 static inline void worked_check_tensor(const lopt_tensor *t, const float *x, const worked_case *c,
-                                       const worked_result *r)
-{
+                                       const worked_result *r) {
     double sum = 0;
     int64_t size = lopt_tensor_size(t);
-    for (int64_t k = 0; k < size; k++)
-        sum += fabs((double)x[k]);
+    for (int64_t k = 0; k < size; k++) sum += fabs((double)x[k]);
     for (int64_t k = 0; k < size && k < 4; k++)
-        cr_assert(fabs(x[k] - r->first[k]) < c->element_tolerance,
-                  "tensor %s, element %d: %.8f, not %.8f", t->name, (int)k, x[k], r->first[k]);
-    cr_assert(fabs(sum - r->sum) < c->sum_tolerance, "tensor %s: sum %.8f, not %.8f", t->name, sum,
-              r->sum);
+        cr_assert(fabs(x[k] - r->first[k]) < c->element_tolerance, "tensor %s, element %d: %.8f, not %.8f", t->name,
+                  (int)k, x[k], r->first[k]);
+    cr_assert(fabs(sum - r->sum) < c->sum_tolerance, "tensor %s: sum %.8f, not %.8f", t->name, sum, r->sum);
 }
 
 /* Steps from the worked inputs and compares. */
-static inline void worked_check(const lopt_optimizer *opt, const worked_case *c)
-{
+static inline void worked_check(const lopt_optimizer *opt, const worked_case *c) {
     lopt_tensor t[WORKED_TENSORS];
     float p[WORKED_PARAMS], g[WORKED_PARAMS], *x = p;
     lopt_error err = {0};

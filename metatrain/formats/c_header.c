@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "commands.h"
-#include "durable.h"
-#include "formats/small_fc.h"
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "formats/small_fc_map.h"
 
 enum { PREFIX_BYTES = 40 };
 
@@ -82,15 +82,12 @@ static void print_manual(FILE *f, const mt_theta *theta, const char *prefix, int
             " * meta-trained and written by metatrain "
             "%s.\n *\n",
             info->name, info->source, lopt_version());
-    for (size_t i = 0; i < sizeof manual / sizeof manual[0]; i++)
-        print_code(f, manual[i], prefix);
-    for (size_t i = 0; uses_mup && i < sizeof mup / sizeof mup[0]; i++)
-        print_code(f, mup[i], prefix);
+    for (size_t i = 0; i < sizeof manual / sizeof manual[0]; i++) print_code(f, manual[i], prefix);
+    for (size_t i = 0; uses_mup && i < sizeof mup / sizeof mup[0]; i++) print_code(f, mup[i], prefix);
     mt_theta_digest(theta->optimizer, lopt_theta(theta->optimizer), digest);
     fprintf(f, " * Provenance\n");
     print_comment(f, "digest", digest);
-    for (int i = 0; i < theta->n_notes; i++)
-        print_comment(f, theta->note_name[i], theta->note_value[i]);
+    for (int i = 0; i < theta->n_notes; i++) print_comment(f, theta->note_name[i], theta->note_value[i]);
     fputs(" */\n", f);
 }
 
@@ -107,8 +104,7 @@ static void print_constant(FILE *f, const char *prefix, const char *name, double
     fputc('\n', f);
 }
 
-static void print_floats(FILE *f, const char *prefix, const char *name, const float *values,
-                         int n) {
+static void print_floats(FILE *f, const char *prefix, const char *name, const float *values, int n) {
     fprintf(f, "static const float %s_%s[%d] = {", prefix, name, n);
     for (int i = 0; i < n; i++) {
         fputs(i == 0 ? "\n    " : i % 6 ? ", " : ",\n    ", f);
@@ -122,16 +118,14 @@ static void print_settings(FILE *f, const char *prefix, const mt_small_fc *fc) {
     fputs("\n/* ---- the optimizer "
           "--------------------------------------------------------------------------- */\n\n",
           f);
-    fprintf(f, "#define %s_N_LAYERS %d\n#define %s_WIDEST %d\n", prefix, fc->n_layers, prefix,
-            widest);
+    fprintf(f, "#define %s_N_LAYERS %d\n#define %s_WIDEST %d\n", prefix, fc->n_layers, prefix, widest);
     print_constant(f, prefix, "LEARNING_RATE", fc->learning_rate);
     print_constant(f, prefix, "STEP_MULT", fc->step_mult);
     print_constant(f, prefix, "EXP_MULT", fc->exp_mult);
     print_constant(f, prefix, "WEIGHT_DECAY", fc->weight_decay);
     print_constant(f, prefix, "MAX_GRAD_NORM", fc->max_grad_norm);
     print_constant(f, prefix, "CLIP_NORM", fc->clip_norm);
-    if (fc->mup >= 0)
-        print_constant(f, prefix, "MUP", fc->mup);
+    if (fc->mup >= 0) print_constant(f, prefix, "MUP", fc->mup);
     fprintf(f,
             "#define %s_DECAY_USES_UPDATED %d\n#define %s_NAN_TO_NUM %d\n#define %s_TIES_SWAPPED "
             "%d\n\n",
@@ -153,27 +147,21 @@ static void print_layers(FILE *f, const char *prefix, const mt_small_fc *fc) {
         print_floats(f, prefix, name, fc->bias[l], fc->out[l]);
     }
     for (int which = 0; which < 2; which++) {
-        fprintf(f, "static const float *const %s_%s[%d] = {", prefix, which ? "bias" : "weight",
-                fc->n_layers);
-        for (int l = 0; l < fc->n_layers; l++)
-            fprintf(f, "%s%s_%c%d", l ? ", " : "", prefix, which ? 'b' : 'w', l);
+        fprintf(f, "static const float *const %s_%s[%d] = {", prefix, which ? "bias" : "weight", fc->n_layers);
+        for (int l = 0; l < fc->n_layers; l++) fprintf(f, "%s%s_%c%d", l ? ", " : "", prefix, which ? 'b' : 'w', l);
         fputs("};\n", f);
     }
     for (int which = 0; which < 2; which++) {
-        fprintf(f, "static const int %s_%s[%d] = {", prefix, which ? "n_out" : "n_in",
-                fc->n_layers);
-        for (int l = 0; l < fc->n_layers; l++)
-            fprintf(f, "%s%d", l ? ", " : "", which ? fc->out[l] : fc->in[l]);
+        fprintf(f, "static const int %s_%s[%d] = {", prefix, which ? "n_out" : "n_in", fc->n_layers);
+        for (int l = 0; l < fc->n_layers; l++) fprintf(f, "%s%d", l ? ", " : "", which ? fc->out[l] : fc->in[l]);
         fputs("};\n", f);
     }
     fputc('\n', f);
 }
 
-static void print_header(FILE *f, const char *prefix, const mt_theta *theta,
-                         const mt_small_fc *fc) {
+static void print_header(FILE *f, const char *prefix, const mt_theta *theta, const mt_small_fc *fc) {
     print_manual(f, theta, prefix, fc->mup >= 0);
-    fprintf(f, "#ifndef %s_LEARNED_OPTIMIZER_H\n#define %s_LEARNED_OPTIMIZER_H\n\n", prefix,
-            prefix);
+    fprintf(f, "#ifndef %s_LEARNED_OPTIMIZER_H\n#define %s_LEARNED_OPTIMIZER_H\n\n", prefix, prefix);
     fputs("#include <float.h>\n#include <math.h>\n#include <stdlib.h>\n#include <string.h>\n\n", f);
     fprintf(f,
             "#if defined(__GNUC__)\n#define %s_API static inline __attribute__((unused))\n#else\n"
@@ -181,8 +169,7 @@ static void print_header(FILE *f, const char *prefix, const mt_theta *theta,
             prefix, prefix);
     print_settings(f, prefix, fc);
     print_layers(f, prefix, fc);
-    for (size_t i = 0; i < sizeof code / sizeof code[0]; i++)
-        print_code(f, code[i], prefix);
+    for (size_t i = 0; i < sizeof code / sizeof code[0]; i++) print_code(f, code[i], prefix);
     fputs("\n#endif\n", f);
 }
 
@@ -190,18 +177,14 @@ int mt_c_header_write(const char *path, const mt_theta *theta, FILE *notes, lopt
     char prefix[PREFIX_BYTES], *text = NULL;
     size_t n = 0;
     mt_small_fc fc;
-    if (!mt_small_fc_of(theta->optimizer, "export to c-header", &fc, err))
-        return 0;
+    if (!mt_small_fc_of(theta->optimizer, "export to c-header", &fc, err)) return 0;
     FILE *f = open_memstream(&text, &n);
-    if (!f)
-        return mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
+    if (!f) return mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
     prefix_of(path, prefix);
     print_header(f, prefix, theta, &fc);
-    int ok = fclose(f) == 0 ? mt_durable_write(path, text, n, err)
-                            : mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
+    int ok =
+        fclose(f) == 0 ? mt_durable_write(path, text, n, err) : mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
     free(text);
-    if (ok)
-        fprintf(notes, "%s: %s_create, %s_step, %s_destroy; link with -lm\n", path, prefix, prefix,
-                prefix);
+    if (ok) fprintf(notes, "%s: %s_create, %s_step, %s_destroy; link with -lm\n", path, prefix, prefix, prefix);
     return ok;
 }

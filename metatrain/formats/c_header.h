@@ -12,7 +12,7 @@
 
 #include <stdio.h>
 
-#include "theta_file.h"
+#include "store/theta_file.h"
 
 int mt_c_header_write(const char *path, const mt_theta *theta, FILE *notes, lopt_error *err);
 

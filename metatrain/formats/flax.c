@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "commands.h"
-#include "durable.h"
-#include "formats/import.h"
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "formats/import_weights.h"
 #include "formats/msgpack_check.h"
 
 enum { EXT_ARRAY = 1, EXT_SCALAR = 3 };
@@ -39,11 +39,9 @@ static int is_text(text t, const char *expected) {
 /* Value of a key of a map; NULL if o is no map or has no such key. */
 static const msgpack_object *child(const msgpack_object *o, const char *key) {
     text t;
-    if (!o || o->type != MSGPACK_OBJECT_MAP)
-        return NULL;
+    if (!o || o->type != MSGPACK_OBJECT_MAP) return NULL;
     for (uint32_t i = 0; i < o->via.map.size; i++)
-        if (text_of(&o->via.map.ptr[i].key, &t) && is_text(t, key))
-            return &o->via.map.ptr[i].val;
+        if (text_of(&o->via.map.ptr[i].key, &t) && is_text(t, key)) return &o->via.map.ptr[i].val;
     return NULL;
 }
 
@@ -59,18 +57,14 @@ static uint32_t map_size(const msgpack_object *o) {
 }
 
 /* One object in bytes, whose memory belongs to *zone. */
-static int unpack(const char *what, const unsigned char *bytes, size_t n, msgpack_unpacked *result,
-                  lopt_error *err) {
+static int unpack(const char *what, const unsigned char *bytes, size_t n, msgpack_unpacked *result, lopt_error *err) {
     size_t offset = 0;
     msgpack_unpacked_init(result);
-    if (!mt_msgpack_check(what, bytes, n, err))
-        return 0;
+    if (!mt_msgpack_check(what, bytes, n, err)) return 0;
     msgpack_unpack_return end = msgpack_unpack_next(result, (const char *)bytes, n, &offset);
-    if (end == MSGPACK_UNPACK_SUCCESS || end == MSGPACK_UNPACK_EXTRA_BYTES)
-        return 1;
-    return end == MSGPACK_UNPACK_NOMEM_ERROR
-               ? mt_error(err, LOPT_ENOMEM, "%s: out of memory", what)
-               : mt_error(err, LOPT_EARG, "%s: not MessagePack", what);
+    if (end == MSGPACK_UNPACK_SUCCESS || end == MSGPACK_UNPACK_EXTRA_BYTES) return 1;
+    return end == MSGPACK_UNPACK_NOMEM_ERROR ? mt_error(err, LOPT_ENOMEM, "%s: out of memory", what)
+                                             : mt_error(err, LOPT_EARG, "%s: not MessagePack", what);
 }
 
 /* ---- leaves ---------------------------------------------------------------------------------- */
@@ -83,8 +77,7 @@ typedef struct reader {
 } reader;
 
 static int wrong(reader *r, const char *what) {
-    return mt_error(r->err, LOPT_EARG, "%s: %s %s", r->file, r->name[0] ? r->name : "its root",
-                    what);
+    return mt_error(r->err, LOPT_EARG, "%s: %s %s", r->file, r->name[0] ? r->name : "its root", what);
 }
 
 static int add(reader *r, mt_array *a, size_t bytes) {
@@ -112,15 +105,12 @@ static int read_sizes(reader *r, const msgpack_object *shape, mt_array *a) {
 static int read_array(reader *r, const msgpack_object *o, mt_array *a, size_t *bytes) {
     text type, data;
     const msgpack_object *part = o->via.array.ptr;
-    if (o->type != MSGPACK_OBJECT_ARRAY || o->via.array.size != 3 ||
-        part[0].type != MSGPACK_OBJECT_ARRAY || !text_of(&part[1], &type) ||
-        !text_of(&part[2], &data))
+    if (o->type != MSGPACK_OBJECT_ARRAY || o->via.array.size != 3 || part[0].type != MSGPACK_OBJECT_ARRAY ||
+        !text_of(&part[1], &type) || !text_of(&part[2], &data))
         return wrong(r, "is no array of flax: expected [shape, type name, bytes]");
-    if (!read_sizes(r, &part[0], a))
-        return 0;
+    if (!read_sizes(r, &part[0], a)) return 0;
     a->dtype = mt_dtype_find(type.at, type.n);
-    if (!a->dtype || !a->dtype->numpy || !is_text(type, a->dtype->numpy))
-        a->dtype = mt_no_numbers;
+    if (!a->dtype || !a->dtype->numpy || !is_text(type, a->dtype->numpy)) a->dtype = mt_no_numbers;
     a->data = (const unsigned char *)data.at;
     *bytes = data.n;
     return 1;
@@ -131,9 +121,8 @@ static int read_extension(reader *r, const msgpack_object *o, mt_array *a, size_
     char what[MT_ARRAY_NAME + 200];
     msgpack_unpacked payload;
     snprintf(what, sizeof what, "%.180s: %s", r->file, r->name);
-    int ok =
-        unpack(what, (const unsigned char *)o->via.ext.ptr, o->via.ext.size, &payload, r->err) &&
-        read_array(r, &payload.data, a, bytes);
+    int ok = unpack(what, (const unsigned char *)o->via.ext.ptr, o->via.ext.size, &payload, r->err) &&
+             read_array(r, &payload.data, a, bytes);
     msgpack_unpacked_destroy(&payload);
     return ok;
 }
@@ -148,8 +137,7 @@ static int take_extension(reader *r, const msgpack_object *o) {
 /* A plain number of Python. */
 static int take_number(reader *r, double x) {
     double *kept = mt_arrays_own(r->arrays, malloc(sizeof *kept));
-    if (!kept)
-        return mt_error(r->err, LOPT_ENOMEM, "%s: out of memory", r->file);
+    if (!kept) return mt_error(r->err, LOPT_ENOMEM, "%s: out of memory", r->file);
     *kept = x;
     mt_array a = {.dtype = mt_float64, .data = (unsigned char *)kept};
     return add(r, &a, sizeof *kept);
@@ -160,14 +148,11 @@ static int is_chunked(const msgpack_object *o) {
 }
 
 /* Where chunk i goes; its type must be that of the others, its bytes must fit. */
-static int take_chunk(reader *r, const msgpack_object *chunk, mt_array *whole, mt_array *part,
-                      size_t *bytes) {
+static int take_chunk(reader *r, const msgpack_object *chunk, mt_array *whole, mt_array *part, size_t *bytes) {
     if (!chunk || chunk->type != MSGPACK_OBJECT_EXT || chunk->via.ext.type != EXT_ARRAY)
         return wrong(r, "is a chunked array with a chunk missing");
-    if (!read_extension(r, chunk, part, bytes))
-        return 0;
-    if (whole->dtype && part->dtype != whole->dtype)
-        return wrong(r, "is a chunked array with chunks of two types");
+    if (!read_extension(r, chunk, part, bytes)) return 0;
+    if (whole->dtype && part->dtype != whole->dtype) return wrong(r, "is a chunked array with chunks of two types");
     whole->dtype = part->dtype;
     return 1;
 }
@@ -176,20 +161,15 @@ static int take_chunked(reader *r, const msgpack_object *o) {
     const msgpack_object *chunks = child(o, "chunks"), *shape = child(o, "shape");
     mt_array whole = {.dtype = NULL}, part;
     size_t used = 0, bytes;
-    if (!shape || map_size(chunks) == 0)
-        return wrong(r, "is a chunked array without shape or chunks");
-    if (!read_sizes(r, shape, &whole))
-        return 0;
+    if (!shape || map_size(chunks) == 0) return wrong(r, "is a chunked array without shape or chunks");
+    if (!read_sizes(r, shape, &whole)) return 0;
     for (uint32_t i = 0; i < map_size(chunks); i++, used += bytes)
-        if (!take_chunk(r, numbered(chunks, i), &whole, &part, &bytes))
-            return 0;
+        if (!take_chunk(r, numbered(chunks, i), &whole, &part, &bytes)) return 0;
     unsigned char *data = mt_arrays_own(r->arrays, malloc(used + 1)); /* no more than the file */
-    if (!data)
-        return mt_error(r->err, LOPT_ENOMEM, "%s: out of memory", r->file);
+    if (!data) return mt_error(r->err, LOPT_ENOMEM, "%s: out of memory", r->file);
     whole.data = data;
     for (uint32_t i = 0; i < map_size(chunks); i++, data += bytes) {
-        if (!take_chunk(r, numbered(chunks, i), &whole, &part, &bytes))
-            return 0;
+        if (!take_chunk(r, numbered(chunks, i), &whole, &part, &bytes)) return 0;
         memcpy(data, part.data, bytes);
     }
     return add(r, &whole, used);
@@ -201,8 +181,7 @@ static int take(reader *r, const msgpack_object *o);
 
 static int take_child(reader *r, text key, const msgpack_object *value) {
     size_t n = strlen(r->name);
-    if (!mt_flax_name_add(r->name, sizeof r->name, key.at, key.n))
-        return wrong(r, "holds a key that is too long");
+    if (!mt_flax_name_add(r->name, sizeof r->name, key.at, key.n)) return wrong(r, "holds a key that is too long");
     int ok = take(r, value);
     r->name[n] = '\0';
     return ok;
@@ -220,8 +199,7 @@ static int take_old_namedtuple(reader *r, const msgpack_object *o) {
         text key;
         if (!field || !value || !text_of(field, &key))
             return wrong(r, "is a namedtuple whose fields and values do not match");
-        if (!take_child(r, key, value))
-            return 0;
+        if (!take_child(r, key, value)) return 0;
     }
     return 1;
 }
@@ -229,24 +207,18 @@ static int take_old_namedtuple(reader *r, const msgpack_object *o) {
 static int is_old_lstm_state(const reader *r, const msgpack_object *o) {
     const char *end = "['lstm_init_state']";
     size_t n = strlen(r->name), m = strlen(end);
-    return n >= m && strcmp(r->name + n - m, end) == 0 && map_size(o) == 2 && numbered(o, 0) &&
-           numbered(o, 1);
+    return n >= m && strcmp(r->name + n - m, end) == 0 && map_size(o) == 2 && numbered(o, 0) && numbered(o, 1);
 }
 
 static int take_map(reader *r, const msgpack_object *o) {
-    if (is_chunked(o))
-        return take_chunked(r, o);
-    if (is_old_namedtuple(o))
-        return take_old_namedtuple(r, o);
+    if (is_chunked(o)) return take_chunked(r, o);
+    if (is_old_namedtuple(o)) return take_old_namedtuple(r, o);
     int old_state = is_old_lstm_state(r, o);
     for (uint32_t i = 0; i < o->via.map.size; i++) {
         text key;
-        if (!text_of(&o->via.map.ptr[i].key, &key))
-            return wrong(r, "is a map with a key that is not a text");
-        if (old_state)
-            key = is_text(key, "0") ? (text){"hidden", 6} : (text){"cell", 4};
-        if (!take_child(r, key, &o->via.map.ptr[i].val))
-            return 0;
+        if (!text_of(&o->via.map.ptr[i].key, &key)) return wrong(r, "is a map with a key that is not a text");
+        if (old_state) key = is_text(key, "0") ? (text){"hidden", 6} : (text){"cell", 4};
+        if (!take_child(r, key, &o->via.map.ptr[i].val)) return 0;
     }
     return 1;
 }
@@ -270,24 +242,19 @@ static int take(reader *r, const msgpack_object *o) {
 /* Theta inside what was saved with it. */
 static const msgpack_object *theta_in(const msgpack_object *root) {
     const msgpack_object *state = child(child(root, "gradient_learner_state"), "theta_opt_state");
-    if (child(state, "params"))
-        return child(state, "params");
-    if (child(root, "params") && child(root, "gen_id"))
-        return child(root, "params");
-    if (map_size(root) == 3 && numbered(root, 0) && numbered(root, 1) && numbered(root, 2))
-        return numbered(root, 0);
+    if (child(state, "params")) return child(state, "params");
+    if (child(root, "params") && child(root, "gen_id")) return child(root, "params");
+    if (map_size(root) == 3 && numbered(root, 0) && numbered(root, 1) && numbered(root, 2)) return numbered(root, 0);
     return root;
 }
 
-int mt_flax_parse(mt_arrays *arrays, const char *file, const unsigned char *bytes, size_t n,
-                  lopt_error *err) {
+int mt_flax_parse(mt_arrays *arrays, const char *file, const unsigned char *bytes, size_t n, lopt_error *err) {
     reader r = {.arrays = arrays, .file = file, .err = err};
     msgpack_unpacked tree;
     int ok = unpack(file, bytes, n, &tree, err);
     if (ok) {
         const msgpack_object *theta = theta_in(&tree.data);
-        ok = theta->type == MSGPACK_OBJECT_MAP ? take(&r, theta)
-                                               : wrong(&r, "is no map: not a tree of flax");
+        ok = theta->type == MSGPACK_OBJECT_MAP ? take(&r, theta) : wrong(&r, "is no map: not a tree of flax");
     }
     msgpack_unpacked_destroy(&tree);
     return ok;
@@ -308,10 +275,8 @@ typedef struct leaf {
 
 /* Order of bytes; LSTMState is a namedtuple, whose fields keep their order. */
 static int compare_keys(const char *a, const char *b) {
-    if (strcmp(a, "hidden") == 0 && strcmp(b, "cell") == 0)
-        return -1;
-    if (strcmp(a, "cell") == 0 && strcmp(b, "hidden") == 0)
-        return 1;
+    if (strcmp(a, "hidden") == 0 && strcmp(b, "cell") == 0) return -1;
+    if (strcmp(a, "cell") == 0 && strcmp(b, "hidden") == 0) return 1;
     return strcmp(a, b);
 }
 
@@ -331,8 +296,7 @@ static int put_text(msgpack_packer *to, const char *s) {
 static int put_array(msgpack_packer *to, const lopt_block *b, const float *theta) {
     size_t bytes = b->size * sizeof *theta;
     int failed = msgpack_pack_array(to, 3) || msgpack_pack_array(to, (size_t)b->rank);
-    for (int i = 0; !failed && i < b->rank; i++)
-        failed = msgpack_pack_int64(to, b->dim[i]);
+    for (int i = 0; !failed && i < b->rank; i++) failed = msgpack_pack_int64(to, b->dim[i]);
     return failed || put_text(to, mt_float32->numpy) || msgpack_pack_bin(to, bytes) ||
            msgpack_pack_bin_body(to, theta + b->offset, bytes);
 }
@@ -351,23 +315,19 @@ static int put_leaf(msgpack_packer *to, const lopt_block *b, const float *theta)
 /* Leaves that share a key with the first one at this depth. */
 static size_t same_key(const leaf *leaves, size_t n, int depth) {
     size_t i = 1;
-    while (i < n && strcmp(leaves[i].path.key[depth], leaves[0].path.key[depth]) == 0)
-        i++;
+    while (i < n && strcmp(leaves[i].path.key[depth], leaves[0].path.key[depth]) == 0) i++;
     return i;
 }
 
-static int put_tree(msgpack_packer *to, const leaf *leaves, size_t n, int depth,
-                    const float *theta) {
+static int put_tree(msgpack_packer *to, const leaf *leaves, size_t n, int depth, const float *theta) {
     size_t keys = 0;
-    for (size_t i = 0; i < n; i += same_key(leaves + i, n - i, depth))
-        keys++;
+    for (size_t i = 0; i < n; i += same_key(leaves + i, n - i, depth)) keys++;
     int failed = msgpack_pack_map(to, keys);
     for (size_t i = 0, shared; !failed && i < n; i += shared) {
         shared = same_key(leaves + i, n - i, depth);
-        failed =
-            put_text(to, leaves[i].path.key[depth]) ||
-            (leaves[i].path.n == depth + 1 ? put_leaf(to, leaves[i].block, theta)
-                                           : put_tree(to, leaves + i, shared, depth + 1, theta));
+        failed = put_text(to, leaves[i].path.key[depth]) ||
+                 (leaves[i].path.n == depth + 1 ? put_leaf(to, leaves[i].block, theta)
+                                                : put_tree(to, leaves + i, shared, depth + 1, theta));
     }
     return failed;
 }
@@ -376,8 +336,7 @@ int mt_flax_export(const char *path, const mt_theta *theta, FILE *notes, lopt_er
     const lopt_optimizer *opt = theta->optimizer;
     size_t n = lopt_n_blocks(opt);
     leaf *leaves = malloc((n + 1) * sizeof *leaves);
-    if (!leaves)
-        return mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
+    if (!leaves) return mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
     for (size_t i = 0; i < n; i++)
         leaves[i] = (leaf){mt_flax_path_of(opt, lopt_block_at(opt, i)), lopt_block_at(opt, i)};
     qsort(leaves, n, sizeof *leaves, by_path);
@@ -385,9 +344,8 @@ int mt_flax_export(const char *path, const mt_theta *theta, FILE *notes, lopt_er
     msgpack_packer to;
     msgpack_sbuffer_init(&bytes);
     msgpack_packer_init(&to, &bytes, msgpack_sbuffer_write);
-    int ok = put_tree(&to, leaves, n, 0, lopt_theta(opt))
-                 ? mt_error(err, LOPT_ENOMEM, "%s: out of memory", path)
-                 : mt_durable_write(path, bytes.data, bytes.size, err);
+    int ok = put_tree(&to, leaves, n, 0, lopt_theta(opt)) ? mt_error(err, LOPT_ENOMEM, "%s: out of memory", path)
+                                                          : mt_durable_write(path, bytes.data, bytes.size, err);
     msgpack_sbuffer_destroy(&bytes);
     free(leaves);
     if (ok) {

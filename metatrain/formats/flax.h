@@ -23,13 +23,12 @@
 
 #include <stdio.h>
 
-#include "formats/arrays.h"
-#include "theta_file.h"
+#include "formats/tensor_map.h"
+#include "store/theta_file.h"
 
 /* Adds the leaves of a file, or of bytes that outlive `arrays`. */
 int mt_flax_read(mt_arrays *arrays, const char *path, lopt_error *err);
-int mt_flax_parse(mt_arrays *arrays, const char *file, const unsigned char *bytes, size_t n,
-                  lopt_error *err);
+int mt_flax_parse(mt_arrays *arrays, const char *file, const unsigned char *bytes, size_t n, lopt_error *err);
 
 int mt_flax_export(const char *path, const mt_theta *theta, FILE *notes, lopt_error *err);
 

@@ -3,7 +3,7 @@
  * msgpack_check.c - see formats/msgpack_check.h; headers as in the MessagePack specification. */
 #include "formats/msgpack_check.h"
 
-#include "commands.h"
+#include "base/error.h"
 
 /* What a header byte from 0xc0 to 0xdf says: a length of `length_bytes` follows, then `fixed`
  * bytes; the length counts further bytes (DATA) or items (ARRAY, and MAP by two). */
@@ -35,8 +35,7 @@ typedef struct item {
 static int read_item(const unsigned char *p, size_t left, item *it) {
     unsigned char b = p[0];
     *it = (item){1, 0};
-    if (b <= 0x7f || b >= 0xe0)
-        return 1;
+    if (b <= 0x7f || b >= 0xe0) return 1;
     if (b <= 0x9f) {
         it->items = b <= 0x8f ? 2 * (b & 15u) : b & 15u;
         return 1;
@@ -47,10 +46,8 @@ static int read_item(const unsigned char *p, size_t left, item *it) {
     }
     const header_form *form = &forms[b - 0xc0];
     uint64_t length = 0;
-    if (form->content == UNUSED || 1u + form->length_bytes > left)
-        return 0;
-    for (int i = 0; i < form->length_bytes; i++)
-        length = length << 8 | p[1 + i];
+    if (form->content == UNUSED || 1u + form->length_bytes > left) return 0;
+    for (int i = 0; i < form->length_bytes; i++) length = length << 8 | p[1 + i];
     it->bytes += (uint64_t)form->length_bytes + form->fixed;
     if (form->content == DATA)
         it->bytes += length;
@@ -69,25 +66,17 @@ int mt_msgpack_check(const char *what, const unsigned char *bytes, size_t n, lop
             depth--;
             continue;
         }
-        if (at == n || !read_item(bytes + at, n - at, &it) || it.bytes > n - at ||
-            it.items > n - at - it.bytes)
-            return mt_error(err, LOPT_EARG,
-                            "%s: not MessagePack: damaged or cut off at byte %zu of %zu", what, at,
-                            n);
+        if (at == n || !read_item(bytes + at, n - at, &it) || it.bytes > n - at || it.items > n - at - it.bytes)
+            return mt_error(err, LOPT_EARG, "%s: not MessagePack: damaged or cut off at byte %zu of %zu", what, at, n);
         at += it.bytes;
         waiting[depth]--;
         if (++items > MT_MSGPACK_ITEMS)
-            return mt_error(err, LOPT_EARG, "%s: more than %d items of MessagePack", what,
-                            MT_MSGPACK_ITEMS);
-        if (it.items == 0)
-            continue;
+            return mt_error(err, LOPT_EARG, "%s: more than %d items of MessagePack", what, MT_MSGPACK_ITEMS);
+        if (it.items == 0) continue;
         if (++depth == MT_MSGPACK_DEPTH)
-            return mt_error(err, LOPT_EARG, "%s: MessagePack nested deeper than %d", what,
-                            MT_MSGPACK_DEPTH);
+            return mt_error(err, LOPT_EARG, "%s: MessagePack nested deeper than %d", what, MT_MSGPACK_DEPTH);
         waiting[depth] = it.items;
     }
-    if (at != n)
-        return mt_error(err, LOPT_EARG, "%s: not MessagePack: %zu bytes after its only object",
-                        what, n - at);
+    if (at != n) return mt_error(err, LOPT_EARG, "%s: not MessagePack: %zu bytes after its only object", what, n - at);
     return 1;
 }

@@ -4,7 +4,7 @@
  *
  *     mt_pylo_write("runs/first/pylo", theta, stdout, &err);
  *
- *     model.safetensors   the network, names and shapes as in places.h
+ *     model.safetensors   the network, names and shapes as in weight_names.h
  *     config.json         arguments of the network's constructor: sizes
  *     README.md           what it is, how to load it, what the format cannot hold, provenance
  *
@@ -17,8 +17,8 @@
 
 #include <stdio.h>
 
-#include "formats/import.h"
-#include "theta_file.h"
+#include "formats/import_weights.h"
+#include "store/theta_file.h"
 
 /* 1, or 0 and a sentence. */
 int mt_pylo_write(const char *path, const mt_theta *theta, FILE *notes, lopt_error *err);

@@ -18,20 +18,19 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "formats/arrays.h"
-#include "theta_file.h"
+#include "formats/tensor_map.h"
+#include "store/theta_file.h"
 
 #define MT_SAFETENSORS_FORMAT "metatrain 1"
 
 /* Adds the arrays of a file, or of bytes that outlive `arrays`. *metadata (may be NULL) receives
  * __metadata__ or an empty object, to be freed by the caller. */
 int mt_safetensors_read(mt_arrays *arrays, const char *path, json_t **metadata, lopt_error *err);
-int mt_safetensors_parse(mt_arrays *arrays, const char *file, const unsigned char *bytes, size_t n,
-                         json_t **metadata, lopt_error *err);
+int mt_safetensors_parse(mt_arrays *arrays, const char *file, const unsigned char *bytes, size_t n, json_t **metadata,
+                         lopt_error *err);
 
 /* Writes the arrays (float32) in their order. `metadata` is borrowed. */
-int mt_safetensors_write(const char *path, const mt_arrays *arrays, json_t *metadata,
-                         lopt_error *err);
+int mt_safetensors_write(const char *path, const mt_arrays *arrays, json_t *metadata, lopt_error *err);
 
 /* theta as a file of ours. */
 int mt_safetensors_export(const char *path, const mt_theta *theta, FILE *notes, lopt_error *err);

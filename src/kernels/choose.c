@@ -6,82 +6,67 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "packing.h"
-#include "workspace.h"
+#include "kernels/packing.h"
+#include "kernels/workspace.h"
 
 static _Atomic(const lopt__kernels *) chosen;
 
 /* Tables of this build that this machine runs, best first, then those that round; NULL past the last. */
-static const lopt__kernels *usable(int i)
-{
+static const lopt__kernels *usable(int i) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     int avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                  __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-    if (avx512 && i-- == 0)
-        return &lopt__kernels_avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && i-- == 0)
-        return &lopt__kernels_avx2;
+    if (avx512 && i-- == 0) return &lopt__kernels_avx512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && i-- == 0) return &lopt__kernels_avx2;
 #endif
-    if (i-- == 0)
-        return &lopt__kernels_portable;
-    if (i-- == 0)
-        return &lopt__kernels_reference;
+    if (i-- == 0) return &lopt__kernels_portable;
+    if (i-- == 0) return &lopt__kernels_reference;
 #if defined(__x86_64__)
-    if (avx512 && __builtin_cpu_supports("avx512bf16") && i-- == 0)
-        return &lopt__kernels_avx512_bf16;
+    if (avx512 && __builtin_cpu_supports("avx512bf16") && i-- == 0) return &lopt__kernels_avx512_bf16;
 #endif
     return i == 0 ? &lopt__kernels_portable_bf16 : NULL;
 }
 
-static const lopt__kernels *find(const char *name)
-{
+static const lopt__kernels *find(const char *name) {
     const lopt__kernels *k;
     for (int i = 0; (k = usable(i)); i++)
-        if (strcmp(k->name, name) == 0)
-            return k;
+        if (strcmp(k->name, name) == 0) return k;
     return NULL;
 }
 
-const lopt__kernels *lopt__kernels_current(void)
-{
+const lopt__kernels *lopt__kernels_current(void) {
     const lopt__kernels *k = atomic_load_explicit(&chosen, memory_order_acquire);
     if (!k) {
         const char *name = getenv("LOPT_KERNELS");
         k = name ? find(name) : NULL;
-        if (!k)
-            k = usable(0);
+        if (!k) k = usable(0);
         atomic_store_explicit(&chosen, k, memory_order_release);
     }
     return k;
 }
 
-const char *lopt_kernels_name(void)
-{
+const char *lopt_kernels_name(void) {
     return lopt__kernels_current()->name;
 }
 
-lopt_status lopt_kernels_use(const char *name, lopt_error *err)
-{
+lopt_status lopt_kernels_use(const char *name, lopt_error *err) {
     const lopt__kernels *k = name ? find(name) : usable(0);
     if (!k) {
-        lopt__fail(err, LOPT_EUNKNOWN,
-                   "kernels \"%.40s\" are not available on this machine; reference and %s are", name,
-                   usable(0)->name);
+        lopt__fail(err, LOPT_EUNKNOWN, "kernels \"%.40s\" are not available on this machine; reference and %s are",
+                   name, usable(0)->name);
         return LOPT_EUNKNOWN;
     }
     atomic_store(&chosen, k);
     return LOPT_OK;
 }
 
-size_t lopt__kernel_scratch_floats(const lopt__view *view, int hidden, int n_threads)
-{
+size_t lopt__kernel_scratch_floats(const lopt__view *view, int hidden, int n_threads) {
     return lopt__packing_floats(view) + lopt__shared_at(NULL, view).floats +
            (size_t)n_threads * lopt__workspace_at(NULL, view, hidden).floats;
 }
 
-size_t lopt__kernel_scratch_most(const lopt_state *state, int hidden)
-{
+size_t lopt__kernel_scratch_most(const lopt_state *state, int hidden) {
     size_t most = 0;
     for (size_t i = 0; i < state->n_tensors; i++) {
         size_t n = lopt__kernel_scratch_floats(&state->tensors[i].view, hidden, state->n_threads);

@@ -3,7 +3,7 @@
  * job.c - a tensor's way through the passes of kernels.h. */
 #include <math.h>
 
-#include "packing.h"
+#include "kernels/packing.h"
 
 void lopt__job_open(lopt__job *job, const lopt__tensor *t, const lopt__io *io) {
     job->view = &t->view;
@@ -18,8 +18,7 @@ void lopt__job_open(lopt__job *job, const lopt__tensor *t, const lopt__io *io) {
 float lopt__parameter_scale(const lopt__job *job) {
     int64_t n = job->view->size / job->slice;
     double sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += job->mean_square[i * LOPT__N_EXTENDED + LOPT__F_PARAM];
+    for (int64_t i = 0; i < n; i++) sum += job->mean_square[i * LOPT__N_EXTENDED + LOPT__F_PARAM];
     return sqrtf((float)(sum / (double)n) + LOPT__PARAMETER_SCALE_FLOOR);
 }
 
@@ -31,8 +30,7 @@ void lopt__job_step(lopt__job *job, const lopt__tensor *t, const lopt__io *io, i
     lopt__pack(&packing, job);
     kernels->accumulate(job);
     kernels->moments(job);
-    if (scaled)
-        job->step_mult *= lopt__parameter_scale(job);
+    if (scaled) job->step_mult *= lopt__parameter_scale(job);
     kernels->apply(job);
     lopt__unpack(&packing, job);
     job->step_mult = step_mult;

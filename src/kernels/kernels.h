@@ -14,9 +14,9 @@
 #ifndef LOPT_KERNELS_H
 #define LOPT_KERNELS_H
 
-#include "accumulators.h"
-#include "param_features.h"
-#include "mlp.h"
+#include "learned/accumulators.h"
+#include "learned/mlp.h"
+#include "learned/param_features.h"
 
 #define LOPT__PARAMETER_SCALE_FLOOR 1e-9f
 
@@ -69,16 +69,15 @@ typedef struct lopt__kernels {
     void (*apply)(lopt__job *job);
     void (*statistics)(const lopt__job *job, lopt__statistics *out);
     /* c[m][n] += a[m][k] b[k][n]; rows lie lda, ldb, ldc floats apart. */
-    void (*multiply)(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-                     int64_t ldb, float *c, int64_t ldc);
+    void (*multiply)(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb,
+                     float *c, int64_t ldc);
     /* lstm.h's cell for rows of gates[4 size], in the order i, g, f, o, hidden[size] and cell[size]. */
     void (*lstm_cell)(int64_t rows, int64_t size, const float *gates, float *hidden, float *cell);
     void (*newton_schulz_step)(const lopt__newton_schulz_work *work);
 } lopt__kernels;
 
 /* Mean squares of the slice that the element at `offset` belongs to. */
-static inline double *lopt__mean_square_at(const lopt__job *job, int64_t offset)
-{
+static inline double *lopt__mean_square_at(const lopt__job *job, int64_t offset) {
     int64_t slice = job->slice == job->view->size ? 0 : offset / job->slice;
     return job->mean_square + slice * LOPT__N_EXTENDED;
 }

@@ -11,7 +11,7 @@
 #ifndef LOPT_PACKING_H
 #define LOPT_PACKING_H
 
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 typedef struct lopt__packing {
     int active;

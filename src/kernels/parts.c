@@ -1,28 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * parts.c - see parts.h. */
-#include "parts.h"
+#include "kernels/parts.h"
 
-#include "pieces.h"
-#include "workspace.h"
+#include "core/chunks.h"
+#include "kernels/workspace.h"
 
 #define ROW_UNIT LOPT__UNIT /* cuts lie at multiples of these */
 #define LANE_UNIT LOPT__TILE
 
 static int64_t power_of_two_below(int64_t n) {
     int64_t power = 1;
-    while (2 * power <= n)
-        power *= 2;
+    while (2 * power <= n) power *= 2;
     return power;
 }
 
 lopt__parts lopt__parts_of(const lopt__view *v, int whole_slices) {
     int64_t wanted = v->size / LOPT__PART_ELEMENTS;
-    if (wanted > LOPT__MAX_PARTS)
-        wanted = LOPT__MAX_PARTS;
+    if (wanted > LOPT__MAX_PARTS) wanted = LOPT__MAX_PARTS;
     wanted = power_of_two_below(wanted);
-    if (v->n_outer >= wanted)
-        return (lopt__parts){.n = wanted, .cuts = 1};
+    if (v->n_outer >= wanted) return (lopt__parts){.n = wanted, .cuts = 1};
     int64_t rows = v->rows / ROW_UNIT, lanes = v->lanes / LANE_UNIT;
     int by_lanes = rows < 4 && lanes > rows;
     int64_t most = whole_slices ? 1 : by_lanes ? lanes : rows, cuts = wanted / v->n_outer;
@@ -39,16 +36,12 @@ static void narrow(lopt__part *part, lopt__range slices, lopt__range rows, lopt_
     acc->momentum = lopt__momentum_row(acc, v, slices.first, rows.first) + lanes.first;
     acc->rms = lopt__rms_row(acc, v, slices.first, rows.first) + lanes.first;
     acc->lane += slices.first * LOPT__K * v->pitch + lanes.first;
-    if (acc->row)
-        acc->row += slices.first * LOPT__K * v->row_pitch + rows.first;
+    if (acc->row) acc->row += slices.first * LOPT__K * v->row_pitch + rows.first;
     job->grads += offset;
     job->params += offset;
-    if (job->updates)
-        job->updates += offset;
-    if (job->steps)
-        job->steps += offset;
-    if (job->inverse_mean)
-        job->inverse_mean += slices.first * LOPT__K;
+    if (job->updates) job->updates += offset;
+    if (job->steps) job->steps += offset;
+    if (job->inverse_mean) job->inverse_mean += slices.first * LOPT__K;
     v->first_outer += slices.first;
     v->n_outer = slices.n;
     v->rows = rows.n;

@@ -3,12 +3,12 @@
  * parts.h - how a tensor is cut for threads. The cut depends on the tensor alone, so that sums over
  * parts, added in their order, have the same bits for any number of threads.
  *
- * Small tensors are one part. Larger ones are cut into groups of whole slices (view.h) where there
+ * Small tensors are one part. Larger ones are cut into groups of whole slices (tensor_layout.h) where there
  * are many slices, else each slice along its rows, or along its lanes where rows are few. */
 #ifndef LOPT_PARTS_H
 #define LOPT_PARTS_H
 
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 #define LOPT__MAX_PARTS 64
 #define LOPT__PART_ELEMENTS 16384 /* of a part, at least */

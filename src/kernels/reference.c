@@ -7,29 +7,25 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels.h"
-#include "normalise.h"
+#include "kernels/kernels.h"
+#include "learned/normalise.h"
 
 /* Where an element lies in the tensor. */
-static int64_t offset_of(const lopt__view *v, int64_t outer, int64_t row, int64_t lane)
-{
+static int64_t offset_of(const lopt__view *v, int64_t outer, int64_t row, int64_t lane) {
     return lopt__view_outer(v, outer) + row * v->row_stride + lane * v->lane_stride;
 }
 
-static float grad_at(const lopt__job *job, int64_t outer, int64_t row, int64_t lane)
-{
+static float grad_at(const lopt__job *job, int64_t outer, int64_t row, int64_t lane) {
     const lopt__view *v = job->view;
     float g = job->grads[offset_of(v, outer, row, lane)];
     return lopt__clip(g, job->pipeline->grad_limit);
 }
 
-static float decayed(float decay, float one_minus_decay, float old, float new)
-{
+static float decayed(float decay, float one_minus_decay, float old, float new) {
     return decay * old + one_minus_decay * new;
 }
 
-static void accumulate_point(lopt__job *job, int64_t outer, int64_t row, int64_t lane)
-{
+static void accumulate_point(lopt__job *job, int64_t outer, int64_t row, int64_t lane) {
     const lopt__decays *d = job->decays;
     float g = grad_at(job, outer, row, lane);
     float *m = lopt__momentum_row(&job->acc, job->view, outer, row) + lane;
@@ -40,8 +36,7 @@ static void accumulate_point(lopt__job *job, int64_t outer, int64_t row, int64_t
 }
 
 /* Mean of g^2 + 1e-30 over the lanes of a row, or over the rows of a lane. */
-static float mean_square_grad(const lopt__job *job, int64_t outer, int64_t row, int64_t lane)
-{
+static float mean_square_grad(const lopt__job *job, int64_t outer, int64_t row, int64_t lane) {
     const lopt__view *v = job->view;
     int over_lanes = lane < 0;
     int64_t n = over_lanes ? v->lanes : v->rows;
@@ -53,8 +48,7 @@ static float mean_square_grad(const lopt__job *job, int64_t outer, int64_t row, 
     return (float)(sum / (double)n);
 }
 
-static void accumulate_sides(lopt__job *job, int64_t outer)
-{
+static void accumulate_sides(lopt__job *job, int64_t outer) {
     const lopt__view *v = job->view;
     const lopt__decays *d = job->decays;
     for (int64_t lane = 0; lane < v->lanes; lane++) {
@@ -73,45 +67,37 @@ static void accumulate_sides(lopt__job *job, int64_t outer)
     }
 }
 
-static void accumulate(lopt__job *job)
-{
+static void accumulate(lopt__job *job) {
     const lopt__view *v = job->view;
     for (int64_t outer = 0; outer < v->n_outer; outer++) {
         for (int64_t row = 0; row < v->rows; row++)
-            for (int64_t lane = 0; lane < v->lanes; lane++)
-                accumulate_point(job, outer, row, lane);
+            for (int64_t lane = 0; lane < v->lanes; lane++) accumulate_point(job, outer, row, lane);
         accumulate_sides(job, outer);
     }
 }
 
-static float rsqrt(float x)
-{
+static float rsqrt(float x) {
     return 1.0f / sqrtf(x);
 }
 
-static float safe_rsqrt(float x)
-{
+static float safe_rsqrt(float x) {
     return rsqrt(x < LOPT__RSQRT_FLOOR ? LOPT__RSQRT_FLOOR : x); /* NaN stays NaN */
 }
 
 /* Mean of R_k over d1, for one outer slice. */
-static void mean_R(const lopt__job *job, int64_t outer, float mean[LOPT__K])
-{
+static void mean_R(const lopt__job *job, int64_t outer, float mean[LOPT__K]) {
     const lopt__view *v = job->view;
     for (int k = 0; k < LOPT__K && v->factored; k++) {
         const float *R = v->lanes_are_d0 ? job->acc.row + (outer * LOPT__K + k) * v->row_pitch
                                          : job->acc.lane + (outer * LOPT__K + k) * v->pitch;
         int64_t n = v->lanes_are_d0 ? v->rows : v->lanes;
         double sum = 0;
-        for (int64_t i = 0; i < n; i++)
-            sum += R[i];
+        for (int64_t i = 0; i < n; i++) sum += R[i];
         mean[k] = (float)(sum / (double)n);
     }
 }
 
-static lopt__point point_at(const lopt__job *job, const float mean[LOPT__K], int64_t outer, int64_t row,
-                            int64_t lane)
-{
+static lopt__point point_at(const lopt__job *job, const float mean[LOPT__K], int64_t outer, int64_t row, int64_t lane) {
     const lopt__view *v = job->view;
     lopt__point x;
     x.g = grad_at(job, outer, row, lane);
@@ -135,8 +121,7 @@ static lopt__point point_at(const lopt__job *job, const float mean[LOPT__K], int
     return x;
 }
 
-static void moments(lopt__job *job)
-{
+static void moments(lopt__job *job) {
     const lopt__view *v = job->view;
     int64_t n_sums = v->size / job->slice * LOPT__N_EXTENDED;
     memset(job->mean_square, 0, (size_t)n_sums * sizeof *job->mean_square);
@@ -149,32 +134,25 @@ static void moments(lopt__job *job)
                 double *sum = lopt__mean_square_at(job, offset_of(v, outer, row, lane));
                 float feature[LOPT__N_EXTENDED];
                 lopt__features(job->pipeline, &x, feature);
-                for (int i = 0; i < job->pipeline->n_features; i++)
-                    sum[i] += (double)feature[i] * feature[i];
+                for (int i = 0; i < job->pipeline->n_features; i++) sum[i] += (double)feature[i] * feature[i];
             }
     }
-    for (int64_t i = 0; i < n_sums; i++)
-        job->mean_square[i] /= (double)job->slice;
+    for (int64_t i = 0; i < n_sums; i++) job->mean_square[i] /= (double)job->slice;
 }
 
 /* What the network says of one parameter at `offset`. */
-static float network_step(const lopt__job *job, const lopt__point *x, int64_t offset)
-{
+static float network_step(const lopt__job *job, const lopt__point *x, int64_t offset) {
     const double *mean_square = lopt__mean_square_at(job, offset);
     int n = job->pipeline->n_features;
     float feature[LOPT__N_EXTENDED + LOPT__N_TIME], out[2] = {0};
     lopt__features(job->pipeline, x, feature);
-    for (int i = 0; i < n; i++)
-        feature[i] *= lopt__normaliser(job->pipeline->normalise_epsilon, (float)mean_square[i]);
-    for (int i = 0; i < LOPT__N_TIME && job->time; i++)
-        feature[n + i] = job->time[i];
+    for (int i = 0; i < n; i++) feature[i] *= lopt__normaliser(job->pipeline->normalise_epsilon, (float)mean_square[i]);
+    for (int i = 0; i < LOPT__N_TIME && job->time; i++) feature[n + i] = job->time[i];
     lopt__mlp_forward(job->mlp, feature, out, job->scratch);
     return out[0] * expf(out[1] * job->exp_mult) * job->step_mult;
 }
 
-static void apply_point(lopt__job *job, const float mean[LOPT__K], int64_t outer, int64_t row,
-                        int64_t lane)
-{
+static void apply_point(lopt__job *job, const float mean[LOPT__K], int64_t outer, int64_t row, int64_t lane) {
     lopt__point x = point_at(job, mean, outer, row, lane);
     int64_t i = offset_of(job->view, outer, row, lane);
     float step = network_step(job, &x, i);
@@ -186,19 +164,16 @@ static void apply_point(lopt__job *job, const float mean[LOPT__K], int64_t outer
     float decayed_p = job->decay_uses_updated ? x.p - step : x.p;
     float update = -step - job->learning_rate * job->weight_decay * decayed_p;
     job->params[i] = x.p + update;
-    if (job->updates)
-        job->updates[i] = update;
+    if (job->updates) job->updates[i] = update;
 }
 
-static void apply(lopt__job *job)
-{
+static void apply(lopt__job *job) {
     const lopt__view *v = job->view;
     for (int64_t outer = 0; outer < v->n_outer; outer++) {
         float mean[LOPT__K];
         mean_R(job, outer, mean);
         for (int64_t row = 0; row < v->rows; row++)
-            for (int64_t lane = 0; lane < v->lanes; lane++)
-                apply_point(job, mean, outer, row, lane);
+            for (int64_t lane = 0; lane < v->lanes; lane++) apply_point(job, mean, outer, row, lane);
     }
 }
 
@@ -207,8 +182,7 @@ static void apply(lopt__job *job)
 /* Calls for every parameter of a tensor: adds what `add` makes of it to sums. */
 static void sum_over(const lopt__job *job, const double *mean,
                      void (*add)(float p, const float m[LOPT__K], float rms, const double *mean, double *sum),
-                     double *sum)
-{
+                     double *sum) {
     const lopt__view *v = job->view;
     for (int64_t outer = 0; outer < v->n_outer; outer++)
         for (int64_t row = 0; row < v->rows; row++) {
@@ -216,24 +190,20 @@ static void sum_over(const lopt__job *job, const double *mean,
             const float *rms = lopt__rms_row(&job->acc, v, outer, row);
             for (int64_t lane = 0; lane < v->lanes; lane++) {
                 float m[LOPT__K];
-                for (int k = 0; k < LOPT__K; k++)
-                    m[k] = momentum[k * v->pitch + lane];
+                for (int k = 0; k < LOPT__K; k++) m[k] = momentum[k * v->pitch + lane];
                 add(job->params[offset_of(v, outer, row, lane)], m, rms[lane], mean, sum);
             }
         }
 }
 
-static void add_means(float p, const float m[LOPT__K], float rms, const double *mean, double *sum)
-{
+static void add_means(float p, const float m[LOPT__K], float rms, const double *mean, double *sum) {
     (void)mean;
     sum[0] += (double)p * p;
     sum[1] += rms;
-    for (int k = 0; k < LOPT__K; k++)
-        sum[2 + k] += m[k];
+    for (int k = 0; k < LOPT__K; k++) sum[2 + k] += m[k];
 }
 
-static void add_deviations(float p, const float m[LOPT__K], float rms, const double *mean, double *sum)
-{
+static void add_deviations(float p, const float m[LOPT__K], float rms, const double *mean, double *sum) {
     (void)p;
     for (int k = 0; k < LOPT__K; k++) {
         sum[k] += (m[k] - mean[k]) * (m[k] - mean[k]);
@@ -241,12 +211,10 @@ static void add_deviations(float p, const float m[LOPT__K], float rms, const dou
     }
 }
 
-static void statistics(const lopt__job *job, lopt__statistics *out)
-{
+static void statistics(const lopt__job *job, lopt__statistics *out) {
     double n = (double)job->view->size, first[2 + LOPT__K] = {0}, second[2 * LOPT__K] = {0};
     sum_over(job, NULL, add_means, first);
-    for (int i = 0; i < 2 + LOPT__K; i++)
-        first[i] /= n;
+    for (int i = 0; i < 2 + LOPT__K; i++) first[i] /= n;
     sum_over(job, first + 2, add_deviations, second);
     out->mean_p2 = first[0];
     out->mean_rms = first[1];
@@ -257,29 +225,24 @@ static void statistics(const lopt__job *job, lopt__statistics *out)
 }
 
 /* Sums in double: those of a controller are long, and what hangs on them cancels (docs/optimizers.md). */
-static void multiply(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-                     int64_t ldb, float *c, int64_t ldc)
-{
+static void multiply(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb,
+                     float *c, int64_t ldc) {
     enum { COLUMNS = 64 };
     for (int64_t i = 0; i < m; i++)
         for (int64_t first = 0; first < n; first += COLUMNS) {
             int64_t width = n - first < COLUMNS ? n - first : COLUMNS;
             double sum[COLUMNS] = {0};
             for (int64_t l = 0; l < k; l++)
-                for (int64_t j = 0; j < width; j++)
-                    sum[j] += (double)a[i * lda + l] * b[l * ldb + first + j];
-            for (int64_t j = 0; j < width; j++)
-                c[i * ldc + first + j] = (float)(c[i * ldc + first + j] + sum[j]);
+                for (int64_t j = 0; j < width; j++) sum[j] += (double)a[i * lda + l] * b[l * ldb + first + j];
+            for (int64_t j = 0; j < width; j++) c[i * ldc + first + j] = (float)(c[i * ldc + first + j] + sum[j]);
         }
 }
 
-static double sigmoid(double x)
-{
+static double sigmoid(double x) {
     return 1 / (1 + exp(-x));
 }
 
-static void lstm_cell(int64_t rows, int64_t size, const float *gates, float *hidden, float *cell)
-{
+static void lstm_cell(int64_t rows, int64_t size, const float *gates, float *hidden, float *cell) {
     for (int64_t r = 0; r < rows; r++, gates += 4 * size, hidden += size, cell += size)
         for (int64_t k = 0; k < size; k++) {
             const float *i = gates + k, *g = i + size, *f = g + size, *o = f + size;
@@ -289,25 +252,20 @@ static void lstm_cell(int64_t rows, int64_t size, const float *gates, float *hid
         }
 }
 
-static void newton_schulz_step(const lopt__newton_schulz_work *w)
-{
+static void newton_schulz_step(const lopt__newton_schulz_work *w) {
     const float *coefficient = w->coefficient;
     int64_t n = w->n, m = w->m, pitch = w->pitch;
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < pitch; j++) {
             w->gram[i * pitch + j] = 0;
-            for (int64_t l = 0; l < m; l++)
-                w->gram[i * pitch + j] += w->now[l * pitch + i] * w->now[l * pitch + j];
+            for (int64_t l = 0; l < m; l++) w->gram[i * pitch + j] += w->now[l * pitch + i] * w->now[l * pitch + j];
         }
     memset(w->factor, 0, (size_t)(n * pitch) * sizeof *w->factor);
     multiply(n, pitch, n, w->gram, pitch, w->gram, pitch, w->factor, pitch);
-    for (int64_t i = 0; i < n * pitch; i++)
-        w->factor[i] = coefficient[1] * w->gram[i] + coefficient[2] * w->factor[i];
-    for (int64_t i = 0; i < m * pitch; i++)
-        w->next[i] = coefficient[0] * w->now[i];
+    for (int64_t i = 0; i < n * pitch; i++) w->factor[i] = coefficient[1] * w->gram[i] + coefficient[2] * w->factor[i];
+    for (int64_t i = 0; i < m * pitch; i++) w->next[i] = coefficient[0] * w->now[i];
     multiply(m, pitch, n, w->now, pitch, w->factor, pitch, w->next, pitch);
 }
 
-const lopt__kernels lopt__kernels_reference = {"reference", accumulate, moments,
-                                               apply,       statistics, multiply,
-                                               lstm_cell,   newton_schulz_step};
+const lopt__kernels lopt__kernels_reference = {"reference", accumulate, moments,   apply,
+                                               statistics,  multiply,   lstm_cell, newton_schulz_step};

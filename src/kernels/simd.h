@@ -21,8 +21,7 @@ typedef uint32_t vu __attribute__((vector_size(VL * 4), may_alias));
 typedef int32_t vi __attribute__((vector_size(VL * 4), may_alias));
 typedef float vf_unaligned __attribute__((vector_size(VL * 4), aligned(4), may_alias));
 
-INLINE vf splat(float x)
-{
+INLINE vf splat(float x) {
     return x - (vf){0};
 }
 
@@ -31,29 +30,24 @@ INLINE vf load(const float *x) /* aligned to a vector */
     return *(const vf *)(const void *)x;
 }
 
-INLINE void store(float *x, vf value)
-{
+INLINE void store(float *x, vf value) {
     *(vf *)(void *)x = value;
 }
 
-INLINE vf load_unaligned(const float *x)
-{
+INLINE vf load_unaligned(const float *x) {
     return *(const vf_unaligned *)(const void *)x;
 }
 
-INLINE void store_unaligned(float *x, vf value)
-{
+INLINE void store_unaligned(float *x, vf value) {
     *(vf_unaligned *)(void *)x = value;
 }
 
-INLINE vf masked(vf x, vi mask)
-{
+INLINE vf masked(vf x, vi mask) {
     return (vf)((vi)x & mask);
 }
 
 /* max(x, floor). x is the second operand of the instructions, which they return if either is NaN. */
-INLINE vf at_least(vf x, vf floor)
-{
+INLINE vf at_least(vf x, vf floor) {
 #if VL == 16 && defined(__AVX512F__)
     return (vf)_mm512_max_ps((__m512)floor, (__m512)x);
 #elif VL == 8 && defined(__AVX__)
@@ -66,8 +60,7 @@ INLINE vf at_least(vf x, vf floor)
 #endif
 }
 
-INLINE vf at_most(vf x, vf ceiling)
-{
+INLINE vf at_most(vf x, vf ceiling) {
 #if VL == 16 && defined(__AVX512F__)
     return (vf)_mm512_min_ps((__m512)ceiling, (__m512)x);
 #elif VL == 8 && defined(__AVX__)
@@ -81,8 +74,7 @@ INLINE vf at_most(vf x, vf ceiling)
 }
 
 /* 1 / sqrt(x) for x > 0: the instruction's estimate and one Newton step, 2e-7 relative or better. */
-INLINE vf rsqrt(vf x)
-{
+INLINE vf rsqrt(vf x) {
 #if VL == 16 && defined(__AVX512F__)
     vf y = (vf)_mm512_rsqrt14_ps((__m512)x);
 #elif VL == 8 && defined(__AVX__)
@@ -91,8 +83,7 @@ INLINE vf rsqrt(vf x)
     vf y = (vf)_mm_rsqrt_ps((__m128)x);
 #else
     vf root;
-    for (int i = 0; i < VL; i++)
-        root[i] = sqrtf(x[i]);
+    for (int i = 0; i < VL; i++) root[i] = sqrtf(x[i]);
     return 1.0f / root;
 #endif
 #if defined(__SSE__)
@@ -101,8 +92,7 @@ INLINE vf rsqrt(vf x)
 }
 
 /* x = n log(2) + r, |r| <= log(2) / 2; returns n. */
-INLINE vi split_exponent(vf x, vf *r)
-{
+INLINE vi split_exponent(vf x, vf *r) {
     const float round = 12582912.0f; /* 1.5 2^23: adding it leaves the integer in the low bits */
     vf t = x * 1.44269504f + round;
     vf n = t - round;
@@ -116,8 +106,7 @@ INLINE vf power_of_2(vi n) /* -126 <= n <= 127 */
 }
 
 /* (exp(r) - 1 - r) / r^2 for |r| <= log(2) / 2, by its series (exp(r) to 3e-8). */
-INLINE vf exponential_tail(vf r)
-{
+INLINE vf exponential_tail(vf r) {
     vf y = 1.98412698e-4f * r + 1.38888889e-3f;
     y = y * r + 8.33333333e-3f;
     y = y * r + 4.16666667e-2f;
@@ -127,8 +116,7 @@ INLINE vf exponential_tail(vf r)
 
 /* exp(x): 2^n exp(r); 2^n in two factors, so that results overflow to inf and underflow to 0 as they
  * should. */
-INLINE vf exponential(vf x)
-{
+INLINE vf exponential(vf x) {
     vf r;
     vi n = split_exponent(at_most(at_least(x, splat(-110.0f)), splat(110.0f)), &r), half = n >> 1;
     vf y = exponential_tail(r);
@@ -138,15 +126,13 @@ INLINE vf exponential(vf x)
 }
 
 /* 1 / (1 + exp(-x)), to a few units in the last place wherever it is above 1e-30. */
-INLINE vf sigmoid(vf x)
-{
+INLINE vf sigmoid(vf x) {
     return 1.0f / (1.0f + exponential(-x));
 }
 
 /* -e / (2 + e) with the sign of x, e = exp(-2 |x|) - 1 = 2^n (exp(r) - 1) + (2^n - 1): nothing cancels, so
  * that small x keep their digits. */
-INLINE vf hyperbolic_tangent(vf x)
-{
+INLINE vf hyperbolic_tangent(vf x) {
     vi sign = (vi)x & (vi)splat(-0.0f);
     vf r, size = (vf)((vi)x ^ sign);
     vf power = power_of_2(split_exponent(at_least(-2.0f * size, splat(-40.0f)), &r));
@@ -157,8 +143,7 @@ INLINE vf hyperbolic_tangent(vf x)
 #if LOPT_BF16
 /* As bf16.h has it; the lower half is 0. */
 #if VL != 16
-INLINE vu bf16(vf x)
-{
+INLINE vu bf16(vf x) {
     vu bits = (vu)x, magnitude = bits & 0x7fffffffu;
     vu is_nan = (vu)(magnitude > 0x7f800000u), is_tiny = (vu)(magnitude < 0x00800000u);
     vu rounded = bits + 0x7fffu + (bits >> 16 & 1u);
@@ -168,12 +153,11 @@ INLINE vu bf16(vf x)
 #endif
 
 /* low[i] and high[i] side by side in the 32 bits of result[i]. */
-INLINE vu pair(vf low, vf high)
-{
+INLINE vu pair(vf low, vf high) {
 #if VL == 16
-    const __m512i order = _mm512_set_epi32(0x1f000f, 0x1e000e, 0x1d000d, 0x1c000c, 0x1b000b, 0x1a000a, 0x190009,
-                                           0x180008, 0x170007, 0x160006, 0x150005, 0x140004, 0x130003, 0x120002,
-                                           0x110001, 0x100000);
+    const __m512i order =
+        _mm512_set_epi32(0x1f000f, 0x1e000e, 0x1d000d, 0x1c000c, 0x1b000b, 0x1a000a, 0x190009, 0x180008, 0x170007,
+                         0x160006, 0x150005, 0x140004, 0x130003, 0x120002, 0x110001, 0x100000);
     __m512bh both = _mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
     return (vu)_mm512_permutexvar_epi16(order, (__m512i)both);
 #else
@@ -181,16 +165,14 @@ INLINE vu pair(vf low, vf high)
 #endif
 }
 
-INLINE vu splat_pair(const float *pair)
-{
+INLINE vu splat_pair(const float *pair) {
     uint32_t bits;
     memcpy(&bits, pair, sizeof bits);
     return bits - (vu){0};
 }
 
 /* sum + high a x high b + low a x low b; the products are exact. */
-INLINE vf add_products(vf sum, vu a, vu b)
-{
+INLINE vf add_products(vf sum, vu a, vu b) {
 #if VL == 16
     return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
 #else
@@ -201,16 +183,14 @@ INLINE vf add_products(vf sum, vu a, vu b)
 #endif
 
 /* Sum of the lanes, always in the same order. */
-INLINE float lane_sum(vf x)
-{
+INLINE float lane_sum(vf x) {
 #if VL == 16 && defined(__AVX512F__)
     return _mm512_reduce_add_ps((__m512)x);
 #else
     float t[VL];
     memcpy(t, &x, sizeof t);
     for (int n = VL / 2; n > 0; n /= 2)
-        for (int i = 0; i < n; i++)
-            t[i] += t[i + n];
+        for (int i = 0; i < n; i++) t[i] += t[i + n];
     return t[0];
 #endif
 }

@@ -3,7 +3,7 @@
  * vector.c - the three passes of kernels.h, vectorised: compiled once per instruction set with LOPT_VL
  * floats a vector (16: AVX-512, 8: AVX2, 4: portable), without -ffast-math.
  *
- * A tensor is walked as view.h says. Vectors run along lanes; the state is padded to whole vectors, while
+ * A tensor is walked as tensor_layout.h says. Vectors run along lanes; the state is padded to whole vectors, while
  * parameters and gradients are copied into a small buffer where lanes are strided or end inside a vector.
  *
  * What makes apply fast:
@@ -22,9 +22,9 @@
  *
  * Sums over a tensor are kept as vectors for some hundred additions, then added up in double, always in
  * the same order. Passes go by parts (parts.h), which may run on several threads. */
-#include "normalise.h"
-#include "simd.h"
-#include "workspace.h"
+#include "kernels/simd.h"
+#include "kernels/workspace.h"
+#include "learned/normalise.h"
 
 #define N_UNITS 4
 #if VL == 16 || !defined(__SSE__)
@@ -43,80 +43,63 @@
 #define UNROLL_GCC _Pragma("GCC unroll 2")
 #endif
 
-INLINE vi all_lanes(void)
-{
+INLINE vi all_lanes(void) {
     return (vi){0} - 1;
 }
 
 /* All ones in the first n lanes of a unit, n <= LOPT__UNIT; v counts vectors of the unit. */
-INLINE vi lane_mask(int64_t n, int v)
-{
-    static const int32_t bits[2 * LOPT__UNIT] = {-1, -1, -1, -1, -1, -1, -1, -1,
-                                                 -1, -1, -1, -1, -1, -1, -1, -1};
+INLINE vi lane_mask(int64_t n, int v) {
+    static const int32_t bits[2 * LOPT__UNIT] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
     int64_t valid = n < LOPT__UNIT ? n : LOPT__UNIT;
     vi mask;
     memcpy(&mask, bits + LOPT__UNIT - valid + v * VL, sizeof mask);
     return mask;
 }
 
-static __attribute__((noinline)) const float *copy_lanes(const float *from, int64_t stride, int n,
-                                                         int width, float *buffer)
-{
-    for (int i = 0; i < n; i++)
-        buffer[i] = from[i * stride];
-    for (int i = n; i < width; i++)
-        buffer[i] = 0;
+static __attribute__((noinline)) const float *copy_lanes(const float *from, int64_t stride, int n, int width,
+                                                         float *buffer) {
+    for (int i = 0; i < n; i++) buffer[i] = from[i * stride];
+    for (int i = n; i < width; i++) buffer[i] = 0;
     return buffer;
 }
 
 /* `width` lanes of a row of which n > 0 are left: where they lie, or a copy in buffer, padded with 0. */
-INLINE const float *fetch(const float *from, int64_t stride, int64_t n, int width, float *buffer)
-{
-    if (__builtin_expect(stride == 1 && n >= width, 1))
-        return from;
+INLINE const float *fetch(const float *from, int64_t stride, int64_t n, int width, float *buffer) {
+    if (__builtin_expect(stride == 1 && n >= width, 1)) return from;
     return copy_lanes(from, stride, n < width ? (int)n : width, width, buffer);
 }
 
-static __attribute__((noinline)) void put_lanes(float *to, int64_t stride, int n, vf x)
-{
-    for (int i = 0; i < n; i++)
-        to[i * stride] = x[i];
+static __attribute__((noinline)) void put_lanes(float *to, int64_t stride, int n, vf x) {
+    for (int i = 0; i < n; i++) to[i * stride] = x[i];
 }
 
 /* Writes x to lanes of a row of which n > 0 are left. */
-INLINE void put(float *to, int64_t stride, int64_t n, vf x)
-{
+INLINE void put(float *to, int64_t stride, int64_t n, vf x) {
     if (__builtin_expect(stride == 1 && n >= VL, 1))
         store_unaligned(to, x);
     else
         put_lanes(to, stride, n < VL ? (int)n : VL, x);
 }
 
-INLINE vf clip(vf x, vf limit)
-{
+INLINE vf clip(vf x, vf limit) {
     return at_most(at_least(x, -limit), limit);
 }
 
-INLINE int64_t element_offset(const lopt__view *v, int64_t outer, int64_t row, int64_t lane)
-{
+INLINE int64_t element_offset(const lopt__view *v, int64_t outer, int64_t row, int64_t lane) {
     return lopt__view_outer(v, outer) + row * v->row_stride + lane * v->lane_stride;
 }
 
 /* The same lanes of the next row, which lie too far for the hardware to guess (harmless past the last row).
  * params may be NULL. */
 INLINE void prefetch_next_row(const lopt__view *v, const float *momentum, const float *rms, const float *grads,
-                              const float *params)
-{
-    for (int k = 0; k < LOPT__K; k++)
-        __builtin_prefetch(momentum + (LOPT__K + k) * v->pitch);
+                              const float *params) {
+    for (int k = 0; k < LOPT__K; k++) __builtin_prefetch(momentum + (LOPT__K + k) * v->pitch);
     __builtin_prefetch(rms + v->pitch);
     __builtin_prefetch(grads + v->row_stride);
-    if (params)
-        __builtin_prefetch(params + v->row_stride);
+    if (params) __builtin_prefetch(params + v->row_stride);
 }
 
-static lopt__workspace workspace(const lopt__job *job)
-{
+static lopt__workspace workspace(const lopt__job *job) {
     return lopt__workspace_at(job->scratch, job->view, job->mlp->layer[0].out);
 }
 
@@ -132,8 +115,7 @@ typedef struct pass {
     double (*sums)[LOPT__N_EXTENDED]; /* of the parts, or NULL */
 } pass;
 
-static pass pass_of(lopt__job *job)
-{
+static pass pass_of(lopt__job *job) {
     pass p = {.job = job,
               .parts = lopt__parts_of(job->view, job->slice != job->view->size),
               .shared = lopt__shared_at(job->scratch, job->view)};
@@ -143,8 +125,7 @@ static pass pass_of(lopt__job *job)
     return p;
 }
 
-static void open_part(const pass *p, int64_t i, int thread, lopt__part *part)
-{
+static void open_part(const pass *p, int64_t i, int thread, lopt__part *part) {
     lopt__part_open(part, p->job, &p->parts, i);
     part->job.scratch = p->workspaces + (size_t)thread * p->workspace_floats;
 }
@@ -157,10 +138,8 @@ typedef struct rates {
     vf grad_limit;
 } rates;
 
-static rates splat_rates(const lopt__decays *d, float grad_limit)
-{
-    rates r = {.rms = splat(d->rms), .one_minus_rms = splat(d->one_minus_rms),
-               .grad_limit = splat(grad_limit)};
+static rates splat_rates(const lopt__decays *d, float grad_limit) {
+    rates r = {.rms = splat(d->rms), .one_minus_rms = splat(d->one_minus_rms), .grad_limit = splat(grad_limit)};
     for (int k = 0; k < LOPT__K; k++) {
         r.momentum[k] = splat(d->momentum[k]);
         r.one_minus_momentum[k] = splat(d->one_minus_momentum[k]);
@@ -169,12 +148,10 @@ static rates splat_rates(const lopt__decays *d, float grad_limit)
 }
 
 /* Momenta and rms of a vector of parameters; returns g^2. */
-INLINE vf accumulate_vector(const rates *r, vf g, float *momentum, int64_t pitch, float *rms)
-{
+INLINE vf accumulate_vector(const rates *r, vf g, float *momentum, int64_t pitch, float *rms) {
     g = clip(g, r->grad_limit);
     for (int k = 0; k < LOPT__K; k++)
-        store(momentum + k * pitch,
-              r->momentum[k] * load(momentum + k * pitch) + r->one_minus_momentum[k] * g);
+        store(momentum + k * pitch, r->momentum[k] * load(momentum + k * pitch) + r->one_minus_momentum[k] * g);
     vf square = g * g;
     store(rms, r->rms * load(rms) + r->one_minus_rms * square);
     return square;
@@ -182,24 +159,20 @@ INLINE vf accumulate_vector(const rates *r, vf g, float *momentum, int64_t pitch
 
 /* x[k][i] <- decay_k x[k][i] + (1 - decay_k) (total[i] / count + 1e-30), i < n; square[] is room for the
  * totals, rounded. */
-static void decay_side(const lopt__decays *d, const double *total, float count, int64_t n, float *square,
-                       int64_t pitch, float *x)
-{
+static void decay_side(const lopt__decays *d, const double *total, float count, int64_t n, float *square, int64_t pitch,
+                       float *x) {
     vf per = splat(1.0f / count);
-    for (int64_t i = 0; i < lopt__round_up(n); i++)
-        square[i] = i < n ? (float)total[i] : 0;
+    for (int64_t i = 0; i < lopt__round_up(n); i++) square[i] = i < n ? (float)total[i] : 0;
     for (int64_t i = 0; i < n; i += VL) {
         vf mean = load(square + i) * per + LOPT__GRAD_SQUARE_FLOOR;
         for (int k = 0; k < LOPT__K; k++)
-            store(x + k * pitch + i,
-                  d->factored[k] * load(x + k * pitch + i) + d->one_minus_factored[k] * mean);
+            store(x + k * pitch + i, d->factored[k] * load(x + k * pitch + i) + d->one_minus_factored[k] * mean);
     }
 }
 
 /* One unit of a row, g readable to its end; returns the sum of squares. */
 INLINE vf accumulate_unit(const rates *r, const float *g, float *momentum, int64_t pitch, float *rms,
-                          float *square_sum)
-{
+                          float *square_sum) {
     vf sum = {0};
     UNROLL for (int i = 0; i < UNIT_VECTORS; i++) {
         vf square = accumulate_vector(r, load_unaligned(g + i * VL), momentum + i * VL, pitch, rms + i * VL);
@@ -210,9 +183,8 @@ INLINE vf accumulate_unit(const rates *r, const float *g, float *momentum, int64
 }
 
 /* One row; square sums go to w->lane_sum, their total is returned. */
-static double accumulate_row(const lopt__job *job, const lopt__workspace *w, const rates *r,
-                             const float *grads, int64_t outer, int64_t row)
-{
+static double accumulate_row(const lopt__job *job, const lopt__workspace *w, const rates *r, const float *grads,
+                             int64_t outer, int64_t row) {
     const lopt__view *v = job->view;
     float *momentum = lopt__momentum_row(&job->acc, v, outer, row);
     float *rms = lopt__rms_row(&job->acc, v, outer, row);
@@ -227,8 +199,7 @@ static double accumulate_row(const lopt__job *job, const lopt__workspace *w, con
             prefetch_next_row(v, momentum + unit, rms + unit, grads + unit, NULL);
         }
         for (int64_t unit = whole; unit < end; unit += LOPT__UNIT) {
-            const float *g = fetch(grads + unit * v->lane_stride, v->lane_stride, v->lanes - unit,
-                                   LOPT__UNIT, buffer);
+            const float *g = fetch(grads + unit * v->lane_stride, v->lane_stride, v->lanes - unit, LOPT__UNIT, buffer);
             sum += accumulate_unit(r, g, momentum + unit, v->pitch, rms + unit, w->lane_sum + unit);
         }
         total += lane_sum(sum);
@@ -237,8 +208,7 @@ static double accumulate_row(const lopt__job *job, const lopt__workspace *w, con
 }
 
 /* Adds the block's sums to the totals and clears them. */
-static void end_block(const lopt__workspace *w, int64_t pitch)
-{
+static void end_block(const lopt__workspace *w, int64_t pitch) {
     for (int64_t i = 0; i < pitch; i++) {
         w->lane_total[i] += w->lane_sum[i];
         w->lane_sum[i] = 0;
@@ -246,23 +216,20 @@ static void end_block(const lopt__workspace *w, int64_t pitch)
 }
 
 /* Sum of x[n], x being readable to a whole unit. */
-static double sum_of(const float *x, int64_t n)
-{
+static double sum_of(const float *x, int64_t n) {
     double total = 0;
     for (int64_t block = 0; block < n; block += BLOCK_VECTORS * VL) {
         int64_t end = block + BLOCK_VECTORS * VL < n ? block + BLOCK_VECTORS * VL : n;
         vf sum = {0};
         for (int64_t unit = block; unit < end; unit += LOPT__UNIT)
-            for (int i = 0; i < UNIT_VECTORS; i++)
-                sum += masked(load(x + unit + i * VL), lane_mask(n - unit, i));
+            for (int i = 0; i < UNIT_VECTORS; i++) sum += masked(load(x + unit + i * VL), lane_mask(n - unit, i));
         total += lane_sum(sum);
     }
     return total;
 }
 
 /* Rows of a slice: momenta and rms. Sums of g^2 go to w->lane_total and w->row_total. */
-static void accumulate_rows(const lopt__job *job, const lopt__workspace *w, const rates *r, int64_t outer)
-{
+static void accumulate_rows(const lopt__job *job, const lopt__workspace *w, const rates *r, int64_t outer) {
     const lopt__view *v = job->view;
     int64_t n = lopt__round_up(v->lanes);
     memset(w->lane_total, 0, (size_t)n * sizeof *w->lane_total);
@@ -270,28 +237,24 @@ static void accumulate_rows(const lopt__job *job, const lopt__workspace *w, cons
     const float *grads = job->grads + element_offset(v, outer, 0, 0);
     for (int64_t row = 0; row < v->rows; row++, grads += v->row_stride) {
         w->row_total[row] = (float)accumulate_row(job, w, r, grads, outer, row);
-        if ((row + 1) % BLOCK_VECTORS == 0)
-            end_block(w, n);
+        if ((row + 1) % BLOCK_VECTORS == 0) end_block(w, n);
     }
     end_block(w, n);
 }
 
-static void decay_lanes(const lopt__job *job, const lopt__workspace *w, int64_t outer)
-{
+static void decay_lanes(const lopt__job *job, const lopt__workspace *w, int64_t outer) {
     const lopt__view *v = job->view;
     decay_side(job->decays, w->lane_total, (float)v->rows, v->lanes, w->lane_sum, v->pitch,
                job->acc.lane + outer * LOPT__K * v->pitch);
 }
 
-static void decay_rows(const lopt__job *job, const lopt__workspace *w, int64_t outer)
-{
+static void decay_rows(const lopt__job *job, const lopt__workspace *w, int64_t outer) {
     const lopt__view *v = job->view;
     decay_side(job->decays, w->row_total, (float)v->lanes, v->rows, w->row_sum, v->row_pitch,
                job->acc.row + outer * LOPT__K * v->row_pitch);
 }
 
-static void set_inverse_mean(const lopt__job *job, int64_t outer)
-{
+static void set_inverse_mean(const lopt__job *job, int64_t outer) {
     const lopt__view *v = job->view;
     const float *lane_side = job->acc.lane + outer * LOPT__K * v->pitch;
     const float *row_side = job->acc.row + outer * LOPT__K * v->row_pitch;
@@ -303,29 +266,26 @@ static void set_inverse_mean(const lopt__job *job, int64_t outer)
 }
 
 /* A tensor that is not factored: V beside momenta and rms. */
-static void accumulate_unfactored(const lopt__job *job, const rates *r)
-{
+static void accumulate_unfactored(const lopt__job *job, const rates *r) {
     const lopt__view *v = job->view;
     float buffer[LOPT__UNIT];
     for (int64_t unit = 0; unit < v->lanes; unit += LOPT__UNIT) {
         const float *g = fetch(job->grads + unit, 1, v->lanes - unit, LOPT__UNIT, buffer);
         for (int i = 0; i < UNIT_VECTORS; i++) {
             int64_t lane = unit + i * VL;
-            vf square = accumulate_vector(r, load_unaligned(g + i * VL), job->acc.momentum + lane,
-                                          v->pitch, job->acc.rms + lane);
+            vf square = accumulate_vector(r, load_unaligned(g + i * VL), job->acc.momentum + lane, v->pitch,
+                                          job->acc.rms + lane);
             vf with_floor = square + LOPT__GRAD_SQUARE_FLOOR;
             for (int k = 0; k < LOPT__K; k++) {
                 float *V = job->acc.lane + k * v->pitch + lane;
-                store(V, job->decays->factored[k] * load(V) +
-                             job->decays->one_minus_factored[k] * with_floor);
+                store(V, job->decays->factored[k] * load(V) + job->decays->one_minus_factored[k] * with_floor);
             }
         }
     }
 }
 
 /* A part of a cut slice has all of its own lanes or rows, and keeps its sums over the others. */
-static void accumulate_cut(const pass *p, const lopt__job *job, const lopt__workspace *w, int64_t i)
-{
+static void accumulate_cut(const pass *p, const lopt__job *job, const lopt__workspace *w, int64_t i) {
     double *sums = p->shared.sums + i * p->shared.sums_pitch;
     if (p->parts.by_lanes) {
         decay_lanes(job, w, 0);
@@ -336,8 +296,7 @@ static void accumulate_cut(const pass *p, const lopt__job *job, const lopt__work
     }
 }
 
-static void accumulate_part(void *pass_, int64_t i, int thread)
-{
+static void accumulate_part(void *pass_, int64_t i, int thread) {
     const pass *p = pass_;
     lopt__part part;
     open_part(p, i, thread, &part);
@@ -361,8 +320,7 @@ static void accumulate_part(void *pass_, int64_t i, int thread)
 }
 
 /* What the parts of a slice leave to be done, with the sums of all of them. */
-static void join_slice(const pass *p, int64_t outer)
-{
+static void join_slice(const pass *p, int64_t outer) {
     lopt__workspace w = lopt__workspace_at(p->workspaces, p->job->view, p->job->mlp->layer[0].out);
     const lopt__view *v = p->job->view;
     int64_t n = p->parts.by_lanes ? v->rows : v->lanes;
@@ -371,8 +329,7 @@ static void join_slice(const pass *p, int64_t outer)
     memcpy(total, sums, (size_t)n * sizeof *total);
     for (int64_t part = 1; part < p->parts.cuts; part++) {
         sums += p->shared.sums_pitch;
-        for (int64_t i = 0; i < n; i++)
-            total[i] += sums[i];
+        for (int64_t i = 0; i < n; i++) total[i] += sums[i];
     }
     if (p->parts.by_lanes)
         decay_rows(p->job, &w, outer);
@@ -381,8 +338,7 @@ static void join_slice(const pass *p, int64_t outer)
     set_inverse_mean(p->job, outer);
 }
 
-static void accumulate(lopt__job *job)
-{
+static void accumulate(lopt__job *job) {
     pass p = pass_of(job);
     lopt__team_run(job->team, p.parts.n, accumulate_part, &p);
     for (int64_t outer = 0; outer < job->view->n_outer && job->view->factored && p.parts.cuts > 1; outer++)
@@ -392,8 +348,7 @@ static void accumulate(lopt__job *job)
 /* ---- what a row or a lane contributes ------------------------------------------------------------- */
 
 /* Factors and rsqrt features of all rows of a slice. */
-static void prepare_rows(const lopt__job *job, const lopt__workspace *w, int64_t outer)
-{
+static void prepare_rows(const lopt__job *job, const lopt__workspace *w, int64_t outer) {
     const lopt__view *v = job->view;
     for (int k = 0; k < LOPT__K && v->factored; k++) {
         const float *side = job->acc.row + (outer * LOPT__K + k) * v->row_pitch;
@@ -408,9 +363,7 @@ static void prepare_rows(const lopt__job *job, const lopt__workspace *w, int64_t
 }
 
 /* Factors and rsqrt features of lanes lane0 .. lane0 + n (n a multiple of LOPT__UNIT). */
-static void prepare_lanes(const lopt__job *job, const lopt__workspace *w, int64_t outer, int64_t lane0,
-                          int64_t n)
-{
+static void prepare_lanes(const lopt__job *job, const lopt__workspace *w, int64_t outer, int64_t lane0, int64_t n) {
     const lopt__view *v = job->view;
     for (int k = 0; k < LOPT__K; k++) {
         const float *side = job->acc.lane + (outer * LOPT__K + k) * v->pitch + lane0;
@@ -431,20 +384,17 @@ static void prepare_lanes(const lopt__job *job, const lopt__workspace *w, int64_
 /* ---- moments ------------------------------------------------------------------------------------ */
 
 /* First of the features that rows (or lanes) hold: R or C, by which of them is the row's. */
-static int row_feature(const lopt__view *v)
-{
+static int row_feature(const lopt__view *v) {
     return v->lanes_are_d0 ? LOPT__F_ROW : LOPT__F_COL;
 }
 
-static int lane_feature(const lopt__view *v)
-{
+static int lane_feature(const lopt__view *v) {
     return v->lanes_are_d0 ? LOPT__F_COL : LOPT__F_ROW;
 }
 
 enum { SIDE_RSQRT = LOPT__F_ROW_RSQRT - LOPT__F_ROW }; /* from a side's feature to its rsqrt */
 
-static double sum_of_squares(const float *x, int64_t n)
-{
+static double sum_of_squares(const float *x, int64_t n) {
     double total = 0;
     for (int64_t block = 0; block < n; block += BLOCK_VECTORS * VL) {
         int64_t end = block + BLOCK_VECTORS * VL < n ? block + BLOCK_VECTORS * VL : n;
@@ -460,9 +410,8 @@ static double sum_of_squares(const float *x, int64_t n)
 }
 
 /* A side's features stand for `repeat` parameters each. */
-static void add_side_moments(const float *side, int64_t side_pitch, const float *side_rsqrt,
-                             int64_t rsqrt_pitch, int64_t n, double repeat, double *total)
-{
+static void add_side_moments(const float *side, int64_t side_pitch, const float *side_rsqrt, int64_t rsqrt_pitch,
+                             int64_t n, double repeat, double *total) {
     for (int k = 0; k < LOPT__K; k++) {
         total[k] += repeat * sum_of_squares(side + k * side_pitch, n);
         total[SIDE_RSQRT + k] += repeat * sum_of_squares(side_rsqrt + k * rsqrt_pitch, n);
@@ -476,8 +425,7 @@ typedef struct element_sums {
     double total[LOPT__N_ELEMENT_EXTENDED];
 } element_sums;
 
-static void flush(element_sums *s)
-{
+static void flush(element_sums *s) {
     for (int i = 0; i < LOPT__N_ELEMENT_EXTENDED; i++) {
         s->total[i] += lane_sum(s->sum[i]);
         s->sum[i] = splat(0);
@@ -493,27 +441,23 @@ typedef struct strip {
 } strip;
 
 /* offset: of the slice's first parameter. */
-INLINE strip strip_at(const lopt__job *job, const lopt__workspace *w, int64_t outer, int64_t offset,
-                      int64_t row, int64_t lane)
-{
+INLINE strip strip_at(const lopt__job *job, const lopt__workspace *w, int64_t outer, int64_t offset, int64_t row,
+                      int64_t lane) {
     const lopt__view *v = job->view;
     strip s = {.at = offset + row * v->row_stride + lane * v->lane_stride,
                .momentum = lopt__momentum_row(&job->acc, v, outer, row) + lane,
                .rms = lopt__rms_row(&job->acc, v, outer, row) + lane};
-    for (int k = 0; k < LOPT__K; k++)
-        s.factor[k] = splat(v->factored ? w->row_factor[k * v->row_pitch + row] : 1.0f);
+    for (int k = 0; k < LOPT__K; k++) s.factor[k] = splat(v->factored ? w->row_factor[k * v->row_pitch + row] : 1.0f);
     return s;
 }
 
 /* The n element features of a vector of parameters, `lane` in the strip and `chunk_lane` in the chunk. Lanes
  * outside `mask` are 0, g and p there being 0 and everything but the rsqrt a multiple of them. */
-INLINE void element_features(int n, const lopt__job *job, const lopt__workspace *w, const strip *s,
-                             int64_t lane, int64_t chunk_lane, vf g, vf p, vi mask, vf *out)
-{
+INLINE void element_features(int n, const lopt__job *job, const lopt__workspace *w, const strip *s, int64_t lane,
+                             int64_t chunk_lane, vf g, vf p, vi mask, vf *out) {
     int64_t pitch = job->view->pitch;
     vf rms = load(s->rms + lane), inverse = masked(rsqrt(rms + job->pipeline->rms_epsilon), mask);
-    if (n == LOPT__N_ELEMENT_EXTENDED)
-        g = clip(g, splat(job->pipeline->grad_limit));
+    if (n == LOPT__N_ELEMENT_EXTENDED) g = clip(g, splat(job->pipeline->grad_limit));
     out[0] = g;
     out[1] = p;
     out[5] = rms;
@@ -532,32 +476,27 @@ INLINE void element_features(int n, const lopt__job *job, const lopt__workspace 
 }
 
 /* Adds one unit of a strip; g and p are readable to its end. */
-INLINE void unit_moments(int n_element, const lopt__job *job, const lopt__workspace *w, const strip *s,
-                         int64_t unit, int64_t left, const float *g, const float *p, vf *sum)
-{
+INLINE void unit_moments(int n_element, const lopt__job *job, const lopt__workspace *w, const strip *s, int64_t unit,
+                         int64_t left, const float *g, const float *p, vf *sum) {
     UNROLL for (int i = 0; i < UNIT_VECTORS; i++) {
         vf x[LOPT__N_ELEMENT_EXTENDED];
         int64_t lane = unit + i * VL;
         vi mask = all_lanes();
-        if (left < LOPT__UNIT)
-            mask = lane_mask(left, i);
-        element_features(n_element, job, w, s, lane, lane, load_unaligned(g + i * VL),
-                         load_unaligned(p + i * VL), mask, x);
-        UNROLL for (int f = 0; f < n_element; f++)
-            sum[f] += x[f] * x[f];
+        if (left < LOPT__UNIT) mask = lane_mask(left, i);
+        element_features(n_element, job, w, s, lane, lane, load_unaligned(g + i * VL), load_unaligned(p + i * VL), mask,
+                         x);
+        UNROLL for (int f = 0; f < n_element; f++) sum[f] += x[f] * x[f];
     }
 }
 
 /* Lanes lane0 .. lane0 + n of rows row0 .. row1. */
-INLINE void element_moments(int n_element, const lopt__job *job, const lopt__workspace *w, int64_t outer,
-                            int64_t row0, int64_t row1, int64_t lane0, int64_t n, element_sums *total)
-{
+INLINE void element_moments(int n_element, const lopt__job *job, const lopt__workspace *w, int64_t outer, int64_t row0,
+                            int64_t row1, int64_t lane0, int64_t n, element_sums *total) {
     int64_t stride = job->view->lane_stride, offset = element_offset(job->view, outer, 0, 0);
     int64_t whole = stride == 1 ? n / LOPT__UNIT * LOPT__UNIT : 0;
     float g_buffer[LOPT__UNIT], p_buffer[LOPT__UNIT];
     vf sum[LOPT__N_ELEMENT_EXTENDED];
-    UNROLL for (int f = 0; f < n_element; f++)
-        sum[f] = total->sum[f];
+    UNROLL for (int f = 0; f < n_element; f++) sum[f] = total->sum[f];
     for (int64_t row = row0; row < row1; row++) {
         strip s = strip_at(job, w, outer, offset, row, lane0);
         const float *grads = job->grads + s.at, *params = job->params + s.at;
@@ -571,14 +510,12 @@ INLINE void element_moments(int n_element, const lopt__job *job, const lopt__wor
             unit_moments(n_element, job, w, &s, unit, n - unit, g, p, sum);
         }
     }
-    UNROLL for (int f = 0; f < n_element; f++)
-        total->sum[f] = sum[f];
+    UNROLL for (int f = 0; f < n_element; f++) total->sum[f] = sum[f];
 }
 
 /* All rows of a chunk of lanes, in blocks that are small enough to sum in float. */
-static void chunk_moments(const lopt__job *job, const lopt__workspace *w, int64_t outer, int64_t lane0,
-                          int64_t n, element_sums *s)
-{
+static void chunk_moments(const lopt__job *job, const lopt__workspace *w, int64_t outer, int64_t lane0, int64_t n,
+                          element_sums *s) {
     int64_t vectors = lopt__round_up(n) / VL, block = vectors < BLOCK_VECTORS ? BLOCK_VECTORS / vectors : 1;
     for (int64_t row = 0; row < job->view->rows; row += block) {
         int64_t end = row + block < job->view->rows ? row + block : job->view->rows;
@@ -587,37 +524,33 @@ static void chunk_moments(const lopt__job *job, const lopt__workspace *w, int64_
         else
             element_moments(LOPT__N_ELEMENT, job, w, outer, row, end, lane0, n, s);
         s->n_vectors += (end - row) * vectors;
-        if (s->n_vectors >= BLOCK_VECTORS / 2)
-            flush(s);
+        if (s->n_vectors >= BLOCK_VECTORS / 2) flush(s);
     }
 }
 
 static void moments_slice(const lopt__job *job, const lopt__workspace *w, int64_t outer, element_sums *s,
-                          double *total)
-{
+                          double *total) {
     const lopt__view *v = job->view;
     prepare_rows(job, w, outer);
     if (v->factored)
-        add_side_moments(job->acc.row + outer * LOPT__K * v->row_pitch, v->row_pitch, w->row_rsqrt,
-                         v->row_pitch, v->rows, (double)v->lanes, total + row_feature(v));
+        add_side_moments(job->acc.row + outer * LOPT__K * v->row_pitch, v->row_pitch, w->row_rsqrt, v->row_pitch,
+                         v->rows, (double)v->lanes, total + row_feature(v));
     for (int64_t lane0 = 0; lane0 < v->lanes; lane0 += w->chunk) {
         int64_t n = v->lanes - lane0 < w->chunk ? v->lanes - lane0 : w->chunk;
         prepare_lanes(job, w, outer, lane0, lopt__round_up(n));
-        add_side_moments(job->acc.lane + outer * LOPT__K * v->pitch + lane0, v->pitch, w->lane_rsqrt,
-                         w->chunk, n, (double)v->rows, total + lane_feature(v));
+        add_side_moments(job->acc.lane + outer * LOPT__K * v->pitch + lane0, v->pitch, w->lane_rsqrt, w->chunk, n,
+                         (double)v->rows, total + lane_feature(v));
         chunk_moments(job, w, outer, lane0, n, s);
     }
 }
 
 /* The element features are features 0-12, 25-27 and 28-29. */
-INLINE int element_feature(int i)
-{
+INLINE int element_feature(int i) {
     return i < LOPT__F_ROW ? i : i - LOPT__F_ROW + LOPT__F_FACTORED_MOMENTUM;
 }
 
 /* Mean squares from sums over `job->slice` parameters; total has the sides' sums already. */
-static void end_moments(const lopt__job *job, element_sums *s, double *total, double *mean_square)
-{
+static void end_moments(const lopt__job *job, element_sums *s, double *total, double *mean_square) {
     flush(s);
     for (int i = 0; i < LOPT__N_ELEMENT_EXTENDED; i++) {
         total[element_feature(i)] = s->total[i];
@@ -627,34 +560,29 @@ static void end_moments(const lopt__job *job, element_sums *s, double *total, do
         total[LOPT__F_COL + k] = total[LOPT__F_ROW + k];
         total[LOPT__F_COL_RSQRT + k] = total[LOPT__F_ROW_RSQRT + k];
     }
-    for (int i = 0; i < LOPT__N_EXTENDED; i++)
-        mean_square[i] = total[i] / (double)job->slice;
+    for (int i = 0; i < LOPT__N_EXTENDED; i++) mean_square[i] = total[i] / (double)job->slice;
     memset(total, 0, LOPT__N_EXTENDED * sizeof *total);
 }
 
 /* Whether each outer slice is normalised by itself. */
-static int slices_are_outer(const lopt__job *job)
-{
+static int slices_are_outer(const lopt__job *job) {
     return job->slice == job->view->rows * job->view->lanes &&
            lopt__view_outer(job->view, job->view->n_outer - 1) / job->slice == job->view->n_outer - 1;
 }
 
 /* What is not worth a fast path: other slices, tanh, clipping without the features that go with it. */
-static int is_rare(const lopt__job *job)
-{
+static int is_rare(const lopt__job *job) {
     return (job->slice != job->view->size && !slices_are_outer(job)) || job->mlp->activation != LOPT__RELU ||
            (job->pipeline->n_features != LOPT__N_EXTENDED && isfinite(job->pipeline->grad_limit));
 }
 
-static void moments_part(void *pass_, int64_t i, int thread)
-{
+static void moments_part(void *pass_, int64_t i, int thread) {
     const pass *p = pass_;
     lopt__part part;
     open_part(p, i, thread, &part);
     lopt__job *job = &part.job;
     const lopt__view *v = job->view;
-    if (p->sums)
-        job->mean_square = p->sums[i];
+    if (p->sums) job->mean_square = p->sums[i];
     lopt__workspace w = workspace(job);
     element_sums s = {0};
     double total[LOPT__N_EXTENDED] = {0};
@@ -665,8 +593,7 @@ static void moments_part(void *pass_, int64_t i, int thread)
     }
 }
 
-static void moments(lopt__job *job)
-{
+static void moments(lopt__job *job) {
     double sums[LOPT__MAX_PARTS][LOPT__N_EXTENDED];
     if (is_rare(job)) {
         lopt__kernels_reference.moments(job);
@@ -678,13 +605,12 @@ static void moments(lopt__job *job)
     lopt__team_run(job->team, p.parts.n, moments_part, &p);
     for (int i = 0; i < LOPT__N_EXTENDED && is_joined; i++) {
         job->mean_square[i] = sums[0][i];
-        for (int64_t part = 1; part < p.parts.n; part++)
-            job->mean_square[i] += sums[part][i];
+        for (int64_t part = 1; part < p.parts.n; part++) job->mean_square[i] += sums[part][i];
     }
 }
 
-#include "vector_apply.h"
-#include "vector_controller.h"
+#include "kernels/vector_apply.h"
+#include "kernels/vector_controller.h"
 
 #if VL == 16 && LOPT_BF16
 #define TABLE lopt__kernels_avx512_bf16
@@ -702,6 +628,5 @@ static void moments(lopt__job *job)
 #define TABLE lopt__kernels_portable
 #define NAME "portable"
 #endif
-const lopt__kernels TABLE = {NAME,       accumulate,        moments,           apply,
-                             statistics, multiply_matrices, lstm_cell,
-                             newton_schulz_step};
+const lopt__kernels TABLE = {NAME,       accumulate,        moments,   apply,
+                             statistics, multiply_matrices, lstm_cell, newton_schulz_step};

@@ -9,34 +9,29 @@
 /* ---- weights ------------------------------------------------------------------------------------- */
 
 /* to[] = scale * a row of first-layer weights. */
-static void fold_row(const lopt__layer *first, const float *scale, int feature, float *to)
-{
+static void fold_row(const lopt__layer *first, const float *scale, int feature, float *to) {
     const float *from = first->weight + feature * first->pitch;
-    for (int j = 0; j < first->pitch; j += VL)
-        store(to + j, scale[feature] * load(from + j));
+    for (int j = 0; j < first->pitch; j += VL) store(to + j, scale[feature] * load(from + j));
 }
 
 /* Normalisation into the first layer's weights, time into its bias. */
-static void fold_weights(const lopt__job *job, const lopt__workspace *w, const double *mean_square)
-{
+static void fold_weights(const lopt__job *job, const lopt__workspace *w, const double *mean_square) {
     const lopt__view *v = job->view;
     const lopt__layer *first = &job->mlp->layer[0];
     int pitch = first->pitch;
     _Alignas(64) float scale[2 * LOPT__UNIT] = {0};
     int n_features = job->pipeline->n_features;
     int n_element = n_features == LOPT__N_EXTENDED ? LOPT__N_ELEMENT_EXTENDED : LOPT__N_ELEMENT;
-    for (int i = 0; i < n_features; i++)
-        scale[i] = (float)mean_square[i];
+    for (int i = 0; i < n_features; i++) scale[i] = (float)mean_square[i];
     for (int i = 0; i < 2 * LOPT__UNIT; i += VL)
         store(scale + i, rsqrt(load(scale + i) + job->pipeline->normalise_epsilon));
 
-    for (int i = 0; i < n_element; i++)
-        fold_row(first, scale, element_feature(i), w->element + i * pitch);
+    for (int i = 0; i < n_element; i++) fold_row(first, scale, element_feature(i), w->element + i * pitch);
 #if LOPT_BF16
     for (int i = 0; i < n_element / 2; i++)
         for (int j = 0; j < pitch; j += VL)
-            store(w->element + i * pitch + j, (vf)pair(load(w->element + 2 * i * pitch + j),
-                                                       load(w->element + (2 * i + 1) * pitch + j)));
+            store(w->element + i * pitch + j,
+                  (vf)pair(load(w->element + 2 * i * pitch + j), load(w->element + (2 * i + 1) * pitch + j)));
 #endif
     for (int i = 0; i < LOPT__N_SIDE; i++) {
         int k = i % LOPT__K + (i < LOPT__K ? 0 : SIDE_RSQRT);
@@ -54,9 +49,7 @@ static void fold_weights(const lopt__job *job, const lopt__workspace *w, const d
 }
 
 /* The bias of the first layer for one row. */
-static void fold_row_features(const lopt__job *job, const lopt__workspace *w, int64_t outer, int64_t row,
-                              float *bias)
-{
+static void fold_row_features(const lopt__job *job, const lopt__workspace *w, int64_t outer, int64_t row, float *bias) {
     const lopt__view *v = job->view;
     int pitch = job->mlp->layer[0].pitch;
     if (!v->factored) {
@@ -76,9 +69,8 @@ static void fold_row_features(const lopt__job *job, const lopt__workspace *w, in
 }
 
 /* What lanes lane0 .. lane0 + n add to the sums of the first layer. */
-static void fold_lane_features(const lopt__job *job, const lopt__workspace *w, int64_t outer,
-                               int64_t lane0, int64_t n)
-{
+static void fold_lane_features(const lopt__job *job, const lopt__workspace *w, int64_t outer, int64_t lane0,
+                               int64_t n) {
     const lopt__view *v = job->view;
     int pitch = job->mlp->layer[0].pitch, units = job->mlp->layer[0].out;
     for (int64_t i = 0; i < n; i += VL) {
@@ -89,8 +81,7 @@ static void fold_lane_features(const lopt__job *job, const lopt__workspace *w, i
         }
         for (int j = 0; j < units; j++) {
             vf sum = {0};
-            for (int k = 0; k < LOPT__N_SIDE; k++)
-                sum += w->lane[k * pitch + j] * x[k];
+            for (int k = 0; k < LOPT__N_SIDE; k++) sum += w->lane[k * pitch + j] * x[k];
             store(w->lane_bias + j * w->chunk + i, sum);
         }
     }
@@ -101,81 +92,69 @@ static void fold_lane_features(const lopt__job *job, const lopt__workspace *w, i
 /* sum[j][i] += over k of weight[k][j] * in[k][i]: N_UNITS x n_vectors sums in registers. */
 #if LOPT_BF16
 INLINE void multiply(int n_vectors, int n_in, const float *in, const float *pairs, int pitch,
-                     vf sum[N_UNITS][N_VECTORS])
-{
+                     vf sum[N_UNITS][N_VECTORS]) {
     for (int k = 0; k < n_in; k += 2, pairs += pitch, in += n_vectors * VL) {
         UNROLL for (int j = 0; j < N_UNITS; j++) {
             vu weight = splat_pair(pairs + j);
-            UNROLL for (int i = 0; i < n_vectors; i++)
-                sum[j][i] = add_products(sum[j][i], weight, (vu)load(in + i * VL));
+            UNROLL for (int i = 0; i < n_vectors; i++) sum[j][i] =
+                add_products(sum[j][i], weight, (vu)load(in + i * VL));
         }
     }
 }
 #else
 INLINE void multiply(int n_vectors, int n_in, const float *in, const float *weight, int pitch,
-                     vf sum[N_UNITS][N_VECTORS])
-{
+                     vf sum[N_UNITS][N_VECTORS]) {
     UNROLL_GCC for (int k = 0; k < n_in; k++, weight += pitch, in += n_vectors * VL) {
-        UNROLL for (int j = 0; j < N_UNITS; j++)
-            UNROLL for (int i = 0; i < n_vectors; i++)
-                sum[j][i] += weight[j] * load(in + i * VL);
+        UNROLL for (int j = 0; j < N_UNITS; j++) UNROLL for (int i = 0; i < n_vectors; i++) sum[j][i] +=
+            weight[j] * load(in + i * VL);
     }
 }
 #endif
 
 /* Inputs of the next layer, which is hidden or not. */
-INLINE void rectify(int n_vectors, vf sum[N_UNITS][N_VECTORS], int is_hidden, int unit, float *out)
-{
+INLINE void rectify(int n_vectors, vf sum[N_UNITS][N_VECTORS], int is_hidden, int unit, float *out) {
 #if LOPT_BF16
     if (is_hidden) {
         out += unit / 2 * n_vectors * VL;
-        UNROLL for (int j = 0; j < N_UNITS; j += 2)
-            UNROLL for (int i = 0; i < n_vectors; i++)
-                store(out + (j / 2 * n_vectors + i) * VL,
-                      (vf)pair(at_least(sum[j][i], splat(0)), at_least(sum[j + 1][i], splat(0))));
+        UNROLL for (int j = 0; j < N_UNITS; j += 2) UNROLL for (int i = 0; i < n_vectors; i++)
+            store(out + (j / 2 * n_vectors + i) * VL,
+                  (vf)pair(at_least(sum[j][i], splat(0)), at_least(sum[j + 1][i], splat(0))));
         return;
     }
 #endif
     (void)is_hidden;
     out += unit * n_vectors * VL;
-    UNROLL for (int j = 0; j < N_UNITS; j++)
-        UNROLL for (int i = 0; i < n_vectors; i++)
-            store(out + (j * n_vectors + i) * VL, at_least(sum[j][i], splat(0)));
+    UNROLL for (int j = 0; j < N_UNITS; j++) UNROLL for (int i = 0; i < n_vectors; i++)
+        store(out + (j * n_vectors + i) * VL, at_least(sum[j][i], splat(0)));
 }
 
 /* The first layer, for vectors i with row_bias[i] and lane_bias[i]. Surplus units of the last block have
  * weights 0 and are never read. */
-INLINE void first_layer(int n_vectors, int n_in, const lopt__layer *s, const lopt__workspace *w,
-                        const float *in, const float *const row_bias[N_VECTORS],
-                        const float *const lane_bias[N_VECTORS], int is_hidden, float *out)
-{
+INLINE void first_layer(int n_vectors, int n_in, const lopt__layer *s, const lopt__workspace *w, const float *in,
+                        const float *const row_bias[N_VECTORS], const float *const lane_bias[N_VECTORS], int is_hidden,
+                        float *out) {
     for (int j = 0; j < s->out; j += N_UNITS) {
         vf sum[N_UNITS][N_VECTORS];
-        UNROLL for (int u = 0; u < N_UNITS; u++)
-            UNROLL for (int i = 0; i < n_vectors; i++)
-                sum[u][i] = row_bias[i][j + u] + load(lane_bias[i] + (j + u) * w->chunk);
+        UNROLL for (int u = 0; u < N_UNITS; u++) UNROLL for (int i = 0; i < n_vectors; i++) sum[u][i] =
+            row_bias[i][j + u] + load(lane_bias[i] + (j + u) * w->chunk);
         multiply(n_vectors, n_in, in, w->element + j, s->pitch, sum);
         rectify(n_vectors, sum, is_hidden, j, out);
     }
 }
 
 /* Sums of units j .. j + N_UNITS of a hidden layer. */
-INLINE void hidden_units(int n_vectors, const lopt__layer *s, const float *in, int j,
-                         vf sum[N_UNITS][N_VECTORS])
-{
+INLINE void hidden_units(int n_vectors, const lopt__layer *s, const float *in, int j, vf sum[N_UNITS][N_VECTORS]) {
 #if LOPT_BF16
     const float *weight = (const float *)(const void *)s->pairs;
 #else
     const float *weight = s->weight;
 #endif
-    UNROLL for (int u = 0; u < N_UNITS; u++)
-        UNROLL for (int i = 0; i < n_vectors; i++)
-            sum[u][i] = splat(s->bias[j + u]);
+    UNROLL for (int u = 0; u < N_UNITS; u++) UNROLL for (int i = 0; i < n_vectors; i++) sum[u][i] =
+        splat(s->bias[j + u]);
     multiply(n_vectors, s->in, in, weight + j, s->pitch, sum);
 }
 
-INLINE void hidden_layer(int n_vectors, const lopt__layer *s, const float *in, int is_hidden, float *out)
-{
+INLINE void hidden_layer(int n_vectors, const lopt__layer *s, const float *in, int is_hidden, float *out) {
     for (int j = 0; j < s->out; j += N_UNITS) {
         vf sum[N_UNITS][N_VECTORS];
         hidden_units(n_vectors, s, in, j, sum);
@@ -183,37 +162,29 @@ INLINE void hidden_layer(int n_vectors, const lopt__layer *s, const float *in, i
     }
 }
 
-INLINE void output_biases(int n_vectors, int n_out, const lopt__layer *s, vf out[2][N_VECTORS])
-{
-    UNROLL for (int j = 0; j < n_out; j++)
-        UNROLL for (int i = 0; i < n_vectors; i++)
-            out[j][i] = splat(s->bias[j]);
+INLINE void output_biases(int n_vectors, int n_out, const lopt__layer *s, vf out[2][N_VECTORS]) {
+    UNROLL for (int j = 0; j < n_out; j++) UNROLL for (int i = 0; i < n_vectors; i++) out[j][i] = splat(s->bias[j]);
 }
 
 /* The last hidden layer, of whole blocks of units, which go from registers into the outputs. */
 INLINE void last_layers(int n_vectors, int n_out, const lopt__layer *s, const lopt__layer *output, const float *in,
-                        vf out[2][N_VECTORS])
-{
+                        vf out[2][N_VECTORS]) {
     output_biases(n_vectors, n_out, output, out);
     for (int j = 0; j < s->out; j += N_UNITS) {
         vf sum[N_UNITS][N_VECTORS];
         hidden_units(n_vectors, s, in, j, sum);
-        UNROLL for (int u = 0; u < N_UNITS; u++)
-            UNROLL for (int i = 0; i < n_vectors; i++) {
-                vf x = at_least(sum[u][i], splat(0));
-                UNROLL for (int o = 0; o < n_out; o++)
-                    out[o][i] += output->weight[(j + u) * n_out + o] * x;
-            }
+        UNROLL for (int u = 0; u < N_UNITS; u++) UNROLL for (int i = 0; i < n_vectors; i++) {
+            vf x = at_least(sum[u][i], splat(0));
+            UNROLL for (int o = 0; o < n_out; o++) out[o][i] += output->weight[(j + u) * n_out + o] * x;
+        }
     }
 }
 
-INLINE void output_layer(int n_vectors, int n_out, const lopt__layer *s, const float *in, vf out[2][N_VECTORS])
-{
+INLINE void output_layer(int n_vectors, int n_out, const lopt__layer *s, const float *in, vf out[2][N_VECTORS]) {
     output_biases(n_vectors, n_out, s, out);
     for (int k = 0; k < s->in; k++) {
-        UNROLL for (int j = 0; j < n_out; j++)
-            UNROLL for (int i = 0; i < n_vectors; i++)
-                out[j][i] += s->weight[k * n_out + j] * load(in + (k * n_vectors + i) * VL);
+        UNROLL for (int j = 0; j < n_out; j++) UNROLL for (int i = 0; i < n_vectors; i++) out[j][i] +=
+            s->weight[k * n_out + j] * load(in + (k * n_vectors + i) * VL);
     }
 }
 
@@ -233,8 +204,7 @@ typedef struct chunk {
     vf exp_mult, rate, decay, use_updated;
 } chunk;
 
-static chunk chunk_at(const lopt__job *job, const lopt__workspace *w, int64_t outer, int64_t lane0)
-{
+static chunk chunk_at(const lopt__job *job, const lopt__workspace *w, int64_t outer, int64_t lane0) {
     int64_t left = job->view->lanes - lane0;
     return (chunk){
         .job = job,
@@ -251,14 +221,12 @@ static chunk chunk_at(const lopt__job *job, const lopt__workspace *w, int64_t ou
 }
 
 /* Rows of a tile are consecutive, so N_VECTORS biases are enough. */
-INLINE float *row_bias_of(const chunk *c, int64_t row)
-{
+INLINE float *row_bias_of(const chunk *c, int64_t row) {
     return c->w->row_bias + row % N_VECTORS * c->job->mlp->layer[0].pitch;
 }
 
 /* Features of the tile's vectors into in[n_element][n_vectors * VL], parameters into p. */
-INLINE void gather(int n_vectors, int n_element, const chunk *c, const slot *slots, const strip *s, float *in, vf *p)
-{
+INLINE void gather(int n_vectors, int n_element, const chunk *c, const slot *slots, const strip *s, float *in, vf *p) {
     const lopt__job *job = c->job;
     float g_buffer[VL], p_buffer[VL];
     UNROLL for (int i = 0; i < n_vectors; i++) {
@@ -271,16 +239,14 @@ INLINE void gather(int n_vectors, int n_element, const chunk *c, const slot *slo
         UNROLL for (int f = 0; f < n_element; f += 2)
             store(in + (f / 2 * n_vectors + i) * VL, (vf)pair(x[f], x[f + 1]));
 #else
-        UNROLL for (int f = 0; f < n_element; f++)
-            store(in + (f * n_vectors + i) * VL, x[f]);
+        UNROLL for (int f = 0; f < n_element; f++) store(in + (f * n_vectors + i) * VL, x[f]);
 #endif
     }
 }
 
 /* The network; returns its step, times chunk->rate. */
-INLINE void network(int n_vectors, int n_element, int n_out, const chunk *c, const slot *slots,
-                    const float *in, vf *step)
-{
+INLINE void network(int n_vectors, int n_element, int n_out, const chunk *c, const slot *slots, const float *in,
+                    vf *step) {
     const lopt__mlp *mlp = c->job->mlp;
     const float *row_bias[N_VECTORS], *lane_bias[N_VECTORS];
     UNROLL for (int i = 0; i < n_vectors; i++) {
@@ -301,13 +267,11 @@ INLINE void network(int n_vectors, int n_element, int n_out, const chunk *c, con
         last_layers(n_vectors, n_out, last, output, to, out);
     else
         output_layer(n_vectors, n_out, output, to, out);
-    UNROLL for (int i = 0; i < n_vectors; i++)
-        step[i] = n_out == 1 ? out[0][i] * c->rate
-                             : out[0][i] * exponential(out[1][i] * c->exp_mult) * c->rate;
+    UNROLL for (int i = 0; i < n_vectors; i++) step[i] =
+        n_out == 1 ? out[0][i] * c->rate : out[0][i] * exponential(out[1][i] * c->exp_mult) * c->rate;
 }
 
-INLINE void apply_tile(int n_vectors, int n_element, int n_out, const chunk *c, const slot *slots)
-{
+INLINE void apply_tile(int n_vectors, int n_element, int n_out, const chunk *c, const slot *slots) {
     const lopt__job *job = c->job;
     _Alignas(64) float in[LOPT__N_ELEMENT_EXTENDED * N_VECTORS * VL];
     strip s[N_VECTORS];
@@ -326,18 +290,16 @@ INLINE void apply_tile(int n_vectors, int n_element, int n_out, const chunk *c, 
         }
         vf update = -(step[i] + c->decay * (p[i] - c->use_updated * step[i]));
         put(job->params + s[i].at, stride, left, p[i] + update);
-        if (job->updates)
-            put(job->updates + s[i].at, stride, left, update);
+        if (job->updates) put(job->updates + s[i].at, stride, left, update);
     }
 }
 
 /* A tile of n_vectors slots: N_VECTORS, or 1 for what is left over. */
 typedef void tile_function(const chunk *c, const slot *slots);
 
-#define TILE_FUNCTION(name, n_vectors, n_element, n_out)                                             \
-    static void name(const chunk *c, const slot *slots)                                              \
-    {                                                                                                \
-        apply_tile(n_vectors, n_element, n_out, c, slots);                                           \
+#define TILE_FUNCTION(name, n_vectors, n_element, n_out)                                                               \
+    static void name(const chunk *c, const slot *slots) {                                                              \
+        apply_tile(n_vectors, n_element, n_out, c, slots);                                                             \
     }
 
 TILE_FUNCTION(plain_tile, N_VECTORS, LOPT__N_ELEMENT, 2)
@@ -350,26 +312,22 @@ TILE_FUNCTION(extended_direction_tile, N_VECTORS, LOPT__N_ELEMENT_EXTENDED, 1)
 TILE_FUNCTION(extended_direction_vector, 1, LOPT__N_ELEMENT_EXTENDED, 1)
 
 /* All rows of a chunk. */
-INLINE void apply_chunk(tile_function *tile, tile_function *vector, const chunk *c)
-{
+INLINE void apply_chunk(tile_function *tile, tile_function *vector, const chunk *c) {
     slot slots[N_VECTORS];
     int filled = 0;
     for (int64_t row = 0; row < c->job->view->rows; row++) {
         fold_row_features(c->job, c->w, c->outer, row, row_bias_of(c, row));
         for (int64_t lane = 0; lane < c->n; lane += VL) {
             slots[filled++] = (slot){row, lane};
-            if (filled < N_VECTORS)
-                continue;
+            if (filled < N_VECTORS) continue;
             tile(c, slots);
             filled = 0;
         }
     }
-    for (int i = 0; i < filled; i++)
-        vector(c, &slots[i]);
+    for (int i = 0; i < filled; i++) vector(c, &slots[i]);
 }
 
-static void apply_slice(const lopt__job *job, const lopt__workspace *w, int64_t outer)
-{
+static void apply_slice(const lopt__job *job, const lopt__workspace *w, int64_t outer) {
     int extended = job->pipeline->n_features == LOPT__N_EXTENDED;
     int n_out = job->mlp->layer[job->mlp->n_layers - 1].out;
     prepare_rows(job, w, outer);
@@ -389,19 +347,16 @@ static void apply_slice(const lopt__job *job, const lopt__workspace *w, int64_t 
 /* Nothing is summed up here, so the last quarter of the parts may be cut further: threads end together. */
 enum { FINE = 4 };
 
-static int64_t whole_parts(const pass *p)
-{
+static int64_t whole_parts(const pass *p) {
     return p->parts.cuts > 1 && !p->parts.by_lanes ? p->parts.n - p->parts.n / 4 : p->parts.n;
 }
 
-static void apply_part(void *pass_, int64_t i, int thread)
-{
+static void apply_part(void *pass_, int64_t i, int thread) {
     const pass *p = pass_;
     int64_t whole = whole_parts(p);
     lopt__part part;
     open_part(p, i < whole ? i : whole + (i - whole) / FINE, thread, &part);
-    if (i >= whole && lopt__part_narrow(&part, (i - whole) % FINE, FINE) == 0)
-        return;
+    if (i >= whole && lopt__part_narrow(&part, (i - whole) % FINE, FINE) == 0) return;
     const lopt__job *job = &part.job;
     lopt__workspace w = workspace(job);
     for (int64_t outer = 0; outer < job->view->n_outer; outer++) {
@@ -411,8 +366,7 @@ static void apply_part(void *pass_, int64_t i, int thread)
     }
 }
 
-static void apply(lopt__job *job)
-{
+static void apply(lopt__job *job) {
     if (is_rare(job)) {
         lopt__kernels_reference.apply(job);
         return;

@@ -28,12 +28,10 @@ static void flush_sums(vector_sums *s) {
 INLINE void add_means(vector_sums *s, const float *momentum, int64_t pitch, vf rms, vf p) {
     s->sum[0] += p * p;
     s->sum[1] += rms;
-    for (int k = 0; k < LOPT__K; k++)
-        s->sum[2 + k] += load(momentum + k * pitch);
+    for (int k = 0; k < LOPT__K; k++) s->sum[2 + k] += load(momentum + k * pitch);
 }
 
-INLINE void add_deviations(vector_sums *s, const float *momentum, int64_t pitch, vf rms,
-                           const vf *mean, vi mask) {
+INLINE void add_deviations(vector_sums *s, const float *momentum, int64_t pitch, vf rms, const vf *mean, vi mask) {
     for (int k = 0; k < LOPT__K; k++) {
         vf m = masked(load(momentum + k * pitch) - mean[k], mask), r = masked(rms - mean[k], mask);
         s->sum[k] += m * m;
@@ -52,21 +50,17 @@ static void sum_part(const lopt__job *job, const vf *mean, vector_sums *s) {
             const float *params = job->params + element_offset(v, outer, row, 0);
             for (int64_t unit = 0; unit < v->lanes; unit += LOPT__UNIT) {
                 int64_t left = v->lanes - unit;
-                const float *p = mean ? NULL
-                                      : fetch(params + unit * v->lane_stride, v->lane_stride, left,
-                                              LOPT__UNIT, buffer);
+                const float *p =
+                    mean ? NULL : fetch(params + unit * v->lane_stride, v->lane_stride, left, LOPT__UNIT, buffer);
                 for (int64_t i = 0; i < UNIT_VECTORS; i++) {
                     int64_t lane = unit + i * VL;
                     if (mean)
-                        add_deviations(s, momentum + lane, v->pitch, load(rms + lane), mean,
-                                       lane_mask(left, (int)i));
+                        add_deviations(s, momentum + lane, v->pitch, load(rms + lane), mean, lane_mask(left, (int)i));
                     else
-                        add_means(s, momentum + lane, v->pitch, load(rms + lane),
-                                  load_unaligned(p + i * VL));
+                        add_means(s, momentum + lane, v->pitch, load(rms + lane), load_unaligned(p + i * VL));
                 }
                 s->n_vectors += UNIT_VECTORS;
-                if (s->n_vectors >= BLOCK_VECTORS)
-                    flush_sums(s);
+                if (s->n_vectors >= BLOCK_VECTORS) flush_sums(s);
             }
         }
     flush_sums(s);
@@ -95,8 +89,7 @@ static void sum_tensor(const lopt__job *job, const vf *mean, double total[N_SUMS
     lopt__team_run(job->team, p.parts.n, statistics_part, &p);
     for (int k = 0; k < N_SUMS; k++) {
         total[k] = p.total[0][k];
-        for (int64_t i = 1; i < p.parts.n; i++)
-            total[k] += p.total[i][k];
+        for (int64_t i = 1; i < p.parts.n; i++) total[k] += p.total[i][k];
     }
 }
 
@@ -104,8 +97,7 @@ static void statistics(const lopt__job *job, lopt__statistics *out) {
     double n = (double)job->view->size, means[N_SUMS], deviations[N_SUMS];
     vf mean[LOPT__K];
     sum_tensor(job, NULL, means);
-    for (int k = 0; k < LOPT__K; k++)
-        mean[k] = splat((float)(means[2 + k] / n));
+    for (int k = 0; k < LOPT__K; k++) mean[k] = splat((float)(means[2 + k] / n));
     sum_tensor(job, mean, deviations);
     out->mean_p2 = means[0] / n;
     out->mean_rms = means[1] / n;
@@ -117,7 +109,7 @@ static void statistics(const lopt__job *job, lopt__statistics *out) {
 
 /* ---- products -------------------------------------------------------------------------------- */
 
-#define MAX_INNER 128 /* of k at a time: MAX_INNER x 2 vectors of b stay in L1 */
+#define MAX_INNER 128           /* of k at a time: MAX_INNER x 2 vectors of b stay in L1 */
 #define MANY_ROWS (3 * N_UNITS) /* from here on b is copied first: its rows may collide in the cache */
 #if VL == 16
 #define TALL 8 /* rows of a tile */
@@ -137,8 +129,8 @@ typedef struct product {
 
 /* `rows` rows and `vectors` vectors of columns, whose sums stay in registers. They start at 0 and
  * are added to c at the end: roundings are those of sums of MAX_INNER, however long the whole. */
-INLINE void multiply_tile(int rows, int vectors, const product *x, const float *a, const float *b,
-                          int64_t ldb, float *c, int64_t ldc) {
+INLINE void multiply_tile(int rows, int vectors, const product *x, const float *a, const float *b, int64_t ldb,
+                          float *c, int64_t ldc) {
     int64_t a_row = x->a_row, a_column = x->a_column, k = x->k;
     vf sum[8][8] = {{{0}}};
     for (int64_t l = 0; l < k; l++, a += a_column, b += ldb) {
@@ -157,27 +149,23 @@ INLINE void multiply_tile(int rows, int vectors, const product *x, const float *
 }
 
 /* The same where only the first `width` columns are there; b has been padded. */
-INLINE void multiply_narrow(int rows, const product *x, const float *a, const float *b, float *c,
-                            int64_t width) {
+INLINE void multiply_narrow(int rows, const product *x, const float *a, const float *b, float *c, int64_t width) {
     float buffer[8 * VL] = {0};
-    for (int r = 0; r < rows; r++)
-        memcpy(buffer + r * VL, c + r * x->ldc, (size_t)width * sizeof *c);
+    for (int r = 0; r < rows; r++) memcpy(buffer + r * VL, c + r * x->ldc, (size_t)width * sizeof *c);
     multiply_tile(rows, 1, x, a, b, VL, buffer, VL);
-    for (int r = 0; r < rows; r++)
-        memcpy(c + r * x->ldc, buffer + r * VL, (size_t)width * sizeof *c);
+    for (int r = 0; r < rows; r++) memcpy(c + r * x->ldc, buffer + r * VL, (size_t)width * sizeof *c);
 }
 
 /* Rows from `row` to `end` of `vectors` vectors of columns; b and c are at the first of these. */
-INLINE void multiply_rows(int vectors, const product *x, int64_t row, int64_t end, const float *b,
-                          int64_t ldb, float *c) {
+INLINE void multiply_rows(int vectors, const product *x, int64_t row, int64_t end, const float *b, int64_t ldb,
+                          float *c) {
     for (; row + TALL <= end; row += TALL)
         multiply_tile(TALL, vectors, x, x->a + row * x->a_row, b, ldb, c + row * x->ldc, x->ldc);
     for (; row + N_UNITS <= end; row += N_UNITS)
         multiply_tile(N_UNITS, vectors, x, x->a + row * x->a_row, b, ldb, c + row * x->ldc, x->ldc);
     for (; row + 2 <= end; row += 2)
         multiply_tile(2, vectors, x, x->a + row * x->a_row, b, ldb, c + row * x->ldc, x->ldc);
-    if (row < end)
-        multiply_tile(1, vectors, x, x->a + row * x->a_row, b, ldb, c + row * x->ldc, x->ldc);
+    if (row < end) multiply_tile(1, vectors, x, x->a + row * x->a_row, b, ldb, c + row * x->ldc, x->ldc);
 }
 
 /* All rows that are wanted of `vectors` vectors of columns, 1 or 2. */
@@ -187,8 +175,7 @@ INLINE void multiply_columns(int vectors, const product *x, int64_t column) {
     const float *b = x->b + column;
     float *c = x->c + column;
     int64_t ldb = x->ldb, end = x->m;
-    if (x->symmetric && column + VL < end)
-        end = column + VL;
+    if (x->symmetric && column + VL < end) end = column + VL;
     if (x->m >= MANY_ROWS && ldb != width) {
         for (int64_t l = 0; l < x->k; l++)
             UNROLL for (int i = 0; i < vectors; i++)
@@ -205,12 +192,10 @@ INLINE void multiply_columns(int vectors, const product *x, int64_t column) {
 static void multiply_last_columns(const product *x, int64_t column) {
     int64_t width = x->n - column, row = 0;
     float b[MAX_INNER * VL] = {0};
-    for (int64_t l = 0; l < x->k; l++)
-        memcpy(b + l * VL, x->b + l * x->ldb + column, (size_t)width * sizeof *b);
+    for (int64_t l = 0; l < x->k; l++) memcpy(b + l * VL, x->b + l * x->ldb + column, (size_t)width * sizeof *b);
     for (; row + N_UNITS <= x->m; row += N_UNITS)
         multiply_narrow(N_UNITS, x, x->a + row * x->a_row, b, x->c + row * x->ldc + column, width);
-    for (; row < x->m; row++)
-        multiply_narrow(1, x, x->a + row * x->a_row, b, x->c + row * x->ldc + column, width);
+    for (; row < x->m; row++) multiply_narrow(1, x, x->a + row * x->a_row, b, x->c + row * x->ldc + column, width);
 }
 
 /* k is MAX_INNER at most. Few rows take many columns at a time, so that sums overlap and b comes in
@@ -224,18 +209,14 @@ static void multiply_block(const product *x) {
             multiply_tile(4, 4, x, x->a, b, x->ldb, c, x->ldc);
         else if (x->m >= 2)
             multiply_tile(2, 4, x, x->a, b, x->ldb, c, x->ldc);
-        if (x->m % 2)
-            multiply_tile(1, 4, x, x->a + (x->m - 1) * x->a_row, b, x->ldb,
-                          c + (x->m - 1) * x->ldc, x->ldc);
+        if (x->m % 2) multiply_tile(1, 4, x, x->a + (x->m - 1) * x->a_row, b, x->ldb, c + (x->m - 1) * x->ldc, x->ldc);
     }
-    for (; column + 2 * VL <= x->n; column += 2 * VL)
-        multiply_columns(2, x, column);
+    for (; column + 2 * VL <= x->n; column += 2 * VL) multiply_columns(2, x, column);
     if (column + VL <= x->n) {
         multiply_columns(1, x, column);
         column += VL;
     }
-    if (column < x->n)
-        multiply_last_columns(x, column);
+    if (column < x->n) multiply_last_columns(x, column);
 }
 
 static void multiply_all(const product *whole) {
@@ -249,10 +230,10 @@ static void multiply_all(const product *whole) {
     }
 }
 
-static void multiply_matrices(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
-                              const float *b, int64_t ldb, float *c, int64_t ldc) {
-    multiply_all(&(product){.m = m, .n = n, .k = k, .a = a, .b = b, .c = c, .a_row = lda,
-                            .a_column = 1, .ldb = ldb, .ldc = ldc});
+static void multiply_matrices(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb,
+                              float *c, int64_t ldc) {
+    multiply_all(&(product){
+        .m = m, .n = n, .k = k, .a = a, .b = b, .c = c, .a_row = lda, .a_column = 1, .ldb = ldb, .ldc = ldc});
 }
 
 /* ---- recurrent cell -------------------------------------------------------------------------- */
@@ -261,8 +242,7 @@ static void cell_row(int64_t size, const float *gates, float *hidden, float *cel
     float buffer[5][VL];
     for (int64_t k = 0; k < size; k += VL) {
         vf z[4];
-        for (int i = 0; i < 4; i++)
-            z[i] = load_unaligned(fetch(gates + i * size + k, 1, size - k, VL, buffer[i]));
+        for (int i = 0; i < 4; i++) z[i] = load_unaligned(fetch(gates + i * size + k, 1, size - k, VL, buffer[i]));
         vf old = load_unaligned(fetch(cell + k, 1, size - k, VL, buffer[4]));
         vf new = sigmoid(z[2] + 1.0f) * old + sigmoid(z[0]) * hyperbolic_tangent(z[1]);
         put(cell + k, 1, size - k, new);
@@ -271,8 +251,7 @@ static void cell_row(int64_t size, const float *gates, float *hidden, float *cel
 }
 
 static void lstm_cell(int64_t rows, int64_t size, const float *gates, float *hidden, float *cell) {
-    for (int64_t r = 0; r < rows; r++)
-        cell_row(size, gates + r * 4 * size, hidden + r * size, cell + r * size);
+    for (int64_t r = 0; r < rows; r++) cell_row(size, gates + r * 4 * size, hidden + r * size, cell + r * size);
 }
 
 /* ---- Newton-Schulz --------------------------------------------------------------------------- */
@@ -280,14 +259,22 @@ static void lstm_cell(int64_t rows, int64_t size, const float *gates, float *hid
 /* Fills in what a symmetric product has left out. */
 static void mirror(int64_t n, int64_t pitch, float *c) {
     for (int64_t i = VL; i < n; i++)
-        for (int64_t j = 0; j < i / VL * VL; j++)
-            c[i * pitch + j] = c[j * pitch + i];
+        for (int64_t j = 0; j < i / VL * VL; j++) c[i * pitch + j] = c[j * pitch + i];
 }
 
 /* c[n][pitch] = a^T a, a being [k][pitch] */
 static void multiply_by_itself(int64_t n, int64_t k, int64_t pitch, const float *a, float *c) {
-    multiply_all(&(product){.m = n, .n = pitch, .k = k, .a = a, .b = a, .c = c, .a_row = 1,
-                            .a_column = pitch, .ldb = pitch, .ldc = pitch, .fresh = 1,
+    multiply_all(&(product){.m = n,
+                            .n = pitch,
+                            .k = k,
+                            .a = a,
+                            .b = a,
+                            .c = c,
+                            .a_row = 1,
+                            .a_column = pitch,
+                            .ldb = pitch,
+                            .ldc = pitch,
+                            .fresh = 1,
                             .symmetric = 1});
     mirror(n, pitch, c);
 }
@@ -299,13 +286,19 @@ static void newton_schulz_step(const lopt__newton_schulz_work *w) {
     multiply_by_itself(n, w->m, pitch, w->now, w->gram);
     multiply_by_itself(n, n, pitch, w->gram, w->factor);
     for (int64_t i = 0; i < n * pitch; i += VL)
-        store_unaligned(w->factor + i,
-                        b * load_unaligned(w->gram + i) + c * load_unaligned(w->factor + i));
-    for (int64_t i = 0; i < n; i++)
-        w->factor[i * pitch + i] += w->coefficient[0];
-    multiply_all(&(product){.m = w->m, .n = pitch, .k = n, .a = w->now, .b = w->factor,
-                            .c = w->next, .a_row = pitch, .a_column = 1, .ldb = pitch,
-                            .ldc = pitch, .fresh = 1});
+        store_unaligned(w->factor + i, b * load_unaligned(w->gram + i) + c * load_unaligned(w->factor + i));
+    for (int64_t i = 0; i < n; i++) w->factor[i * pitch + i] += w->coefficient[0];
+    multiply_all(&(product){.m = w->m,
+                            .n = pitch,
+                            .k = n,
+                            .a = w->now,
+                            .b = w->factor,
+                            .c = w->next,
+                            .a_row = pitch,
+                            .a_column = 1,
+                            .ldb = pitch,
+                            .ldc = pitch,
+                            .fresh = 1});
 }
 
 #endif

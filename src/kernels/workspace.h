@@ -7,10 +7,10 @@
 #ifndef LOPT_WORKSPACE_H
 #define LOPT_WORKSPACE_H
 
-#include "parts.h"
+#include "kernels/parts.h"
 
-#define LOPT__TILE 64 /* parameters that pass through the network together, at most */
-#define LOPT__CHUNK 512 /* lanes whose factors are kept at a time, at most */
+#define LOPT__TILE 64             /* parameters that pass through the network together, at most */
+#define LOPT__CHUNK 512           /* lanes whose factors are kept at a time, at most */
 #define LOPT__LANE_BIAS (1 << 14) /* and floats that they add to the first layer's sums */
 
 /* Features that differ for every parameter (g p m rms, normed m, rsqrt, factored g and m; extended: clipped
@@ -20,23 +20,22 @@
 #define LOPT__N_SIDE (2 * LOPT__K)
 
 typedef struct lopt__workspace {
-    int64_t chunk;       /* lanes whose lane_bias is kept at a time, a multiple of LOPT__TILE */
-    double *lane_total;  /* [pitch] sums of g^2 over rows */
-    float *lane_sum;     /* [pitch] the same over a block of rows */
-    double *row_total;   /* [row_pitch] sums of g^2 over lanes */
-    float *row_sum;      /* [row_pitch] the same, rounded */
-    float *row_factor, *row_rsqrt;   /* [K][row_pitch] */
-    float *g_factor, *m_factor;      /* [K][chunk] */
-    float *lane_rsqrt;               /* [K][chunk] */
-    float *element, *lane, *row;     /* [N_ELEMENT_EXTENDED], [N_SIDE], [N_SIDE] rows of first-layer weights */
-    float *bias, *row_bias;          /* [weight pitch], [rows of a tile][weight pitch] */
-    float *lane_bias;                /* [hidden rounded up to 4][chunk] */
-    float *activation[2];            /* [hidden rounded up to 4][LOPT__TILE] */
+    int64_t chunk;                 /* lanes whose lane_bias is kept at a time, a multiple of LOPT__TILE */
+    double *lane_total;            /* [pitch] sums of g^2 over rows */
+    float *lane_sum;               /* [pitch] the same over a block of rows */
+    double *row_total;             /* [row_pitch] sums of g^2 over lanes */
+    float *row_sum;                /* [row_pitch] the same, rounded */
+    float *row_factor, *row_rsqrt; /* [K][row_pitch] */
+    float *g_factor, *m_factor;    /* [K][chunk] */
+    float *lane_rsqrt;             /* [K][chunk] */
+    float *element, *lane, *row;   /* [N_ELEMENT_EXTENDED], [N_SIDE], [N_SIDE] rows of first-layer weights */
+    float *bias, *row_bias;        /* [weight pitch], [rows of a tile][weight pitch] */
+    float *lane_bias;              /* [hidden rounded up to 4][chunk] */
+    float *activation[2];          /* [hidden rounded up to 4][LOPT__TILE] */
     size_t floats;
 } lopt__workspace;
 
-static inline float *lopt__take(lopt__workspace *w, float *base, int64_t n)
-{
+static inline float *lopt__take(lopt__workspace *w, float *base, int64_t n) {
     float *at = base ? base + w->floats : NULL;
     w->floats += (size_t)lopt__round_up(n);
     return at;
@@ -50,21 +49,18 @@ typedef struct lopt__shared {
     size_t floats;
 } lopt__shared;
 
-static inline lopt__shared lopt__shared_at(float *base, const lopt__view *v)
-{
+static inline lopt__shared lopt__shared_at(float *base, const lopt__view *v) {
     lopt__parts parts = lopt__parts_of(v, 0);
     lopt__shared s = {.sums_pitch = parts.by_lanes ? v->row_pitch : v->pitch};
     int is_cut = v->factored && parts.cuts > 1;
     s.inverse_mean = lopt__carve(base, &s.floats, (size_t)(v->n_outer * LOPT__K));
-    s.sums = (double *)(void *)lopt__carve(base, &s.floats,
-                                           is_cut ? 2 * (size_t)(parts.n * s.sums_pitch) : 0);
+    s.sums = (double *)(void *)lopt__carve(base, &s.floats, is_cut ? 2 * (size_t)(parts.n * s.sums_pitch) : 0);
     return s;
 }
 
 /* Wide, because long runs of memory are what hardware fetches ahead; but factors [3 K][chunk] stay in L1,
  * lane_bias (64 kB, or [units][LOPT__TILE]) in L2. */
-static inline int64_t lopt__chunk(const lopt__view *v, int64_t units)
-{
+static inline int64_t lopt__chunk(const lopt__view *v, int64_t units) {
     int64_t chunk = LOPT__LANE_BIAS / units, lanes = v->pitch;
     chunk = chunk < LOPT__CHUNK ? chunk : LOPT__CHUNK;
     chunk = chunk < lanes ? chunk : lanes;
@@ -72,8 +68,7 @@ static inline int64_t lopt__chunk(const lopt__view *v, int64_t units)
 }
 
 /* base NULL: only w.floats and w.chunk mean something. */
-static inline lopt__workspace lopt__workspace_at(float *base, const lopt__view *v, int hidden)
-{
+static inline lopt__workspace lopt__workspace_at(float *base, const lopt__view *v, int hidden) {
     int64_t units = (hidden + 3) / 4 * 4, weights = lopt__round_up(hidden);
     lopt__workspace w = {.chunk = lopt__chunk(v, units)};
     int64_t rows = v->factored ? v->row_pitch : 0, lanes = v->factored ? v->pitch : 0;

@@ -7,7 +7,7 @@
  *     p <- p - learning_rate (m^ / (sqrt(s^) + epsilon) + weight_decay p)        ^: over 1 - beta^T
  *
  * residual_of old: e = g - (m before its update), as optax until November 2024. State: m, s. */
-#include "moments.h"
+#include "classical/moments.h"
 
 enum { RESIDUAL_OF = LOPT__N_MOMENT };
 enum { RESIDUAL_NEW, RESIDUAL_OLD };
@@ -15,9 +15,8 @@ enum { RESIDUAL_NEW, RESIDUAL_OLD };
 static const lopt__hyper hypers[] = {
     LOPT__COMMON_HYPERS("0.01", "0"),
     LOPT__MOMENT_HYPERS("0.9", "0.999", "1e-16", "1e-16"),
-    [RESIDUAL_OF] =
-        {"residual_of", LOPT__CHOICE, 1, 0, 0, "new|old", "new",
-         "the mean gradient that is taken from the gradient: after or before its update"},
+    [RESIDUAL_OF] = {"residual_of", LOPT__CHOICE, 1, 0, 0, "new|old", "new",
+                     "the mean gradient that is taken from the gradient: after or before its update"},
 };
 
 static const lopt__preset presets[] = {
@@ -37,8 +36,7 @@ static void rule(const lopt__span *s, const void *constants) {
     const float epsilon = c->adam.epsilon, epsilon_root = c->adam.epsilon_root;
     const float rate = s->rate, decay = s->decay;
     const float *restrict p = s->p, *restrict g = s->g;
-    float *restrict m = lopt__array(s, 0), *restrict v = lopt__array(s, 1),
-                    *restrict update = s->update;
+    float *restrict m = lopt__array(s, 0), *restrict v = lopt__array(s, 1), *restrict update = s->update;
     LOPT__NO_OVERLAP
     for (int64_t i = 0; i < s->n; i++) {
         float before = m[i];
@@ -51,8 +49,7 @@ static void rule(const lopt__span *s, const void *constants) {
 }
 
 static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    adabelief_constants c = {lopt__adam_constants_of(opt, state),
-                             lopt__integer(opt, RESIDUAL_OF) == RESIDUAL_OLD};
+    adabelief_constants c = {lopt__adam_constants_of(opt, state), lopt__integer(opt, RESIDUAL_OF) == RESIDUAL_OLD};
     lopt__step_elementwise(opt, state, io, rule, &c);
 }
 

@@ -22,11 +22,11 @@
  * outputs. */
 #include <math.h>
 
-#include "apply_steps.h"
-#include "hand_designed.h"
+#include "classical/apply_steps.h"
+#include "classical/elementwise_update.h"
+#include "classical/shared_hypers.h"
 #include "kernels/kernels.h"
-#include "normalise.h"
-#include "shared_hypers.h"
+#include "learned/normalise.h"
 
 enum {
     HIDDEN_SIZE,
@@ -63,14 +63,11 @@ static const lopt__hyper hypers[] = {
     [EXP_MULT] = {"exp_mult", LOPT__NUMBER, 3, 0, 1e6, NULL, "[0.001, 0.001, 0.001]",
                   "factors of the outputs a, b, c, inside exponentials"},
     [WEIGHT_DECAY] = LOPT__HYPER_WEIGHT_DECAY("0"),
-    [NOMINAL_STEPSIZE] = {"nominal_stepsize", LOPT__NUMBER, 1, 0, 1e6, NULL, "0",
-                          "factor of the nominal update"},
-    [NOMINAL_ESTIMATE] = {"nominal_estimate", LOPT__CHOICE, 1, 0, 0,
-                          "sgd|sgdm|aggmo|adam|adam-aggmo", "adam-aggmo",
+    [NOMINAL_STEPSIZE] = {"nominal_stepsize", LOPT__NUMBER, 1, 0, 1e6, NULL, "0", "factor of the nominal update"},
+    [NOMINAL_ESTIMATE] = {"nominal_estimate", LOPT__CHOICE, 1, 0, 0, "sgd|sgdm|aggmo|adam|adam-aggmo", "adam-aggmo",
                           "direction of the nominal update"},
     [NOMINAL_CONTROLLER] = FLAG("nominal_controller", "the network scales the nominal update"),
-    [REGULARIZATION_CONTROLLER] =
-        FLAG("regularization_controller", "the network scales weight decay"),
+    [REGULARIZATION_CONTROLLER] = FLAG("regularization_controller", "the network scales weight decay"),
     [AGGREGATE_MAGNITUDE] = FLAG("aggregate_magnitude", "a is its mean over the tensor"),
     [AGGREGATE_NOMINAL] = FLAG("aggregate_nominal", "b is its mean over the tensor"),
     [AGGREGATE_REGULARIZATION] = FLAG("aggregate_regularization", "c is its mean over the tensor"),
@@ -83,8 +80,8 @@ static const lopt__hyper hypers[] = {
 };
 
 static const lopt__preset presets[] = {
-    {{"adafac-nominal", "adafac_nominal", "small-fc beside a hand-designed update",
-      "Metz et al., 2022 (2203.11860)", 1},
+    {{"adafac-nominal", "adafac_nominal", "small-fc beside a hand-designed update", "Metz et al., 2022 (2203.11860)",
+      1},
      {{0}}},
 };
 
@@ -107,22 +104,21 @@ typedef struct prepared {
 /* ---- theta ----------------------------------------------------------------------------------- */
 
 static void layout(lopt_optimizer *opt) {
-    lopt__mlp_layout(opt, LOPT__N_FEATURES, lopt__integer(opt, HIDDEN_SIZE),
-                     lopt__integer(opt, HIDDEN_LAYERS), N_OUTPUTS);
+    lopt__mlp_layout(opt, LOPT__N_FEATURES, lopt__integer(opt, HIDDEN_SIZE), lopt__integer(opt, HIDDEN_LAYERS),
+                     N_OUTPUTS);
     lopt__add_block(opt, "momentum_decays", 1, (int64_t[]){LOPT__K}, LOPT__INIT_ZERO, 0);
     lopt__add_block(opt, "rms_decays", 1, (int64_t[]){1}, LOPT__INIT_ZERO, 0);
     lopt__add_block(opt, "adafactor_decays", 1, (int64_t[]){LOPT__K}, LOPT__INIT_ZERO, 0);
 }
 
 static size_t network_floats(const lopt_optimizer *opt, int outputs) {
-    size_t n = lopt__mlp_floats(LOPT__N_FEATURES, lopt__integer(opt, HIDDEN_SIZE),
-                                lopt__integer(opt, HIDDEN_LAYERS), outputs);
+    size_t n =
+        lopt__mlp_floats(LOPT__N_FEATURES, lopt__integer(opt, HIDDEN_SIZE), lopt__integer(opt, HIDDEN_LAYERS), outputs);
     return (size_t)lopt__round_up((int64_t)n);
 }
 
 static size_t prepared_bytes(const lopt_optimizer *opt) {
-    return sizeof(prepared) +
-           sizeof(float) * (network_floats(opt, 2) + N_OUTPUTS * network_floats(opt, 1));
+    return sizeof(prepared) + sizeof(float) * (network_floats(opt, 2) + N_OUTPUTS * network_floats(opt, 1));
 }
 
 static float *pack(const lopt_optimizer *opt, lopt__mlp *mlp, int first, int count, float *memory) {
@@ -135,8 +131,7 @@ static void prepare(lopt_optimizer *opt) {
     prepared *ready = opt->prepared;
     lopt__decays_learned(&ready->decays, opt, MOMENTUM_DECAYS, RMS_DECAYS, ADAFACTOR_DECAYS, 0);
     float *memory = pack(opt, &ready->both, DIRECTION, 2, ready->weights);
-    for (int i = 0; i < N_OUTPUTS; i++)
-        memory = pack(opt, &ready->single[i], i, 1, memory);
+    for (int i = 0; i < N_OUTPUTS; i++) memory = pack(opt, &ready->single[i], i, 1, memory);
 }
 
 /* ---- state ----------------------------------------------------------------------------------- */
@@ -151,22 +146,19 @@ static size_t array_floats(const lopt_optimizer *opt, const lopt_state *state) {
 }
 
 static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
-    return 3 * array_floats(opt, state) +
-           lopt__kernel_scratch_most(state, lopt__integer(opt, HIDDEN_SIZE));
+    return 3 * array_floats(opt, state) + lopt__kernel_scratch_most(state, lopt__integer(opt, HIDDEN_SIZE));
 }
 
 /* ---- step ------------------------------------------------------------------------------------ */
 
 static float mean_of(const float *x, int64_t n) {
     double sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += x[i];
+    for (int64_t i = 0; i < n; i++) sum += x[i];
     return (float)(sum / (double)n);
 }
 
 /* One output for every parameter. */
-static void output(const lopt_optimizer *opt, lopt__job *job, int which, int aggregate,
-                   float *out) {
+static void output(const lopt_optimizer *opt, lopt__job *job, int which, int aggregate, float *out) {
     const prepared *ready = opt->prepared;
     int64_t n = job->view->size;
     job->mlp = &ready->single[which];
@@ -174,8 +166,7 @@ static void output(const lopt_optimizer *opt, lopt__job *job, int which, int agg
     job->steps = out;
     lopt__kernels_current()->apply(job);
     float mean = aggregate ? mean_of(out, n) : 0;
-    for (int64_t i = 0; i < n && aggregate; i++)
-        out[i] = mean;
+    for (int64_t i = 0; i < n && aggregate; i++) out[i] = mean;
 }
 
 /* d exp(a exp_mult) step_mult. work: [size]. */
@@ -185,8 +176,7 @@ static void black_box(const lopt_optimizer *opt, lopt__job *job, float *step, fl
     if (lopt__integer(opt, AGGREGATE_MAGNITUDE)) {
         output(opt, job, DIRECTION, 0, step);
         output(opt, job, MAGNITUDE, 1, work);
-        for (int64_t i = 0; i < job->view->size; i++)
-            step[i] = step[i] * expf(work[i] * exp_mult) * step_mult;
+        for (int64_t i = 0; i < job->view->size; i++) step[i] = step[i] * expf(work[i] * exp_mult) * step_mult;
         return;
     }
     job->mlp = &ready->both;
@@ -200,29 +190,24 @@ static float estimate(int which, float g, const float m[LOPT__K], float inverse_
     float momentum = which == ESTIMATE_SGDM || which == ESTIMATE_ADAM ? m[LOPT__K - 1] : 0;
     for (int k = 0; k < LOPT__K && (which == ESTIMATE_AGGMO || which == ESTIMATE_ADAM_AGGMO); k++)
         momentum += m[k] / LOPT__K;
-    if (which == ESTIMATE_SGD)
-        return g;
+    if (which == ESTIMATE_SGD) return g;
     return which == ESTIMATE_SGDM || which == ESTIMATE_AGGMO ? momentum : momentum * inverse_rms;
 }
 
 /* Adds what comes of accumulators to the steps: their scale, the nominal update. nominal: [size]
  * its factor. */
-static void add_nominal(const lopt_optimizer *opt, const lopt__job *job, const float *nominal,
-                        float *step) {
+static void add_nominal(const lopt_optimizer *opt, const lopt__job *job, const float *nominal, float *step) {
     const lopt__view *v = job->view;
-    int which = lopt__integer(opt, NOMINAL_ESTIMATE),
-        normalize = lopt__integer(opt, NORMALIZE_BLACKBOX);
+    int which = lopt__integer(opt, NOMINAL_ESTIMATE), normalize = lopt__integer(opt, NORMALIZE_BLACKBOX);
     float own = lopt__integer(opt, SELFNORMALIZE) ? mean_of(job->grads, v->size) : 1;
     for (int64_t outer = 0; outer < v->n_outer; outer++)
         for (int64_t row = 0; row < v->rows; row++) {
             const float *momentum = lopt__momentum_row(&job->acc, v, outer, row);
             const float *rms = lopt__rms_row(&job->acc, v, outer, row);
             for (int64_t lane = 0; lane < v->lanes; lane++) {
-                int64_t i =
-                    lopt__view_outer(v, outer) + row * v->row_stride + lane * v->lane_stride;
+                int64_t i = lopt__view_outer(v, outer) + row * v->row_stride + lane * v->lane_stride;
                 float m[LOPT__K], inverse = 1.0f / sqrtf(rms[lane] + pipeline.rms_epsilon);
-                for (int k = 0; k < LOPT__K; k++)
-                    m[k] = momentum[k * v->pitch + lane];
+                for (int k = 0; k < LOPT__K; k++) m[k] = momentum[k * v->pitch + lane];
                 step[i] *= normalize ? inverse * own : own;
                 step[i] += nominal[i] * estimate(which, job->grads[i], m, inverse);
             }
@@ -231,19 +216,16 @@ static void add_nominal(const lopt_optimizer *opt, const lopt__job *job, const f
 
 /* factor exp(x exp_mult) for every parameter: x an output, or a constant where the network has no
  * say. */
-static void controlled(const lopt_optimizer *opt, lopt__job *job, int which, float constant,
-                       float factor, float *out) {
+static void controlled(const lopt_optimizer *opt, lopt__job *job, int which, float constant, float factor, float *out) {
     int i = which - NOMINAL; /* settings of the nominal update, then those of weight decay */
     float exp_mult = (float)opt->value[EXP_MULT][1 + i], same = factor * expf(constant * exp_mult);
     int controller = lopt__integer(opt, NOMINAL_CONTROLLER + i);
-    if (controller)
-        output(opt, job, which, lopt__integer(opt, AGGREGATE_NOMINAL + i), out);
-    for (int64_t k = 0; k < job->view->size; k++)
-        out[k] = controller ? factor * expf(out[k] * exp_mult) : same;
+    if (controller) output(opt, job, which, lopt__integer(opt, AGGREGATE_NOMINAL + i), out);
+    for (int64_t k = 0; k < job->view->size; k++) out[k] = controller ? factor * expf(out[k] * exp_mult) : same;
 }
 
-static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, lopt__job *job,
-                        const lopt__io *io, float *arrays[3]) {
+static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, lopt__job *job, const lopt__io *io,
+                        float *arrays[3]) {
     float *step = arrays[0], *nominal = arrays[1], *shrink = arrays[2];
     int64_t n = t->view.size;
     float decay = lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY));
@@ -254,10 +236,8 @@ static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, lopt__
     controlled(opt, job, NOMINAL, 1, lopt__number(opt, NOMINAL_STEPSIZE), nominal);
     add_nominal(opt, job, nominal, step);
     controlled(opt, job, REGULARIZATION, 0, decay, shrink);
-    for (int64_t i = 0; i < n; i++)
-        step[i] += shrink[i] * io->params[t->offset + i];
-    lopt__apply_steps(io, t->offset, n, lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE)), 0,
-                      step);
+    for (int64_t i = 0; i < n; i++) step[i] += shrink[i] * io->params[t->offset + i];
+    lopt__apply_steps(io, t->offset, n, lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE)), 0, step);
 }
 
 static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
@@ -275,8 +255,7 @@ static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *i
         .time = time,
         .scratch = state->scratch + 3 * array,
     };
-    for (size_t i = 0; i < state->n_tensors; i++)
-        step_tensor(opt, &state->tensors[i], &job, io, arrays);
+    for (size_t i = 0; i < state->n_tensors; i++) step_tensor(opt, &state->tensors[i], &job, io, arrays);
 }
 
 const lopt__kind lopt__adafac_nominal = {

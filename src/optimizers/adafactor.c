@@ -11,7 +11,7 @@
  *     m <- momentum m + (1 - momentum) u;  u = m                            where momentum is not 0
  *     p <- p - u - weight_decay p                       weight decay is not times the learning rate
  *
- * d0 is the largest axis, d1 the next (view.h); factored if d1 has min_dim_size_to_factor elements.
+ * d0 is the largest axis, d1 the next (tensor_layout.h); factored if d1 has min_dim_size_to_factor elements.
  * relative_step: the learning rate is at most 1 / sqrt(t + 1), as torch.optim.Adafactor has it
  * (which also factors the last two axes whatever their size, and bounds where epsilon adds).
  *
@@ -19,7 +19,7 @@
  * is not 0. */
 #include <string.h>
 
-#include "hand_designed.h"
+#include "classical/elementwise_update.h"
 
 enum {
     MIN_DIM_SIZE_TO_FACTOR = LOPT__N_COMMON,
@@ -40,10 +40,8 @@ static const lopt__hyper hypers[] = {
     [MIN_DIM_SIZE_TO_FACTOR] = {"min_dim_size_to_factor", LOPT__INTEGER, 1, 1, 1e12, NULL, "128",
                                 "least length of the second largest axis of a factored tensor"},
     [DECAY_RATE] = {"decay_rate", LOPT__NUMBER, 1, 0, 1e6, NULL, "0.8", "exponent of the decay"},
-    [DECAY_OFFSET] = {"decay_offset", LOPT__INTEGER, 1, -1e12, 0, NULL, "0",
-                      "updates before the first, negative"},
-    [MULTIPLY_BY_PARAMETER_SCALE] = {"multiply_by_parameter_scale", LOPT__BOOLEAN, 1, 0, 1, NULL,
-                                     "true",
+    [DECAY_OFFSET] = {"decay_offset", LOPT__INTEGER, 1, -1e12, 0, NULL, "0", "updates before the first, negative"},
+    [MULTIPLY_BY_PARAMETER_SCALE] = {"multiply_by_parameter_scale", LOPT__BOOLEAN, 1, 0, 1, NULL, "true",
                                      "steps in proportion to the tensor's root mean square"},
     [CLIPPING_THRESHOLD] = {"clipping_threshold", LOPT__NUMBER, 1, 0, 1e6, NULL, "1",
                             "largest root mean square of a step before the learning rate; 0: off"},
@@ -62,8 +60,7 @@ static const lopt__preset presets[] = {
 
 static int is_factored(const lopt_optimizer *opt, const lopt__view *v) {
     int64_t d1_size = v->rows < v->lanes ? v->rows : v->lanes;
-    return lopt__integer(opt, FACTORED) && v->factored &&
-           (double)d1_size >= opt->value[MIN_DIM_SIZE_TO_FACTOR][0];
+    return lopt__integer(opt, FACTORED) && v->factored && (double)d1_size >= opt->value[MIN_DIM_SIZE_TO_FACTOR][0];
 }
 
 static size_t second_moment_floats(const lopt_optimizer *opt, const lopt__view *v) {
@@ -71,8 +68,7 @@ static size_t second_moment_floats(const lopt_optimizer *opt, const lopt__view *
 }
 
 static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
-    return second_moment_floats(opt, view) +
-           (lopt__number(opt, MOMENTUM) != 0 ? (size_t)view->size : 0);
+    return second_moment_floats(opt, view) + (lopt__number(opt, MOMENTUM) != 0 ? (size_t)view->size : 0);
 }
 
 /* u, gradient, factors of rows and lanes (no more than a factored tensor has elements). */
@@ -111,29 +107,25 @@ static void sum_squares(const lopt__view *v, const float *g, float epsilon, floa
     }
 }
 
-static void average(const adafactor_constants *c, float *moment, const float *sum, int64_t n,
-                    int64_t over) {
-    for (int64_t i = 0; i < n; i++)
-        moment[i] = c->beta * moment[i] + c->one_minus_beta * (sum[i] / (float)over);
+static void average(const adafactor_constants *c, float *moment, const float *sum, int64_t n, int64_t over) {
+    for (int64_t i = 0; i < n; i++) moment[i] = c->beta * moment[i] + c->one_minus_beta * (sum[i] / (float)over);
 }
 
 static float mean(const float *x, int64_t n) {
     double sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += x[i];
+    for (int64_t i = 0; i < n; i++) sum += x[i];
     return (float)(sum / (double)n);
 }
 
 /* factor[i] = 1 / sqrt(moment[i] / divisor) */
 static void factors(const float *moment, int64_t n, float divisor, float *factor) {
-    for (int64_t i = 0; i < n; i++)
-        factor[i] = 1 / sqrtf(moment[i] / divisor);
+    for (int64_t i = 0; i < n; i++) factor[i] = 1 / sqrtf(moment[i] / divisor);
 }
 
 /* One slice; rows[], lanes[]: its moments, work: rows + lanes floats. R is what d0 is averaged
  * away from: of rows if lanes are d0. */
-static void step_slice(const adafactor_constants *c, const lopt__view *v, const float *g,
-                       float *rows, float *lanes, float *restrict work, float *u) {
+static void step_slice(const adafactor_constants *c, const lopt__view *v, const float *g, float *rows, float *lanes,
+                       float *restrict work, float *u) {
     float *restrict row = work, *restrict lane = work + v->rows;
     sum_squares(v, g, c->epsilon, row, lane);
     average(c, rows, row, v->rows, v->lanes);
@@ -155,8 +147,7 @@ static void precondition(const lopt_optimizer *opt, const lopt__tensor *t, const
         lopt__run_rule(opt, t, io, 1, second_moment, c, u);
         return;
     }
-    float *gradient = u + v->size, *work = gradient + v->size,
-          *lanes = t->data + v->n_outer * v->rows;
+    float *gradient = u + v->size, *work = gradient + v->size, *lanes = t->data + v->n_outer * v->rows;
     const float *g = lopt__decayed_gradient(opt, t, io, gradient);
     for (int64_t o = 0; o < v->n_outer; o++) {
         int64_t at = lopt__view_outer(v, o);
@@ -169,31 +160,26 @@ static float rms(lopt__team *team, const float *x, int64_t n) {
 }
 
 /* What u is multiplied by: clipping, learning rate, scale of the parameters. */
-static float step_size(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io,
-                       float rate, const float *u) {
+static float step_size(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io, float rate,
+                       const float *u) {
     float threshold = lopt__number(opt, CLIPPING_THRESHOLD);
-    if (threshold != 0)
-        rate /= lopt__max(1, rms(io->team, u, t->view.size) / threshold);
+    if (threshold != 0) rate /= lopt__max(1, rms(io->team, u, t->view.size) / threshold);
     if (lopt__integer(opt, MULTIPLY_BY_PARAMETER_SCALE))
         rate *= lopt__max(MIN_PARAMETER_SCALE, rms(io->team, io->params + t->offset, t->view.size));
     return rate;
 }
 
-static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io,
-                        float rate, const adafactor_constants *c, float *restrict u) {
+static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io, float rate,
+                        const adafactor_constants *c, float *restrict u) {
     precondition(opt, t, io, c, u);
     int64_t n = t->view.size;
     float size = step_size(opt, t, io, rate, u), momentum = lopt__number(opt, MOMENTUM);
-    float one_minus_momentum = (float)(1 - opt->value[MOMENTUM][0]),
-          decay = lopt__decoupled_decay(opt, t);
+    float one_minus_momentum = (float)(1 - opt->value[MOMENTUM][0]), decay = lopt__decoupled_decay(opt, t);
     float *restrict m = t->data + second_moment_floats(opt, &t->view);
     const float *restrict p = io->params + t->offset;
-    for (int64_t i = 0; i < n; i++)
-        u[i] *= size;
-    for (int64_t i = 0; momentum != 0 && i < n; i++)
-        u[i] = m[i] = one_minus_momentum * u[i] + momentum * m[i];
-    for (int64_t i = 0; i < n; i++)
-        u[i] += decay * p[i];
+    for (int64_t i = 0; i < n; i++) u[i] *= size;
+    for (int64_t i = 0; momentum != 0 && i < n; i++) u[i] = m[i] = one_minus_momentum * u[i] + momentum * m[i];
+    for (int64_t i = 0; i < n; i++) u[i] += decay * p[i];
     lopt__add_update(t, io, -1, u);
 }
 
@@ -202,8 +188,7 @@ static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *i
     float count = done - lopt__number(opt, DECAY_OFFSET);
     float beta = 1 - powf(count, -lopt__number(opt, DECAY_RATE));
     adafactor_constants c = {beta, 1 - beta, lopt__number(opt, EPSILON)};
-    if (lopt__integer(opt, RELATIVE_STEP))
-        rate = lopt__min(rate, 1 / sqrtf(done));
+    if (lopt__integer(opt, RELATIVE_STEP)) rate = lopt__min(rate, 1 / sqrtf(done));
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt__tensor *t = &state->tensors[i];
         step_tensor(opt, t, io, lopt__tensor_rate(t, rate), &c, state->scratch);

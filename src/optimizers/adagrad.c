@@ -7,7 +7,7 @@
  *
  * torch.optim.Adagrad: initial_accumulator 0, epsilon 1e-10, epsilon_in_root false. State of a
  * tensor: s. */
-#include "hand_designed.h"
+#include "classical/elementwise_update.h"
 
 enum { INITIAL_ACCUMULATOR = LOPT__N_COMMON, EPSILON, EPSILON_IN_ROOT };
 
@@ -21,9 +21,7 @@ static const lopt__hyper hypers[] = {
 };
 
 static const lopt__preset presets[] = {
-    {{"adagrad", "adagrad", "gradient over the root of its sum of squares", "Duchi et al., 2011",
-      0},
-     {{0}}},
+    {{"adagrad", "adagrad", "gradient over the root of its sum of squares", "Duchi et al., 2011", 0}, {{0}}},
 };
 
 static void reset(const lopt_optimizer *opt, lopt_state *state) {

@@ -7,15 +7,14 @@
  *
  * State of a tensor: m, v. The preset adam has learned_optimization's epsilon_root of 1e-8.
  * torch.optim.Adam has epsilon_root 0 and weight decay of the form gradient. */
-#include "moments.h"
+#include "classical/moments.h"
 
 enum { NESTEROV = LOPT__N_MOMENT };
 
 static const lopt__hyper hypers[] = {
     LOPT__COMMON_HYPERS("0.01", "0"),
     LOPT__MOMENT_HYPERS("0.9", "0.999", "1e-8", "1e-8"),
-    [NESTEROV] = {"nesterov", LOPT__BOOLEAN, 1, 0, 1, NULL, "false",
-                  "look ahead along the mean gradient"},
+    [NESTEROV] = {"nesterov", LOPT__BOOLEAN, 1, 0, 1, NULL, "false", "look ahead along the mean gradient"},
 };
 
 static const lopt__preset presets[] = {

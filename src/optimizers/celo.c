@@ -15,9 +15,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "controlled_bank.h"
+#include "classical/shared_hypers.h"
 #include "kernels/kernels.h"
-#include "shared_hypers.h"
+#include "learned/controlled_bank.h"
 
 enum {
     LSTM_HIDDEN_SIZE,
@@ -59,11 +59,9 @@ static const lopt__hyper hypers[] = {
 };
 
 static const lopt__preset presets[] = {
-    {{"celo", "celo", "a per-parameter network with a learned schedule",
-      "Moudgil et al., 2025 (2501.12670)", 1},
+    {{"celo", "celo", "a per-parameter network with a learned schedule", "Moudgil et al., 2025 (2501.12670)", 1},
      {{0}}},
-    {{"celo-phase1", "celo", "Celo's per-parameter network alone",
-      "Moudgil et al., 2025 (2501.12670)", 1},
+    {{"celo-phase1", "celo", "Celo's per-parameter network alone", "Moudgil et al., 2025 (2501.12670)", 1},
      {{"train_phase", "1"}}},
 };
 
@@ -104,8 +102,7 @@ static size_t global_floats(const lopt_optimizer *opt, size_t n_tensors) {
 
 static void reset(const lopt_optimizer *opt, lopt_state *state) {
     const lopt__controlled *ready = opt->prepared;
-    lopt__schedule_reset(&ready->controller, state->global,
-                         lopt__planned_steps(opt, state, NUM_STEPS));
+    lopt__schedule_reset(&ready->controller, state->global, lopt__planned_steps(opt, state, NUM_STEPS));
 }
 
 /* ---- scratch --------------------------------------------------------------------------------- */
@@ -122,8 +119,7 @@ typedef struct scratch {
 static scratch scratch_at(const lopt_optimizer *opt, const lopt_state *state, float *base) {
     scratch s = {0};
     lopt__bank_shape shape = bank_shape(opt);
-    s.schedule =
-        lopt__carve(base, &s.floats, lopt__schedule_scratch(lopt__integer(opt, LSTM_HIDDEN_SIZE)));
+    s.schedule = lopt__carve(base, &s.floats, lopt__schedule_scratch(lopt__integer(opt, LSTM_HIDDEN_SIZE)));
     s.controls = lopt__carve(base, &s.floats, (size_t)shape.n);
     s.mixed = lopt__carve(base, &s.floats, lopt__bank_floats(&shape));
     s.network = lopt__carve(base, &s.floats, lopt__bank_mlp_floats(&shape));
@@ -139,12 +135,9 @@ static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state)
 
 static void softmax(float *x, int n) {
     float most = x[0], sum = 0;
-    for (int i = 1; i < n; i++)
-        most = x[i] > most ? x[i] : most;
-    for (int i = 0; i < n; i++)
-        sum += x[i] = expf(x[i] - most);
-    for (int i = 0; i < n; i++)
-        x[i] /= sum;
+    for (int i = 1; i < n; i++) most = x[i] > most ? x[i] : most;
+    for (int i = 0; i < n; i++) sum += x[i] = expf(x[i] - most);
+    for (int i = 0; i < n; i++) x[i] /= sum;
 }
 
 /* The one network of all tensors. */
@@ -156,8 +149,7 @@ static void mix_network(const lopt_optimizer *opt, const scratch *s, lopt__mlp *
     if (shape.n > 1) {
         softmax(s->controls, shape.n);
         memset(s->mixed, 0, (size_t)size * sizeof(float));
-        lopt__kernels_current()->multiply(1, size, shape.n, s->controls, shape.n, ready->bank, size,
-                                          s->mixed, size);
+        lopt__kernels_current()->multiply(1, size, shape.n, s->controls, shape.n, ready->bank, size, s->mixed, size);
         packed = s->mixed;
     }
     lopt__bank_network(&shape, packed, 1.0f / (float)shape.n, LOPT__ALL_GROUPS, mlp, s->network);
@@ -180,10 +172,8 @@ static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *i
     float schedule = 1;
     if (lopt__integer(opt, TRAIN_PHASE) == 2 || lopt__integer(opt, PARAM_INITS) > 1) {
         float rate = lopt__schedule_step(&ready->controller, state->global, state->header->step,
-                                         lopt__planned_steps(opt, state, NUM_STEPS), io->loss,
-                                         s.controls, s.schedule);
-        if (lopt__integer(opt, TRAIN_PHASE) == 2)
-            schedule = rate;
+                                         lopt__planned_steps(opt, state, NUM_STEPS), io->loss, s.controls, s.schedule);
+        if (lopt__integer(opt, TRAIN_PHASE) == 2) schedule = rate;
     }
     mix_network(opt, &s, &mlp);
     for (size_t i = 0; i < state->n_tensors; i++) {

@@ -30,13 +30,13 @@
 #include <math.h>
 #include <string.h>
 
-#include "apply_steps.h"
-#include "bank.h"
-#include "conditioning.h"
+#include "classical/apply_steps.h"
+#include "classical/newton_schulz.h"
+#include "classical/shared_hypers.h"
 #include "kernels/kernels.h"
-#include "newton_schulz.h"
-#include "normalise.h"
-#include "shared_hypers.h"
+#include "learned/gradient_clipping.h"
+#include "learned/normalise.h"
+#include "learned/weight_bank.h"
 
 enum {
     HIDDEN_SIZE,
@@ -85,33 +85,28 @@ static const lopt__hyper hypers[] = {
     [ORTHOGONALIZE] = {"orthogonalize", LOPT__BOOLEAN, 1, 0, 1, NULL, "true",
                        "make steps of matrices nearly orthogonal (Newton-Schulz)"},
     [NS_STEPS] = {"ns_steps", LOPT__INTEGER, 1, 0, 100, NULL, "5", "Newton-Schulz steps"},
-    [NS_EPSILON] = {"ns_epsilon", LOPT__NUMBER, 1, 0, 1, NULL, "1e-8",
-                    "added to the norm before them"},
-    [NS_COEFFICIENTS] = {"ns_coefficients", LOPT__NUMBER, 3, -100, 100, NULL,
-                         "[3.4445, -4.775, 2.0315]", "of X, A X and A A X, where A is X X^T"},
+    [NS_EPSILON] = {"ns_epsilon", LOPT__NUMBER, 1, 0, 1, NULL, "1e-8", "added to the norm before them"},
+    [NS_COEFFICIENTS] = {"ns_coefficients", LOPT__NUMBER, 3, -100, 100, NULL, "[3.4445, -4.775, 2.0315]",
+                         "of X, A X and A A X, where A is X X^T"},
     [WEIGHT_DECAY] = LOPT__HYPER_WEIGHT_DECAY("0"),
     [MOMENTUM_DECAYS] = LOPT__HYPER_MOMENTUM_DECAYS("[0.9, 0.99, 0.999]"),
     [RMS_DECAYS] = LOPT__HYPER_RMS_DECAYS("0.95"),
     [ADAFACTOR_DECAYS] = LOPT__HYPER_ADAFACTOR_DECAYS("[0.9, 0.99, 0.999]"),
     [CLIP_NORM] = {"clip_norm", LOPT__NUMBER, 1, 0, 1e30, NULL, "0",
                    "clip the gradient of all tensors together to this norm; 0: off"},
-    [GRAD_LIMIT] = {"grad_limit", LOPT__NUMBER, 1, 0, 1e30, NULL, "1000",
-                    "then clip each number of it to +-this"},
-    [ADAM_FOR] =
-        {"adam_for", LOPT__CHOICE, 1, 0, 0, "nothing|biases|named|embeddings|vectors", "nothing",
-         "tensors for Adam: biases by name; named bias or embed; embeddings by role; these and "
-         "all with fewer than two axes"},
+    [GRAD_LIMIT] = {"grad_limit", LOPT__NUMBER, 1, 0, 1e30, NULL, "1000", "then clip each number of it to +-this"},
+    [ADAM_FOR] = {"adam_for", LOPT__CHOICE, 1, 0, 0, "nothing|biases|named|embeddings|vectors", "nothing",
+                  "tensors for Adam: biases by name; named bias or embed; embeddings by role; these and "
+                  "all with fewer than two axes"},
     [ADAM_MOMENTS] = {"adam_moments", LOPT__CHOICE, 1, 0, 0, "own|shared", "own",
                       "Adam's moments are its own, or the first momentum and rms"},
-    [ADAM_BETAS] = {"adam_betas", LOPT__NUMBER, 2, 0, 1, NULL, "[0.9, 0.95]",
-                    "decays of Adam's own moments"},
+    [ADAM_BETAS] = {"adam_betas", LOPT__NUMBER, 2, 0, 1, NULL, "[0.9, 0.95]", "decays of Adam's own moments"},
     [ADAM_EPSILON] = {"adam_epsilon", LOPT__NUMBER, 1, 0, 1e6, NULL, "1e-8", "Adam's epsilon"},
     [ADAM_EPSILON_INSIDE] = {"adam_epsilon_inside", LOPT__BOOLEAN, 1, 0, 1, NULL, "false",
                              "it is added inside the root"},
     [ADAM_BIAS_CORRECTION] = {"adam_bias_correction", LOPT__BOOLEAN, 1, 0, 1, NULL, "true",
                               "divide moments by 1 - beta^T"},
-    [ADAM_LR_MULT] = {"adam_lr_mult", LOPT__NUMBER, 1, 0, 1e6, NULL, "1",
-                      "Adam's rate over learning_rate"},
+    [ADAM_LR_MULT] = {"adam_lr_mult", LOPT__NUMBER, 1, 0, 1e6, NULL, "1", "Adam's rate over learning_rate"},
     [ADAM_WEIGHT_DECAY] = {"adam_weight_decay", LOPT__NUMBER, 1, -1, 1e6, NULL, "-1",
                            "weight decay of Adam's tensors; -1: weight_decay"},
     [ADAM_GRAD_LIMIT] = {"adam_grad_limit", LOPT__BOOLEAN, 1, 0, 1, NULL, "true",
@@ -122,8 +117,7 @@ static const lopt__hyper hypers[] = {
 #define SOURCE "Moudgil et al., 2026 (2602.19142)"
 
 static const lopt__preset presets[] = {
-    {{"celo2", "celo2", "orthogonal steps from a per-parameter network; Adam for biases", SOURCE,
-      1},
+    {{"celo2", "celo2", "orthogonal steps from a per-parameter network; Adam for biases", SOURCE, 1},
      {{"adam_for", "biases"},
       {"adam_epsilon_inside", "true"},
       {"adam_bias_correction", "false"},
@@ -131,14 +125,9 @@ static const lopt__preset presets[] = {
       {"adam_grad_limit", "false"}}},
     {{"celo2-base", "celo2", "Celo2's network for every tensor, steps as they are", SOURCE, 1},
      {{"orthogonalize", "false"}}},
-    {{"celo2-pylo", "celo2", "Celo2 as PyLO runs it", "PyLO CELO2, 2026", 1},
-     {{"adam_for", "vectors"}}},
-    {{"elo-celo2", "celo2", "ELO's form of Celo2: clipped, decayed, shared moments",
-      "PyLO ELO-CELO2, 2026", 1},
-     {{"adam_for", "vectors"},
-      {"adam_moments", "shared"},
-      {"weight_decay", "0.1"},
-      {"clip_norm", "1"}}},
+    {{"celo2-pylo", "celo2", "Celo2 as PyLO runs it", "PyLO CELO2, 2026", 1}, {{"adam_for", "vectors"}}},
+    {{"elo-celo2", "celo2", "ELO's form of Celo2: clipped, decayed, shared moments", "PyLO ELO-CELO2, 2026", 1},
+     {{"adam_for", "vectors"}, {"adam_moments", "shared"}, {"weight_decay", "0.1"}, {"clip_norm", "1"}}},
 };
 
 #define NORMALISE_EPSILON 1e-9f
@@ -194,8 +183,7 @@ static void prepare(lopt_optimizer *opt) {
     lopt__bank_pack(&shape, opt, n.packed);
     lopt__bank_network(&shape, n.packed, 1, LOPT__ALL_GROUPS, &ready->matrix, n.matrix);
     lopt__bank_network(&shape, n.packed, 1, LOPT__NO_SIDES, &ready->vector, n.vector);
-    ready->matrix.activation = ready->vector.activation =
-        (lopt__activation)lopt__integer(opt, ACTIVATION);
+    ready->matrix.activation = ready->vector.activation = (lopt__activation)lopt__integer(opt, ACTIVATION);
 }
 
 /* ---- which tensors are Adam's ---------------------------------------------------------------- */
@@ -230,10 +218,9 @@ static lopt__tie tie(const lopt_optimizer *opt) {
 /* Adam's own moments fit in where accumulators might be needed. */
 static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
     int rule = lopt__integer(opt, ADAM_FOR);
-    int surely = (rule == FOR_VECTORS && view->rank < 2) ||
-                 (rule >= FOR_EMBEDDINGS && view->role == LOPT_ROLE_EMBEDDING);
-    if (surely && lopt__integer(opt, ADAM_MOMENTS) == MOMENTS_OWN)
-        return 2 * (size_t)view->size;
+    int surely =
+        (rule == FOR_VECTORS && view->rank < 2) || (rule >= FOR_EMBEDDINGS && view->role == LOPT_ROLE_EMBEDDING);
+    if (surely && lopt__integer(opt, ADAM_MOMENTS) == MOMENTS_OWN) return 2 * (size_t)view->size;
     return lopt__accumulator_floats(opt, view);
 }
 
@@ -242,8 +229,7 @@ typedef struct matrix_shape {
 } matrix_shape;
 
 static matrix_shape matrix_of(const lopt_tensor *t) {
-    if (t->rank >= 2)
-        return (matrix_shape){t->dim[t->rank - 2], t->dim[t->rank - 1]};
+    if (t->rank >= 2) return (matrix_shape){t->dim[t->rank - 2], t->dim[t->rank - 1]};
     return (matrix_shape){1, t->rank == 1 ? t->dim[0] : 1};
 }
 
@@ -278,10 +264,8 @@ static scratch scratch_at(const lopt_optimizer *opt, const lopt_state *state, fl
     s.grads = lopt__carve(base, &s.floats, lopt__number(opt, CLIP_NORM) > 0 ? state->n_params : 0);
     s.steps = lopt__carve(base, &s.floats, (size_t)size);
     s.mean_square = lopt__carve(base, &s.floats, 2 * LOPT__N_EXTENDED * (size_t)slices);
-    s.newton_schulz =
-        lopt__carve(base, &s.floats, lopt__integer(opt, ORTHOGONALIZE) ? newton_schulz : 0);
-    s.kernel = lopt__carve(base, &s.floats,
-                           lopt__kernel_scratch_most(state, lopt__integer(opt, HIDDEN_SIZE)));
+    s.newton_schulz = lopt__carve(base, &s.floats, lopt__integer(opt, ORTHOGONALIZE) ? newton_schulz : 0);
+    s.kernel = lopt__carve(base, &s.floats, lopt__kernel_scratch_most(state, lopt__integer(opt, HIDDEN_SIZE)));
     return s;
 }
 
@@ -311,11 +295,9 @@ static adam adam_constants(const lopt_optimizer *opt, const lopt__tensor *t, int
         .one_minus_beta2 = (float)(1 - beta2),
         .correction1 = corrected ? (float)(1 - pow(beta1, (double)count)) : 1,
         .correction2 = corrected ? (float)(1 - pow(beta2, (double)count)) : 1,
-        .grad_limit =
-            lopt__integer(opt, ADAM_GRAD_LIMIT) ? lopt__number(opt, GRAD_LIMIT) : INFINITY,
+        .grad_limit = lopt__integer(opt, ADAM_GRAD_LIMIT) ? lopt__number(opt, GRAD_LIMIT) : INFINITY,
         .epsilon = lopt__number(opt, ADAM_EPSILON),
-        .rate = lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE)) *
-                lopt__number(opt, ADAM_LR_MULT),
+        .rate = lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE)) * lopt__number(opt, ADAM_LR_MULT),
         .decay = decay < 0 ? lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY)) : decay,
         .epsilon_inside = lopt__integer(opt, ADAM_EPSILON_INSIDE),
     };
@@ -327,8 +309,7 @@ static void adam_update(const adam *a, float m, float v, float *p, float *update
     float direction = a->epsilon_inside ? m / sqrtf(v + a->epsilon) : m / (sqrtf(v) + a->epsilon);
     float u = -a->rate * (direction + a->decay * *p);
     *p += u;
-    if (update)
-        *update = u;
+    if (update) *update = u;
 }
 
 static void step_own_moments(const adam *a, const lopt__tensor *t, const lopt__io *io) {
@@ -350,10 +331,8 @@ static void step_shared_moments(const adam *a, const lopt__job *job) {
             const float *m = lopt__momentum_row(&job->acc, v, outer, row);
             const float *rms = lopt__rms_row(&job->acc, v, outer, row);
             for (int64_t lane = 0; lane < v->lanes; lane++) {
-                int64_t i =
-                    lopt__view_outer(v, outer) + row * v->row_stride + lane * v->lane_stride;
-                adam_update(a, m[lane], rms[lane], job->params + i,
-                            job->updates ? job->updates + i : NULL);
+                int64_t i = lopt__view_outer(v, outer) + row * v->row_stride + lane * v->lane_stride;
+                adam_update(a, m[lane], rms[lane], job->params + i, job->updates ? job->updates + i : NULL);
             }
         }
 }
@@ -364,25 +343,23 @@ static void step_shared_moments(const adam *a, const lopt__job *job) {
 static void normalise_step(float rms_mult, float *y, int64_t n) {
     float mean_square = (float)(lopt__sum_of_squares(y, n) / (double)n);
     float scale = rms_mult * lopt__normaliser(NORMALISE_EPSILON, mean_square);
-    for (int64_t i = 0; i < n; i++)
-        y[i] *= scale;
+    for (int64_t i = 0; i < n; i++) y[i] *= scale;
 }
 
 static void shape_steps(const lopt_optimizer *opt, const lopt__tensor *t, const scratch *s) {
     matrix_shape m = matrix_of(&t->spec);
     float coefficients[3];
-    for (int i = 0; i < 3; i++)
-        coefficients[i] = (float)opt->value[NS_COEFFICIENTS][i];
+    for (int i = 0; i < 3; i++) coefficients[i] = (float)opt->value[NS_COEFFICIENTS][i];
     for (int64_t at = 0; at < t->view.size; at += m.rows * m.cols) {
         if (lopt__integer(opt, ORTHOGONALIZE) && t->spec.rank >= 2)
-            lopt__newton_schulz(s->steps + at, m.rows, m.cols, lopt__integer(opt, NS_STEPS),
-                                coefficients, lopt__number(opt, NS_EPSILON), s->newton_schulz);
+            lopt__newton_schulz(s->steps + at, m.rows, m.cols, lopt__integer(opt, NS_STEPS), coefficients,
+                                lopt__number(opt, NS_EPSILON), s->newton_schulz);
         normalise_step(lopt__number(opt, RMS_MULT), s->steps + at, m.rows * m.cols);
     }
 }
 
-static void step_network(const lopt_optimizer *opt, const lopt__tensor *t, lopt__job *job,
-                         const lopt__io *io, const scratch *s) {
+static void step_network(const lopt_optimizer *opt, const lopt__tensor *t, lopt__job *job, const lopt__io *io,
+                         const scratch *s) {
     const lopt__kernels *kernels = lopt__kernels_current();
     kernels->accumulate(job);
     kernels->moments(job);
@@ -396,8 +373,8 @@ static void step_network(const lopt_optimizer *opt, const lopt__tensor *t, lopt_
 
 /* ---- step ------------------------------------------------------------------------------------ */
 
-static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, int64_t count,
-                        lopt__job *job, const lopt__io *io, const scratch *s) {
+static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, int64_t count, lopt__job *job,
+                        const lopt__io *io, const scratch *s) {
     const prepared *ready = opt->prepared;
     lopt__job_open(job, t, io);
     job->slice = slice_of(opt, t);

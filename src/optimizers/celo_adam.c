@@ -12,21 +12,11 @@
  * m, v. */
 #include <math.h>
 
-#include "controller.h"
+#include "classical/shared_hypers.h"
 #include "kernels/kernels.h"
-#include "shared_hypers.h"
+#include "learned/controller.h"
 
-enum {
-    LSTM_HIDDEN_SIZE,
-    LEARNING_RATE,
-    STEP_MULT,
-    BETA1,
-    BETA2,
-    EPSILON,
-    PARAM_SCALE_MULT,
-    WEIGHT_DECAY,
-    NUM_STEPS
-};
+enum { LSTM_HIDDEN_SIZE, LEARNING_RATE, STEP_MULT, BETA1, BETA2, EPSILON, PARAM_SCALE_MULT, WEIGHT_DECAY, NUM_STEPS };
 
 #define GRAD_LIMIT 1000.0f
 #define ROOT_EPSILON 1e-10f
@@ -44,9 +34,7 @@ static const lopt__hyper hypers[] = {
 };
 
 static const lopt__preset presets[] = {
-    {{"celo-adam", "celo_adam", "Adam with a learned schedule", "Moudgil et al., 2025 (2501.12670)",
-      1},
-     {{0}}},
+    {{"celo-adam", "celo_adam", "Adam with a learned schedule", "Moudgil et al., 2025 (2501.12670)", 1}, {{0}}},
 };
 
 typedef struct prepared {
@@ -84,19 +72,17 @@ static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state)
 
 static void reset(const lopt_optimizer *opt, lopt_state *state) {
     const prepared *ready = opt->prepared;
-    lopt__schedule_reset(&ready->controller, state->global,
-                         lopt__planned_steps(opt, state, NUM_STEPS));
+    lopt__schedule_reset(&ready->controller, state->global, lopt__planned_steps(opt, state, NUM_STEPS));
 }
 
 static float parameter_scale(const float *p, int64_t n) {
     double sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += (double)p[i] * p[i];
+    for (int64_t i = 0; i < n; i++) sum += (double)p[i] * p[i];
     return sqrtf((float)(sum / (double)n) + LOPT__PARAMETER_SCALE_FLOOR);
 }
 
-static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, int64_t count,
-                        const lopt__io *io, float step_mult) {
+static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, int64_t count, const lopt__io *io,
+                        float step_mult) {
     float beta1 = lopt__number(opt, BETA1), beta2 = lopt__number(opt, BETA2);
     float one_minus_beta1 = 1 - beta1, one_minus_beta2 = 1 - beta2;
     float correction1 = 1 - powf(beta1, (float)count), correction2 = 1 - powf(beta2, (float)count);
@@ -108,30 +94,25 @@ static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, int64_
     const float *restrict g = io->grads + t->offset;
     float *restrict m = t->data, *restrict v = t->data + n;
     float *updates = io->updates ? io->updates + t->offset : NULL;
-    if (lopt__integer(opt, PARAM_SCALE_MULT))
-        step_mult *= parameter_scale(p, n);
+    if (lopt__integer(opt, PARAM_SCALE_MULT)) step_mult *= parameter_scale(p, n);
     LOPT__NO_OVERLAP
     for (int64_t i = 0; i < n; i++) {
         float clipped = lopt__clip(g[i], GRAD_LIMIT);
         m[i] = beta1 * m[i] + one_minus_beta1 * clipped;
         v[i] = beta2 * v[i] + one_minus_beta2 * (clipped * clipped);
-        float step =
-            m[i] / correction1 * (step_mult / (epsilon + sqrtf(v[i] / correction2 + ROOT_EPSILON)));
+        float step = m[i] / correction1 * (step_mult / (epsilon + sqrtf(v[i] / correction2 + ROOT_EPSILON)));
         float update = -rate * (step + decay * p[i]);
         p[i] += update;
-        if (updates)
-            updates[i] = update;
+        if (updates) updates[i] = update;
     }
 }
 
 static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     const prepared *ready = opt->prepared;
     float rate = lopt__schedule_step(&ready->controller, state->global, state->header->step,
-                                     lopt__planned_steps(opt, state, NUM_STEPS), io->loss, NULL,
-                                     state->scratch);
+                                     lopt__planned_steps(opt, state, NUM_STEPS), io->loss, NULL, state->scratch);
     for (size_t i = 0; i < state->n_tensors; i++)
-        step_tensor(opt, &state->tensors[i], state->header->step + 1, io,
-                    rate * lopt__number(opt, STEP_MULT));
+        step_tensor(opt, &state->tensors[i], state->header->step + 1, io, rate * lopt__number(opt, STEP_MULT));
 }
 
 const lopt__kind lopt__celo_adam = {

@@ -7,7 +7,7 @@
  *          - learning_rate weight_decay p
  *
  * Norms are those of the tensor. No state. */
-#include "hand_designed.h"
+#include "classical/elementwise_update.h"
 
 enum { MIN_NORM = LOPT__N_COMMON };
 
@@ -17,9 +17,7 @@ static const lopt__hyper hypers[] = {
 };
 
 static const lopt__preset presets[] = {
-    {{"fromage", "fromage", "relative steps on the Frobenius sphere",
-      "Bernstein et al., 2020 (2002.03432)", 0},
-     {{0}}},
+    {{"fromage", "fromage", "relative steps on the Frobenius sphere", "Bernstein et al., 2020 (2002.03432)", 0}, {{0}}},
 };
 
 typedef struct fromage_constants {
@@ -31,8 +29,7 @@ static void rule(const lopt__span *s, const void *constants) {
     const float decay = s->rate * s->decay;
     const float *restrict p = s->p, *restrict g = s->g;
     float *restrict update = s->update;
-    for (int64_t i = 0; i < s->n; i++)
-        update[i] = c.gradient * g[i] + c.shrink * p[i] - decay * p[i];
+    for (int64_t i = 0; i < s->n; i++) update[i] = c.gradient * g[i] + c.shrink * p[i] - decay * p[i];
 }
 
 /* |p| / |g|, each at least min_norm; 1 if one is 0 all the same. */
@@ -48,8 +45,7 @@ static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *i
         const lopt__tensor *t = &state->tensors[i];
         double scaled = rate * t->spec.lr_scale, k = 1 / sqrt(1 + scaled * scaled);
         const float *g = lopt__decayed_gradient(opt, t, io, state->scratch);
-        float relative = ratio(lopt__number(opt, MIN_NORM),
-                               lopt__norm(io->team, io->params + t->offset, t->view.size),
+        float relative = ratio(lopt__number(opt, MIN_NORM), lopt__norm(io->team, io->params + t->offset, t->view.size),
                                lopt__norm(io->team, g, t->view.size));
         fromage_constants c = {-(float)(scaled * k) * relative, (float)(k - 1)};
         lopt__step_tensor(opt, t, io, (float)scaled, rule, &c);

@@ -6,7 +6,7 @@
  *     p <- p - learning_rate ratio u,  ratio = |p| / |u| of the tensor, 1 if either norm is 0
  *
  * State of a tensor: m, v. */
-#include "moments.h"
+#include "classical/moments.h"
 
 static const lopt__hyper hypers[] = {
     LOPT__COMMON_HYPERS("0.001", "0"),
@@ -14,8 +14,7 @@ static const lopt__hyper hypers[] = {
 };
 
 static const lopt__preset presets[] = {
-    {{"lamb", "lamb", "Adam with steps as long as the tensor", "You et al., 2020 (1904.00962)", 0},
-     {{0}}},
+    {{"lamb", "lamb", "Adam with steps as long as the tensor", "You et al., 2020 (1904.00962)", 0}, {{0}}},
 };
 
 static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {

@@ -8,31 +8,25 @@
  *     p <- p - b                                             Nesterov: a + momentum b in place of b
  *
  * State of a tensor: b. */
-#include "hand_designed.h"
+#include "classical/elementwise_update.h"
 
 enum { TRUST = LOPT__N_COMMON, EPSILON, MOMENTUM, NESTEROV };
 
 static const lopt__hyper hypers[] = {
     LOPT__COMMON_HYPERS("0.1", "0"),
     [TRUST] = {"trust", LOPT__NUMBER, 1, 0, 1e6, NULL, "0.001", "step over the tensor's norm"},
-    [EPSILON] = {"epsilon", LOPT__NUMBER, 1, 0, 1e6, NULL, "0",
-                 "added to the norm of the gradient"},
-    [MOMENTUM] = {"momentum", LOPT__NUMBER, 1, 0, 1, NULL, "0.9",
-                  "share of the last step that is kept"},
-    [NESTEROV] = {"nesterov", LOPT__BOOLEAN, 1, 0, 1, NULL, "false",
-                  "look ahead along the momentum"},
+    [EPSILON] = {"epsilon", LOPT__NUMBER, 1, 0, 1e6, NULL, "0", "added to the norm of the gradient"},
+    [MOMENTUM] = {"momentum", LOPT__NUMBER, 1, 0, 1, NULL, "0.9", "share of the last step that is kept"},
+    [NESTEROV] = {"nesterov", LOPT__BOOLEAN, 1, 0, 1, NULL, "false", "look ahead along the momentum"},
 };
 
 static const lopt__preset presets[] = {
-    {{"lars", "lars", "momentum with steps in proportion to the tensor",
-      "You et al., 2017 (1708.03888)", 0},
-     {{0}}},
+    {{"lars", "lars", "momentum with steps in proportion to the tensor", "You et al., 2017 (1708.03888)", 0}, {{0}}},
 };
 
 static void decayed_gradient(const lopt__span *s, const void *constants) {
     (void)constants;
-    for (int64_t i = 0; i < s->n; i++)
-        s->update[i] = s->g[i] + s->decay * s->p[i];
+    for (int64_t i = 0; i < s->n; i++) s->update[i] = s->g[i] + s->decay * s->p[i];
 }
 
 static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
@@ -42,8 +36,7 @@ static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *i
         const lopt__tensor *t = &state->tensors[i];
         float *restrict u = state->scratch, *restrict b = t->data;
         lopt__run_rule(opt, t, io, 1, decayed_gradient, NULL, u);
-        float ratio =
-            lopt__trust_ratio(t, io, u, lopt__number(opt, TRUST), lopt__number(opt, EPSILON));
+        float ratio = lopt__trust_ratio(t, io, u, lopt__number(opt, TRUST), lopt__number(opt, EPSILON));
         float factor = -lopt__tensor_rate(t, rate) * ratio;
         for (int64_t k = 0; k < t->view.size; k++) {
             float a = factor * u[k];

@@ -10,18 +10,11 @@
  *
  * The rules are heavy_ball.h's and moments.h's, with an epsilon_root of 1e-8. The learning rate of
  * the settings (1, with its schedule) multiplies the learned one. Weight decay as in
- * hand_designed.h. */
-#include "heavy_ball.h"
-#include "moments.h"
+ * elementwise_update.h. */
+#include "classical/heavy_ball.h"
+#include "classical/moments.h"
 
-enum {
-    RULE = LOPT__N_COMMON,
-    INITIAL_LEARNING_RATE,
-    INITIAL_MOMENTUM,
-    INITIAL_BETA1,
-    INITIAL_BETA2,
-    INITIAL_EPSILON
-};
+enum { RULE = LOPT__N_COMMON, INITIAL_LEARNING_RATE, INITIAL_MOMENTUM, INITIAL_BETA1, INITIAL_BETA2, INITIAL_EPSILON };
 enum { RULE_SGD, RULE_SGDM, RULE_ADAM };
 
 #define EPSILON_ROOT 1e-8f
@@ -32,12 +25,9 @@ static const lopt__hyper hypers[] = {
     [RULE] = {"rule", LOPT__CHOICE, 1, 0, 0, "sgd|sgdm|adam", "sgd", "whose constants are learned"},
     [INITIAL_LEARNING_RATE] = {"initial_learning_rate", LOPT__NUMBER, 1, 1e-30, 1e6, NULL, "0.01",
                                "learning rate in a fresh theta"},
-    [INITIAL_MOMENTUM] = {"initial_momentum", LOPT__NUMBER, 1, 0, MOST, NULL, "0.9",
-                          "sgdm: momentum in a fresh theta"},
-    [INITIAL_BETA1] = {"initial_beta1", LOPT__NUMBER, 1, 0, MOST, NULL, "0.9",
-                       "adam: beta1 in a fresh theta"},
-    [INITIAL_BETA2] = {"initial_beta2", LOPT__NUMBER, 1, 0, MOST, NULL, "0.999",
-                       "adam: beta2 in a fresh theta"},
+    [INITIAL_MOMENTUM] = {"initial_momentum", LOPT__NUMBER, 1, 0, MOST, NULL, "0.9", "sgdm: momentum in a fresh theta"},
+    [INITIAL_BETA1] = {"initial_beta1", LOPT__NUMBER, 1, 0, MOST, NULL, "0.9", "adam: beta1 in a fresh theta"},
+    [INITIAL_BETA2] = {"initial_beta2", LOPT__NUMBER, 1, 0, MOST, NULL, "0.999", "adam: beta2 in a fresh theta"},
     [INITIAL_EPSILON] = {"initial_epsilon", LOPT__NUMBER, 1, 1e-30, 1e6, NULL, "1e-8",
                          "adam: epsilon in a fresh theta"},
 };
@@ -46,8 +36,7 @@ static const lopt__hyper hypers[] = {
 
 static const lopt__preset presets[] = {
     {{"learnable-sgd", "learnable", "gradient descent, its rate learned", SOURCE, 1}, {{0}}},
-    {{"learnable-sgdm", "learnable", "heavy-ball momentum, its rate and momentum learned", SOURCE,
-      1},
+    {{"learnable-sgdm", "learnable", "heavy-ball momentum, its rate and momentum learned", SOURCE, 1},
      {{"rule", "sgdm"}}},
     {{"learnable-adam", "learnable", "Adam, its four constants learned", SOURCE, 1},
      {{"rule", "adam"}, {"initial_learning_rate", "0.001"}}},
@@ -65,8 +54,7 @@ static void add_number(lopt_optimizer *opt, const char *name, double value) {
 static void layout(lopt_optimizer *opt) {
     int rule = lopt__integer(opt, RULE);
     add_number(opt, "log_lr", opt->value[INITIAL_LEARNING_RATE][0]);
-    if (rule == RULE_SGDM)
-        add_number(opt, "one_minus_momentum", 1 - opt->value[INITIAL_MOMENTUM][0]);
+    if (rule == RULE_SGDM) add_number(opt, "one_minus_momentum", 1 - opt->value[INITIAL_MOMENTUM][0]);
     if (rule == RULE_ADAM) {
         add_number(opt, "one_minus_beta1", 1 - opt->value[INITIAL_BETA1][0]);
         add_number(opt, "one_minus_beta2", 1 - opt->value[INITIAL_BETA2][0]);
@@ -105,8 +93,7 @@ static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *i
     float rate = c->rate * lopt__rate(opt, state);
     lopt__heavy_ball_constants ball = {.momentum = c->momentum};
     /* 1 - beta in double rounds to what it is in float, beta being a float. */
-    lopt__adam_constants adam = {.moments =
-                                     lopt__moments_at(c->beta1, c->beta2, state->header->step),
+    lopt__adam_constants adam = {.moments = lopt__moments_at(c->beta1, c->beta2, state->header->step),
                                  .epsilon = c->epsilon,
                                  .epsilon_root = EPSILON_ROOT};
     const void *constants = rule == RULE_ADAM ? (const void *)&adam : &ball;

@@ -6,20 +6,18 @@
  *     m <- beta2 m + (1 - beta2) g
  *
  * sign(0) is 0. State of a tensor: m. */
-#include "hand_designed.h"
+#include "classical/elementwise_update.h"
 
 enum { BETA1 = LOPT__N_COMMON, BETA2 };
 
 static const lopt__hyper hypers[] = {
     LOPT__COMMON_HYPERS("1e-4", "1e-3"),
-    [BETA1] = {"beta1", LOPT__NUMBER, 1, 0, 1, NULL, "0.9",
-               "weight of the mean gradient in the step"},
+    [BETA1] = {"beta1", LOPT__NUMBER, 1, 0, 1, NULL, "0.9", "weight of the mean gradient in the step"},
     [BETA2] = {"beta2", LOPT__NUMBER, 1, 0, 1, NULL, "0.99", "decay of the mean gradient"},
 };
 
 static const lopt__preset presets[] = {
-    {{"lion", "lion", "sign of an interpolated momentum", "Chen et al., 2023 (2302.06675)", 0},
-     {{0}}},
+    {{"lion", "lion", "sign of an interpolated momentum", "Chen et al., 2023 (2302.06675)", 0}, {{0}}},
 };
 
 typedef struct lion_constants {
@@ -39,8 +37,8 @@ static void rule(const lopt__span *s, const void *constants) {
 }
 
 static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    lion_constants c = {lopt__number(opt, BETA1), lopt__number(opt, BETA2),
-                        (float)(1 - opt->value[BETA1][0]), (float)(1 - opt->value[BETA2][0])};
+    lion_constants c = {lopt__number(opt, BETA1), lopt__number(opt, BETA2), (float)(1 - opt->value[BETA1][0]),
+                        (float)(1 - opt->value[BETA2][0])};
     lopt__step_elementwise(opt, state, io, rule, &c);
 }
 

@@ -11,10 +11,10 @@
  * State of a tensor: m [6][size]. Gradients are taken as they come. */
 #include <math.h>
 
-#include "apply_steps.h"
-#include "element_network.h"
-#include "shared_hypers.h"
-#include "time_features.h"
+#include "classical/apply_steps.h"
+#include "classical/shared_hypers.h"
+#include "learned/per_parameter_net.h"
+#include "learned/time_features.h"
 
 enum { HIDDEN_SIZE, HIDDEN_LAYERS, LEARNING_RATE, STEP_MULT, EXP_MULT, WEIGHT_DECAY, DECAYS };
 
@@ -30,13 +30,13 @@ static const lopt__hyper hypers[] = {
     [STEP_MULT] = LOPT__HYPER_STEP_MULT("0.001"),
     [EXP_MULT] = LOPT__HYPER_EXP_MULT("0.001"),
     [WEIGHT_DECAY] = LOPT__HYPER_WEIGHT_DECAY("0"),
-    [DECAYS] = {"decays", LOPT__NUMBER, N_MOMENTA, 0, 1, NULL,
-                "[0.1, 0.5, 0.9, 0.99, 0.999, 0.9999]", "decays of the momenta"},
+    [DECAYS] = {"decays", LOPT__NUMBER, N_MOMENTA, 0, 1, NULL, "[0.1, 0.5, 0.9, 0.99, 0.999, 0.9999]",
+                "decays of the momenta"},
 };
 
 static const lopt__preset presets[] = {
-    {{"mlp-lopt", "mlp_lopt", "per-parameter MLP on gradient, parameter and momenta",
-      "Metz et al., 2018 (1810.10180)", 1},
+    {{"mlp-lopt", "mlp_lopt", "per-parameter MLP on gradient, parameter and momenta", "Metz et al., 2018 (1810.10180)",
+      1},
      {{0}}},
 };
 
@@ -51,8 +51,7 @@ static size_t prepared_bytes(const lopt_optimizer *opt) {
 }
 
 static void prepare(lopt_optimizer *opt) {
-    *(lopt__network *)opt->prepared =
-        lopt__network_at(opt, NETWORK, lopt__integer(opt, HIDDEN_LAYERS));
+    *(lopt__network *)opt->prepared = lopt__network_at(opt, NETWORK, lopt__integer(opt, HIDDEN_LAYERS));
 }
 
 static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
@@ -73,8 +72,7 @@ static void accumulate(const lopt_optimizer *opt, const lopt__tensor *t, const f
     for (int k = 0; k < N_MOMENTA; k++) {
         const float decay = (float)opt->value[DECAYS][k];
         float *restrict m = t->data + k * n;
-        for (int64_t i = 0; i < n; i++)
-            m[i] = decay * m[i] + (1.0f - decay) * g[i];
+        for (int64_t i = 0; i < n; i++) m[i] = decay * m[i] + (1.0f - decay) * g[i];
     }
 }
 
@@ -91,8 +89,7 @@ static void features(const void *source_, int64_t at, int64_t n, float *x) {
     for (int64_t i = at; i < at + n; i++) {
         *x++ = s->io->grads[t->offset + i];
         *x++ = s->io->params[t->offset + i];
-        for (int k = 0; k < N_MOMENTA; k++)
-            *x++ = t->data[k * t->view.size + i];
+        for (int k = 0; k < N_MOMENTA; k++) *x++ = t->data[k * t->view.size + i];
     }
 }
 
@@ -107,8 +104,7 @@ static void outputs(void *source_, int64_t piece, int64_t at, int64_t n, const f
 
 static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     const lopt__network *whole = opt->prepared;
-    float time[LOPT__N_TIME],
-        *bias = state->scratch + lopt__network_scratch(whole, state->n_threads);
+    float time[LOPT__N_TIME], *bias = state->scratch + lopt__network_scratch(whole, state->n_threads);
     lopt__time_tanh(state->header->step, time);
     lopt__network net = lopt__network_sharing(whole, LOPT__N_TIME, time, bias);
     for (size_t i = 0; i < state->n_tensors; i++) {
@@ -120,8 +116,7 @@ static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *i
                     .step_mult = lopt__number(opt, STEP_MULT),
                     .exp_mult = lopt__number(opt, EXP_MULT)};
         accumulate(opt, t, io->grads + t->offset);
-        lopt__network_run(&net, &(lopt__elements){t->view.size, &s, features, outputs, io->team},
-                          state->scratch);
+        lopt__network_run(&net, &(lopt__elements){t->view.size, &s, features, outputs, io->team}, state->scratch);
     }
 }
 

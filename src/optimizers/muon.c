@@ -17,8 +17,8 @@
  * bias_correction: m and g in d are divided as in optax (nesterov of moments.h); it turns d while
  * the momentum is young. torch.optim.Muon is the published rule in bfloat16. State: m; of others
  * Adam's m, v. */
-#include "moments.h"
-#include "newton_schulz.h"
+#include "classical/moments.h"
+#include "classical/newton_schulz.h"
 
 enum {
     MOMENTUM = LOPT__N_COMMON,
@@ -37,30 +37,22 @@ enum { SCALE_ROWS_OVER_COLS, SCALE_COLS_OVER_ROWS, SCALE_MATCH_RMS_ADAMW };
 static const lopt__hyper hypers[] = {
     LOPT__COMMON_HYPERS("0.02", "0"),
     [MOMENTUM] = {"momentum", LOPT__NUMBER, 1, 0, 1, NULL, "0.95", "decay of the mean gradient"},
-    [NESTEROV] = {"nesterov", LOPT__BOOLEAN, 1, 0, 1, NULL, "true",
-                  "look ahead along the mean gradient"},
+    [NESTEROV] = {"nesterov", LOPT__BOOLEAN, 1, 0, 1, NULL, "true", "look ahead along the mean gradient"},
     [BIAS_CORRECTION] = {"bias_correction", LOPT__BOOLEAN, 1, 0, 1, NULL, "false",
                          "correct the mean gradient for its start, as optax"},
-    [STEPS] = {"newton_schulz_steps", LOPT__INTEGER, 1, 0, 100, NULL, "5",
-               "steps of the iteration"},
-    [EPSILON] = {"epsilon", LOPT__NUMBER, 1, 0, 1e6, NULL, "1e-7",
-                 "added to the norm before the iteration"},
-    [SCALE] = {"scale", LOPT__CHOICE, 1, 0, 0, "rows_over_cols|cols_over_rows|match_rms_adamw|none",
-               "rows_over_cols", "how the step of a matrix grows with its shape"},
+    [STEPS] = {"newton_schulz_steps", LOPT__INTEGER, 1, 0, 100, NULL, "5", "steps of the iteration"},
+    [EPSILON] = {"epsilon", LOPT__NUMBER, 1, 0, 1e6, NULL, "1e-7", "added to the norm before the iteration"},
+    [SCALE] = {"scale", LOPT__CHOICE, 1, 0, 0, "rows_over_cols|cols_over_rows|match_rms_adamw|none", "rows_over_cols",
+               "how the step of a matrix grows with its shape"},
     [ADAM_RATE_MULT] = {"adam_rate_mult", LOPT__NUMBER, 1, 0, 1e6, NULL, "0.015",
                         "tensors that take Adam's step: times learning_rate"},
-    [ADAM_BETA1] = {"adam_beta1", LOPT__NUMBER, 1, 0, 1, NULL, "0.9",
-                    "of Adam: decay of the mean gradient"},
-    [ADAM_BETA2] = {"adam_beta2", LOPT__NUMBER, 1, 0, 1, NULL, "0.95",
-                    "of Adam: decay of the mean square"},
-    [ADAM_EPSILON] = {"adam_epsilon", LOPT__NUMBER, 1, 0, 1e6, NULL, "1e-10",
-                      "of Adam: added to the root"},
+    [ADAM_BETA1] = {"adam_beta1", LOPT__NUMBER, 1, 0, 1, NULL, "0.9", "of Adam: decay of the mean gradient"},
+    [ADAM_BETA2] = {"adam_beta2", LOPT__NUMBER, 1, 0, 1, NULL, "0.95", "of Adam: decay of the mean square"},
+    [ADAM_EPSILON] = {"adam_epsilon", LOPT__NUMBER, 1, 0, 1e6, NULL, "1e-10", "of Adam: added to the root"},
 };
 
 static const lopt__preset presets[] = {
-    {{"muon", "muon", "orthogonalised momentum for matrices, AdamW for the rest", "Jordan, 2024",
-      0},
-     {{0}}},
+    {{"muon", "muon", "orthogonalised momentum for matrices, AdamW for the rest", "Jordan, 2024", 0}, {{0}}},
 };
 
 static int is_matrix(const lopt__view *view) {
@@ -78,10 +70,8 @@ static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state)
     (void)opt;
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt_tensor *t = &state->tensors[i].spec;
-        if (!is_matrix(&state->tensors[i].view))
-            continue;
-        size_t floats =
-            (size_t)(t->dim[0] * t->dim[1]) + lopt__newton_schulz_scratch(t->dim[0], t->dim[1]);
+        if (!is_matrix(&state->tensors[i].view)) continue;
+        size_t floats = (size_t)(t->dim[0] * t->dim[1]) + lopt__newton_schulz_scratch(t->dim[0], t->dim[1]);
         largest = floats > largest ? floats : largest;
     }
     return largest;
@@ -97,8 +87,7 @@ static momentum_constants momentum_at(const lopt_optimizer *opt, int64_t updates
     int correct = lopt__integer(opt, BIAS_CORRECTION);
     float of_g = correct ? k.correction1 : 1, of_m = correct ? k.nesterov_correction : 1;
     if (lopt__integer(opt, NESTEROV))
-        return (momentum_constants){k.beta1, k.one_minus_beta1, k.beta1 / of_m,
-                                    k.one_minus_beta1 / of_g};
+        return (momentum_constants){k.beta1, k.one_minus_beta1, k.beta1 / of_m, k.one_minus_beta1 / of_g};
     return (momentum_constants){k.beta1, k.one_minus_beta1, 1 / of_g, 0};
 }
 
@@ -125,18 +114,16 @@ static float shape_scale(const lopt_optimizer *opt, double rows, double cols) {
     }
 }
 
-static void step_matrix(const lopt_optimizer *opt, const lopt_state *state, const lopt__tensor *t,
-                        const lopt__io *io, float rate, const momentum_constants *c) {
+static void step_matrix(const lopt_optimizer *opt, const lopt_state *state, const lopt__tensor *t, const lopt__io *io,
+                        float rate, const momentum_constants *c) {
     int64_t rows = t->spec.dim[0], cols = t->spec.dim[1], size = t->view.size;
     float *restrict x = state->scratch;
     lopt__run_rule(opt, t, io, rate, direction_rule, c, x);
     lopt__newton_schulz(x, rows, cols, lopt__integer(opt, STEPS), lopt__newton_schulz_published,
                         lopt__number(opt, EPSILON), x + size);
     const float *restrict p = io->params + t->offset;
-    float scale = shape_scale(opt, (double)rows, (double)cols),
-          decay = lopt__decoupled_decay(opt, t);
-    for (int64_t i = 0; i < size; i++)
-        x[i] = scale * x[i] + decay * p[i];
+    float scale = shape_scale(opt, (double)rows, (double)cols), decay = lopt__decoupled_decay(opt, t);
+    for (int64_t i = 0; i < size; i++) x[i] = scale * x[i] + decay * p[i];
     lopt__add_update(t, io, -rate, x);
 }
 
@@ -144,9 +131,9 @@ static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *i
     int64_t done = state->header->step;
     float rate = lopt__rate(opt, state), adam_rate = rate * lopt__number(opt, ADAM_RATE_MULT);
     momentum_constants momentum = momentum_at(opt, done);
-    lopt__adam_constants adam = {
-        .moments = lopt__moments_at(opt->value[ADAM_BETA1][0], opt->value[ADAM_BETA2][0], done),
-        .epsilon = lopt__number(opt, ADAM_EPSILON)};
+    lopt__adam_constants adam = {.moments =
+                                     lopt__moments_at(opt->value[ADAM_BETA1][0], opt->value[ADAM_BETA2][0], done),
+                                 .epsilon = lopt__number(opt, ADAM_EPSILON)};
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt__tensor *t = &state->tensors[i];
         if (is_matrix(&t->view))

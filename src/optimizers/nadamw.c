@@ -10,8 +10,8 @@
  *
  * epsilon joins the uncorrected root and weight decay is multiplied by alpha: optax.nadamw is
  * another rule (preset adamw with nesterov). A row of OptList is this kind with schedule cosine and
- * warmup_rule optlist; optlist.h draws rows from the published ranges. State of a tensor: m, v. */
-#include "moments.h"
+ * warmup_rule optlist; nadamw_search.h draws rows from the published ranges. State of a tensor: m, v. */
+#include "classical/moments.h"
 
 enum { BETA1 = LOPT__N_COMMON, BETA2, EPSILON, NESTEROV, L2_WEIGHT_DECAY };
 
@@ -20,18 +20,16 @@ static const lopt__hyper hypers[] = {
     [BETA1] = {"beta1", LOPT__NUMBER, 1, 0, 1, NULL, "0.9", "decay of the mean gradient"},
     [BETA2] = {"beta2", LOPT__NUMBER, 1, 0, 1, NULL, "0.999", "decay of the mean square"},
     [EPSILON] = {"epsilon", LOPT__NUMBER, 1, 0, 1e6, NULL, "1e-8", "added to the uncorrected root"},
-    [NESTEROV] = {"nesterov", LOPT__BOOLEAN, 1, 0, 1, NULL, "true",
-                  "look ahead along the mean gradient"},
+    [NESTEROV] = {"nesterov", LOPT__BOOLEAN, 1, 0, 1, NULL, "true", "look ahead along the mean gradient"},
     [L2_WEIGHT_DECAY] = {"l2_weight_decay", LOPT__NUMBER, 1, 0, 1e6, NULL, "0",
                          "times p, taken from the gradient (published sign)"},
 };
 
 static const lopt__preset presets[] = {
-    {{"nadamw", "nadamw", "Adam with Nesterov momentum and two weight decays",
-      "Metz et al., 2020 (2002.11887)", 0},
+    {{"nadamw", "nadamw", "Adam with Nesterov momentum and two weight decays", "Metz et al., 2020 (2002.11887)", 0},
      {{0}}},
-    {{"optlist", "nadamw", "first row of OptList: nadamw tuned over a thousand tasks",
-      "Metz et al., 2020 (2002.11887)", 0},
+    {{"optlist", "nadamw", "first row of OptList: nadamw tuned over a thousand tasks", "Metz et al., 2020 (2002.11887)",
+      0},
      {{"learning_rate", "1.1948335721e-3"},
       {"beta1", "0.93600434526"},
       {"beta2", "0.99894974062"},
@@ -45,8 +43,7 @@ static const lopt__preset presets[] = {
 
 typedef struct nadamw_constants {
     lopt__moments moments;
-    float epsilon, l2, ahead,
-        alpha; /* d = ahead m + (1 - ahead) g; alpha: over the learning rate */
+    float epsilon, l2, ahead, alpha; /* d = ahead m + (1 - ahead) g; alpha: over the learning rate */
     float one_minus_ahead;
 } nadamw_constants;
 
@@ -56,8 +53,7 @@ static void rule(const lopt__span *s, const void *constants) {
     const float alpha = s->rate * c->alpha, decay = s->decay, epsilon = c->epsilon, l2 = c->l2;
     const float ahead = c->ahead, one_minus_ahead = c->one_minus_ahead;
     const float *restrict p = s->p, *restrict g = s->g;
-    float *restrict m = lopt__array(s, 0), *restrict v = lopt__array(s, 1),
-                    *restrict update = s->update;
+    float *restrict m = lopt__array(s, 0), *restrict v = lopt__array(s, 1), *restrict update = s->update;
     LOPT__NO_OVERLAP
     for (int64_t i = 0; i < s->n; i++) {
         float gradient = g[i] - l2 * p[i];
@@ -69,8 +65,7 @@ static void rule(const lopt__span *s, const void *constants) {
 }
 
 static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    lopt__moments k =
-        lopt__moments_at(opt->value[BETA1][0], opt->value[BETA2][0], state->header->step);
+    lopt__moments k = lopt__moments_at(opt->value[BETA1][0], opt->value[BETA2][0], state->header->step);
     int nesterov = lopt__integer(opt, NESTEROV);
     nadamw_constants c = {.moments = k,
                           .epsilon = lopt__number(opt, EPSILON),

@@ -18,13 +18,13 @@
 #include <math.h>
 #include <string.h>
 
-#include "apply_steps.h"
-#include "hand_designed.h"
-#include "log_magnitude.h"
-#include "lstm.h"
-#include "param_features.h"
-#include "shared_hypers.h"
-#include "tensor_summary.h"
+#include "classical/apply_steps.h"
+#include "classical/elementwise_update.h"
+#include "classical/shared_hypers.h"
+#include "learned/log_magnitude.h"
+#include "learned/lstm.h"
+#include "learned/param_features.h"
+#include "learned/tensor_summary.h"
 
 enum {
     LSTM_HIDDEN_SIZE,
@@ -40,8 +40,8 @@ enum {
 
 /* Adam's hyperparameters, in the order of the controls. */
 enum { LR, BETA1, BETA2, EPSILON, N_CONTROLS };
-static const char *const control_block[N_CONTROLS] = {"per_layer_lr", "per_layer_beta1",
-                                                      "per_layer_beta2", "per_layer_epsilon"};
+static const char *const control_block[N_CONTROLS] = {"per_layer_lr", "per_layer_beta1", "per_layer_beta2",
+                                                      "per_layer_epsilon"};
 
 #define N_INPUTS 19
 #define GRAD_LIMIT 1000.0f
@@ -56,17 +56,14 @@ static const lopt__hyper hypers[] = {
                         "part of the way back to the initial hyperparameters, each step"},
     [INITIAL_LR] = {"initial_learning_rate", LOPT__NUMBER, 1, 1e-8, 1e3, NULL, "1e-4",
                     "Adam's learning rate in a fresh theta"},
-    [INITIAL_BETA1] = {"initial_beta1", LOPT__NUMBER, 1, 0, 0.9999, NULL, "0.9",
-                       "beta1 in a fresh theta"},
-    [INITIAL_BETA2] = {"initial_beta2", LOPT__NUMBER, 1, 0, 0.9999, NULL, "0.999",
-                       "beta2 in a fresh theta"},
-    [INITIAL_EPSILON] = {"initial_epsilon", LOPT__NUMBER, 1, 1e-11, 1e4, NULL, "1e-8",
-                         "epsilon in a fresh theta"},
+    [INITIAL_BETA1] = {"initial_beta1", LOPT__NUMBER, 1, 0, 0.9999, NULL, "0.9", "beta1 in a fresh theta"},
+    [INITIAL_BETA2] = {"initial_beta2", LOPT__NUMBER, 1, 0, 0.9999, NULL, "0.999", "beta2 in a fresh theta"},
+    [INITIAL_EPSILON] = {"initial_epsilon", LOPT__NUMBER, 1, 1e-11, 1e4, NULL, "1e-8", "epsilon in a fresh theta"},
 };
 
 static const lopt__preset presets[] = {
-    {{"nn-adam", "nn_adam", "Adam, its hyperparameters moved by a recurrent network",
-      "Metz et al., 2022 (2203.11860)", 1},
+    {{"nn-adam", "nn_adam", "Adam, its hyperparameters moved by a recurrent network", "Metz et al., 2022 (2203.11860)",
+      1},
      {{0}}},
 };
 
@@ -82,10 +79,8 @@ static float between(float x, float low, float high) {
 }
 
 static float unscaled(int control, float y) {
-    if (control == LR)
-        return between(expf(10.0f * y), 1e-8f, 1e3f);
-    if (control == EPSILON)
-        return between(expf(10.0f * y), 1e-11f, 1e4f);
+    if (control == LR) return between(expf(10.0f * y), 1e-8f, 1e3f);
+    if (control == EPSILON) return between(expf(10.0f * y), 1e-11f, 1e4f);
     return 1.0f - expf(between(10.0f * y, -10, 0));
 }
 
@@ -119,8 +114,7 @@ static void prepare(lopt_optimizer *opt) {
     prepared *ready = opt->prepared;
     ready->lstm = lopt__lstm_at(opt);
     ready->controls = lopt__dense_at(opt, CONTROLS);
-    for (int i = 0; i < N_CONTROLS; i++)
-        ready->initial[i] = opt->theta[lopt_block_find(opt, control_block[i])->offset];
+    for (int i = 0; i < N_CONTROLS; i++) ready->initial[i] = opt->theta[lopt_block_find(opt, control_block[i])->offset];
 }
 
 /* ---- state ----------------------------------------------------------------------------------- */
@@ -148,8 +142,7 @@ static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
 static void reset(const lopt_optimizer *opt, lopt_state *state) {
     const prepared *ready = opt->prepared;
     memory m = memory_at(opt, state);
-    for (size_t i = 0; i < state->n_tensors; i++)
-        memcpy(m.y + i * N_CONTROLS, ready->initial, sizeof ready->initial);
+    for (size_t i = 0; i < state->n_tensors; i++) memcpy(m.y + i * N_CONTROLS, ready->initial, sizeof ready->initial);
     lopt__lstm_reset(&ready->lstm, (int64_t)state->n_tensors, m.hidden, m.cell);
 }
 
@@ -167,8 +160,7 @@ static float magnitude(float x) {
 }
 
 /* Sorted by the names of the published code. y: before this step; p: before it; g, m, v: of it. */
-static void tensor_inputs(const lopt__tensor *t, const float *y, const float *p, const float *g,
-                          float *x) {
+static void tensor_inputs(const lopt__tensor *t, const float *y, const float *p, const float *g, float *x) {
     int64_t n = t->view.size;
     lopt__summary sg = lopt__summarise(g, n), sp = lopt__summarise(p, n);
     lopt__summary sm = lopt__summarise(t->data, n), sv = lopt__summarise(t->data + n, n);
@@ -210,23 +202,19 @@ static void make_step(const lopt__tensor *t, const float h[N_CONTROLS], float *r
     int64_t n = t->view.size;
     const float epsilon = h[EPSILON], rate = h[LR] * (1.0f + epsilon);
     const float *restrict m = t->data, *restrict v = t->data + n;
-    for (int64_t i = 0; i < n; i++)
-        step[i] = rate / (epsilon + sqrtf(v[i] + 1e-10f)) * m[i];
+    for (int64_t i = 0; i < n; i++) step[i] = rate / (epsilon + sqrtf(v[i] + 1e-10f)) * m[i];
 }
 
 /* Adam with the hyperparameters y; the network's inputs into x. work: [size]. */
-static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io,
-                        const float *y, float *work, float *x) {
+static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io, const float *y,
+                        float *work, float *x) {
     float h[N_CONTROLS];
-    for (int i = 0; i < N_CONTROLS; i++)
-        h[i] = unscaled(i, y[i]);
-    for (int64_t i = 0; i < t->view.size; i++)
-        work[i] = lopt__clip(io->grads[t->offset + i], GRAD_LIMIT);
+    for (int i = 0; i < N_CONTROLS; i++) h[i] = unscaled(i, y[i]);
+    for (int64_t i = 0; i < t->view.size; i++) work[i] = lopt__clip(io->grads[t->offset + i], GRAD_LIMIT);
     accumulate(t, h, work);
     tensor_inputs(t, y, io->params + t->offset, work, x);
     make_step(t, h, work);
-    lopt__apply_steps(io, t->offset, t->view.size,
-                      lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE)),
+    lopt__apply_steps(io, t->offset, t->view.size, lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE)),
                       lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY)), work);
 }
 
@@ -237,8 +225,7 @@ static void move_controls(const lopt_optimizer *opt, const float *controls, floa
     float output_scale = lopt__number(opt, OUTPUT_SCALE), back = lopt__number(opt, DECAY_STRENGTH);
     for (int i = 0; i < N_CONTROLS; i++) {
         y[i] += output_scale * controls[i];
-        if (back > 0)
-            y[i] -= back * (y[i] - ready->initial[i]);
+        if (back > 0) y[i] -= back * (y[i] - ready->initial[i]);
         y[i] = scaled(i, unscaled(i, y[i]));
     }
 }
@@ -253,8 +240,7 @@ static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *i
         step_tensor(opt, &state->tensors[i], io, m.y + i * N_CONTROLS, work, inputs + i * N_INPUTS);
     lopt__lstm_step(&ready->lstm.gates, (int64_t)n, inputs, m.hidden, m.cell, lstm_scratch);
     lopt__dense_forward(&ready->controls, (int64_t)n, m.hidden, controls);
-    for (size_t i = 0; i < n; i++)
-        move_controls(opt, controls + i * N_CONTROLS, m.y + i * N_CONTROLS);
+    for (size_t i = 0; i < n; i++) move_controls(opt, controls + i * N_CONTROLS, m.y + i * N_CONTROLS);
 }
 
 const lopt__kind lopt__nn_adam = {

@@ -9,21 +9,18 @@
  *
  * rho is computed in float, as in optax: in the first tens of steps it loses up to five digits to
  * cancellation, and torch.optim.RAdam (double) differs visibly there. State of a tensor: m, v. */
-#include "moments.h"
+#include "classical/moments.h"
 
 enum { THRESHOLD = LOPT__N_MOMENT };
 
 static const lopt__hyper hypers[] = {
     LOPT__COMMON_HYPERS("0.001", "0"),
     LOPT__MOMENT_HYPERS("0.9", "0.999", "1e-8", "0"),
-    [THRESHOLD] = {"threshold", LOPT__NUMBER, 1, 0, 1e6, NULL, "5",
-                   "rho from which the variance is trusted"},
+    [THRESHOLD] = {"threshold", LOPT__NUMBER, 1, 0, 1e6, NULL, "5", "rho from which the variance is trusted"},
 };
 
 static const lopt__preset presets[] = {
-    {{"radam", "radam", "Adam that trusts its variance only when it can",
-      "Liu et al., 2020 (1908.03265)", 0},
-     {{0}}},
+    {{"radam", "radam", "Adam that trusts its variance only when it can", "Liu et al., 2020 (1908.03265)", 0}, {{0}}},
 };
 
 /* r, or 0 while rho is below the threshold. */
@@ -31,10 +28,8 @@ static float rectifier(const lopt_optimizer *opt, const lopt_state *state) {
     double beta2 = opt->value[LOPT__BETA2][0], rho_inf = 2 / (1 - beta2) - 1;
     float count = (float)(state->header->step + 1), power = powf((float)beta2, count);
     float rho = (float)rho_inf - 2 * count * power / (1 - power);
-    if (rho < lopt__number(opt, THRESHOLD))
-        return 0;
-    return sqrtf((rho - 4) * (rho - 2) * (float)rho_inf /
-                 ((float)((rho_inf - 4) * (rho_inf - 2)) * rho));
+    if (rho < lopt__number(opt, THRESHOLD)) return 0;
+    return sqrtf((rho - 4) * (rho - 2) * (float)rho_inf / ((float)((rho_inf - 4) * (rho_inf - 2)) * rho));
 }
 
 typedef struct radam_constants {
@@ -45,18 +40,15 @@ typedef struct radam_constants {
 static void rule(const lopt__span *s, const void *constants) {
     const radam_constants *c = constants;
     const lopt__moments k = c->adam.moments;
-    const float epsilon = c->adam.epsilon, epsilon_root = c->adam.epsilon_root,
-                rectifier_ = c->rectifier;
+    const float epsilon = c->adam.epsilon, epsilon_root = c->adam.epsilon_root, rectifier_ = c->rectifier;
     const float rate = s->rate, decay = s->decay;
     const float *restrict p = s->p, *restrict g = s->g;
-    float *restrict m = lopt__array(s, 0), *restrict v = lopt__array(s, 1),
-                    *restrict update = s->update;
+    float *restrict m = lopt__array(s, 0), *restrict v = lopt__array(s, 1), *restrict update = s->update;
     LOPT__NO_OVERLAP
     for (int64_t i = 0; i < s->n; i++) {
         m[i] = k.beta1 * m[i] + k.one_minus_beta1 * g[i];
         v[i] = k.beta2 * v[i] + k.one_minus_beta2 * (g[i] * g[i]);
-        float mean = m[i] / k.correction1,
-              root = sqrtf(v[i] / k.correction2 + epsilon_root) + epsilon;
+        float mean = m[i] / k.correction1, root = sqrtf(v[i] / k.correction2 + epsilon_root) + epsilon;
         float direction = rectifier_ != 0 ? rectifier_ * mean / root : mean;
         update[i] = -rate * (direction + decay * p[i]);
     }

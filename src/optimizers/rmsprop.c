@@ -8,7 +8,7 @@
  *
  * epsilon_in_root false: / (sqrt(v) + epsilon), as torch.optim.RMSprop (whose decay is 0.99).
  * Momentum acts after the learning rate. State of a tensor: v, and b where momentum is not 0. */
-#include "hand_designed.h"
+#include "classical/elementwise_update.h"
 
 enum { DECAY = LOPT__N_COMMON, EPSILON, EPSILON_IN_ROOT, MOMENTUM, NESTEROV };
 
@@ -18,15 +18,12 @@ static const lopt__hyper hypers[] = {
     [EPSILON] = {"epsilon", LOPT__NUMBER, 1, 0, 1e6, NULL, "1e-8", "keeps the division finite"},
     [EPSILON_IN_ROOT] = {"epsilon_in_root", LOPT__BOOLEAN, 1, 0, 1, NULL, "true",
                          "epsilon is added inside the root, else to the root"},
-    [MOMENTUM] = {"momentum", LOPT__NUMBER, 1, 0, 1, NULL, "0",
-                  "share of the last step that is kept"},
-    [NESTEROV] = {"nesterov", LOPT__BOOLEAN, 1, 0, 1, NULL, "false",
-                  "look ahead along the momentum"},
+    [MOMENTUM] = {"momentum", LOPT__NUMBER, 1, 0, 1, NULL, "0", "share of the last step that is kept"},
+    [NESTEROV] = {"nesterov", LOPT__BOOLEAN, 1, 0, 1, NULL, "false", "look ahead along the momentum"},
 };
 
 static const lopt__preset presets[] = {
-    {{"rmsprop", "rmsprop", "gradient over its root mean square", "Tieleman and Hinton, 2012", 0},
-     {{0}}},
+    {{"rmsprop", "rmsprop", "gradient over its root mean square", "Tieleman and Hinton, 2012", 0}, {{0}}},
 };
 
 static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
@@ -61,11 +58,9 @@ static void add_momentum(const lopt__span *s, float momentum, int nesterov) {
 static void rule(const lopt__span *s, const void *constants) {
     const rmsprop_constants *c = constants;
     scale(s, c);
-    if (c->momentum != 0)
-        add_momentum(s, c->momentum, c->nesterov);
+    if (c->momentum != 0) add_momentum(s, c->momentum, c->nesterov);
     if (s->decay != 0)
-        for (int64_t i = 0; i < s->n; i++)
-            s->update[i] -= s->rate * (s->decay * s->p[i]);
+        for (int64_t i = 0; i < s->n; i++) s->update[i] -= s->rate * (s->decay * s->p[i]);
 }
 
 static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {

@@ -21,25 +21,16 @@
 #include <math.h>
 #include <string.h>
 
-#include "apply_steps.h"
-#include "element_network.h"
-#include "hand_designed.h"
-#include "log_magnitude.h"
-#include "lstm.h"
-#include "param_features.h"
-#include "shared_hypers.h"
-#include "tensor_summary.h"
+#include "classical/apply_steps.h"
+#include "classical/elementwise_update.h"
+#include "classical/shared_hypers.h"
+#include "learned/log_magnitude.h"
+#include "learned/lstm.h"
+#include "learned/param_features.h"
+#include "learned/per_parameter_net.h"
+#include "learned/tensor_summary.h"
 
-enum {
-    LSTM_HIDDEN_SIZE,
-    HIDDEN_SIZE,
-    HIDDEN_LAYERS,
-    LEARNING_RATE,
-    STEP_MULT,
-    EXP_MULT,
-    WEIGHT_DECAY,
-    DECAYS
-};
+enum { LSTM_HIDDEN_SIZE, HIDDEN_SIZE, HIDDEN_LAYERS, LEARNING_RATE, STEP_MULT, EXP_MULT, WEIGHT_DECAY, DECAYS };
 
 #define N_DECAYS 5
 #define N_FROM_LSTM 18
@@ -231,8 +222,7 @@ static scratch scratch_at(const lopt_optimizer *opt, const lopt_state *state, fl
     s.to_inputs = lopt__carve(base, &s.floats, n * N_FROM_LSTM);
     s.norm = lopt__carve(base, &s.floats, n);
     s.lstm = lopt__carve(base, &s.floats, n * lopt__lstm_scratch(&ready->lstm.gates));
-    s.network =
-        lopt__carve(base, &s.floats, lopt__network_scratch(&ready->network, state->n_threads));
+    s.network = lopt__carve(base, &s.floats, lopt__network_scratch(&ready->network, state->n_threads));
     s.bias = lopt__carve(base, &s.floats, (size_t)ready->network.layer[0].out);
     return s;
 }
@@ -264,8 +254,8 @@ static void accumulate(const lopt_optimizer *opt, const lopt__tensor *t, const f
 }
 
 /* The inputs after from_lstm and from_mlp, sorted by the names of the published code. */
-static void tensor_inputs(const lopt__tensor *t, const lopt__summary *g, const lopt__summary *p,
-                          const float loss[2], float *x) {
+static void tensor_inputs(const lopt__tensor *t, const lopt__summary *g, const lopt__summary *p, const float loss[2],
+                          float *x) {
     lopt__summary m = lopt__summarise(momenta(t), N_DECAYS * t->view.size);
     lopt__summary rms = lopt__summarise(second_moments(t), N_DECAYS * t->view.size);
     *x++ = (float)lopt__log_magnitude(g->norm);
@@ -277,8 +267,7 @@ static void tensor_inputs(const lopt__tensor *t, const lopt__summary *g, const l
     *x++ = (float)lopt__log_magnitude(p->mean);
     *x++ = lopt__sign(p->mean);
     *x++ = (float)lopt__log_magnitude(p->norm);
-    for (int a = 0; a < LOPT_MAX_RANK; a++)
-        *x++ = (a < t->spec.rank ? logf((float)t->spec.dim[a]) : 0) - 1.0f;
+    for (int a = 0; a < LOPT_MAX_RANK; a++) *x++ = (a < t->spec.rank ? logf((float)t->spec.dim[a]) : 0) - 1.0f;
     *x++ = loss[0];
     *x++ = loss[1];
     *x++ = (float)lopt__log_magnitude(m.variance);
@@ -288,15 +277,14 @@ static void tensor_inputs(const lopt__tensor *t, const lopt__summary *g, const l
 
 /* Accumulators and inputs of all tensors; returns the mean over tensors of their mean squared
  * gradient. */
-static float read_tensors(const lopt_optimizer *opt, const lopt_state *state, const lopt__io *io,
-                          float limit, const float loss[2], const scratch *s) {
+static float read_tensors(const lopt_optimizer *opt, const lopt_state *state, const lopt__io *io, float limit,
+                          const float loss[2], const scratch *s) {
     memory past = memory_at(opt, state);
     double mean_square = 0;
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt__tensor *t = &state->tensors[i];
         float *x = s->inputs + i * N_INPUTS;
-        for (int64_t k = 0; k < t->view.size; k++)
-            s->grads[k] = lopt__clip(io->grads[t->offset + k], limit);
+        for (int64_t k = 0; k < t->view.size; k++) s->grads[k] = lopt__clip(io->grads[t->offset + k], limit);
         accumulate(opt, t, s->grads);
         lopt__summary g = lopt__summarise(s->grads, t->view.size);
         lopt__summary p = lopt__summarise(io->params + t->offset, t->view.size);
@@ -318,8 +306,7 @@ static void run_lstm(const lopt_optimizer *opt, const lopt_state *state, const s
     lopt__dense_forward(&ready->to_inputs, n, past.hidden, s->to_inputs);
     for (int j = 0; j < N_FROM_LSTM; j++) {
         double sum = 0;
-        for (int64_t i = 0; i < n; i++)
-            sum += s->to_inputs[i * N_FROM_LSTM + j];
+        for (int64_t i = 0; i < n; i++) sum += s->to_inputs[i * N_FROM_LSTM + j];
         past.from_lstm[j] = (float)(sum / (double)n);
     }
 }
@@ -359,8 +346,7 @@ static void outputs(void *source_, int64_t piece, int64_t at, int64_t n, const f
     float step[LOPT__ROWS];
     for (int64_t i = 0; i < n; i++, y += N_OUTPUTS) {
         step[i] = y[0] * expf(y[1] * s->exp_mult) * s->step_mult;
-        for (int j = 0; j < N_FROM_MLP; j++)
-            s->from_mlp[piece][j] += y[2 + j];
+        for (int j = 0; j < N_FROM_MLP; j++) s->from_mlp[piece][j] += y[2 + j];
     }
     lopt__apply_steps(s->io, s->tensor->offset + at, n, s->rate, s->decay, step);
 }
@@ -381,14 +367,12 @@ static void step_tensor(const lopt_optimizer *opt, const lopt_state *state, size
     s->decay = lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY));
     memset(s->from_mlp, 0, sizeof s->from_mlp);
     lopt__network net = lopt__network_sharing(&ready->network, N_SHARED, shared, work->bias);
-    lopt__network_run(&net, &(lopt__elements){t->view.size, s, features, outputs, s->io->team},
-                      work->network);
+    lopt__network_run(&net, &(lopt__elements){t->view.size, s, features, outputs, s->io->team}, work->network);
 
     float *from_mlp = memory_at(opt, state).from_mlp + i * N_FROM_MLP;
     for (int j = 0; j < N_FROM_MLP; j++) {
         double sum = 0;
-        for (int64_t k = 0; k < lopt__n_pieces(t->view.size); k++)
-            sum += s->from_mlp[k][j];
+        for (int64_t k = 0; k < lopt__n_pieces(t->view.size); k++) sum += s->from_mlp[k][j];
         from_mlp[j] = (float)(sum / (double)t->view.size);
     }
 }
@@ -410,8 +394,7 @@ static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *i
                 .grad_limit = limit,
                 .step_mult = lopt__number(opt, STEP_MULT),
                 .exp_mult = lopt__number(opt, EXP_MULT)};
-    for (size_t i = 0; i < state->n_tensors; i++)
-        step_tensor(opt, state, i, &s, time, &work);
+    for (size_t i = 0; i < state->n_tensors; i++) step_tensor(opt, state, i, &s, time, &work);
 }
 
 static void valid_loss(const lopt_optimizer *opt, lopt_state *state, float loss) {

@@ -7,22 +7,19 @@
  *
  * State: b, where momentum is not 0. torch.optim.SGD (dampening 0) has weight decay of the form
  * gradient. */
-#include "heavy_ball.h"
+#include "classical/heavy_ball.h"
 
 enum { MOMENTUM = LOPT__N_COMMON, NESTEROV };
 
 static const lopt__hyper hypers[] = {
     LOPT__COMMON_HYPERS("0.01", "0"),
-    [MOMENTUM] = {"momentum", LOPT__NUMBER, 1, 0, 1, NULL, "0",
-                  "share of the last step that is kept"},
-    [NESTEROV] = {"nesterov", LOPT__BOOLEAN, 1, 0, 1, NULL, "false",
-                  "look ahead along the momentum"},
+    [MOMENTUM] = {"momentum", LOPT__NUMBER, 1, 0, 1, NULL, "0", "share of the last step that is kept"},
+    [NESTEROV] = {"nesterov", LOPT__BOOLEAN, 1, 0, 1, NULL, "false", "look ahead along the momentum"},
 };
 
 static const lopt__preset presets[] = {
     {{"sgd", "sgd", "gradient descent", "Robbins and Monro, 1951", 0}, {{0}}},
-    {{"sgdm", "sgd", "gradient descent with heavy-ball momentum", "Polyak, 1964", 0},
-     {{"momentum", "0.9"}}},
+    {{"sgdm", "sgd", "gradient descent with heavy-ball momentum", "Polyak, 1964", 0}, {{"momentum", "0.9"}}},
 };
 
 static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
@@ -31,8 +28,7 @@ static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
 
 static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     lopt__heavy_ball_constants c = {lopt__number(opt, MOMENTUM), lopt__integer(opt, NESTEROV)};
-    lopt__step_elementwise(opt, state, io,
-                           c.momentum != 0 ? lopt__heavy_ball_rule : lopt__descent_rule, &c);
+    lopt__step_elementwise(opt, state, io, c.momentum != 0 ? lopt__heavy_ball_rule : lopt__descent_rule, &c);
 }
 
 const lopt__kind lopt__sgd = {

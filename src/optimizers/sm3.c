@@ -9,14 +9,14 @@
  *     mu_axis[index] <- largest A at that index of that axis
  *     p <- p - learning_rate (nu + weight_decay p)
  *
- * A tensor is walked as [outer 0][outer 1][rows][lanes] (view.h). Axes that it does not have are of
+ * A tensor is walked as [outer 0][outer 1][rows][lanes] (tensor_layout.h). Axes that it does not have are of
  * length 1: their one number is the largest A of all, so that it is never the least, and any rank
  * is one formula.
  *
  * State of a tensor: nu [outer 0][outer 1][rows][lanes], then mu of these four axes. */
 #include <string.h>
 
-#include "hand_designed.h"
+#include "classical/elementwise_update.h"
 
 enum { MOMENTUM = LOPT__N_COMMON, B2, EPSILON };
 
@@ -28,9 +28,7 @@ static const lopt__hyper hypers[] = {
 };
 
 static const lopt__preset presets[] = {
-    {{"sm3", "sm3", "AdaGrad with a memory the size of the axes", "Anil et al., 2019 (1901.11150)",
-      0},
-     {{0}}},
+    {{"sm3", "sm3", "AdaGrad with a memory the size of the axes", "Anil et al., 2019 (1901.11150)", 0}, {{0}}},
 };
 
 static int64_t cover_floats(const lopt__view *v) {
@@ -46,8 +44,7 @@ static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
 static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
     int64_t cover = 0;
     for (size_t i = 0; i < state->n_tensors; i++)
-        if (cover_floats(&state->tensors[i].view) > cover)
-            cover = cover_floats(&state->tensors[i].view);
+        if (cover_floats(&state->tensors[i].view) > cover) cover = cover_floats(&state->tensors[i].view);
     return 2 * lopt__largest_tensor(opt, state) + 2 * (size_t)cover;
 }
 
@@ -70,9 +67,8 @@ static cover cover_at(float *mu, const lopt__view *v) {
 }
 
 /* One row: nu, direction and A from the cover; `least` is that of the row's other axes. */
-static void step_row(const sm3_constants *c, const lopt__view *v, float least,
-                     const float *restrict g, const float *restrict lanes, float *restrict nu,
-                     float *restrict direction, float *restrict a) {
+static void step_row(const sm3_constants *c, const lopt__view *v, float least, const float *restrict g,
+                     const float *restrict lanes, float *restrict nu, float *restrict direction, float *restrict a) {
     const int64_t stride = v->lane_stride;
     for (int64_t j = 0; j < v->lanes; j++) {
         float gradient = g[j * stride];
@@ -84,8 +80,8 @@ static void step_row(const sm3_constants *c, const lopt__view *v, float least,
 }
 
 /* The new cover takes in a row of A. */
-static void cover_row(const lopt__view *v, const float *restrict a, float *outer0, float *outer1,
-                      float *row, float *restrict lanes) {
+static void cover_row(const lopt__view *v, const float *restrict a, float *outer0, float *outer1, float *row,
+                      float *restrict lanes) {
     float largest = 0;
     for (int64_t j = 0; j < v->lanes; j++) {
         lanes[j] = lopt__max(lanes[j], a[j]);
@@ -96,8 +92,8 @@ static void cover_row(const lopt__view *v, const float *restrict a, float *outer
     *row = lopt__max(*row, largest);
 }
 
-static void step_tensor(const sm3_constants *c, const lopt__tensor *t, const float *g,
-                        float *direction, float *scratch) {
+static void step_tensor(const sm3_constants *c, const lopt__tensor *t, const float *g, float *direction,
+                        float *scratch) {
     const lopt__view *v = &t->view;
     int64_t n_cover = cover_floats(v);
     cover old = cover_at(t->data + v->size, v), new = cover_at(scratch, v);
@@ -128,8 +124,7 @@ static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *i
         const float *g = lopt__decayed_gradient(opt, t, io, gradient), *p = io->params + t->offset;
         float decay = lopt__decoupled_decay(opt, t);
         step_tensor(&c, t, g, direction, gradient + largest);
-        for (int64_t k = 0; k < t->view.size; k++)
-            direction[k] += decay * p[k];
+        for (int64_t k = 0; k < t->view.size; k++) direction[k] += decay * p[k];
         lopt__add_update(t, io, -lopt__tensor_rate(t, rate), direction);
     }
 }

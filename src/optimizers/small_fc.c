@@ -23,10 +23,10 @@
  *     clip_grad, clip_norm        clip_norm (0: off)
  *     net_hidden_size             hidden_size
  *     net_hidden_layers           hidden_layers - 1: PyLO counts hidden-to-hidden layers */
-#include "conditioning.h"
+#include "classical/shared_hypers.h"
 #include "kernels/kernels.h"
-#include "normalise.h"
-#include "shared_hypers.h"
+#include "learned/gradient_clipping.h"
+#include "learned/normalise.h"
 
 enum {
     HIDDEN_SIZE,
@@ -66,18 +66,16 @@ static const lopt__hyper hypers[] = {
                          "decays of the momenta, before learned offsets"},
     [RMS_DECAYS] = {"rms_decays", LOPT__NUMBER, 1, 0, 1, NULL, "0.999",
                     "decay of the second moment, before its learned offset"},
-    [ADAFACTOR_DECAYS] = {"adafactor_decays", LOPT__NUMBER, LOPT__K, 0, 1, NULL,
-                          "[0.9, 0.99, 0.999]",
+    [ADAFACTOR_DECAYS] = {"adafactor_decays", LOPT__NUMBER, LOPT__K, 0, 1, NULL, "[0.9, 0.99, 0.999]",
                           "decays of the factored second moments, before learned offsets"},
-    [DECAY_FORM] =
-        {"decay_form", LOPT__CHOICE, 1, 0, 0, "learned|raw", "learned",
-         "learned: theta holds offsets, 1-exp(10(log(1-decay)/10+offset)); raw: as given"},
-    [MOMENTUM_DECAY_OFFSETS] = {"momentum_decay_offsets", LOPT__NUMBER, LOPT__K, -100, 100, NULL,
-                                "[0, 0, 0]", "initial offsets of the momentum decays in theta"},
+    [DECAY_FORM] = {"decay_form", LOPT__CHOICE, 1, 0, 0, "learned|raw", "learned",
+                    "learned: theta holds offsets, 1-exp(10(log(1-decay)/10+offset)); raw: as given"},
+    [MOMENTUM_DECAY_OFFSETS] = {"momentum_decay_offsets", LOPT__NUMBER, LOPT__K, -100, 100, NULL, "[0, 0, 0]",
+                                "initial offsets of the momentum decays in theta"},
     [RMS_DECAY_OFFSETS] = {"rms_decay_offsets", LOPT__NUMBER, 1, -100, 100, NULL, "0",
                            "initial offset of the rms decay in theta"},
-    [ADAFACTOR_DECAY_OFFSETS] = {"adafactor_decay_offsets", LOPT__NUMBER, LOPT__K, -100, 100, NULL,
-                                 "[0, 0, 0]", "initial offsets of the adafactor decays in theta"},
+    [ADAFACTOR_DECAY_OFFSETS] = {"adafactor_decay_offsets", LOPT__NUMBER, LOPT__K, -100, 100, NULL, "[0, 0, 0]",
+                                 "initial offsets of the adafactor decays in theta"},
     [CLIP_MOMENTUM_DECAYS] = {"clip_momentum_decays", LOPT__BOOLEAN, 1, 0, 1, NULL, "false",
                               "keep momentum decays in [0, 1] (the others always are)"},
     [MAX_GRAD_NORM] = {"max_grad_norm", LOPT__NUMBER, 1, 0, 1e30, NULL, "0",
@@ -92,9 +90,7 @@ static const lopt__hyper hypers[] = {
 };
 
 static const lopt__preset presets[] = {
-    {{"small-fc", "small_fc", "per-parameter MLP on Adafactor features",
-      "Metz et al., 2022 (2203.11860)", 1},
-     {{0}}},
+    {{"small-fc", "small_fc", "per-parameter MLP on Adafactor features", "Metz et al., 2022 (2203.11860)", 1}, {{0}}},
     {{"small-fc-pylo", "small_fc", "small-fc as PyLO runs it (AdafacLO)", "PyLO AdafacLO, 2025", 1},
      {{"hidden_size", "32"},
       {"step_mult", "0.01"},
@@ -104,10 +100,7 @@ static const lopt__preset presets[] = {
       {"adafactor_decay_offsets", "[0.18621896, -0.10864615, -0.06185547]"}}},
     {{"mulo", "small_fc", "small-fc for networks of any width: steps scaled by muP",
       "Therien et al., 2024 (2406.00153)", 1},
-     {{"hidden_size", "32"},
-      {"step_mult", "0.01"},
-      {"nan_to_num", "true"},
-      {"mup_base_fan_in", "1"}}},
+     {{"hidden_size", "32"}, {"step_mult", "0.01"}, {"nan_to_num", "true"}, {"mup_base_fan_in", "1"}}},
     {{"elo", "small_fc", "small-fc with fixed decays and one learning rate", "PyLO ELO, 2025", 1},
      {{"hidden_size", "32"},
       {"learning_rate", "0.001"},
@@ -136,24 +129,21 @@ typedef struct prepared {
 static void add_offsets(lopt_optimizer *opt, const char *name, int hyper) {
     int n = hypers[hyper].count;
     lopt__block *b = lopt__add_block(opt, name, 1, (int64_t[]){n}, LOPT__INIT_VALUES, 0);
-    for (int i = 0; i < n; i++)
-        b->values[i] = (float)opt->value[hyper][i];
+    for (int i = 0; i < n; i++) b->values[i] = (float)opt->value[hyper][i];
 }
 
 static void layout(lopt_optimizer *opt) {
-    lopt__mlp_layout(opt, LOPT__N_FEATURES, lopt__integer(opt, HIDDEN_SIZE),
-                     lopt__integer(opt, HIDDEN_LAYERS), N_OUTPUTS);
-    if (lopt__integer(opt, DECAY_FORM) == FORM_RAW)
-        return;
+    lopt__mlp_layout(opt, LOPT__N_FEATURES, lopt__integer(opt, HIDDEN_SIZE), lopt__integer(opt, HIDDEN_LAYERS),
+                     N_OUTPUTS);
+    if (lopt__integer(opt, DECAY_FORM) == FORM_RAW) return;
     add_offsets(opt, "momentum_decays", MOMENTUM_DECAY_OFFSETS);
     add_offsets(opt, "rms_decays", RMS_DECAY_OFFSETS);
     add_offsets(opt, "adafactor_decays", ADAFACTOR_DECAY_OFFSETS);
 }
 
 static size_t prepared_bytes(const lopt_optimizer *opt) {
-    return sizeof(prepared) +
-           sizeof(float) * lopt__mlp_floats(LOPT__N_FEATURES, lopt__integer(opt, HIDDEN_SIZE),
-                                            lopt__integer(opt, HIDDEN_LAYERS), N_OUTPUTS);
+    return sizeof(prepared) + sizeof(float) * lopt__mlp_floats(LOPT__N_FEATURES, lopt__integer(opt, HIDDEN_SIZE),
+                                                               lopt__integer(opt, HIDDEN_LAYERS), N_OUTPUTS);
 }
 
 static void prepare(lopt_optimizer *opt) {
@@ -182,8 +172,7 @@ static size_t grads_floats(const lopt_optimizer *opt, const lopt_state *state) {
 }
 
 static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
-    return grads_floats(opt, state) +
-           lopt__kernel_scratch_most(state, lopt__integer(opt, HIDDEN_SIZE));
+    return grads_floats(opt, state) + lopt__kernel_scratch_most(state, lopt__integer(opt, HIDDEN_SIZE));
 }
 
 /* ---- step --------------------------------------------------------------------------------------- */

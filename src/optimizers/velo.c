@@ -20,11 +20,11 @@
 #include <math.h>
 #include <string.h>
 
-#include "controlled_bank.h"
+#include "classical/shared_hypers.h"
 #include "kernels/kernels.h"
-#include "log_magnitude.h"
+#include "learned/controlled_bank.h"
+#include "learned/log_magnitude.h"
 #include "optimizers/velo.h"
-#include "shared_hypers.h"
 
 enum {
     LSTM_HIDDEN_SIZE,
@@ -57,20 +57,17 @@ static const lopt__hyper hypers[] = {
     [LEARNING_RATE] = LOPT__HYPER_LEARNING_RATE("1"),
     [STEP_MULT] = LOPT__HYPER_STEP_MULT("0.001"),
     [EXP_MULT] = LOPT__HYPER_EXP_MULT("0.001"),
-    [BANK_MULT] = {"bank_mult", LOPT__NUMBER, 1, 0, 1e6, NULL, "100",
-                   "factor of the mixed weights"},
+    [BANK_MULT] = {"bank_mult", LOPT__NUMBER, 1, 0, 1e6, NULL, "100", "factor of the mixed weights"},
     [PARAM_SCALE_MULT] = LOPT__HYPER_PARAM_SCALE_MULT("true"),
     [WEIGHT_DECAY] = LOPT__HYPER_WEIGHT_DECAY("0"),
     [WEIGHT_DECAY_USES] = LOPT__HYPER_WEIGHT_DECAY_USES("after"),
     [MOMENTUM_DECAYS] = LOPT__HYPER_MOMENTUM_DECAYS("[0.9, 0.99, 0.999]"),
     [RMS_DECAYS] = LOPT__HYPER_RMS_DECAYS("0.999"),
     [ADAFACTOR_DECAYS] = LOPT__HYPER_ADAFACTOR_DECAYS("[0.9, 0.99, 0.999]"),
-    [BUGGED_LOSS_FEATURES] =
-        {"bugged_loss_features", LOPT__BOOLEAN, 1, 0, 1, NULL, "false",
-         "means of the loss as for 10 steps, whatever is planned (HyperV2's default)"},
-    [BUGGED_NEXT_LSTM_STATE] =
-        {"bugged_next_lstm_state", LOPT__BOOLEAN, 1, 0, 1, NULL, "false",
-         "the recurrent state stays at its initial value (the oldest weights)"},
+    [BUGGED_LOSS_FEATURES] = {"bugged_loss_features", LOPT__BOOLEAN, 1, 0, 1, NULL, "false",
+                              "means of the loss as for 10 steps, whatever is planned (HyperV2's default)"},
+    [BUGGED_NEXT_LSTM_STATE] = {"bugged_next_lstm_state", LOPT__BOOLEAN, 1, 0, 1, NULL, "false",
+                                "the recurrent state stays at its initial value (the oldest weights)"},
     [NUM_STEPS] = LOPT__HYPER_NUM_STEPS,
     [TIE_RULE] = LOPT__HYPER_TIE_RULE("stable"),
     [MUP_BASE_FAN_IN] = LOPT__HYPER_MUP_BASE_FAN_IN,
@@ -78,8 +75,8 @@ static const lopt__hyper hypers[] = {
 };
 
 static const lopt__preset presets[] = {
-    {{"velo", "velo", "a recurrent network over tensors sets a network per parameter",
-      "Metz et al., 2022 (2211.09760)", 1},
+    {{"velo", "velo", "a recurrent network over tensors sets a network per parameter", "Metz et al., 2022 (2211.09760)",
+      1},
      {{0}}},
     {{"velo-s", "velo", "VeLO with a small recurrent network, as retrained beside Celo",
       "Moudgil et al., 2025 (2501.12670)", 1},
@@ -121,8 +118,7 @@ static void prepare(lopt_optimizer *opt) {
 /* ---- state ----------------------------------------------------------------------------------- */
 
 static lopt__run run_at(const lopt_optimizer *opt, const lopt_state *state) {
-    return lopt__run_at(state->global, lopt__integer(opt, LSTM_HIDDEN_SIZE),
-                        (int64_t)state->n_tensors);
+    return lopt__run_at(state->global, lopt__integer(opt, LSTM_HIDDEN_SIZE), (int64_t)state->n_tensors);
 }
 
 static size_t global_floats(const lopt_optimizer *opt, size_t n_tensors) {
@@ -137,8 +133,7 @@ static void reset(const lopt_optimizer *opt, lopt_state *state) {
     const lopt__controlled *ready = opt->prepared;
     lopt__run run = run_at(opt, state);
     int bugged = lopt__integer(opt, BUGGED_LOSS_FEATURES);
-    lopt__loss_buffer_reset(run.losses,
-                            bugged ? BUGGED_STEPS : lopt__planned_steps(opt, state, NUM_STEPS));
+    lopt__loss_buffer_reset(run.losses, bugged ? BUGGED_STEPS : lopt__planned_steps(opt, state, NUM_STEPS));
     lopt__lstm_reset(&ready->controller.lstm, (int64_t)state->n_tensors, run.hidden, run.cell);
 }
 
@@ -187,23 +182,20 @@ static float log_magnitude(double x) {
 static void tensor_inputs(const lopt__tensor *t, const lopt__statistics *s, float *x) {
     double floor = s->mean_p2 < MEAN_SQUARE_FLOOR ? MEAN_SQUARE_FLOOR : s->mean_p2;
     int rank = 0;
-    for (int a = 0; a < t->spec.rank; a++)
-        rank += t->spec.dim[a] > 1;
+    for (int a = 0; a < t->spec.rank; a++) rank += t->spec.dim[a] > 1;
     *x++ = log_magnitude(s->mean_rms / sqrt(floor));
-    for (int i = 0; i < N_RANKS; i++)
-        *x++ = i == rank;
+    for (int i = 0; i < N_RANKS; i++) *x++ = i == rank;
     for (int k = 0; k < LOPT__K; k++) {
         x[k] = log_magnitude(s->variance_m[k] / floor);
         x[LOPT__K + k] = log_magnitude(s->rms_around_m[k] / floor);
     }
 }
 
-static void controller_inputs(const lopt_optimizer *opt, const lopt_state *state,
-                              const lopt__loss_buffer *losses, const lopt__io *io, float *x) {
+static void controller_inputs(const lopt_optimizer *opt, const lopt_state *state, const lopt__loss_buffer *losses,
+                              const lopt__io *io, float *x) {
     lopt__job job = {0};
     float run[LOPT__N_RUN_INPUTS];
-    lopt__controller_run_inputs(losses, state->header->step,
-                                lopt__planned_steps(opt, state, NUM_STEPS), run);
+    lopt__controller_run_inputs(losses, state->header->step, lopt__planned_steps(opt, state, NUM_STEPS), run);
     for (size_t i = 0; i < state->n_tensors; i++, x += N_INPUTS) {
         lopt__statistics s;
         lopt__job_open(&job, &state->tensors[i], io);
@@ -213,8 +205,7 @@ static void controller_inputs(const lopt_optimizer *opt, const lopt_state *state
     }
 }
 
-static void run_controller(const lopt_optimizer *opt, const lopt_state *state, lopt__run run,
-                           const scratch *s) {
+static void run_controller(const lopt_optimizer *opt, const lopt_state *state, lopt__run run, const scratch *s) {
     const lopt__controlled *ready = opt->prepared;
     int64_t n = (int64_t)state->n_tensors;
     if (lopt__integer(opt, BUGGED_NEXT_LSTM_STATE)) {
@@ -232,8 +223,7 @@ static void mix_networks(const lopt_optimizer *opt, int64_t n, const scratch *s)
     lopt__bank_shape shape = bank_shape(opt);
     int64_t size = (int64_t)lopt__bank_floats(&shape);
     memset(s->mixed, 0, (size_t)(n * size) * sizeof(float));
-    lopt__kernels_current()->multiply(n, size, shape.n, s->controls, shape.n, ready->bank, size,
-                                      s->mixed, size);
+    lopt__kernels_current()->multiply(n, size, shape.n, s->controls, shape.n, ready->bank, size, s->mixed, size);
 }
 
 float *lopt__velo_look(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
@@ -264,8 +254,8 @@ void lopt__velo_act(const lopt_optimizer *opt, lopt_state *state, const lopt__io
     mix_networks(opt, (int64_t)state->n_tensors, &s);
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt__tensor *t = &state->tensors[i];
-        lopt__bank_network(&shape, s.mixed + i * lopt__bank_floats(&shape), mixed_mult,
-                           LOPT__ALL_GROUPS, &mlp, s.network);
+        lopt__bank_network(&shape, s.mixed + i * lopt__bank_floats(&shape), mixed_mult, LOPT__ALL_GROUPS, &mlp,
+                           s.network);
         job.learning_rate = lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE));
         job.weight_decay = lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY));
         job.step_mult = s.step_size[i] * lopt__number(opt, STEP_MULT);

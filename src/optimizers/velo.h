@@ -5,7 +5,7 @@
 #ifndef LOPT_VELO_H
 #define LOPT_VELO_H
 
-#include "optimizer.h"
+#include "core/optimizer.h"
 
 #define LOPT__VELO_INPUTS 30
 

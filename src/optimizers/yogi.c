@@ -7,21 +7,18 @@
  *
  * Both moments start at initial_accumulator, and are divided by 1 - beta^T all the same. State: m,
  * v. */
-#include "moments.h"
+#include "classical/moments.h"
 
 enum { INITIAL_ACCUMULATOR = LOPT__N_MOMENT };
 
 static const lopt__hyper hypers[] = {
     LOPT__COMMON_HYPERS("0.01", "0"),
     LOPT__MOMENT_HYPERS("0.9", "0.999", "1e-3", "0"),
-    [INITIAL_ACCUMULATOR] = {"initial_accumulator", LOPT__NUMBER, 1, 0, 1e6, NULL, "1e-6",
-                             "both moments at the start"},
+    [INITIAL_ACCUMULATOR] = {"initial_accumulator", LOPT__NUMBER, 1, 0, 1e6, NULL, "1e-6", "both moments at the start"},
 };
 
 static const lopt__preset presets[] = {
-    {{"yogi", "yogi", "Adam whose mean square moves by steps of its own size",
-      "Zaheer et al., 2018", 0},
-     {{0}}},
+    {{"yogi", "yogi", "Adam whose mean square moves by steps of its own size", "Zaheer et al., 2018", 0}, {{0}}},
 };
 
 static void reset(const lopt_optimizer *opt, lopt_state *state) {
@@ -31,11 +28,9 @@ static void reset(const lopt_optimizer *opt, lopt_state *state) {
 static void rule(const lopt__span *s, const void *constants) {
     const lopt__adam_constants *c = constants;
     const lopt__moments k = c->moments;
-    const float epsilon = c->epsilon, epsilon_root = c->epsilon_root, rate = s->rate,
-                decay = s->decay;
+    const float epsilon = c->epsilon, epsilon_root = c->epsilon_root, rate = s->rate, decay = s->decay;
     const float *restrict p = s->p, *restrict g = s->g;
-    float *restrict m = lopt__array(s, 0), *restrict v = lopt__array(s, 1),
-                    *restrict update = s->update;
+    float *restrict m = lopt__array(s, 0), *restrict v = lopt__array(s, 1), *restrict update = s->update;
     LOPT__NO_OVERLAP
     for (int64_t i = 0; i < s->n; i++) {
         float square = g[i] * g[i];

@@ -26,7 +26,7 @@ static void round_all(size_t n, real *x) {
     for (size_t i = 0; i < n; i++) x[i] = nearest(x[i]);
 }
 
-static void initial_params(const task *t, const real *tau, random_stream *r, real *params) {
+static void initial_params(const task *t, const real *tau, lopt_rng_stream *r, real *params) {
     task_initial_params(t->inner, tau, r, params);
     round_all(t->n_params, params);
 }
@@ -36,7 +36,7 @@ static void after_step(const task *t, const real *tau, real *params) {
     task_after_step(t->inner, tau, params);
 }
 
-static void draw_batch(const task *t, const real *tau, task_split split, random_stream *r, void *work) {
+static void draw_batch(const task *t, const real *tau, task_split split, lopt_rng_stream *r, void *work) {
     const task *plain = t;
     task_draw_batch(t->inner, tau, split, r, work);
     while (plain->inner) plain = plain->inner;

@@ -23,7 +23,7 @@ static const real *oldest(const task *t, const real *params) {
     return ring + (size_t)ring[self->n_places * self->size] * self->size;
 }
 
-static void initial_params(const task *t, const real *tau, random_stream *r, real *params) {
+static void initial_params(const task *t, const real *tau, lopt_rng_stream *r, real *params) {
     const delay *self = t->self;
     real *ring = ring_of(t, params);
     task_initial_params(t->inner, tau, r, params);

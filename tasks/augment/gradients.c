@@ -15,30 +15,30 @@
 /* ---- random vectors -------------------------------------------------------------------------- */
 
 typedef struct vectors {
-    size_t stream, normals, vector; /* work offsets: random_stream, float[n_params], real[n_params] */
+    size_t stream, normals, vector; /* work offsets: lopt_rng_stream, float[n_params], real[n_params] */
 } vectors;
 
 static void add_vectors(task *t, vectors *v) {
-    v->stream = task_add_work(t, sizeof(random_stream));
+    v->stream = task_add_work(t, sizeof(lopt_rng_stream));
     v->normals = task_add_work(t, t->n_params * sizeof(float));
     v->vector = task_add_work(t, t->n_params * sizeof(real));
 }
 
-static random_stream *stream_of(const vectors *v, void *work) {
-    return (random_stream *)(void *)((char *)work + v->stream);
+static lopt_rng_stream *stream_of(const vectors *v, void *work) {
+    return (lopt_rng_stream *)(void *)((char *)work + v->stream);
 }
 
-static void draw_vectors(const task *t, const vectors *v, const real *tau, task_split split, random_stream *r,
+static void draw_vectors(const task *t, const vectors *v, const real *tau, task_split split, lopt_rng_stream *r,
                          void *work) {
     task_draw_batch(t->inner, tau, split, r, work);
-    uint64_t seed = random_u64(r);
-    random_seed(stream_of(v, work), seed, random_u64(r));
+    uint64_t seed = lopt_rng_u64(r);
+    lopt_rng_seed(stream_of(v, work), seed, lopt_rng_u64(r));
 }
 
 /* The next vector of N(0, 1). */
-static const float *next_normals(const task *t, const vectors *v, random_stream *r, void *work) {
+static const float *next_normals(const task *t, const vectors *v, lopt_rng_stream *r, void *work) {
     float *normals = (float *)(void *)((char *)work + v->normals);
-    random_normals(r, t->n_params, normals);
+    lopt_rng_normals(r, t->n_params, normals);
     return normals;
 }
 
@@ -51,7 +51,7 @@ typedef struct es {
     size_t sum; /* work offset: real[n_params] */
 } es;
 
-static void es_draw_batch(const task *t, const real *tau, task_split split, random_stream *r, void *work) {
+static void es_draw_batch(const task *t, const real *tau, task_split split, lopt_rng_stream *r, void *work) {
     draw_vectors(t, &((const es *)t->self)->draws, tau, split, r, work);
 }
 
@@ -66,12 +66,12 @@ static real es_loss(const task *t, const real *tau, void *work, const real *para
     const es *self = t->self;
     real value = task_loss(t->inner, tau, work, params, NULL);
     if (!grads) return value;
-    random_stream r = *stream_of(&self->draws, work);
+    lopt_rng_stream r = *stream_of(&self->draws, work);
     for (size_t i = 0; i < t->n_params; i++) grads[i] = 0;
     for (int j = 0; j < self->pairs; j++) {
         const float *e = next_normals(t, &self->draws, &r, work);
-        real difference = loss_beside(t, tau, work, params, self->std, e) -
-                          loss_beside(t, tau, work, params, -self->std, e);
+        real difference =
+            loss_beside(t, tau, work, params, self->std, e) - loss_beside(t, tau, work, params, -self->std, e);
         real scale = difference / (2 * self->std * (real)self->pairs);
         for (size_t i = 0; i < t->n_params; i++) grads[i] += scale * (real)e[i];
     }
@@ -132,7 +132,7 @@ typedef struct directions {
     int n, signs;
 } directions;
 
-static void directions_draw_batch(const task *t, const real *tau, task_split split, random_stream *r, void *work) {
+static void directions_draw_batch(const task *t, const real *tau, task_split split, lopt_rng_stream *r, void *work) {
     draw_vectors(t, &((const directions *)t->self)->draws, tau, split, r, work);
 }
 
@@ -152,7 +152,7 @@ static real directions_loss(const task *t, const real *tau, void *work, const re
     real *g = task_at(work, self->draws.vector);
     real value = task_loss(t->inner, tau, work, params, grads);
     if (!grads) return value;
-    random_stream r = *stream_of(&self->draws, work);
+    lopt_rng_stream r = *stream_of(&self->draws, work);
     for (size_t i = 0; i < t->n_params; i++) {
         g[i] = grads[i];
         grads[i] = 0;

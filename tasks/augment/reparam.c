@@ -17,12 +17,12 @@ typedef struct reparam {
     size_t n_scales, scaled; /* scaled: work offset of s * w */
 } reparam;
 
-static void sample(const task *t, random_stream *r, real *tau) {
+static void sample(const task *t, lopt_rng_stream *r, real *tau) {
     const reparam *self = t->self;
     task_sample(t->inner, r, tau);
     real *scales = tau + t->inner->n_tau;
     for (size_t i = 0; i < self->n_scales; i++) {
-        double u = random_uniform(r);
+        double u = lopt_rng_uniform(r);
         scales[i] = (real)exp(self->log_min + u * (self->log_max - self->log_min));
     }
 }
@@ -54,14 +54,12 @@ static void unscale(const task *t, const real *tau, real *params) {
     for (size_t k = 0; k < t->n_tensors; k++) {
         size_t end = i + (size_t)lopt_tensor_size(&t->tensors[k]);
         for (; i < end; i++) {
-            params[i] /= scales[self->level == TASK_REPARAM_PARAMETER ? i
-                                : self->level == TASK_REPARAM_TENSOR  ? k
-                                                                      : 0];
+            params[i] /= scales[self->level == TASK_REPARAM_PARAMETER ? i : self->level == TASK_REPARAM_TENSOR ? k : 0];
         }
     }
 }
 
-static void initial_params(const task *t, const real *tau, random_stream *r, real *params) {
+static void initial_params(const task *t, const real *tau, lopt_rng_stream *r, real *params) {
     task_initial_params(t->inner, tau, r, params);
     unscale(t, tau, params);
 }

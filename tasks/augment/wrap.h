@@ -12,7 +12,7 @@
 #ifndef TASK_WRAP_H
 #define TASK_WRAP_H
 
-#include "internal.h"
+#include "declare.h"
 
 task *task_wrap(task *inner, const task_kind *kind, size_t self_size, lopt_error *err);
 void task_name_more(task *t, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "declare.h"
 
 #define LONGEST_WORD 64
 #define NOT_FOUND UINT32_MAX
@@ -52,13 +52,11 @@ typedef struct trainer {
 
 /* Room for one more of *array's elements of `size` bytes. */
 static int grow(void *array, size_t n, size_t *room, size_t size) {
-    if (n < *room)
-        return 1;
+    if (n < *room) return 1;
     size_t more = *room ? 2 * *room : 16;
     void **at = array;
     void *moved = realloc(*at, more * size);
-    if (!moved)
-        return 0;
+    if (!moved) return 0;
     *at = moved;
     *room = more;
     return 1;
@@ -70,20 +68,15 @@ static uint64_t mix(uint64_t x) {
 }
 
 /* Makes the table twice as large once it is half full; hash_of gives the hash of number i. */
-static int make_room(trainer *t, slots *s, size_t n,
-                     uint64_t (*hash_of)(const trainer *t, size_t i)) {
-    if (2 * (n + 1) <= s->n)
-        return 1;
+static int make_room(trainer *t, slots *s, size_t n, uint64_t (*hash_of)(const trainer *t, size_t i)) {
+    if (2 * (n + 1) <= s->n) return 1;
     size_t size = s->n ? 2 * s->n : 1024;
     uint32_t *number = malloc(size * sizeof *number);
-    if (!number)
-        return 0;
-    for (size_t i = 0; i < size; i++)
-        number[i] = NOT_FOUND;
+    if (!number) return 0;
+    for (size_t i = 0; i < size; i++) number[i] = NOT_FOUND;
     for (size_t i = 0; i < n; i++) {
         size_t at = hash_of(t, i) & (size - 1);
-        while (number[at] != NOT_FOUND)
-            at = (at + 1) & (size - 1);
+        while (number[at] != NOT_FOUND) at = (at + 1) & (size - 1);
         number[at] = (uint32_t)i;
     }
     free(s->number);
@@ -96,32 +89,27 @@ static int make_room(trainer *t, slots *s, size_t n,
 typedef enum byte_class { LETTER, DIGIT, SPACE, MARK } byte_class;
 
 static byte_class class_of(unsigned char c) {
-    if (c >= 128 || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
-        return LETTER;
-    if (c >= '0' && c <= '9')
-        return DIGIT;
+    if (c >= 128 || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) return LETTER;
+    if (c >= '0' && c <= '9') return DIGIT;
     return c == ' ' || (c >= '\t' && c <= '\r') ? SPACE : MARK;
 }
 
 static size_t run_end(const unsigned char *bytes, size_t at, size_t end) {
     byte_class class = class_of(bytes[at]);
-    while (at < end && class_of(bytes[at]) == class)
-        at++;
+    while (at < end && class_of(bytes[at]) == class) at++;
     return at;
 }
 
 static size_t word_end(const unsigned char *bytes, size_t at, size_t end) {
     size_t most = end - at > LONGEST_WORD ? at + LONGEST_WORD : end;
     size_t stop = run_end(bytes, at, most);
-    if (class_of(bytes[at]) != SPACE || stop == most || bytes[stop - 1] != ' ')
-        return stop;
+    if (class_of(bytes[at]) != SPACE || stop == most || bytes[stop - 1] != ' ') return stop;
     return stop - at == 1 ? run_end(bytes, stop, most) : stop - 1;
 }
 
 static uint64_t hash_bytes(const unsigned char *bytes, size_t n) {
     uint64_t h = n;
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ bytes[i]) * 0x100000001b3u;
+    for (size_t i = 0; i < n; i++) h = (h ^ bytes[i]) * 0x100000001b3u;
     return mix(h);
 }
 
@@ -132,16 +120,14 @@ static uint64_t word_hash(const trainer *t, size_t i) {
 /* The number of the word at `first`, a new one if it has not been seen; NOT_FOUND: no memory. */
 static uint32_t word_number(trainer *t, size_t first, size_t n_bytes) {
     const unsigned char *bytes = t->corpus->bytes;
-    if (!make_room(t, &t->word_slots, t->n_words, word_hash))
-        return NOT_FOUND;
+    if (!make_room(t, &t->word_slots, t->n_words, word_hash)) return NOT_FOUND;
     size_t mask = t->word_slots.n - 1, at = hash_bytes(bytes + first, n_bytes) & mask;
     for (; t->word_slots.number[at] != NOT_FOUND; at = (at + 1) & mask) {
         const word *w = &t->words[t->word_slots.number[at]];
         if (w->n_bytes == n_bytes && memcmp(bytes + w->first, bytes + first, n_bytes) == 0)
             return t->word_slots.number[at];
     }
-    if (!grow(&t->words, t->n_words, &t->words_room, sizeof *t->words))
-        return NOT_FOUND;
+    if (!grow(&t->words, t->n_words, &t->words_room, sizeof *t->words)) return NOT_FOUND;
     t->words[t->n_words] = (word){.first = first, .n_bytes = (uint32_t)n_bytes};
     return t->word_slots.number[at] = (uint32_t)t->n_words++;
 }
@@ -149,14 +135,12 @@ static uint32_t word_number(trainer *t, size_t first, size_t n_bytes) {
 static int collect_words(trainer *t, size_t n_train) {
     const task_corpus *c = t->corpus;
     t->order_begin = calloc(c->n_texts + 1, sizeof *t->order_begin);
-    if (!t->order_begin)
-        return 0;
+    if (!t->order_begin) return 0;
     for (size_t i = 0; i < c->n_texts; i++) {
         for (size_t at = c->begin[i]; at < c->begin[i + 1];) {
             size_t stop = word_end(c->bytes, at, c->begin[i + 1]);
             uint32_t number = word_number(t, at, stop - at);
-            if (number == NOT_FOUND ||
-                !grow(&t->order, t->n_order, &t->order_room, sizeof *t->order)) {
+            if (number == NOT_FOUND || !grow(&t->order, t->n_order, &t->order_room, sizeof *t->order)) {
                 return 0;
             }
             t->words[number].count += i < n_train;
@@ -179,16 +163,13 @@ static uint64_t pair_hash(const trainer *t, size_t i) {
 }
 
 static pair *find_pair(trainer *t, uint32_t key) { /* a new one if need be; NULL: no memory */
-    if (!make_room(t, &t->pair_slots, t->n_pairs, pair_hash))
-        return NULL;
+    if (!make_room(t, &t->pair_slots, t->n_pairs, pair_hash)) return NULL;
     size_t mask = t->pair_slots.n - 1, at = key_hash(key) & mask;
     for (; t->pair_slots.number[at] != NOT_FOUND; at = (at + 1) & mask) {
         pair *p = &t->pairs[t->pair_slots.number[at]];
-        if (p->key == key)
-            return p;
+        if (p->key == key) return p;
     }
-    if (!grow(&t->pairs, t->n_pairs, &t->pairs_room, sizeof *t->pairs))
-        return NULL;
+    if (!grow(&t->pairs, t->n_pairs, &t->pairs_room, sizeof *t->pairs)) return NULL;
     t->pairs[t->n_pairs] = (pair){.key = key};
     t->pair_slots.number[at] = (uint32_t)t->n_pairs;
     return &t->pairs[t->n_pairs++];
@@ -200,13 +181,10 @@ static int count_pairs(trainer *t, uint32_t number, int sign) {
     const uint16_t *s = t->symbols + w->first;
     for (uint32_t k = 0; k + 1 < w->n_symbols; k++) {
         pair *p = find_pair(t, (uint32_t)s[k] << 16 | s[k + 1]);
-        if (!p)
-            return 0;
+        if (!p) return 0;
         p->count += sign * w->count;
-        if (sign < 0 || (p->n_words && p->words[p->n_words - 1] == number))
-            continue;
-        if (!grow(&p->words, p->n_words, &p->room, sizeof *p->words))
-            return 0;
+        if (sign < 0 || (p->n_words && p->words[p->n_words - 1] == number)) continue;
+        if (!grow(&p->words, p->n_words, &p->room, sizeof *p->words)) return 0;
         p->words[p->n_words++] = number;
     }
     return 1;
@@ -217,13 +195,10 @@ static int goes_before(candidate a, candidate b) {
 }
 
 static int push(trainer *t, candidate c) {
-    if (c.count < 2)
-        return 1;
-    if (!grow(&t->heap, t->n_heap, &t->heap_room, sizeof *t->heap))
-        return 0;
+    if (c.count < 2) return 1;
+    if (!grow(&t->heap, t->n_heap, &t->heap_room, sizeof *t->heap)) return 0;
     size_t at = t->n_heap++;
-    for (; at && goes_before(c, t->heap[(at - 1) / 2]); at = (at - 1) / 2)
-        t->heap[at] = t->heap[(at - 1) / 2];
+    for (; at && goes_before(c, t->heap[(at - 1) / 2]); at = (at - 1) / 2) t->heap[at] = t->heap[(at - 1) / 2];
     t->heap[at] = c;
     return 1;
 }
@@ -232,10 +207,8 @@ static candidate pop(trainer *t) {
     candidate top = t->heap[0], last = t->heap[--t->n_heap];
     size_t at = 0;
     for (size_t child; (child = 2 * at + 1) < t->n_heap; at = child) {
-        if (child + 1 < t->n_heap && goes_before(t->heap[child + 1], t->heap[child]))
-            child++;
-        if (!goes_before(t->heap[child], last))
-            break;
+        if (child + 1 < t->n_heap && goes_before(t->heap[child + 1], t->heap[child])) child++;
+        if (!goes_before(t->heap[child], last)) break;
         t->heap[at] = t->heap[child];
     }
     t->heap[at] = last;
@@ -247,8 +220,7 @@ static candidate pop(trainer *t) {
 static int holds(const trainer *t, const word *w, uint32_t key) {
     const uint16_t *s = t->symbols + w->first;
     for (uint32_t k = 0; k + 1 < w->n_symbols; k++)
-        if (((uint32_t)s[k] << 16 | s[k + 1]) == key)
-            return 1;
+        if (((uint32_t)s[k] << 16 | s[k + 1]) == key) return 1;
     return 0;
 }
 
@@ -266,16 +238,14 @@ static void replace(trainer *t, word *w, uint32_t key, uint16_t id) {
 /* Every pair that becomes more frequent holds the new id, so it is a new pair. */
 static int merge(trainer *t, uint32_t key, uint16_t id) {
     pair *merged = find_pair(t, key);
-    if (!merged)
-        return 0;
+    if (!merged) return 0;
     uint32_t *words = merged->words;
     size_t n = merged->n_words, first_new = t->n_pairs;
     merged->words = NULL, merged->n_words = merged->room = 0;
     int done = 1;
     for (size_t i = 0; done && i < n; i++) {
         word *w = &t->words[words[i]];
-        if (!holds(t, w, key))
-            continue; /* another merge took it, or the word is here twice */
+        if (!holds(t, w, key)) continue; /* another merge took it, or the word is here twice */
         done = count_pairs(t, words[i], -1);
         replace(t, w, key, id);
         done = done && count_pairs(t, words[i], 1);
@@ -288,19 +258,15 @@ static int merge(trainer *t, uint32_t key, uint16_t id) {
 
 static int merge_all(trainer *t, int vocab) {
     for (uint32_t i = 0; i < t->n_words; i++)
-        if (!count_pairs(t, i, 1))
-            return 0;
+        if (!count_pairs(t, i, 1)) return 0;
     for (size_t i = 0; i < t->n_pairs; i++)
-        if (!push(t, (candidate){t->pairs[i].count, t->pairs[i].key}))
-            return 0;
+        if (!push(t, (candidate){t->pairs[i].count, t->pairs[i].key})) return 0;
     for (int id = TASK_BYTES_VOCAB; id < vocab && t->n_heap;) {
         candidate best = pop(t);
         pair *p = find_pair(t, best.key);
-        if (!p)
-            return 0;
+        if (!p) return 0;
         if (p->count != best.count) {
-            if (!push(t, (candidate){p->count, best.key}))
-                return 0;
+            if (!push(t, (candidate){p->count, best.key})) return 0;
         } else if (!merge(t, best.key, (uint16_t)id++)) {
             return 0;
         }
@@ -311,22 +277,18 @@ static int merge_all(trainer *t, int vocab) {
 /* ---- the door -------------------------------------------------------------------------------- */
 
 static int train(trainer *t, size_t n_train, int vocab) {
-    if (!collect_words(t, n_train))
-        return 0;
+    if (!collect_words(t, n_train)) return 0;
     size_t n_symbols = 0;
-    for (size_t i = 0; i < t->n_words; i++)
-        n_symbols += t->words[i].n_bytes;
+    for (size_t i = 0; i < t->n_words; i++) n_symbols += t->words[i].n_bytes;
     t->symbols = calloc(n_symbols + 1, sizeof *t->symbols);
-    if (!t->symbols)
-        return 0;
+    if (!t->symbols) return 0;
     n_symbols = 0;
     for (size_t i = 0; i < t->n_words; i++) { /* from here on `first` is of the symbols */
         word *w = &t->words[i];
         const unsigned char *bytes = t->corpus->bytes + w->first;
         w->first = n_symbols;
         w->n_symbols = w->n_bytes;
-        for (uint32_t k = 0; k < w->n_bytes; k++)
-            t->symbols[n_symbols++] = (uint16_t)(TASK_FIRST_BYTE + bytes[k]);
+        for (uint32_t k = 0; k < w->n_bytes; k++) t->symbols[n_symbols++] = (uint16_t)(TASK_FIRST_BYTE + bytes[k]);
     }
     return merge_all(t, vocab);
 }
@@ -345,8 +307,7 @@ static void emit(const trainer *t, task_tokens *out) {
 }
 
 static void free_trainer(trainer *t) {
-    for (size_t i = 0; i < t->n_pairs; i++)
-        free(t->pairs[i].words);
+    for (size_t i = 0; i < t->n_pairs; i++) free(t->pairs[i].words);
     free(t->words), free(t->order), free(t->order_begin), free(t->symbols);
     free(t->pairs), free(t->heap), free(t->word_slots.number), free(t->pair_slots.number);
 }
@@ -354,8 +315,7 @@ static void free_trainer(trainer *t) {
 static int encode_words(const task_corpus *corpus, size_t n_train, int vocab, task_tokens *out) {
     trainer t = {.corpus = corpus};
     int done = train(&t, n_train, vocab);
-    if (done)
-        emit(&t, out);
+    if (done) emit(&t, out);
     free_trainer(&t);
     return done;
 }
@@ -368,12 +328,10 @@ int task_bpe_encode(const task_corpus *corpus, size_t n_train, int vocab, task_t
     if (done && vocab > TASK_BYTES_VOCAB) {
         done = encode_words(corpus, n_train, vocab, out);
     } else if (done) {
-        for (size_t i = 0; i < n_bytes; i++)
-            out->ids[i] = (uint16_t)(TASK_FIRST_BYTE + corpus->bytes[i]);
+        for (size_t i = 0; i < n_bytes; i++) out->ids[i] = (uint16_t)(TASK_FIRST_BYTE + corpus->bytes[i]);
         memcpy(out->begin, corpus->begin, (corpus->n_texts + 1) * sizeof *out->begin);
     }
-    if (!done)
-        task_tokens_free(out);
+    if (!done) task_tokens_free(out);
     return done;
 }
 

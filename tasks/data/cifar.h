@@ -10,7 +10,6 @@
 
 #include "data/raw.h"
 
-int task_cifar_parse(const unsigned char *bytes, size_t n_bytes, int n_label_bytes, task_raw *raw,
-                     lopt_error *err);
+int task_cifar_parse(const unsigned char *bytes, size_t n_bytes, int n_label_bytes, task_raw *raw, lopt_error *err);
 
 #endif

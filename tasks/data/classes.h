@@ -19,7 +19,6 @@
 int task_classes_read(const char *folder, int size, task_raw *raw, char **names, lopt_error *err);
 
 /* Adds a picture to raw as said above; *room counts the examples that raw has memory for (0 at first). */
-int task_classes_add(task_raw *raw, size_t *room, const task_image *image, int size, int32_t label,
-                     lopt_error *err);
+int task_classes_add(task_raw *raw, size_t *room, const task_image *image, int size, int32_t label, lopt_error *err);
 
 #endif

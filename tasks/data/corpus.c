@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "data/bible.h"
-#include "internal.h"
+#include "declare.h"
 
 #define MAX_BYTES ((size_t)1 << 30)
 
@@ -35,30 +35,24 @@ static int find_in(const char *data_path, const char *name, char path[TASK_CORPU
     for (const char *p = data_path; *p;) {
         size_t length = strcspn(p, ":");
         for (int ending = 0; length && ending < 2; ending++) {
-            int n = snprintf(path, TASK_CORPUS_PATH, "%.*s/%s%s", (int)length, p, name,
-                             ending ? ".txt" : "");
-            if (n < TASK_CORPUS_PATH && access(path, F_OK) == 0)
-                return 1;
+            int n = snprintf(path, TASK_CORPUS_PATH, "%.*s/%s%s", (int)length, p, name, ending ? ".txt" : "");
+            if (n < TASK_CORPUS_PATH && access(path, F_OK) == 0) return 1;
         }
         p += length + (p[length] == ':');
     }
     return 0;
 }
 
-int task_corpus_find(const char *name, const char *data_path, char path[TASK_CORPUS_PATH],
-                     lopt_error *err) {
+int task_corpus_find(const char *name, const char *data_path, char path[TASK_CORPUS_PATH], lopt_error *err) {
     if (strchr(name, '/')) {
         snprintf(path, TASK_CORPUS_PATH, "%s", name);
         return access(path, F_OK) == 0 ||
                task_fail(err, LOPT_EARG, "text %.200s: there is no such file or folder", name);
     }
-    if (*name && find_in(data_path, name, path))
-        return 1;
+    if (*name && find_in(data_path, name, path)) return 1;
     for (int k = 0; k < N_KNOWN; k++) {
-        if (strcmp(name, known_texts[k].name) != 0)
-            continue;
-        if (known_texts[k].stands_for)
-            return task_corpus_find(known_texts[k].stands_for, data_path, path, err);
+        if (strcmp(name, known_texts[k].name) != 0) continue;
+        if (known_texts[k].stands_for) return task_corpus_find(known_texts[k].stands_for, data_path, path, err);
         snprintf(path, TASK_CORPUS_PATH, "%s", known_texts[k].path);
         return access(path, F_OK) == 0 || task_fail(err, LOPT_EARG,
                                                     "text %s: there is no %s; apt-get install %s "
@@ -86,24 +80,19 @@ static int read_file(const char *path, buffer *out, lopt_error *err) {
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &info) != 0) {
         task_fail(err, LOPT_EARG, "%s: cannot be opened: %s", path, strerror(errno));
-        if (fd >= 0)
-            close(fd);
+        if (fd >= 0) close(fd);
         return 0;
     }
     int ok = S_ISREG(info.st_mode) || task_fail(err, LOPT_EARG, "%s: is not a file", path);
-    ok = ok && ((size_t)info.st_size <= MAX_BYTES ||
-                task_fail(err, LOPT_EARG, "%s: has %lld bytes, allowed: %zu", path,
-                          (long long)info.st_size, MAX_BYTES));
+    ok = ok && ((size_t)info.st_size <= MAX_BYTES || task_fail(err, LOPT_EARG, "%s: has %lld bytes, allowed: %zu", path,
+                                                               (long long)info.st_size, MAX_BYTES));
     size_t size = ok ? (size_t)info.st_size : 0;
     out->bytes = ok ? malloc(size + 1) : NULL;
-    if (ok && !out->bytes)
-        ok = task_fail(err, LOPT_ENOMEM, "%s: out of memory", path);
+    if (ok && !out->bytes) ok = task_fail(err, LOPT_ENOMEM, "%s: out of memory", path);
     for (ssize_t got; ok && out->n < size; out->n += (size_t)got) {
         got = read(fd, out->bytes + out->n, size - out->n);
-        if (got < 0)
-            ok = task_fail(err, LOPT_EARG, "%s: cannot be read: %s", path, strerror(errno));
-        if (got <= 0)
-            break;
+        if (got < 0) ok = task_fail(err, LOPT_EARG, "%s: cannot be read: %s", path, strerror(errno));
+        if (got <= 0) break;
     }
     close(fd);
     return ok;
@@ -111,14 +100,11 @@ static int read_file(const char *path, buffer *out, lopt_error *err) {
 
 /* The length of the character at p, 0 if it is none (Unicode 3.9, table 3-7). */
 static size_t utf8_length(const unsigned char *p, size_t n) {
-    if (p[0] < 0x80)
-        return 1;
+    if (p[0] < 0x80) return 1;
     size_t length = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-    if (p[0] < 0xc2 || p[0] > 0xf4 || length > n)
-        return 0;
+    if (p[0] < 0xc2 || p[0] > 0xf4 || length > n) return 0;
     for (size_t k = 1; k < length; k++)
-        if ((p[k] & 0xc0) != 0x80)
-            return 0;
+        if ((p[k] & 0xc0) != 0x80) return 0;
     int overlong = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xf0 && p[1] < 0x90);
     int outside = (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf4 && p[1] > 0x8f);
     return overlong || outside ? 0 : length;
@@ -127,21 +113,17 @@ static size_t utf8_length(const unsigned char *p, size_t n) {
 static int check_utf8(const char *path, const buffer *b, lopt_error *err) {
     for (size_t at = 0, length; at < b->n; at += length) {
         length = utf8_length(b->bytes + at, b->n - at);
-        if (!length)
-            return task_fail(err, LOPT_EARG, "%s: byte %zu is not of UTF-8 text", path, at);
+        if (!length) return task_fail(err, LOPT_EARG, "%s: byte %zu is not of UTF-8 text", path, at);
     }
     return 1;
 }
 
 static int append(buffer *all, const buffer *part, const char *path, lopt_error *err) {
     if (part->n > MAX_BYTES - all->n)
-        return task_fail(err, LOPT_EARG, "%s: with it the texts have more than %zu bytes", path,
-                         MAX_BYTES);
+        return task_fail(err, LOPT_EARG, "%s: with it the texts have more than %zu bytes", path, MAX_BYTES);
     unsigned char *more = realloc(all->bytes, all->n + part->n + 2);
-    if (!more)
-        return task_fail(err, LOPT_ENOMEM, "%s: out of memory", path);
-    if (part->n)
-        memcpy(more + all->n, part->bytes, part->n);
+    if (!more) return task_fail(err, LOPT_ENOMEM, "%s: out of memory", path);
+    if (part->n) memcpy(more + all->n, part->bytes, part->n);
     all->bytes = more;
     all->n += part->n;
     more[all->n++] = '\n'; /* a file ends its last text */
@@ -175,16 +157,14 @@ static int by_bytes(const struct dirent **a, const struct dirent **b) {
 static int add_folder(const char *folder, buffer *all, lopt_error *err) {
     struct dirent **entries;
     int n = scandir(folder, &entries, is_wanted, by_bytes);
-    if (n < 0)
-        return task_fail(err, LOPT_EARG, "%s: cannot be listed: %s", folder, strerror(errno));
+    if (n < 0) return task_fail(err, LOPT_EARG, "%s: cannot be listed: %s", folder, strerror(errno));
     int ok = 1;
     for (int i = 0; i < n; i++) {
         char path[TASK_CORPUS_PATH];
         struct stat info;
         int length = snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
         int is_file = length < (int)sizeof path && lstat(path, &info) == 0 && S_ISREG(info.st_mode);
-        if (ok && is_file)
-            ok = add_file(path, all, err);
+        if (ok && is_file) ok = add_file(path, all, err);
         free(entries[i]);
     }
     free(entries);
@@ -194,21 +174,17 @@ static int add_folder(const char *folder, buffer *all, lopt_error *err) {
 /* ---- cutting --------------------------------------------------------------------------------- */
 
 static int is_border(const unsigned char *line, size_t n) {
-    if (n && line[0] == '%')
-        line++, n--;
+    if (n && line[0] == '%') line++, n--;
     /* NOLINTNEXTLINE(clang-analyzer-core.*): the n bytes of the line are there */
-    while (n && (line[0] == ' ' || (line[0] >= '\t' && line[0] <= '\r')))
-        line++, n--;
+    while (n && (line[0] == ' ' || (line[0] >= '\t' && line[0] <= '\r'))) line++, n--;
     return n == 0;
 }
 
 /* Where a text that begins at `begin` and is too long at `end` is cut: not within a character. */
 static size_t cut_at(const unsigned char *bytes, size_t begin, size_t end) {
-    if (end - begin <= TASK_LONGEST_TEXT)
-        return end;
+    if (end - begin <= TASK_LONGEST_TEXT) return end;
     end = begin + TASK_LONGEST_TEXT;
-    while ((bytes[end] & 0xc0) == 0x80)
-        end--;
+    while ((bytes[end] & 0xc0) == 0x80) end--;
     return end;
 }
 
@@ -233,8 +209,7 @@ static size_t cut(unsigned char *bytes, size_t n, size_t *begin) {
         }
         at = end;
     }
-    if (begin)
-        begin[n_texts] = to;
+    if (begin) begin[n_texts] = to;
     return n_texts;
 }
 
@@ -245,21 +220,16 @@ int task_corpus_read(const char *path, task_corpus *c, lopt_error *err) {
     int is_folder = stat(path, &info) == 0 && S_ISDIR(info.st_mode);
     int ok = is_folder ? add_folder(path, &all, err) : add_file(path, &all, err);
     c->bytes = all.bytes;
-    if (ok)
-        c->n_texts = cut(all.bytes, all.n, NULL);
+    if (ok) c->n_texts = cut(all.bytes, all.n, NULL);
     if (ok && c->n_texts < TASK_FEWEST_TEXTS) {
-        ok = task_fail(
-            err, LOPT_EARG,
-            "%s: holds %zu texts (parts between empty lines, of %d bytes at most), needed: %d",
-            path, c->n_texts, TASK_LONGEST_TEXT, TASK_FEWEST_TEXTS);
+        ok = task_fail(err, LOPT_EARG,
+                       "%s: holds %zu texts (parts between empty lines, of %d bytes at most), needed: %d", path,
+                       c->n_texts, TASK_LONGEST_TEXT, TASK_FEWEST_TEXTS);
     }
     c->begin = ok ? malloc((c->n_texts + 1) * sizeof *c->begin) : NULL;
-    if (ok && !c->begin)
-        ok = task_fail(err, LOPT_ENOMEM, "%s: out of memory", path);
-    if (ok)
-        cut(all.bytes, all.n, c->begin);
-    if (!ok)
-        task_corpus_free(c);
+    if (ok && !c->begin) ok = task_fail(err, LOPT_ENOMEM, "%s: out of memory", path);
+    if (ok) cut(all.bytes, all.n, c->begin);
+    if (!ok) task_corpus_free(c);
     return ok;
 }
 

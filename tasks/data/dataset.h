@@ -8,7 +8,7 @@
  *
  * Where     sources.h: names, folders, formats; docs/data.md is the user's page.
  * Splits    the training part, in the order of a fixed permutation (Fisher-Yates from the stream
- *           {0, RANDOM_SPLIT, 0, 0, 0}), is cut into train 0-80 %, inner_valid 80-90 %, outer_valid
+ *           {0, LOPT_RNG_SPLIT, 0, 0, 0}), is cut into train 0-80 %, inner_valid 80-90 %, outer_valid
  *           90-100 %; test is the test part. A set without a test part gives its last fifth in that
  *           order; one with inner_valid and outer_valid parts is used as it is. The permutation depends
  *           on the number of examples only. TASK_SPLIT_PUBLISHED: train is 0-1 % of cifar100,
@@ -41,15 +41,14 @@ typedef struct task_dataset {
 
 const task_dataset *task_dataset_of(const task_spec *spec, lopt_error *err);
 /* The same in colour and with 80 % to train. */
-const task_dataset *task_dataset_open(const char *name, const char *data_path, int size,
-                                      lopt_error *err);
+const task_dataset *task_dataset_open(const char *name, const char *data_path, int size, lopt_error *err);
 void task_dataset_close(const task_dataset *d); /* NULL is fine */
 
 /* Images of rows[n], images[n, n_pixels]. */
 void task_dataset_gather(const task_dataset *d, int n, const int32_t *rows, real *images);
 
 /* A batch of independent draws with replacement: images[batch, n_pixels], labels[batch]. */
-void task_dataset_draw(const task_dataset *d, task_split split, random_stream *r, int batch,
-                       real *images, int32_t *labels);
+void task_dataset_draw(const task_dataset *d, task_split split, lopt_rng_stream *r, int batch, real *images,
+                       int32_t *labels);
 
 #endif

@@ -10,7 +10,7 @@
 #include <zlib.h>
 
 #include "data/raw.h"
-#include "internal.h"
+#include "declare.h"
 
 #define MAX_COUNT 10000000u
 #define MAX_SIDE 1024u
@@ -28,17 +28,15 @@ static int read_bytes(reader *r, const char *what, void *out, size_t n) {
     size_t done = 0;
     while (done < n) {
         size_t left = n - done;
-        int got =
-            gzread(r->file, (char *)out + done, (unsigned)(left < (1u << 30) ? left : 1u << 30));
+        int got = gzread(r->file, (char *)out + done, (unsigned)(left < (1u << 30) ? left : 1u << 30));
         int code;
         const char *text = gzerror(r->file, &code);
         if (got <= 0 && code != Z_OK && code != Z_BUF_ERROR) {
-            return task_fail(r->err, LOPT_EARG, "%s: damaged: %s", r->path,
-                             code == Z_ERRNO ? strerror(errno) : text);
+            return task_fail(r->err, LOPT_EARG, "%s: damaged: %s", r->path, code == Z_ERRNO ? strerror(errno) : text);
         }
         if (got <= 0) {
-            return task_fail(r->err, LOPT_EARG, "%s: truncated: %s ends after %zu of %zu bytes",
-                             r->path, what, done, n);
+            return task_fail(r->err, LOPT_EARG, "%s: truncated: %s ends after %zu of %zu bytes", r->path, what, done,
+                             n);
         }
         done += (size_t)got;
     }
@@ -54,20 +52,16 @@ static int read_header(reader *r, int rank, task_idx *out) {
     if (!read_bytes(r, "the header", header, 4 + 4 * (size_t)rank)) return 0;
     uint32_t magic = big_endian(header), expected = 0x0800u + (uint32_t)rank;
     if (magic != expected) {
-        return task_fail(r->err, LOPT_EARG,
-                         "%s: not an IDX file of %s: begins with 0x%08x, expected 0x%08x", r->path,
+        return task_fail(r->err, LOPT_EARG, "%s: not an IDX file of %s: begins with 0x%08x, expected 0x%08x", r->path,
                          rank == 1 ? "labels" : "images", magic, expected);
     }
     uint32_t n = big_endian(header + 4);
-    uint32_t rows = rank == 3 ? big_endian(header + 8) : 1,
-             cols = rank == 3 ? big_endian(header + 12) : 1;
+    uint32_t rows = rank == 3 ? big_endian(header + 8) : 1, cols = rank == 3 ? big_endian(header + 12) : 1;
     if (n < 1 || n > MAX_COUNT) {
-        return task_fail(r->err, LOPT_EARG, "%s: claims %u items, allowed: 1 to %u", r->path, n,
-                         MAX_COUNT);
+        return task_fail(r->err, LOPT_EARG, "%s: claims %u items, allowed: 1 to %u", r->path, n, MAX_COUNT);
     }
     if (rows < 1 || cols < 1 || rows > MAX_SIDE || cols > MAX_SIDE) {
-        return task_fail(r->err, LOPT_EARG,
-                         "%s: claims images of %u x %u, allowed: 1 x 1 to %u x %u", r->path, rows,
+        return task_fail(r->err, LOPT_EARG, "%s: claims images of %u x %u, allowed: 1 x 1 to %u x %u", r->path, rows,
                          cols, MAX_SIDE, MAX_SIDE);
     }
     *out = (task_idx){.n = n, .rows = rows, .cols = cols};
@@ -79,8 +73,7 @@ static int read_items(reader *r, task_idx *out) {
     struct stat info;
     if (stat(r->path, &info) != 0) info.st_size = 0;
     if (n_bytes > MAX_BYTES || n_bytes / MAX_DEFLATE_RATIO > (size_t)info.st_size) {
-        return task_fail(r->err, LOPT_EARG,
-                         "%s: claims %zu bytes of data, which a file of %lld bytes cannot hold",
+        return task_fail(r->err, LOPT_EARG, "%s: claims %zu bytes of data, which a file of %lld bytes cannot hold",
                          r->path, n_bytes, (long long)info.st_size);
     }
     out->bytes = malloc(n_bytes);
@@ -90,14 +83,10 @@ static int read_items(reader *r, task_idx *out) {
     int got = gzread(r->file, &extra, 1), code;
     gzerror(r->file, &code);
     if (got > 0) {
-        return task_fail(r->err, LOPT_EARG,
-                         "%s: has more than the %zu bytes of data that it claims",
-                         r->path, n_bytes);
+        return task_fail(r->err, LOPT_EARG, "%s: has more than the %zu bytes of data that it claims", r->path, n_bytes);
     }
     if (got < 0 || code != Z_OK) {
-        return task_fail(r->err, LOPT_EARG,
-                         "%s: damaged: the gzip stream does not end as it should",
-                         r->path);
+        return task_fail(r->err, LOPT_EARG, "%s: damaged: the gzip stream does not end as it should", r->path);
     }
     return 1;
 }

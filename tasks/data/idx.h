@@ -20,8 +20,7 @@ typedef struct task_idx {
     unsigned char *bytes; /* [n, rows, cols] */
 } task_idx;
 
-int task_idx_read(const char *path, int rank, task_idx *out,
-                  lopt_error *err); /* rank 1 or 3; 0: failed */
+int task_idx_read(const char *path, int rank, task_idx *out, lopt_error *err); /* rank 1 or 3; 0: failed */
 void task_idx_free(task_idx *idx);
 
 #endif

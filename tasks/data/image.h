@@ -21,12 +21,11 @@ typedef struct task_image {
     unsigned char *bytes;
 } task_image;
 
-int task_image_parse(const char *path, const unsigned char *bytes, size_t n, task_image *image,
-                     lopt_error *err);
+int task_image_parse(const char *path, const unsigned char *bytes, size_t n, task_image *image, lopt_error *err);
 
 /* A sheet of tiles in rows, class after class, as many of each: tile i has class
  * i n_classes / n_tiles. Fills raw, whose path names the file. */
-int task_sheet_parse(const unsigned char *bytes, size_t n, int tile_rows, int tile_cols,
-                     int n_classes, task_raw *raw, lopt_error *err);
+int task_sheet_parse(const unsigned char *bytes, size_t n, int tile_rows, int tile_cols, int n_classes, task_raw *raw,
+                     lopt_error *err);
 
 #endif

@@ -19,14 +19,12 @@ typedef struct task_npy {
     const unsigned char *data;
 } task_npy;
 
-int task_npy_parse(const char *path, const unsigned char *bytes, size_t n, task_npy *array,
-                   lopt_error *err);
+int task_npy_parse(const char *path, const unsigned char *bytes, size_t n, task_npy *array, lopt_error *err);
 
 double task_npy_number(const task_npy *array, size_t i);
 
 /* Examples images[n, H, W], [n, H, W, C] of bytes or a table [n, d], and their labels[n] (whole
  * numbers) into raw, whose paths name the two files. */
-int task_npy_examples(const task_npy *images, const task_npy *labels, task_raw *raw,
-                      lopt_error *err);
+int task_npy_examples(const task_npy *images, const task_npy *labels, task_raw *raw, lopt_error *err);
 
 #endif

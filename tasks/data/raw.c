@@ -11,14 +11,13 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "internal.h"
+#include "declare.h"
 
 #define MAX_EXAMPLES ((size_t)100000000)
 
 static int resize(void **memory, size_t bytes) {
     void *larger = realloc(*memory, bytes);
-    if (larger)
-        *memory = larger;
+    if (larger) *memory = larger;
     return larger != NULL;
 }
 
@@ -33,8 +32,8 @@ int task_raw_reserve(task_raw *raw, size_t n, int as_numbers, lopt_error *err) {
     }
     size_t item = as_numbers ? sizeof *raw->numbers : 1;
     if (size * item > TASK_RAW_MAX_BYTES / n) {
-        return task_fail(err, LOPT_EARG, "%s: %zu examples of %zu numbers take more than %zu GB",
-                         raw->path, n, size, TASK_RAW_MAX_BYTES >> 30);
+        return task_fail(err, LOPT_EARG, "%s: %zu examples of %zu numbers take more than %zu GB", raw->path, n, size,
+                         TASK_RAW_MAX_BYTES >> 30);
     }
     void *data = as_numbers ? (void *)raw->numbers : raw->bytes, *labels = raw->labels;
     int made = resize(&data, n * size * item) && resize(&labels, n * sizeof *raw->labels);
@@ -64,8 +63,7 @@ struct gzFile_s *task_file_open(const char *path, lopt_error *err) {
     gzFile file = fd < 0 ? NULL : gzdopen(fd, "rb");
     if (!file) {
         task_fail(err, LOPT_EARG, "%s: cannot be opened: %s", path, strerror(errno));
-        if (fd >= 0)
-            close(fd);
+        if (fd >= 0) close(fd);
     }
     return file;
 }
@@ -76,15 +74,13 @@ static unsigned char *read_all(gzFile file, const char *path, size_t *n, lopt_er
     void *bytes = malloc(room);
     *n = 0;
     for (int got = 1; bytes; *n += (size_t)got) {
-        if (*n + 1 >= room && (room >= TASK_FILE_MAX_BYTES || !resize(&bytes, room *= 2)))
-            break;
+        if (*n + 1 >= room && (room >= TASK_FILE_MAX_BYTES || !resize(&bytes, room *= 2))) break;
         size_t left = room - 1 - *n;
         got = gzread(file, (char *)bytes + *n, (unsigned)(left < (1u << 30) ? left : 1u << 30));
         int code;
         const char *text = gzerror(file, &code);
         if (got < 0 || (got == 0 && code != Z_OK)) {
-            task_fail(err, LOPT_EARG, "%s: %s: %s", path,
-                      code == Z_BUF_ERROR ? "truncated" : "damaged",
+            task_fail(err, LOPT_EARG, "%s: %s: %s", path, code == Z_BUF_ERROR ? "truncated" : "damaged",
                       code == Z_ERRNO ? strerror(errno) : text);
             free(bytes);
             return NULL;
@@ -102,8 +98,7 @@ static unsigned char *read_all(gzFile file, const char *path, size_t *n, lopt_er
 
 unsigned char *task_file_bytes(const char *path, size_t *n, lopt_error *err) {
     gzFile file = task_file_open(path, err);
-    if (!file)
-        return NULL;
+    if (!file) return NULL;
     unsigned char *bytes = read_all(file, path, n, err);
     gzclose_r(file);
     return bytes;

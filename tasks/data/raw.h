@@ -25,10 +25,10 @@ enum { TASK_PATH = 2048 };
 typedef struct task_raw {
     size_t n, n_labels;
     int rows, cols, channels;
-    unsigned char *bytes; /* images [n, rows, cols, channels], 0..255; or NULL and */
-    float *numbers;       /* a table of features, of the same shape */
-    int32_t *labels;      /* [n_labels] */
-    int n_classes;        /* 0: as many as the largest label of training says */
+    unsigned char *bytes;                         /* images [n, rows, cols, channels], 0..255; or NULL and */
+    float *numbers;                               /* a table of features, of the same shape */
+    int32_t *labels;                              /* [n_labels] */
+    int n_classes;                                /* 0: as many as the largest label of training says */
     char path[TASK_PATH], labels_path[TASK_PATH]; /* for messages; the second may be "" */
 } task_raw;
 

@@ -17,15 +17,13 @@ void task_resize_taps(int n_src, int n_dst, task_tap *taps) {
 int task_resize_levels(int n_dst, const task_tap *taps) {
     int levels = 1;
     for (int j = 0; j < n_dst; j++) {
-        while (levels <= 16 && taps[j].fraction * levels != floor(taps[j].fraction * levels))
-            levels *= 2;
+        while (levels <= 16 && taps[j].fraction * levels != floor(taps[j].fraction * levels)) levels *= 2;
     }
     return levels <= 16 ? levels : 0;
 }
 
-void task_resize_image(const unsigned char *image, int n_cols_src, int n_channels,
-                       const task_tap *rows, int n_rows, const task_tap *cols, int n_cols,
-                       real *out) {
+void task_resize_image(const unsigned char *image, int n_cols_src, int n_channels, const task_tap *rows, int n_rows,
+                       const task_tap *cols, int n_cols, real *out) {
     for (int i = 0; i < n_rows; i++) {
         const unsigned char *above = image + rows[i].low * n_cols_src * n_channels;
         const unsigned char *below = image + rows[i].high * n_cols_src * n_channels;

@@ -23,8 +23,7 @@ void task_resize_taps(int n_src, int n_dst, task_tap *taps /* [n_dst] */);
 int task_resize_levels(int n_dst, const task_tap *taps);
 
 /* image[., n_cols_src, n_channels] bytes -> out[n_rows, n_cols, n_channels] in 0..1. */
-void task_resize_image(const unsigned char *image, int n_cols_src, int n_channels,
-                       const task_tap *rows, int n_rows, const task_tap *cols, int n_cols,
-                       real *out);
+void task_resize_image(const unsigned char *image, int n_cols_src, int n_channels, const task_tap *rows, int n_rows,
+                       const task_tap *cols, int n_cols, real *out);
 
 #endif

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "declare.h"
 
 #define BOUND ((size_t)8 << 30)
 enum { HEAD = 20480, KEY_BYTES = 16384 };
@@ -34,8 +34,7 @@ void task_shared_folder(char *path, size_t n) {
     if (named && *named)
         snprintf(path, n, "%s", named);
     else
-        snprintf(path, n, "%s/metatrain-%u", parent && *parent ? parent : "/tmp",
-                 (unsigned)geteuid());
+        snprintf(path, n, "%s/metatrain-%u", parent && *parent ? parent : "/tmp", (unsigned)geteuid());
 }
 
 /* Ours, and nobody else may write into it: what lies there is trusted. -1: there is none. */
@@ -43,14 +42,11 @@ static int open_folder(void) {
     char path[4096];
     struct stat info;
     task_shared_folder(path, sizeof path);
-    if (strcmp(path, "off") == 0)
-        return -1;
+    if (strcmp(path, "off") == 0) return -1;
     (void)mkdir(path, 0700);
     int folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (folder < 0)
-        return -1;
-    if (fstat(folder, &info) == 0 && info.st_uid == geteuid() && !(info.st_mode & 022))
-        return folder;
+    if (folder < 0) return -1;
+    if (fstat(folder, &info) == 0 && info.st_uid == geteuid() && !(info.st_mode & 022)) return folder;
     close(folder);
     return -1;
 }
@@ -70,19 +66,16 @@ static size_t look_through(int folder, size_t *n_blocks, char oldest[256]) {
     oldest[0] = 0;
     for (const struct dirent *d; list && (d = readdir(list));) {
         struct stat info;
-        if (!is_block(d->d_name) || fstatat(folder, d->d_name, &info, AT_SYMLINK_NOFOLLOW))
-            continue;
+        if (!is_block(d->d_name) || fstatat(folder, d->d_name, &info, AT_SYMLINK_NOFOLLOW)) continue;
         sum += (size_t)info.st_size;
         ++*n_blocks;
         const struct timespec *t = &info.st_mtim;
-        if (oldest[0] && (t->tv_sec > first.tv_sec ||
-                          (t->tv_sec == first.tv_sec && t->tv_nsec >= first.tv_nsec)))
+        if (oldest[0] && (t->tv_sec > first.tv_sec || (t->tv_sec == first.tv_sec && t->tv_nsec >= first.tv_nsec)))
             continue;
         first = *t;
         snprintf(oldest, 256, "%s", d->d_name);
     }
-    if (list)
-        closedir(list);
+    if (list) closedir(list);
     return sum;
 }
 
@@ -99,15 +92,13 @@ size_t task_shared_usage(size_t *n_blocks) {
     int folder = open_folder();
     *n_blocks = 0;
     size_t sum = folder < 0 ? 0 : look_through(folder, n_blocks, oldest);
-    if (folder >= 0)
-        close(folder);
+    if (folder >= 0) close(folder);
     return sum;
 }
 
 void task_shared_clear(void) {
     int folder = open_folder();
-    if (folder < 0)
-        return;
+    if (folder < 0) return;
     trim(folder, 0);
     close(folder);
 }
@@ -117,8 +108,7 @@ void task_shared_clear(void) {
 /* FNV-1a of the key; the head holds the key itself. */
 static void name_block(task_shared *s) {
     uint64_t h = 14695981039346656037u;
-    for (const char *c = s->key; *c; c++)
-        h = (h ^ (unsigned char)*c) * 1099511628211u;
+    for (const char *c = s->key; *c; c++) h = (h ^ (unsigned char)*c) * 1099511628211u;
     snprintf(s->name, sizeof s->name, "%016llx.block", (unsigned long long)h);
 }
 
@@ -126,15 +116,13 @@ static void name_block(task_shared *s) {
 static int map_found(task_shared *s) {
     struct stat info;
     int file = openat(s->folder, s->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (file < 0)
-        return 0;
+    if (file < 0) return 0;
     void *memory = MAP_FAILED;
     if (fstat(file, &info) == 0 && info.st_size > HEAD)
         memory = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_SHARED, file, 0);
     const head *h = memory;
     int found = memory != MAP_FAILED && memcmp(h->magic, magic, sizeof magic) == 0 &&
-                h->n_bytes == (size_t)info.st_size - HEAD &&
-                strncmp(h->key, s->key, sizeof h->key) == 0;
+                h->n_bytes == (size_t)info.st_size - HEAD && strncmp(h->key, s->key, sizeof h->key) == 0;
     if (found) {
         s->mapped = memory;
         s->data = s->mapped + HEAD;
@@ -151,8 +139,7 @@ static void unlock(task_shared *s) {
         close(s->file);
         (void)unlinkat(s->folder, "being made", 0);
     }
-    if (s->folder >= 0)
-        close(s->folder); /* and with it the lock */
+    if (s->folder >= 0) close(s->folder); /* and with it the lock */
     free(s->key);
     s->key = NULL;
     s->folder = s->file = -1;
@@ -160,32 +147,26 @@ static void unlock(task_shared *s) {
 
 int task_shared_find(task_shared *s, const char *key) {
     *s = (task_shared){.folder = -1, .file = -1};
-    if (!key || strlen(key) >= KEY_BYTES || !(s->key = strdup(key)))
-        return 0;
+    if (!key || strlen(key) >= KEY_BYTES || !(s->key = strdup(key))) return 0;
     name_block(s);
     s->folder = open_folder();
-    if (s->folder < 0)
-        return 0;
+    if (s->folder < 0) return 0;
     int found = map_found(s);
-    if (!found && flock(s->folder, LOCK_EX) == 0)
-        found = map_found(s);
-    if (found)
-        unlock(s);
+    if (!found && flock(s->folder, LOCK_EX) == 0) found = map_found(s);
+    if (found) unlock(s);
     return found;
 }
 
 /* A file in the locked folder with room for the block, mapped. */
 static int make_file(task_shared *s) {
     size_t total = HEAD + s->n_bytes;
-    if (s->folder < 0)
-        return 0;
+    if (s->folder < 0) return 0;
     (void)unlinkat(s->folder, "being made", 0); /* of a process that died */
     s->file = openat(s->folder, "being made", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     void *memory = MAP_FAILED;
     if (s->file >= 0 && posix_fallocate(s->file, 0, (off_t)total) == 0)
         memory = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_SHARED, s->file, 0);
-    if (memory == MAP_FAILED)
-        return 0;
+    if (memory == MAP_FAILED) return 0;
     s->mapped = memory;
     s->data = s->mapped + HEAD;
     return 1;
@@ -193,17 +174,14 @@ static int make_file(task_shared *s) {
 
 int task_shared_make(task_shared *s, size_t n_bytes) {
     s->n_bytes = n_bytes;
-    if (make_file(s))
-        return 1;
+    if (make_file(s)) return 1;
     unlock(s);
-    s->data = aligned_alloc(TASK_ALIGNMENT,
-                            (n_bytes + TASK_ALIGNMENT - 1) / TASK_ALIGNMENT * TASK_ALIGNMENT);
+    s->data = aligned_alloc(TASK_ALIGNMENT, (n_bytes + TASK_ALIGNMENT - 1) / TASK_ALIGNMENT * TASK_ALIGNMENT);
     return s->data != NULL;
 }
 
 void task_shared_publish(task_shared *s) {
-    if (!s->mapped)
-        return;
+    if (!s->mapped) return;
     head *h = (void *)s->mapped;
     memcpy(h->magic, magic, sizeof magic);
     h->n_bytes = s->n_bytes;

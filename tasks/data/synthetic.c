@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/data_settings.h"
 #include "data/resize.h"
-#include "data/settings.h"
-#include "internal.h"
+#include "declare.h"
 
 #define PI 3.14159265358979323846
 enum { COARSE = 4, MAX_SETTINGS = 7 };
@@ -20,12 +20,12 @@ typedef struct generator {
     int n_settings, as_numbers;
     task_setting settings[MAX_SETTINGS];
     void (*shape)(const task_setting *s, task_raw *raw);
-    int (*fill)(const task_setting *s, task_raw *raw, random_stream *r);
+    int (*fill)(const task_setting *s, task_raw *raw, lopt_rng_stream *r);
 } generator;
 
-#define EXAMPLES                                                                                   \
+#define EXAMPLES                                                                                                       \
     { "examples", 10000, 100, 10000000, 1 }
-#define SEED                                                                                       \
+#define SEED                                                                                                           \
     { "seed", 0, 0, 9007199254740992.0, 1 }
 
 /* ---- gaussians ------------------------------------------------------------------------------- */
@@ -38,30 +38,26 @@ static void shape_gaussians(const task_setting *s, task_raw *raw) {
 }
 
 /* A smooth picture: 4 x 4 random points, interpolated. */
-static void draw_centre(const task_raw *raw, const task_tap *taps, random_stream *r, real *centre) {
+static void draw_centre(const task_raw *raw, const task_tap *taps, lopt_rng_stream *r, real *centre) {
     unsigned char coarse[COARSE * COARSE * 4];
-    for (int k = 0; k < COARSE * COARSE * raw->channels; k++)
-        coarse[k] = (unsigned char)random_below(r, 256);
+    for (int k = 0; k < COARSE * COARSE * raw->channels; k++) coarse[k] = (unsigned char)lopt_rng_below(r, 256);
     task_resize_image(coarse, COARSE, raw->channels, taps, raw->rows, taps, raw->cols, centre);
 }
 
-static int fill_gaussians(const task_setting *s, task_raw *raw, random_stream *r) {
+static int fill_gaussians(const task_setting *s, task_raw *raw, lopt_rng_stream *r) {
     size_t modes = (size_t)s[G_MODES].value, n_centres = (size_t)raw->n_classes * modes;
     size_t size = (size_t)raw->rows * (size_t)raw->cols * (size_t)raw->channels;
     task_tap *taps = malloc((size_t)raw->rows * sizeof *taps);
     real *centres = malloc(n_centres * size * sizeof *centres);
     float *noise = malloc(size * sizeof *noise);
     int made = taps && centres && noise;
-    if (made)
-        task_resize_taps(COARSE, raw->rows, taps);
-    for (size_t c = 0; made && c < n_centres; c++)
-        draw_centre(raw, taps, r, centres + c * size);
+    if (made) task_resize_taps(COARSE, raw->rows, taps);
+    for (size_t c = 0; made && c < n_centres; c++) draw_centre(raw, taps, r, centres + c * size);
     for (size_t i = 0; made && i < raw->n; i++) {
-        size_t mode = (size_t)raw->labels[i] * modes + (size_t)random_below(r, modes);
-        random_normals(r, size, noise);
+        size_t mode = (size_t)raw->labels[i] * modes + (size_t)lopt_rng_below(r, modes);
+        lopt_rng_normals(r, size, noise);
         for (size_t k = 0; k < size; k++) {
-            double x =
-                255 * ((double)centres[mode * size + k] + s[G_NOISE].value * (double)noise[k]);
+            double x = 255 * ((double)centres[mode * size + k] + s[G_NOISE].value * (double)noise[k]);
             raw->bytes[i * size + k] = (unsigned char)lrint(fmin(fmax(x, 0), 255));
         }
     }
@@ -81,12 +77,12 @@ static void shape_spirals(const task_setting *s, task_raw *raw) {
     raw->cols = 2;
 }
 
-static int fill_spirals(const task_setting *s, task_raw *raw, random_stream *r) {
+static int fill_spirals(const task_setting *s, task_raw *raw, lopt_rng_stream *r) {
     for (size_t i = 0; i < raw->n; i++) {
-        double t = sqrt(random_uniform(r)); /* as many points on each piece of an arm */
+        double t = sqrt(lopt_rng_uniform(r)); /* as many points on each piece of an arm */
         double angle = 2 * PI * (s[S_TURNS].value * t + (double)raw->labels[i] / raw->n_classes);
-        raw->numbers[2 * i] = (float)(t * cos(angle) + s[S_NOISE].value * random_normal(r));
-        raw->numbers[2 * i + 1] = (float)(t * sin(angle) + s[S_NOISE].value * random_normal(r));
+        raw->numbers[2 * i] = (float)(t * cos(angle) + s[S_NOISE].value * lopt_rng_normal(r));
+        raw->numbers[2 * i + 1] = (float)(t * sin(angle) + s[S_NOISE].value * lopt_rng_normal(r));
     }
     return 1;
 }
@@ -101,37 +97,32 @@ static void shape_teacher(const task_setting *s, task_raw *raw) {
 }
 
 /* The class with the largest of tanh(x w0) w1; h is scratch. */
-static int32_t teach(const float *x, int dim, int hidden, int classes, const float *w0,
-                     const float *w1, double *h) {
+static int32_t teach(const float *x, int dim, int hidden, int classes, const float *w0, const float *w1, double *h) {
     int32_t best = 0;
     double most = -INFINITY;
     for (int j = 0; j < hidden; j++) {
         double sum = 0;
-        for (int k = 0; k < dim; k++)
-            sum += (double)x[k] * (double)w0[(size_t)j * (size_t)dim + (size_t)k];
+        for (int k = 0; k < dim; k++) sum += (double)x[k] * (double)w0[(size_t)j * (size_t)dim + (size_t)k];
         h[j] = tanh(sum * sqrt(2.0 / dim));
     }
     for (int c = 0; c < classes; c++) {
         double sum = 0;
-        for (int j = 0; j < hidden; j++)
-            sum += h[j] * (double)w1[(size_t)c * (size_t)hidden + (size_t)j];
-        if (sum > most)
-            most = sum, best = c;
+        for (int j = 0; j < hidden; j++) sum += h[j] * (double)w1[(size_t)c * (size_t)hidden + (size_t)j];
+        if (sum > most) most = sum, best = c;
     }
     return best;
 }
 
-static int fill_teacher(const task_setting *s, task_raw *raw, random_stream *r) {
+static int fill_teacher(const task_setting *s, task_raw *raw, lopt_rng_stream *r) {
     int dim = raw->cols, hidden = (int)s[T_HIDDEN].value;
     size_t n0 = (size_t)dim * (size_t)hidden, n1 = (size_t)hidden * (size_t)raw->n_classes;
     float *weights = malloc((n0 + n1) * sizeof *weights);
     double *h = malloc((size_t)hidden * sizeof *h);
     int made = weights && h;
-    if (made)
-        random_normals(r, n0 + n1, weights);
+    if (made) lopt_rng_normals(r, n0 + n1, weights);
     for (size_t i = 0; made && i < raw->n; i++) {
         float *x = raw->numbers + i * (size_t)dim;
-        random_normals(r, (size_t)dim, x);
+        lopt_rng_normals(r, (size_t)dim, x);
         raw->labels[i] = teach(x, dim, hidden, raw->n_classes, weights, weights + n0, h);
     }
     free(weights);
@@ -157,21 +148,13 @@ static const generator generators[] = {
     {{"spirals", "a table of 2 features: arms of a spiral"},
      5,
      1,
-     {EXAMPLES,
-      {"classes", 2, 2, 100, 1},
-      {"turns", 1.5, 0, 20, 0},
-      {"noise", 0.02, 0, 10, 0},
-      SEED},
+     {EXAMPLES, {"classes", 2, 2, 100, 1}, {"turns", 1.5, 0, 20, 0}, {"noise", 0.02, 0, 10, 0}, SEED},
      shape_spirals,
      fill_spirals},
     {{"teacher", "a table of normal features, labelled by a random network"},
      5,
      1,
-     {EXAMPLES,
-      {"classes", 10, 2, 1000, 1},
-      {"dim", 16, 1, 4096, 1},
-      {"hidden", 32, 1, 4096, 1},
-      SEED},
+     {EXAMPLES, {"classes", 10, 2, 1000, 1}, {"dim", 16, 1, 4096, 1}, {"hidden", 32, 1, 4096, 1}, SEED},
      shape_teacher,
      fill_teacher},
 };
@@ -185,22 +168,16 @@ const task_synthetic_info *task_synthetic_known(size_t i) {
 int task_synthetic_make(size_t i, const char *settings, task_raw *raw, lopt_error *err) {
     generator g = generators[i];
     task_setting *s = g.settings;
-    if (!task_settings_read(g.info.name, settings, s, g.n_settings, err))
-        return 0;
-    if (!raw)
-        return 1;
+    if (!task_settings_read(g.info.name, settings, s, g.n_settings, err)) return 0;
+    if (!raw) return 1;
     size_t n = (size_t)s[0].value;
     g.shape(s, raw);
     snprintf(raw->path, sizeof raw->path, "%s", g.info.name);
-    if (!task_raw_reserve(raw, n, g.as_numbers, err))
-        return 0;
+    if (!task_raw_reserve(raw, n, g.as_numbers, err)) return 0;
     raw->n = raw->n_labels = n;
     raw->n_classes = (int)s[1].value;
-    for (size_t k = 0; k < n; k++)
-        raw->labels[k] = (int32_t)(k % (size_t)raw->n_classes);
-    random_stream r;
-    random_open(&r, (random_address){(uint64_t)s[g.n_settings - 1].value, RANDOM_DATA, i, 0, 0});
-    return g.fill(s, raw, &r)
-               ? 1
-               : task_fail(err, LOPT_ENOMEM, "data set %s: out of memory", g.info.name);
+    for (size_t k = 0; k < n; k++) raw->labels[k] = (int32_t)(k % (size_t)raw->n_classes);
+    lopt_rng_stream r;
+    lopt_rng_open(&r, (lopt_rng_address){(uint64_t)s[g.n_settings - 1].value, LOPT_RNG_DATA, i, 0, 0});
+    return g.fill(s, raw, &r) ? 1 : task_fail(err, LOPT_ENOMEM, "data set %s: out of memory", g.info.name);
 }

@@ -7,10 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "declare.h"
 
-static const char *const split_names[TASK_N_SPLITS] = {"train", "inner_valid", "outer_valid",
-                                                       "test"};
+static const char *const split_names[TASK_N_SPLITS] = {"train", "inner_valid", "outer_valid", "test"};
 
 /* A text in the cache. */
 typedef struct entry {
@@ -32,12 +31,11 @@ static int permute(task_corpus *c) {
     unsigned char *bytes = malloc(c->begin[n] + 1);
     int made = order && begin && bytes;
     if (made) {
-        random_stream r;
-        random_open(&r, (random_address){0, RANDOM_SPLIT, 1, 0, 0});
-        for (size_t i = 0; i < n; i++)
-            order[i] = i;
+        lopt_rng_stream r;
+        lopt_rng_open(&r, (lopt_rng_address){0, LOPT_RNG_SPLIT, 1, 0, 0});
+        for (size_t i = 0; i < n; i++) order[i] = i;
         for (size_t i = n - 1; i > 0; i--) {
-            size_t j = (size_t)random_below(&r, i + 1), swap = order[i];
+            size_t j = (size_t)lopt_rng_below(&r, i + 1), swap = order[i];
             order[i] = order[j];
             order[j] = swap;
         }
@@ -60,8 +58,7 @@ static int permute(task_corpus *c) {
 
 static entry *load(const char *path, int vocab, lopt_error *err) {
     task_corpus corpus;
-    if (!task_corpus_read(path, &corpus, err))
-        return NULL;
+    if (!task_corpus_read(path, &corpus, err)) return NULL;
     entry *e = calloc(1, sizeof *e);
     int made = e && permute(&corpus);
     if (made) {
@@ -70,36 +67,29 @@ static entry *load(const char *path, int vocab, lopt_error *err) {
         snprintf(e->path, sizeof e->path, "%s", path);
         d->n_texts = corpus.n_texts;
         size_t part = corpus.n_texts / 20; /* at least one: TASK_FEWEST_TEXTS */
-        for (int s = 1; s <= TASK_N_SPLITS; s++)
-            d->first[s] = corpus.n_texts - (size_t)(TASK_N_SPLITS - s) * part;
+        for (int s = 1; s <= TASK_N_SPLITS; s++) d->first[s] = corpus.n_texts - (size_t)(TASK_N_SPLITS - s) * part;
         made = task_bpe_encode(&corpus, d->first[TASK_TRAIN + 1], vocab, &d->tokens);
     }
     task_corpus_free(&corpus);
-    if (made)
-        return e;
+    if (made) return e;
     free(e);
     task_fail(err, LOPT_ENOMEM, "%s: out of memory", path);
     return NULL;
 }
 
-const task_text *task_text_open(const char *name, const char *data_path, int vocab,
-                                lopt_error *err) {
+const task_text *task_text_open(const char *name, const char *data_path, int vocab, lopt_error *err) {
     char path[TASK_CORPUS_PATH];
     if (vocab != TASK_BYTES_VOCAB && (vocab < TASK_MIN_BPE_VOCAB || vocab > TASK_MAX_VOCAB)) {
-        task_fail(err, LOPT_EARG,
-                  "text %.200s: a vocabulary of %d, allowed: %d (bytes) or %d to %d", name, vocab,
+        task_fail(err, LOPT_EARG, "text %.200s: a vocabulary of %d, allowed: %d (bytes) or %d to %d", name, vocab,
                   TASK_BYTES_VOCAB, TASK_MIN_BPE_VOCAB, TASK_MAX_VOCAB);
         return NULL;
     }
-    if (!task_corpus_find(name, data_path, path, err))
-        return NULL;
+    if (!task_corpus_find(name, data_path, path, err)) return NULL;
     entry *e = cache;
-    while (e && (e->vocab != vocab || strcmp(e->path, path) != 0))
-        e = e->next;
+    while (e && (e->vocab != vocab || strcmp(e->path, path) != 0)) e = e->next;
     if (!e) {
         e = load(path, vocab, err);
-        if (!e)
-            return NULL;
+        if (!e) return NULL;
         e->next = cache;
         cache = e;
     }
@@ -109,11 +99,9 @@ const task_text *task_text_open(const char *name, const char *data_path, int voc
 
 void task_text_close(const task_text *d) {
     entry **link = &cache;
-    while (*link && &(*link)->text != d)
-        link = &(*link)->next;
+    while (*link && &(*link)->text != d) link = &(*link)->next;
     entry *e = *link;
-    if (!e || --e->n_users > 0)
-        return;
+    if (!e || --e->n_users > 0) return;
     *link = e->next;
     task_tokens_free(&e->text.tokens);
     free(e);
@@ -129,10 +117,8 @@ int task_text_check(const task_text *d, const char *name, int length, lopt_error
     for (int s = 0; s < TASK_N_SPLITS; s++) {
         size_t n = split_begin(d, s + 1) - split_begin(d, s);
         if (n < (size_t)length) {
-            return task_fail(
-                err, LOPT_EARG,
-                "text %.200s: split %s has %zu tokens, needed: %d for the sequence length", name,
-                split_names[s], n, length);
+            return task_fail(err, LOPT_EARG, "text %.200s: split %s has %zu tokens, needed: %d for the sequence length",
+                             name, split_names[s], n, length);
         }
     }
     return 1;
@@ -154,17 +140,15 @@ static int32_t fold(int32_t id, int vocab) {
     return id < vocab ? id : 1 + id % (vocab - 1);
 }
 
-void task_text_draw(const task_text *d, task_split split, random_stream *r, int batch, int length,
-                    int vocab, int32_t *tokens) {
+void task_text_draw(const task_text *d, task_split split, lopt_rng_stream *r, int batch, int length, int vocab,
+                    int32_t *tokens) {
     size_t first = split_begin(d, split), n_tokens = split_begin(d, split + 1) - first;
     for (int i = 0; i < batch; i++) {
-        size_t at = first + (size_t)random_below(r, n_tokens), text = text_of(d, split, at);
+        size_t at = first + (size_t)lopt_rng_below(r, n_tokens), text = text_of(d, split, at);
         size_t begin = d->tokens.begin[text], end = d->tokens.begin[text + 1];
         size_t latest = end - begin > (size_t)length ? end - (size_t)length : begin;
-        if (at > latest)
-            at = latest;
+        if (at > latest) at = latest;
         for (int k = 0; k < length; k++, at++)
-            tokens[(size_t)k * (size_t)batch + (size_t)i] =
-                at < end ? fold(d->tokens.ids[at], vocab) : 0;
+            tokens[(size_t)k * (size_t)batch + (size_t)i] = at < end ? fold(d->tokens.ids[at], vocab) : 0;
     }
 }

@@ -10,7 +10,7 @@
  * Tokens    vocab 259: bytes; TASK_MIN_BPE_VOCAB to TASK_MAX_VOCAB: a vocabulary of that size, learned from the
  *           training texts. Ids 0 (pad), 1 (end) and 2 (unknown) are never in a text.
  * Splits    of the texts, in the order of a fixed permutation (Fisher-Yates from the stream
- *           {0, RANDOM_SPLIT, 1, 0, 0}): train 0-85 %, inner_valid 85-90 %, outer_valid 90-95 %, test 95-100 %.
+ *           {0, LOPT_RNG_SPLIT, 1, 0, 0}): train 0-85 %, inner_valid 85-90 %, outer_valid 90-95 %, test 95-100 %.
  *           Published splits are of 1 % of texts a thousand times as large.
  * Draws     an example is `length` tokens in a row of one text, 0 after a shorter text's end: around a token drawn
  *           uniformly from the split, which is the first, or a later one where less than `length` follow it in
@@ -35,7 +35,7 @@ void task_text_close(const task_text *d); /* NULL is fine */
 int task_text_check(const task_text *d, const char *name, int length, lopt_error *err);
 
 /* tokens[length, batch]: example i is column i. */
-void task_text_draw(const task_text *d, task_split split, random_stream *r, int batch, int length, int vocab,
+void task_text_draw(const task_text *d, task_split split, lopt_rng_stream *r, int batch, int length, int vocab,
                     int32_t *tokens);
 
 #endif

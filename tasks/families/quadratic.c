@@ -19,7 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "internal.h"
+#include "declare.h"
 
 typedef struct quadratic {
     int dim;
@@ -52,17 +52,16 @@ static void destroy(task *t) {
     free(q);
 }
 
-static void normals(random_stream *r, double scale, size_t n, real *out) {
-    for (size_t i = 0; i < n; i++) out[i] = (real)(scale * random_normal(r));
+static void normals(lopt_rng_stream *r, double scale, size_t n, real *out) {
+    for (size_t i = 0; i < n; i++) out[i] = (real)(scale * lopt_rng_normal(r));
 }
 
-static void initial_normals(const task *t, const real *tau, random_stream *r, real *params) {
+static void initial_normals(const task *t, const real *tau, lopt_rng_stream *r, real *params) {
     (void)tau;
     normals(r, 1, t->n_params, params);
 }
 
-static void draw_nothing(const task *t, const real *tau, task_split split, random_stream *r,
-                         void *work) {
+static void draw_nothing(const task *t, const real *tau, task_split split, lopt_rng_stream *r, void *work) {
     (void)t, (void)tau, (void)split, (void)r, (void)work;
 }
 
@@ -73,8 +72,7 @@ static real normalise_identity(const task *t, real loss) {
 
 /* ---- quadratic and log_quadratic ------------------------------------------------------------- */
 
-static real loss_squares(const task *t, const real *tau, void *work, const real *params,
-                         real *grads) {
+static real loss_squares(const task *t, const real *tau, void *work, const real *params, real *grads) {
     (void)tau, (void)work;
     double sum = 0;
     for (size_t i = 0; i < t->n_params; i++) sum += (double)params[i] * params[i];
@@ -121,12 +119,11 @@ static int create_centre(task *t, const task_spec *spec, lopt_error *err) {
     return 1;
 }
 
-static void sample_centre(const task *t, random_stream *r, real *tau) {
+static void sample_centre(const task *t, lopt_rng_stream *r, real *tau) {
     normals(r, 1, t->n_params, tau);
 }
 
-static real loss_centre(const task *t, const real *tau, void *work, const real *params,
-                        real *grads) {
+static real loss_centre(const task *t, const real *tau, void *work, const real *params, real *grads) {
     (void)work;
     double sum = 0;
     for (size_t i = 0; i < t->n_params; i++) {
@@ -146,19 +143,17 @@ static int create_noisy(task *t, const task_spec *spec, lopt_error *err) {
     return 1;
 }
 
-static void sample_noisy(const task *t, random_stream *r, real *tau) {
+static void sample_noisy(const task *t, lopt_rng_stream *r, real *tau) {
     normals(r, 1, t->n_params, tau);
-    for (size_t i = 0; i < t->n_params; i++) tau[t->n_params + i] = (real)(25 * random_uniform(r));
+    for (size_t i = 0; i < t->n_params; i++) tau[t->n_params + i] = (real)(25 * lopt_rng_uniform(r));
 }
 
-static void draw_noise(const task *t, const real *tau, task_split split, random_stream *r,
-                       void *work) {
+static void draw_noise(const task *t, const real *tau, task_split split, lopt_rng_stream *r, void *work) {
     (void)tau, (void)split;
     normals(r, ((const quadratic *)t->self)->noise, t->n_params, work);
 }
 
-static real loss_noisy(const task *t, const real *tau, void *work, const real *params,
-                       real *grads) {
+static real loss_noisy(const task *t, const real *tau, void *work, const real *params, real *grads) {
     const real *s = tau + t->n_params, *noise = work;
     double sum = 0;
     for (size_t i = 0; i < t->n_params; i++) {
@@ -177,9 +172,9 @@ static int fixed_curvature(quadratic *q) {
     double *a = calloc(dim * dim, sizeof *a);
     q->curvature = calloc(dim * dim, sizeof *q->curvature);
     if (a && q->curvature) {
-        random_stream r;
-        random_open(&r, (random_address){0, RANDOM_TASK, 0, 0, 0});
-        for (size_t i = 0; i < dim * dim; i++) a[i] = random_normal(&r);
+        lopt_rng_stream r;
+        lopt_rng_open(&r, (lopt_rng_address){0, LOPT_RNG_TASK, 0, 0, 0});
+        for (size_t i = 0; i < dim * dim; i++) a[i] = lopt_rng_normal(&r);
         for (size_t i = 0; i < dim; i++) {
             for (size_t j = 0; j < dim; j++) {
                 double *h = &q->curvature[i * dim + j];
@@ -203,13 +198,12 @@ static int create_noisy_mean(task *t, const task_spec *spec, lopt_error *err) {
     return 1;
 }
 
-static void initial_wide(const task *t, const real *tau, random_stream *r, real *params) {
+static void initial_wide(const task *t, const real *tau, lopt_rng_stream *r, real *params) {
     (void)tau;
     normals(r, 10, t->n_params, params);
 }
 
-static real loss_noisy_mean(const task *t, const real *tau, void *work, const real *params,
-                            real *grads) {
+static real loss_noisy_mean(const task *t, const real *tau, void *work, const real *params, real *grads) {
     (void)tau;
     const quadratic *q = t->self;
     const real *mean = work;
@@ -217,8 +211,7 @@ static real loss_noisy_mean(const task *t, const real *tau, void *work, const re
     for (int i = 0; i < q->dim; i++) {
         double row = 0; /* (H (p - n))_i; H is symmetric */
         for (int j = 0; j < q->dim; j++) {
-            row += q->curvature[(size_t)i * (size_t)q->dim + (size_t)j] *
-                   ((double)params[j] - mean[j]);
+            row += q->curvature[(size_t)i * (size_t)q->dim + (size_t)j] * ((double)params[j] - mean[j]);
         }
         loss += ((double)params[i] - mean[i]) * row;
         if (grads) grads[i] = (real)(2 * row);

@@ -10,19 +10,26 @@ typedef struct activation {
     const task_elementwise *elementwise;
 } activation;
 
-static const char *const names[TASK_N_ACTIVATIONS] = {
-    [TASK_RELU] = "relu",   [TASK_TANH] = "tanh",       [TASK_GELU] = "gelu",
-    [TASK_RELU6] = "relu6", [TASK_SIGMOID] = "sigmoid", [TASK_SILU] = "silu",
-    [TASK_SELU] = "selu",   [TASK_COS] = "cos",         [TASK_SIN] = "sin",
-    [TASK_ELU] = "elu",     [TASK_LEAKY_RELU] = "leaky_relu", [TASK_FOLDED_RELU] = "folded_relu"};
+static const char *const names[TASK_N_ACTIVATIONS] = {[TASK_RELU] = "relu",
+                                                      [TASK_TANH] = "tanh",
+                                                      [TASK_GELU] = "gelu",
+                                                      [TASK_RELU6] = "relu6",
+                                                      [TASK_SIGMOID] = "sigmoid",
+                                                      [TASK_SILU] = "silu",
+                                                      [TASK_SELU] = "selu",
+                                                      [TASK_COS] = "cos",
+                                                      [TASK_SIN] = "sin",
+                                                      [TASK_ELU] = "elu",
+                                                      [TASK_LEAKY_RELU] = "leaky_relu",
+                                                      [TASK_FOLDED_RELU] = "folded_relu"};
 
 const char *task_activation_name(task_activation_kind activation_kind) {
     return names[activation_kind];
 }
 
-static const unsigned char published[TASK_N_SAMPLED_ACTIVATIONS] = {
-    TASK_RELU, TASK_RELU,    TASK_RELU6, TASK_SELU, TASK_TANH, TASK_COS,
-    TASK_SIN,  TASK_SIGMOID, TASK_SILU,  TASK_SILU, TASK_GELU, TASK_FOLDED_RELU};
+static const unsigned char published[TASK_N_SAMPLED_ACTIVATIONS] = {TASK_RELU, TASK_RELU, TASK_RELU6, TASK_SELU,
+                                                                    TASK_TANH, TASK_COS,  TASK_SIN,   TASK_SIGMOID,
+                                                                    TASK_SILU, TASK_SILU, TASK_GELU,  TASK_FOLDED_RELU};
 
 int task_activation_of(task_activation_choice c, const real *tau) {
     return c.fixed == TASK_ACTIVATION_IN_TAU ? published[(int)tau[c.at]] : c.fixed;
@@ -39,8 +46,8 @@ static void forward(const task_layer *l, const task_run *run) {
 
 static void backward(const task_layer *l, const task_run *run) {
     const activation *a = (const activation *)l;
-    a->elementwise->apply_grad(task_activation_of(a->choice, run->tau), a->n, task_in(run, l, 0),
-                               task_out(run, l), task_out_grad(run, l), l->adds[0], task_in_grad(run, l, 0));
+    a->elementwise->apply_grad(task_activation_of(a->choice, run->tau), a->n, task_in(run, l, 0), task_out(run, l),
+                               task_out_grad(run, l), l->adds[0], task_in_grad(run, l, 0));
 }
 
 static const task_layer_kind kind = {.name = "activation", .forward = forward, .backward = backward};

@@ -27,7 +27,7 @@ int task_activation(task_model *m, int x, task_activation_kind kind);
 int task_activation_sampled(task_model *m, int x, size_t at);
 
 int task_activation_of(task_activation_choice c, const real *tau); /* for task_elementwise */
-int task_activation_may_keep_input(task_activation_choice c); /* its gradient may need x, not only y */
+int task_activation_may_keep_input(task_activation_choice c);      /* its gradient may need x, not only y */
 /* 1 if the layer is an activation; *c is which. For fuse. */
 int task_is_activation(const task_layer *l, task_activation_choice *c);
 

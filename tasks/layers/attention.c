@@ -37,26 +37,21 @@ static size_t head_at(const attention *a, int b, int h) {
 static void gather(const attention *a, const real *restrict x, real scale, real *restrict out) {
     size_t step = (size_t)a->heads * (size_t)a->size;
     for (int t = 0; t < a->time; t++, x += step, out += a->size)
-        for (int j = 0; j < a->size; j++)
-            out[j] = scale * x[j];
+        for (int j = 0; j < a->size; j++) out[j] = scale * x[j];
 }
 
-static void scatter(const attention *a, const real *restrict part, real scale, int added,
-                    real *restrict x) {
+static void scatter(const attention *a, const real *restrict part, real scale, int added, real *restrict x) {
     size_t step = (size_t)a->heads * (size_t)a->size;
     for (int t = 0; t < a->time; t++, x += step, part += a->size)
-        for (int j = 0; j < a->size; j++)
-            x[j] = scale * part[j] + (added ? x[j] : 0);
+        for (int j = 0; j < a->size; j++) x[j] = scale * part[j] + (added ? x[j] : 0);
 }
 
 /* p[keys, queries] of sequence b: what no query may see. */
 static void mask(const attention *a, const task_run *run, int b, real value, real *p) {
-    const int32_t *ids =
-        a->has_pad_ids ? task_ids(run->work, a->pad_ids) + (size_t)b * (size_t)a->time : NULL;
+    const int32_t *ids = a->has_pad_ids ? task_ids(run->work, a->pad_ids) + (size_t)b * (size_t)a->time : NULL;
     for (int key = 0; key < a->time; key++, p += a->time) {
         int n = ids && ids[key] == 0 ? a->time : a->causal ? key : 0;
-        for (int query = 0; query < n; query++)
-            p[query] = value;
+        for (int query = 0; query < n; query++) p[query] = value;
     }
 }
 
@@ -80,16 +75,14 @@ static void drop(const attention *a, const task_run *run, int b, int h, const re
 /* k + bias of the keys of a head. */
 static void add_bias(const attention *a, const real *restrict bias, real *restrict k) {
     for (int t = 0; t < a->time; t++, k += a->size)
-        for (int j = 0; j < a->size; j++)
-            k[j] += bias[j];
+        for (int j = 0; j < a->size; j++) k[j] += bias[j];
 }
 
 /* p and, with dropout, kept: [keys, queries]. Returns what multiplies v. */
 static const real *probabilities(const attention *a, const task_run *run, int b, int h) {
     size_t at = head_at(a, b, h);
     real *q = task_at(run->work, a->q), *q_turned = task_at(run->work, a->q_turned);
-    real *k = task_at(run->work, a->k), *p = task_at(run->work, a->p),
-         *kept = task_at(run->work, a->kept);
+    real *k = task_at(run->work, a->k), *p = task_at(run->work, a->p), *kept = task_at(run->work, a->kept);
     gather(a, task_in(run, &a->base, Q) + at, a->scale, q);
     task_transpose(a->time, a->size, q, q_turned);
     gather(a, task_in(run, &a->base, K) + at, 1, k);
@@ -97,8 +90,7 @@ static const real *probabilities(const attention *a, const task_run *run, int b,
     task_gemm_run(&a->square, k, q_turned, p);
     mask(a, run, b, MASKED, p);
     a->elementwise->softmax_columns(a->time, a->time, p, task_at(run->work, a->scratch));
-    if (a->keep >= 1)
-        return p;
+    if (a->keep >= 1) return p;
     drop(a, run, b, h, p, kept);
     return kept;
 }
@@ -118,27 +110,23 @@ static void forward(const task_layer *l, const task_run *run) {
     }
 }
 
-static void add_grad(const attention *a, const task_run *run, int input, size_t at,
-                     const real *part, real scale) {
+static void add_grad(const attention *a, const task_run *run, int input, size_t at, const real *part, real scale) {
     real *dx = task_in_grad(run, &a->base, input);
-    if (dx)
-        scatter(a, part, scale, a->base.adds[input], dx + at);
+    if (dx) scatter(a, part, scale, a->base.adds[input], dx + at);
 }
 
 /* dp = v dy';  ds = p (dp - sum of p dp);  dq = ds' k, dk = ds q, dv = p dy: in the order of the inputs, which may
  * be one value. */
 static void head_backward(const attention *a, const task_run *run, int b, int h) {
     size_t at = head_at(a, b, h);
-    real *v = task_at(run->work, a->v), *part = task_at(run->work, a->part),
-         *dp = task_at(run->work, a->dp);
+    real *v = task_at(run->work, a->v), *part = task_at(run->work, a->part), *dp = task_at(run->work, a->dp);
     real *dy = task_at(run->work, a->dy), *dy_turned = task_at(run->work, a->dy_turned);
     const real *kept = probabilities(a, run, b, h);
     gather(a, task_in(run, &a->base, V) + at, 1, v);
     gather(a, task_out_grad(run, &a->base) + at, 1, dy);
     task_transpose(a->time, a->size, dy, dy_turned);
     task_gemm_run(&a->square, v, dy_turned, dp);
-    if (a->keep < 1)
-        drop(a, run, b, h, dp, dp);
+    if (a->keep < 1) drop(a, run, b, h, dp, dp);
     a->elementwise->softmax_columns_grad(a->time, a->time, task_at(run->work, a->p), dp,
                                          task_at(run->work, a->scratch));
     mask(a, run, b, 0, dp);
@@ -148,8 +136,7 @@ static void head_backward(const attention *a, const task_run *run, int b, int h)
     add_grad(a, run, K, at, part, 1);
     real *bias = task_tensor_grad(run, &a->base, 0) + (size_t)h * (size_t)a->size;
     for (int t = 0; t < a->time; t++)
-        for (int j = 0; j < a->size; j++)
-            bias[j] += part[t * a->size + j];
+        for (int j = 0; j < a->size; j++) bias[j] += part[t * a->size + j];
     task_gemm_run(&a->from_p, kept, dy, part);
     add_grad(a, run, V, at, part, 1);
 }
@@ -158,19 +145,18 @@ static void backward(const task_layer *l, const task_run *run) {
     const attention *a = (const attention *)l;
     memset(task_tensor_grad(run, l, 0), 0, (size_t)a->heads * (size_t)a->size * sizeof(real));
     for (int b = 0; b < a->batch; b++)
-        for (int h = 0; h < a->heads; h++)
-            head_backward(a, run, b, h);
+        for (int h = 0; h < a->heads; h++) head_backward(a, run, b, h);
 }
 
-static void init(const task_layer *l, const real *tau, random_stream *r, real *params) {
+static void init(const task_layer *l, const real *tau, lopt_rng_stream *r, real *params) {
     const attention *a = (const attention *)l;
     (void)tau, (void)r;
     memset(params + l->tensor[0], 0, (size_t)a->heads * (size_t)a->size * sizeof *params);
 }
 
-static void draw(const task_layer *l, const task_run *run, random_stream *r) {
+static void draw(const task_layer *l, const task_run *run, lopt_rng_stream *r) {
     const attention *a = (const attention *)l;
-    uint64_t seed = a->keep < 1 ? random_u64(r) : 0;
+    uint64_t seed = a->keep < 1 ? lopt_rng_u64(r) : 0;
     memcpy((char *)run->work + a->seed, &seed, sizeof seed);
 }
 
@@ -183,8 +169,7 @@ static void plan(task_model *m, attention *a) {
     size_t of_head = (size_t)a->time * (size_t)a->size * sizeof(real);
     size_t square = (size_t)a->time * (size_t)a->time * sizeof(real);
     size_t *const parts[] = {&a->q, &a->q_turned, &a->k, &a->v, &a->dy, &a->dy_turned, &a->part};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        *parts[i] = task_layer_work(m, of_head);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) *parts[i] = task_layer_work(m, of_head);
     a->p = task_layer_work(m, square);
     a->kept = a->keep < 1 ? task_layer_work(m, square) : a->p;
     a->dp = task_layer_work(m, square);
@@ -194,13 +179,11 @@ static void plan(task_model *m, attention *a) {
     a->from_p = task_gemm_plan(TASK_GEMM_NN, a->time, a->size, a->time);
     a->turned_p = task_gemm_plan(TASK_GEMM_TN, a->time, a->size, a->time);
     a->elementwise = task_elementwise_best();
-    a->base.flops =
-        7.0 * a->batch * a->heads * task_gemm_flops(&a->square); /* two forward, five backward */
+    a->base.flops = 7.0 * a->batch * a->heads * task_gemm_flops(&a->square); /* two forward, five backward */
 }
 
 int task_attention_core(task_model *m, int q, int k, int v, const task_attention_shape *shape) {
-    if (q < 0 || k < 0 || v < 0)
-        return -1;
+    if (q < 0 || k < 0 || v < 0) return -1;
     task_shape s = *task_value_shape(m, q);
     int fits = s.rank == 3 && s.cols == (int64_t)shape->heads * shape->head_size;
     for (int i = 0; i < 2; i++) {
@@ -208,17 +191,14 @@ int task_attention_core(task_model *m, int q, int k, int v, const task_attention
         fits = fits && other->rank == 3 && memcmp(other->dim, s.dim, 3 * sizeof *s.dim) == 0;
     }
     if (!fits)
-        return task_model_fail(m, "attention of %d heads of %d reads three of [batch, time, %d]",
-                               shape->heads, shape->head_size, shape->heads * shape->head_size);
+        return task_model_fail(m, "attention of %d heads of %d reads three of [batch, time, %d]", shape->heads,
+                               shape->head_size, shape->heads * shape->head_size);
     attention *a = task_layer_add(m, &kind, sizeof *a, 3, (int[]){q, k, v}, 3, s.dim);
-    if (!a)
-        return -1;
-    a->batch = (int)s.dim[0], a->time = (int)s.dim[1], a->heads = shape->heads,
-    a->size = shape->head_size;
+    if (!a) return -1;
+    a->batch = (int)s.dim[0], a->time = (int)s.dim[1], a->heads = shape->heads, a->size = shape->head_size;
     a->causal = shape->causal;
     a->has_pad_ids = shape->pad_ids != NULL;
-    if (a->has_pad_ids)
-        a->pad_ids = *shape->pad_ids;
+    if (a->has_pad_ids) a->pad_ids = *shape->pad_ids;
     a->scale = (real)(1 / sqrt(a->size));
     a->keep = (real)(1 - shape->dropout);
     task_layer_tensor(m, &a->base, "key_bias", 1, (int64_t[]){s.cols});
@@ -227,8 +207,7 @@ int task_attention_core(task_model *m, int q, int k, int v, const task_attention
 }
 
 int task_attention(task_model *m, int x, const task_attention_shape *a) {
-    if (x < 0)
-        return -1;
+    if (x < 0) return -1;
     int width = (int)task_value_shape(m, x)->cols, inner = a->heads * a->head_size;
     int q = task_dense(m, x, inner, a->init), k = task_dense_without_bias(m, x, inner, a->init);
     int v = task_dense(m, x, inner, a->init);

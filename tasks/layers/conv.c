@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * conv.c - see conv.h. */
+ * conv_net.c - see conv.h. */
 #include "layers/conv.h"
 
 #include <string.h>
@@ -20,10 +20,10 @@ typedef struct chunk {
 typedef struct conv {
     task_layer base;
     task_window window;
-    int in, out, patch;   /* channels; size * size * in */
-    int same_as_image;    /* the patches are the pixels */
-    int n_rows;           /* output rows of all images */
-    chunk whole, rest;    /* n_rows = k * whole.rows + rest.rows */
+    int in, out, patch; /* channels; size * size * in */
+    int same_as_image;  /* the patches are the pixels */
+    int n_rows;         /* output rows of all images */
+    chunk whole, rest;  /* n_rows = k * whole.rows + rest.rows */
     task_init weights;
     task_ending ending;
     size_t patches, transposed; /* work; W' */
@@ -31,7 +31,7 @@ typedef struct conv {
 
 enum { W, B };
 
-static void init(const task_layer *l, const real *tau, random_stream *r, real *params) {
+static void init(const task_layer *l, const real *tau, lopt_rng_stream *r, real *params) {
     const conv *c = (const conv *)l;
     int size = c->window.size;
     task_init_fill(&c->weights, tau, 4, (int64_t[]){size, size, c->in, c->out}, r, params + l->tensor[W]);
@@ -114,8 +114,7 @@ static chunk plan_chunk(const conv *c, int rows, int has_grad) {
     k.forward = task_gemm_plan(TASK_GEMM_NN, pixels, c->out, c->patch);
     k.weight_grad = task_gemm_plan_added(TASK_GEMM_TN, c->patch, c->out, pixels);
     if (has_grad) k.input_grad = task_gemm_plan(TASK_GEMM_NN, pixels, c->patch, c->out);
-    if (has_grad && c->same_as_image)
-        k.input_grad_added = task_gemm_plan_added(TASK_GEMM_NN, pixels, c->patch, c->out);
+    if (has_grad && c->same_as_image) k.input_grad_added = task_gemm_plan_added(TASK_GEMM_NN, pixels, c->patch, c->out);
     return k;
 }
 
@@ -136,8 +135,7 @@ static void plan(task_model *m, conv *c) {
 static int add(task_model *m, int x, task_conv_shape s, task_init weights, int has_bias) {
     task_window w;
     if (!task_window_make(m, x, s.size, s.stride, s.padding, &w)) return -1;
-    conv *c = task_layer_add(m, &kind, sizeof *c, 1, &x, 4,
-                             (int64_t[]){w.batch, w.out_rows, w.out_cols, s.channels});
+    conv *c = task_layer_add(m, &kind, sizeof *c, 1, &x, 4, (int64_t[]){w.batch, w.out_rows, w.out_cols, s.channels});
     if (!c) return -1;
     c->window = w;
     c->in = w.channels, c->out = s.channels, c->patch = s.size * s.size * w.channels;

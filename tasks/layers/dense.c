@@ -17,7 +17,7 @@ typedef struct dense {
 
 enum { W, B };
 
-static void init(const task_layer *l, const real *tau, random_stream *r, real *params) {
+static void init(const task_layer *l, const real *tau, lopt_rng_stream *r, real *params) {
     const dense *d = (const dense *)l;
     task_init_fill(&d->weights, tau, 2, (int64_t[]){d->in, d->out}, r, params + l->tensor[W]);
     if (d->ending.has_bias) task_init_fill(&d->bias, tau, 1, (int64_t[]){d->out}, r, params + l->tensor[B]);

@@ -11,7 +11,7 @@ typedef struct dropout {
 } dropout;
 
 /* 32 random bits a number. */
-static void draw(const task_layer *l, const task_run *run, random_stream *r) {
+static void draw(const task_layer *l, const task_run *run, lopt_rng_stream *r) {
     enum { CHUNK = 128 };
     const dropout *d = (const dropout *)l;
     uint64_t bits[CHUNK];
@@ -19,7 +19,7 @@ static void draw(const task_layer *l, const task_run *run, random_stream *r) {
     uint32_t limit = (uint32_t)(d->rate * 4294967296.0);
     for (size_t i = 0; i < d->n; i++) {
         size_t at = i % (2 * CHUNK), left = (d->n - i + 1) / 2;
-        if (at == 0) random_fill(r, left < CHUNK ? left : CHUNK, bits);
+        if (at == 0) lopt_rng_fill(r, left < CHUNK ? left : CHUNK, bits);
         mask[i] = (uint32_t)(bits[at / 2] >> (at % 2 * 32)) < limit ? 0 : kept;
     }
 }

@@ -133,19 +133,32 @@ static inline real logistic(real x) {
 /* NaN stays NaN in all of them. */
 static inline real value(int activation, real x) {
     switch (activation) {
-    case TASK_RELU: return x < 0 ? 0 : x;
-    case TASK_TANH: return tanh_(x);
-    case TASK_GELU: return x * gelu_gate(x);
-    case TASK_RELU6: return x < 0 ? 0 : x > 6 ? 6 : x;
-    case TASK_SIGMOID: return logistic(x);
-    case TASK_SILU: return x * logistic(x);
-    case TASK_SELU: return SELU_SCALE * (x > 0 ? x : SELU_ALPHA * (exp_(x) - 1));
-    case TASK_COS: return cos_(x);
-    case TASK_SIN: return sin_(x);
-    case TASK_LEAKY_RELU: return x < 0 ? (real)0.01 * x : x;
-    case TASK_FOLDED_RELU: return x < 0 ? (real)-0.5 * x : x;
-    case TASK_ELU: return x > 0 ? x : exp_(x) - 1;
-    default: return x;
+    case TASK_RELU:
+        return x < 0 ? 0 : x;
+    case TASK_TANH:
+        return tanh_(x);
+    case TASK_GELU:
+        return x * gelu_gate(x);
+    case TASK_RELU6:
+        return x < 0 ? 0 : x > 6 ? 6 : x;
+    case TASK_SIGMOID:
+        return logistic(x);
+    case TASK_SILU:
+        return x * logistic(x);
+    case TASK_SELU:
+        return SELU_SCALE * (x > 0 ? x : SELU_ALPHA * (exp_(x) - 1));
+    case TASK_COS:
+        return cos_(x);
+    case TASK_SIN:
+        return sin_(x);
+    case TASK_LEAKY_RELU:
+        return x < 0 ? (real)0.01 * x : x;
+    case TASK_FOLDED_RELU:
+        return x < 0 ? (real)-0.5 * x : x;
+    case TASK_ELU:
+        return x > 0 ? x : exp_(x) - 1;
+    default:
+        return x;
     }
 }
 
@@ -153,42 +166,69 @@ static inline real value(int activation, real x) {
 static inline real product(int activation, real x, real y, real dy) {
     real gate;
     switch (activation) {
-    case TASK_RELU: return y > 0 ? dy : 0;
-    case TASK_TANH: return dy * (1 - y * y);
-    case TASK_GELU: return dy * gelu_slope(x);
-    case TASK_RELU6: return y > 0 && y < 6 ? dy : 0;
-    case TASK_SIGMOID: return dy * (y * (1 - y));
-    case TASK_SILU: gate = logistic(x); return dy * (gate * (1 + x * (1 - gate)));
-    case TASK_SELU: return dy * (y > 0 ? SELU_SCALE : y + SELU_SCALE * SELU_ALPHA);
-    case TASK_COS: return dy * -sin_(x);
-    case TASK_SIN: return dy * cos_(x);
-    case TASK_LEAKY_RELU: return y < 0 ? (real)0.01 * dy : dy;
-    case TASK_FOLDED_RELU: return x < 0 ? (real)-0.5 * dy : dy;
-    case TASK_ELU: return dy * (y > 0 ? 1 : y + 1);
-    default: return dy;
+    case TASK_RELU:
+        return y > 0 ? dy : 0;
+    case TASK_TANH:
+        return dy * (1 - y * y);
+    case TASK_GELU:
+        return dy * gelu_slope(x);
+    case TASK_RELU6:
+        return y > 0 && y < 6 ? dy : 0;
+    case TASK_SIGMOID:
+        return dy * (y * (1 - y));
+    case TASK_SILU:
+        gate = logistic(x);
+        return dy * (gate * (1 + x * (1 - gate)));
+    case TASK_SELU:
+        return dy * (y > 0 ? SELU_SCALE : y + SELU_SCALE * SELU_ALPHA);
+    case TASK_COS:
+        return dy * -sin_(x);
+    case TASK_SIN:
+        return dy * cos_(x);
+    case TASK_LEAKY_RELU:
+        return y < 0 ? (real)0.01 * dy : dy;
+    case TASK_FOLDED_RELU:
+        return x < 0 ? (real)-0.5 * dy : dy;
+    case TASK_ELU:
+        return dy * (y > 0 ? 1 : y + 1);
+    default:
+        return dy;
     }
 }
 
 /* LOOP(activation) for the one that is asked for: a loop each, so that the choice is outside of it. */
-#define EACH_ACTIVATION(activation, LOOP)                                                          \
-    switch (activation) {                                                                          \
-    case TASK_RELU: LOOP(TASK_RELU) break;                                                         \
-    case TASK_TANH: LOOP(TASK_TANH) break;                                                         \
-    case TASK_GELU: LOOP(TASK_GELU) break;                                                         \
-    case TASK_RELU6: LOOP(TASK_RELU6) break;                                                       \
-    case TASK_SIGMOID: LOOP(TASK_SIGMOID) break;                                                   \
-    case TASK_SILU: LOOP(TASK_SILU) break;                                                         \
-    case TASK_SELU: LOOP(TASK_SELU) break;                                                         \
-    case TASK_COS: LOOP(TASK_COS) break;                                                           \
-    case TASK_SIN: LOOP(TASK_SIN) break;                                                           \
-    case TASK_LEAKY_RELU: LOOP(TASK_LEAKY_RELU) break;                                             \
-    case TASK_FOLDED_RELU: LOOP(TASK_FOLDED_RELU) break;                                           \
-    case TASK_ELU: LOOP(TASK_ELU) break;                                                           \
-    default: LOOP(TASK_LINEAR) break;                                                              \
+#define EACH_ACTIVATION(activation, LOOP)                                                                              \
+    switch (activation) {                                                                                              \
+    case TASK_RELU:                                                                                                    \
+        LOOP(TASK_RELU) break;                                                                                         \
+    case TASK_TANH:                                                                                                    \
+        LOOP(TASK_TANH) break;                                                                                         \
+    case TASK_GELU:                                                                                                    \
+        LOOP(TASK_GELU) break;                                                                                         \
+    case TASK_RELU6:                                                                                                   \
+        LOOP(TASK_RELU6) break;                                                                                        \
+    case TASK_SIGMOID:                                                                                                 \
+        LOOP(TASK_SIGMOID) break;                                                                                      \
+    case TASK_SILU:                                                                                                    \
+        LOOP(TASK_SILU) break;                                                                                         \
+    case TASK_SELU:                                                                                                    \
+        LOOP(TASK_SELU) break;                                                                                         \
+    case TASK_COS:                                                                                                     \
+        LOOP(TASK_COS) break;                                                                                          \
+    case TASK_SIN:                                                                                                     \
+        LOOP(TASK_SIN) break;                                                                                          \
+    case TASK_LEAKY_RELU:                                                                                              \
+        LOOP(TASK_LEAKY_RELU) break;                                                                                   \
+    case TASK_FOLDED_RELU:                                                                                             \
+        LOOP(TASK_FOLDED_RELU) break;                                                                                  \
+    case TASK_ELU:                                                                                                     \
+        LOOP(TASK_ELU) break;                                                                                          \
+    default:                                                                                                           \
+        LOOP(TASK_LINEAR) break;                                                                                       \
     }
 
 static void apply(int activation, size_t n, const real *restrict x, real *restrict y) {
-#define LOOP(A)                                                                                    \
+#define LOOP(A)                                                                                                        \
     for (size_t i = 0; i < n; i++) y[i] = value(A, x[i]);
     EACH_ACTIVATION(activation, LOOP)
 #undef LOOP
@@ -197,25 +237,25 @@ static void apply(int activation, size_t n, const real *restrict x, real *restri
 static void apply_grad(int activation, size_t n, const real *restrict x, const real *restrict y,
                        const real *restrict dy, int added, real *restrict dx) {
     if (!added) memset(dx, 0, n * sizeof *dx);
-#define LOOP(A)                                                                                    \
+#define LOOP(A)                                                                                                        \
     for (size_t i = 0; i < n; i++) dx[i] += product(A, x[i], y[i], dy[i]);
     EACH_ACTIVATION(activation, LOOP)
 #undef LOOP
 }
 
-static void activate(int activation, int rows, int cols, const real *restrict bias,
-                     real *restrict z, real *restrict y) {
-#define LOOP(A)                                                                                    \
-    for (int i = 0; i < rows; i++, y += cols) {                                                    \
-        for (int j = 0; j < cols; j++) {                                                           \
-            if (task_activation_keeps_input(A)) {                                                  \
-                z[j] += bias[j];                                                                   \
-                y[j] = value(A, z[j]);                                                             \
-            } else {                                                                               \
-                y[j] = value(A, y[j] + bias[j]);                                                   \
-            }                                                                                      \
-        }                                                                                          \
-        z += task_activation_keeps_input(A) ? cols : 0;                                            \
+static void activate(int activation, int rows, int cols, const real *restrict bias, real *restrict z,
+                     real *restrict y) {
+#define LOOP(A)                                                                                                        \
+    for (int i = 0; i < rows; i++, y += cols) {                                                                        \
+        for (int j = 0; j < cols; j++) {                                                                               \
+            if (task_activation_keeps_input(A)) {                                                                      \
+                z[j] += bias[j];                                                                                       \
+                y[j] = value(A, z[j]);                                                                                 \
+            } else {                                                                                                   \
+                y[j] = value(A, y[j] + bias[j]);                                                                       \
+            }                                                                                                          \
+        }                                                                                                              \
+        z += task_activation_keeps_input(A) ? cols : 0;                                                                \
     }
     EACH_ACTIVATION(activation, LOOP)
 #undef LOOP
@@ -233,12 +273,11 @@ static void add_rows(int rows, int cols, const real *restrict dy, real *restrict
     }
 }
 
-static void activate_grad(int activation, int rows, int cols, const real *restrict z,
-                          const real *restrict y, real *restrict dy, real *restrict bias_grad) {
+static void activate_grad(int activation, int rows, int cols, const real *restrict z, const real *restrict y,
+                          real *restrict dy, real *restrict bias_grad) {
     size_t n = (size_t)rows * (size_t)cols;
-#define LOOP(A)                                                                                    \
-    for (size_t i = 0; i < n; i++)                                                                 \
-        dy[i] = product(A, task_activation_keeps_input(A) ? z[i] : 0, y[i], dy[i]);
+#define LOOP(A)                                                                                                        \
+    for (size_t i = 0; i < n; i++) dy[i] = product(A, task_activation_keeps_input(A) ? z[i] : 0, y[i], dy[i]);
     if (activation != TASK_LINEAR) EACH_ACTIVATION(activation, LOOP)
 #undef LOOP
     for (int j = 0; j < cols; j++) bias_grad[j] = 0;
@@ -261,8 +300,8 @@ static double sum_of_logs(int n, const real *sums) {
 
 /* exp(z - max) of a block of rows, transposed to p[classes, rows], so that a lane is a row and no sum
  * crosses lanes; the maxima and the sums. */
-static void exponentials(int rows, int classes, const real *restrict z, real *restrict p,
-                         real *restrict max, real *restrict sum) {
+static void exponentials(int rows, int classes, const real *restrict z, real *restrict p, real *restrict max,
+                         real *restrict sum) {
     for (int i = 0; i < rows; i++) {
         for (int c = 0; c < classes; c++) p[c * rows + i] = z[(size_t)i * (size_t)classes + (size_t)c];
     }
@@ -282,8 +321,8 @@ static void exponentials(int rows, int classes, const real *restrict z, real *re
 }
 
 /* (softmax - one at the label) / counted; 0 where there is no label. */
-static void softmax_grad(int rows, int classes, real counted, const real *restrict p,
-                         const real *restrict sum, const int32_t *restrict labels, real *restrict dz) {
+static void softmax_grad(int rows, int classes, real counted, const real *restrict p, const real *restrict sum,
+                         const int32_t *restrict labels, real *restrict dz) {
     for (int i = 0; i < rows; i++, dz += classes) {
         real scale = labels[i] < 0 ? 0 : 1 / (sum[i] * counted);
         for (int c = 0; c < classes; c++) dz[c] = p[c * rows + i] * scale;
@@ -291,9 +330,8 @@ static void softmax_grad(int rows, int classes, real counted, const real *restri
     }
 }
 
-static real cross_entropy(int rows, int classes, const real *restrict z,
-                          const int32_t *restrict labels, real *restrict scratch,
-                          real *restrict dz) {
+static real cross_entropy(int rows, int classes, const real *restrict z, const int32_t *restrict labels,
+                          real *restrict scratch, real *restrict dz) {
     real *restrict max = scratch, *restrict sum = max + rows, *restrict p = sum + rows;
     int block = task_cross_entropy_block(classes), counted = 0;
     for (int i = 0; i < rows; i++) counted += labels[i] >= 0;
@@ -307,15 +345,14 @@ static real cross_entropy(int rows, int classes, const real *restrict z,
     for (int i = 0; i < rows; i++) sum[i] = labels[i] < 0 ? 1 : sum[i];
     double loss = sum_of_logs(rows, sum);
     for (int i = 0; i < rows; i++) {
-        if (labels[i] >= 0)
-            loss += (double)max[i] - (double)z[(size_t)i * (size_t)classes + (size_t)labels[i]];
+        if (labels[i] >= 0) loss += (double)max[i] - (double)z[(size_t)i * (size_t)classes + (size_t)labels[i]];
     }
     return (real)(loss / counted);
 }
 
 /* With multiply-adds by the inverse in two parts: as exact as the division that takes longer. */
-static void gather(int batch, const int32_t *restrict rows, size_t n,
-                   const uint16_t *restrict codes, real most, real *restrict out) {
+static void gather(int batch, const int32_t *restrict rows, size_t n, const uint16_t *restrict codes, real most,
+                   real *restrict out) {
     const double inverse = 1 / (double)most;
     const real high = (real)inverse, low = (real)(inverse - (double)high);
     for (int i = 0; i < batch; i++, out += n) {

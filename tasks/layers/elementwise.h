@@ -14,8 +14,8 @@
 
 /* Whether the gradient needs the argument; else the value is enough. */
 static inline int task_activation_keeps_input(int activation) {
-    return activation == TASK_GELU || activation == TASK_SILU || activation == TASK_COS ||
-           activation == TASK_SIN || activation == TASK_FOLDED_RELU;
+    return activation == TASK_GELU || activation == TASK_SILU || activation == TASK_COS || activation == TASK_SIN ||
+           activation == TASK_FOLDED_RELU;
 }
 
 /* Rows of a block of cross_entropy: its exponentials stay in cache. */
@@ -33,8 +33,7 @@ typedef struct task_elementwise {
 
     /* y[n] <- activation(x); dx[n] <- dy activation'(x), or dx += it. Here x is there in any case. */
     void (*apply)(int activation, size_t n, const real *x, real *y);
-    void (*apply_grad)(int activation, size_t n, const real *x, const real *y, const real *dy, int added,
-                       real *dx);
+    void (*apply_grad)(int activation, size_t n, const real *x, const real *y, const real *dy, int added, real *dx);
 
     /* y[rows, cols] <- activation(y + bias[cols]). Where task_activation_keeps_input, reads z and leaves
      * the sum there. */
@@ -42,13 +41,11 @@ typedef struct task_elementwise {
 
     /* dy <- dy * activation'(z), by y alone unless task_activation_keeps_input; bias_grad[cols] <- its sum of
      * rows. */
-    void (*activate_grad)(int activation, int rows, int cols, const real *z, const real *y,
-                          real *dy, real *bias_grad);
+    void (*activate_grad)(int activation, int rows, int cols, const real *z, const real *y, real *dy, real *bias_grad);
 
     /* Mean over the rows with label >= 0 of -log softmax(z)[label]; dz (may be NULL) <- its gradient.
      * scratch: task_cross_entropy_scratch reals. */
-    real (*cross_entropy)(int rows, int classes, const real *z, const int32_t *labels,
-                          real *scratch, real *dz);
+    real (*cross_entropy)(int rows, int classes, const real *z, const int32_t *labels, real *scratch, real *dz);
 
     /* Cells of n numbers (recurrent.h), `rows` of a batch. lstm: z[rows, 4 n], without bias, becomes its gates
      * i, g, f, o; lstm_grad: and these their gradients, dc that of c_before. gru_gates: zr[rows, 2 n] becomes the
@@ -68,8 +65,7 @@ typedef struct task_elementwise {
 
     /* out[batch, n] <- rows of codes[., n] divided by most. Where most is 255 times a power of two
      * up to 256, correctly rounded for codes up to most. */
-    void (*gather)(int batch, const int32_t *rows, size_t n, const uint16_t *codes, real most,
-                   real *out);
+    void (*gather)(int batch, const int32_t *rows, size_t n, const uint16_t *codes, real most, real *out);
 } task_elementwise;
 
 const task_elementwise *task_elementwise_best(void);

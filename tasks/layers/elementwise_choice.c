@@ -5,8 +5,7 @@
 
 #include "layers/elementwise.h"
 
-extern const task_elementwise task_elementwise_portable, task_elementwise_avx2,
-    task_elementwise_avx512;
+extern const task_elementwise task_elementwise_portable, task_elementwise_avx2, task_elementwise_avx512;
 
 static int usable(const task_elementwise *table) {
 #ifdef TASK_HAVE_X86

@@ -7,8 +7,8 @@ static inline real sigmoid_(real x) {
     return 1 / (1 + exp_(-x));
 }
 
-static void lstm(int rows, int n, const real *restrict bias, real *restrict z,
-                 const real *restrict c_before, real *restrict c, real *restrict h) {
+static void lstm(int rows, int n, const real *restrict bias, real *restrict z, const real *restrict c_before,
+                 real *restrict c, real *restrict h) {
     for (int row = 0; row < rows; row++, z += 4 * n, c_before += n, c += n, h += n) {
         real *restrict i = z, *restrict g = z + n, *restrict f = z + 2 * n, *restrict o = z + 3 * n;
         for (int j = 0; j < n; j++) {
@@ -22,8 +22,8 @@ static void lstm(int rows, int n, const real *restrict bias, real *restrict z,
     }
 }
 
-static void lstm_grad(int rows, int n, real *restrict z, const real *restrict c_before,
-                      const real *restrict c, const real *restrict dh, real *restrict dc) {
+static void lstm_grad(int rows, int n, real *restrict z, const real *restrict c_before, const real *restrict c,
+                      const real *restrict dh, real *restrict dc) {
     for (int row = 0; row < rows; row++, z += 4 * n, c_before += n, c += n, dh += n, dc += n) {
         real *restrict i = z, *restrict g = z + n, *restrict f = z + 2 * n, *restrict o = z + 3 * n;
         for (int j = 0; j < n; j++) {
@@ -38,18 +38,16 @@ static void lstm_grad(int rows, int n, real *restrict z, const real *restrict c_
     }
 }
 
-static void gru_gates(int rows, int n, const real *restrict bias, real *restrict zr,
-                      const real *restrict h_before, real *restrict rh) {
+static void gru_gates(int rows, int n, const real *restrict bias, real *restrict zr, const real *restrict h_before,
+                      real *restrict rh) {
     for (int row = 0; row < rows; row++, zr += 2 * n, h_before += n, rh += n) {
-        for (int j = 0; j < 2 * n; j++)
-            zr[j] = sigmoid_(zr[j] + bias[j]);
-        for (int j = 0; j < n; j++)
-            rh[j] = zr[n + j] * h_before[j];
+        for (int j = 0; j < 2 * n; j++) zr[j] = sigmoid_(zr[j] + bias[j]);
+        for (int j = 0; j < n; j++) rh[j] = zr[n + j] * h_before[j];
     }
 }
 
-static void gru(int rows, int n, const real *restrict bias, const real *restrict zr,
-                const real *restrict h_before, real *restrict a, real *restrict h) {
+static void gru(int rows, int n, const real *restrict bias, const real *restrict zr, const real *restrict h_before,
+                real *restrict a, real *restrict h) {
     for (int row = 0; row < rows; row++, zr += 2 * n, h_before += n, a += n, h += n) {
         for (int j = 0; j < n; j++) {
             a[j] = tanh_(a[j] + bias[j]);
@@ -58,11 +56,9 @@ static void gru(int rows, int n, const real *restrict bias, const real *restrict
     }
 }
 
-static void gru_grad(int rows, int n, real *restrict zr, real *restrict a,
-                     const real *restrict h_before, const real *restrict dh,
-                     real *restrict dh_before) {
-    for (int row = 0; row < rows;
-         row++, zr += 2 * n, a += n, h_before += n, dh += n, dh_before += n) {
+static void gru_grad(int rows, int n, real *restrict zr, real *restrict a, const real *restrict h_before,
+                     const real *restrict dh, real *restrict dh_before) {
+    for (int row = 0; row < rows; row++, zr += 2 * n, a += n, h_before += n, dh += n, dh_before += n) {
         for (int j = 0; j < n; j++) {
             real gate = zr[j];
             dh_before[j] += dh[j] * (1 - gate);
@@ -72,8 +68,8 @@ static void gru_grad(int rows, int n, real *restrict zr, real *restrict a,
     }
 }
 
-static void gru_gates_grad(int rows, int n, real *restrict zr, const real *restrict h_before,
-                           const real *restrict drh, real *restrict dh_before) {
+static void gru_gates_grad(int rows, int n, real *restrict zr, const real *restrict h_before, const real *restrict drh,
+                           real *restrict dh_before) {
     for (int row = 0; row < rows; row++, zr += 2 * n, h_before += n, drh += n, dh_before += n) {
         for (int j = 0; j < n; j++) {
             real reset = zr[n + j];
@@ -85,12 +81,10 @@ static void gru_gates_grad(int rows, int n, real *restrict zr, const real *restr
 
 static void softmax_columns(int rows, int cols, real *restrict p, real *restrict scratch) {
     real *restrict max = scratch, *restrict sum = scratch + cols;
-    for (int j = 0; j < cols; j++)
-        max[j] = p[j], sum[j] = 0;
+    for (int j = 0; j < cols; j++) max[j] = p[j], sum[j] = 0;
     for (int i = 1; i < rows; i++) {
         const real *restrict row = p + (size_t)i * (size_t)cols;
-        for (int j = 0; j < cols; j++)
-            max[j] = row[j] > max[j] ? row[j] : max[j];
+        for (int j = 0; j < cols; j++) max[j] = row[j] > max[j] ? row[j] : max[j];
     }
     for (int i = 0; i < rows; i++) {
         real *restrict row = p + (size_t)i * (size_t)cols;
@@ -99,27 +93,22 @@ static void softmax_columns(int rows, int cols, real *restrict p, real *restrict
             sum[j] += row[j];
         }
     }
-    for (int j = 0; j < cols; j++)
-        sum[j] = 1 / sum[j];
+    for (int j = 0; j < cols; j++) sum[j] = 1 / sum[j];
     for (int i = 0; i < rows; i++) {
         real *restrict row = p + (size_t)i * (size_t)cols;
-        for (int j = 0; j < cols; j++)
-            row[j] *= sum[j];
+        for (int j = 0; j < cols; j++) row[j] *= sum[j];
     }
 }
 
 static void softmax_columns_grad(int rows, int cols, const real *restrict p, real *restrict dp,
                                  real *restrict scratch) {
-    for (int j = 0; j < cols; j++)
-        scratch[j] = 0;
+    for (int j = 0; j < cols; j++) scratch[j] = 0;
     for (int i = 0; i < rows; i++) {
         size_t at = (size_t)i * (size_t)cols;
-        for (int j = 0; j < cols; j++)
-            scratch[j] += p[at + (size_t)j] * dp[at + (size_t)j];
+        for (int j = 0; j < cols; j++) scratch[j] += p[at + (size_t)j] * dp[at + (size_t)j];
     }
     for (int i = 0; i < rows; i++) {
         size_t at = (size_t)i * (size_t)cols;
-        for (int j = 0; j < cols; j++)
-            dp[at + (size_t)j] = p[at + (size_t)j] * (dp[at + (size_t)j] - scratch[j]);
+        for (int j = 0; j < cols; j++) dp[at + (size_t)j] = p[at + (size_t)j] * (dp[at + (size_t)j] - scratch[j]);
     }
 }

@@ -11,10 +11,9 @@ typedef struct embed {
     task_init table;
 } embed;
 
-static void init(const task_layer *l, const real *tau, random_stream *r, real *params) {
+static void init(const task_layer *l, const real *tau, lopt_rng_stream *r, real *params) {
     const embed *e = (const embed *)l;
-    task_init_fill(&e->table, tau, 2, (int64_t[]){(int64_t)e->vocab, (int64_t)e->width}, r,
-                   params + l->tensor[0]);
+    task_init_fill(&e->table, tau, 2, (int64_t[]){(int64_t)e->vocab, (int64_t)e->width}, r, params + l->tensor[0]);
 }
 
 static void forward(const task_layer *l, const task_run *run) {
@@ -34,19 +33,15 @@ static void backward(const task_layer *l, const task_run *run) {
     memset(table, 0, e->vocab * e->width * sizeof *table);
     for (size_t i = 0; i < e->rows; i++, dy += e->width) {
         real *restrict row = table + (size_t)ids[i] * e->width;
-        for (size_t j = 0; j < e->width; j++)
-            row[j] += dy[j];
+        for (size_t j = 0; j < e->width; j++) row[j] += dy[j];
     }
 }
 
-static const task_layer_kind kind = {
-    .name = "embed", .init = init, .forward = forward, .backward = backward};
+static const task_layer_kind kind = {.name = "embed", .init = init, .forward = forward, .backward = backward};
 
-int task_embed(task_model *m, size_t ids, int rank, const int64_t *dim, int vocab,
-               task_init table) {
+int task_embed(task_model *m, size_t ids, int rank, const int64_t *dim, int vocab, task_init table) {
     embed *e = task_layer_add(m, &kind, sizeof *e, 0, NULL, rank, dim);
-    if (!e || e->base.out < 0)
-        return -1;
+    if (!e || e->base.out < 0) return -1;
     const task_shape *s = task_value_shape(m, e->base.out);
     e->ids = ids;
     e->rows = (size_t)s->rows, e->width = (size_t)s->cols, e->vocab = (size_t)vocab;

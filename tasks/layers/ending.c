@@ -23,15 +23,13 @@ real *task_ending_z(const task_ending *e, const task_run *run, const task_layer 
     return task_activation_keeps_input(activation) ? task_at(run->work, e->z) : task_out(run, l);
 }
 
-void task_ending_forward(const task_ending *e, const task_run *run, int first, int n, const real *b, real *z,
-                         real *y) {
+void task_ending_forward(const task_ending *e, const task_run *run, int first, int n, const real *b, real *z, real *y) {
     if (!e->has_bias) return;
     size_t at = (size_t)first * (size_t)e->cols;
     e->elementwise->activate(task_activation_of(e->activation, run->tau), n, e->cols, b, z + at, y + at);
 }
 
-void task_ending_backward(const task_ending *e, const task_run *run, const real *z, const real *y, real *dy,
-                          real *db) {
+void task_ending_backward(const task_ending *e, const task_run *run, const real *z, const real *y, real *dy, real *db) {
     if (!e->has_bias) return;
     e->elementwise->activate_grad(task_activation_of(e->activation, run->tau), e->rows, e->cols, z, y, dy, db);
 }

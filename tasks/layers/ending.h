@@ -24,9 +24,7 @@ typedef struct task_ending {
 task_ending task_ending_make(int rows, int cols, int has_bias);
 int task_ending_fuse(task_model *m, task_ending *e, const task_layer *next);
 real *task_ending_z(const task_ending *e, const task_run *run, const task_layer *l);
-void task_ending_forward(const task_ending *e, const task_run *run, int first, int n, const real *b, real *z,
-                         real *y);
-void task_ending_backward(const task_ending *e, const task_run *run, const real *z, const real *y, real *dy,
-                          real *db);
+void task_ending_forward(const task_ending *e, const task_run *run, int first, int n, const real *b, real *z, real *y);
+void task_ending_backward(const task_ending *e, const task_run *run, const real *z, const real *y, real *dy, real *db);
 
 #endif

@@ -62,8 +62,7 @@ static task_gemm plan(task_gemm_kind kind, int rows, int cols, int depth, int ad
         int flags = kind == TASK_GEMM_TN ? LIBXSMM_GEMM_FLAG_TRANS_B : LIBXSMM_GEMM_FLAG_NONE;
         int ld_second = kind == TASK_GEMM_TN ? rows : depth;
         const float one = 1, beta = (float)added;
-        g.kernel = libxsmm_smmdispatch(cols, rows, depth, &cols, &ld_second, &cols, &one, &beta,
-                                       &flags, NULL);
+        g.kernel = libxsmm_smmdispatch(cols, rows, depth, &cols, &ld_second, &cols, &one, &beta, &flags, NULL);
     }
 #endif
     return g;
@@ -76,9 +75,8 @@ void task_gemm_run(const task_gemm *g, const real *a, const real *b, real *c) {
         return;
     }
     int transposed = g->kind == TASK_GEMM_TN;
-    cblas_sgemm(CblasRowMajor, transposed ? CblasTrans : CblasNoTrans, CblasNoTrans, g->rows,
-                g->cols, g->depth, 1, a, transposed ? g->rows : g->depth, b, g->cols, (float)g->added, c,
-                g->cols);
+    cblas_sgemm(CblasRowMajor, transposed ? CblasTrans : CblasNoTrans, CblasNoTrans, g->rows, g->cols, g->depth, 1, a,
+                transposed ? g->rows : g->depth, b, g->cols, (float)g->added, c, g->cols);
 }
 
 #endif

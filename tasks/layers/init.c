@@ -16,26 +16,26 @@ task_init task_init_sampled(task_model *m) {
     return init;
 }
 
-static void truncated(float scale, size_t n, random_stream *r, real *out) {
+static void truncated(float scale, size_t n, lopt_rng_stream *r, real *out) {
     float chunk[CHUNK];
     for (size_t i = 0; i < n; i++) {
         size_t left = n - i;
-        if (i % CHUNK == 0) random_truncated_normals(r, scale, left < CHUNK ? left : CHUNK, chunk);
+        if (i % CHUNK == 0) lopt_rng_truncated_normals(r, scale, left < CHUNK ? left : CHUNK, chunk);
         out[i] = chunk[i % CHUNK];
     }
 }
 
-static void normal(double scale, size_t n, random_stream *r, real *out) {
+static void normal(double scale, size_t n, lopt_rng_stream *r, real *out) {
     float chunk[CHUNK];
     for (size_t i = 0; i < n; i++) {
         size_t left = n - i;
-        if (i % CHUNK == 0) random_normals(r, left < CHUNK ? left : CHUNK, chunk);
+        if (i % CHUNK == 0) lopt_rng_normals(r, left < CHUNK ? left : CHUNK, chunk);
         out[i] = (real)scale * chunk[i % CHUNK];
     }
 }
 
-static void uniform(double bound, size_t n, random_stream *r, real *out) {
-    for (size_t i = 0; i < n; i++) out[i] = (real)(bound * (2 * random_uniform(r) - 1));
+static void uniform(double bound, size_t n, lopt_rng_stream *r, real *out) {
+    for (size_t i = 0; i < n; i++) out[i] = (real)(bound * (2 * lopt_rng_uniform(r) - 1));
 }
 
 static void constant(double value, size_t n, real *out) {
@@ -66,14 +66,13 @@ static void remove_parts(const vectors *v, int64_t j, int64_t k, int64_t block) 
     const real *x = v->a + j * v->next;
     real *y = v->a + k * v->next;
     for (int64_t i = 0; i < v->n; i++)
-        for (int64_t b = 0; b < block; b++)
-            part[b] += (double)x[i * v->step] * (double)y[i * v->step + b * v->next];
+        for (int64_t b = 0; b < block; b++) part[b] += (double)x[i * v->step] * (double)y[i * v->step + b * v->next];
     for (int64_t i = 0; i < v->n; i++)
         for (int64_t b = 0; b < block; b++) y[i * v->step + b * v->next] -= (real)part[b] * x[i * v->step];
 }
 
 /* Gram and Schmidt, twice against rounding: the Q of a QR decomposition whose R has a positive diagonal. */
-static void orthogonal(double scale, int64_t rows, int64_t cols, random_stream *r, real *out) {
+static void orthogonal(double scale, int64_t rows, int64_t cols, lopt_rng_stream *r, real *out) {
     vectors v = {out, rows, cols, cols, 1};
     if (rows < cols) v = (vectors){out, cols, rows, 1, cols};
     normal(1, (size_t)(rows * cols), r, out);
@@ -87,8 +86,7 @@ static void orthogonal(double scale, int64_t rows, int64_t cols, random_stream *
     for (int64_t i = 0; i < rows * cols; i++) out[i] *= (real)scale;
 }
 
-void task_init_fill(const task_init *init, const real *tau, int rank, const int64_t *dim, random_stream *r,
-                    real *out) {
+void task_init_fill(const task_init *init, const real *tau, int rank, const int64_t *dim, lopt_rng_stream *r, real *out) {
     int64_t cols = rank > 0 ? dim[rank - 1] : 1, rows = 1;
     for (int i = 0; i + 1 < rank; i++) rows *= dim[i];
     size_t n = (size_t)(rows * cols);
@@ -99,18 +97,41 @@ void task_init_fill(const task_init *init, const real *tau, int rank, const int6
         c = (double)tau[init->at + 1];
     }
     switch (kind) {
-    case TASK_INIT_DEFAULT: truncated(1 / sqrtf((float)rows), n, r, out); break;
-    case TASK_INIT_TRUNCATED: truncated((float)c, n, r, out); break;
-    case TASK_INIT_VARIANCE: truncated((float)(sqrt(c / fan) / TRUNCATED_STD), n, r, out); break;
-    case TASK_INIT_NORMAL: normal(c, n, r, out); break;
-    case TASK_INIT_CONSTANT: constant(c, n, out); break;
-    case TASK_INIT_IDENTITY: identity(rows, cols, out); break;
-    case TASK_INIT_XAVIER: uniform(sqrt(6 / (fan + (double)cols)), n, r, out); break;
-    case TASK_INIT_ORTHOGONAL: orthogonal(c, rows, cols, r, out); break;
-    case TASK_INIT_UNIFORM: uniform(c * sqrt(3 / fan), n, r, out); break;
+    case TASK_INIT_DEFAULT:
+        truncated(1 / sqrtf((float)rows), n, r, out);
+        break;
+    case TASK_INIT_TRUNCATED:
+        truncated((float)c, n, r, out);
+        break;
+    case TASK_INIT_VARIANCE:
+        truncated((float)(sqrt(c / fan) / TRUNCATED_STD), n, r, out);
+        break;
+    case TASK_INIT_NORMAL:
+        normal(c, n, r, out);
+        break;
+    case TASK_INIT_CONSTANT:
+        constant(c, n, out);
+        break;
+    case TASK_INIT_IDENTITY:
+        identity(rows, cols, out);
+        break;
+    case TASK_INIT_XAVIER:
+        uniform(sqrt(6 / (fan + (double)cols)), n, r, out);
+        break;
+    case TASK_INIT_ORTHOGONAL:
+        orthogonal(c, rows, cols, r, out);
+        break;
+    case TASK_INIT_UNIFORM:
+        uniform(c * sqrt(3 / fan), n, r, out);
+        break;
     case TASK_INIT_FAN_NORMAL:
-    case TASK_INIT_FAN_NORMAL_AGAIN: normal(sqrt(c / fan), n, r, out); break;
-    case TASK_INIT_FAN_UNIFORM: uniform(sqrt(3 * c / fan), n, r, out); break;
-    case TASK_INIT_SAMPLED: break;
+    case TASK_INIT_FAN_NORMAL_AGAIN:
+        normal(sqrt(c / fan), n, r, out);
+        break;
+    case TASK_INIT_FAN_UNIFORM:
+        uniform(sqrt(3 * c / fan), n, r, out);
+        break;
+    case TASK_INIT_SAMPLED:
+        break;
     }
 }

@@ -19,9 +19,9 @@ typedef struct labelled {
 /* The gradient with the loss: both come from the exponentials. */
 static void cross_entropy_forward(const task_layer *l, const task_run *run) {
     const labelled *c = (const labelled *)l;
-    *task_out(run, l) = c->elementwise->cross_entropy(
-        c->rows, c->classes, task_in(run, l, 0), task_ids(run->work, c->labels),
-        task_at(run->work, c->scratch), run->grads ? task_in_grad(run, l, 0) : NULL);
+    *task_out(run, l) =
+        c->elementwise->cross_entropy(c->rows, c->classes, task_in(run, l, 0), task_ids(run->work, c->labels),
+                                      task_at(run->work, c->scratch), run->grads ? task_in_grad(run, l, 0) : NULL);
 }
 
 static const task_layer_kind cross_entropy_kind = {.name = "cross entropy", .forward = cross_entropy_forward};
@@ -136,8 +136,7 @@ static void log_backward(const task_layer *l, const task_run *run) {
                 set_grads(l, run, at, 2 * (x[at] - target[at]) / (means[o * c->inner + i] * n));
 }
 
-static const task_layer_kind log_kind = {
-    .name = "log squared error", .forward = log_forward, .backward = log_backward};
+static const task_layer_kind log_kind = {.name = "log squared error", .forward = log_forward, .backward = log_backward};
 
 static compared *add_compared(task_model *m, const task_layer_kind *kind, int x, int target) {
     if (x < 0 || target < 0) return NULL;

@@ -18,7 +18,7 @@ typedef struct norm {
     size_t mean;    /* work of the batch norm: of each column */
 } norm;
 
-static void init(const task_layer *l, const real *tau, random_stream *r, real *params) {
+static void init(const task_layer *l, const real *tau, lopt_rng_stream *r, real *params) {
     const norm *d = (const norm *)l;
     (void)tau, (void)r;
     for (size_t j = 0; j < d->cols; j++) {
@@ -28,7 +28,8 @@ static void init(const task_layer *l, const real *tau, random_stream *r, real *p
 }
 
 static void scale_and_offset(const norm *d, const real *restrict h, const task_run *run) {
-    const real *restrict scale = task_tensor(run, &d->base, SCALE), *restrict offset = task_tensor(run, &d->base, OFFSET);
+    const real *restrict scale = task_tensor(run, &d->base, SCALE), *restrict offset =
+                                                                        task_tensor(run, &d->base, OFFSET);
     real *restrict y = task_out(run, &d->base);
     for (size_t i = 0; i < d->rows; i++, h += d->cols, y += d->cols)
         for (size_t j = 0; j < d->cols; j++) y[j] = h[j] * scale[j] + offset[j];
@@ -37,7 +38,8 @@ static void scale_and_offset(const norm *d, const real *restrict h, const task_r
 /* Gradients of scale and offset. */
 static void tensor_grads(const norm *d, const real *restrict h, const task_run *run) {
     const real *restrict dy = task_out_grad(run, &d->base);
-    real *restrict dscale = task_tensor_grad(run, &d->base, SCALE), *restrict doffset = task_tensor_grad(run, &d->base, OFFSET);
+    real *restrict dscale = task_tensor_grad(run, &d->base, SCALE), *restrict doffset =
+                                                                        task_tensor_grad(run, &d->base, OFFSET);
     memset(dscale, 0, d->cols * sizeof *dscale);
     memset(doffset, 0, d->cols * sizeof *doffset);
     for (size_t i = 0; i < d->rows; i++, h += d->cols, dy += d->cols) {
@@ -138,8 +140,8 @@ static void batch_backward(const task_layer *l, const task_run *run) {
     if (!dx) return;
     for (size_t i = 0; i < d->rows; i++, h += d->cols, dy += d->cols, dx += d->cols)
         for (size_t j = 0; j < d->cols; j++)
-            dx[j] = (l->adds[0] ? dx[j] : 0) +
-                    (dy[j] - doffset[j] / n - h[j] * (dscale[j] / n)) * scale[j] * inverse[j];
+            dx[j] =
+                (l->adds[0] ? dx[j] : 0) + (dy[j] - doffset[j] / n - h[j] * (dscale[j] / n)) * scale[j] * inverse[j];
 }
 
 static const task_layer_kind batch_kind = {

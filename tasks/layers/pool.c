@@ -88,8 +88,7 @@ static void max_backward(const task_layer *l, const task_run *run) {
     for (size_t i = 0; i < output_size(&p->window); i++) dx[largest[i]] += dy[i];
 }
 
-static const task_layer_kind max_kind = {
-    .name = "max pool", .forward = max_forward, .backward = max_backward};
+static const task_layer_kind max_kind = {.name = "max pool", .forward = max_forward, .backward = max_backward};
 
 /* ---- the average ------------------------------------------------------------------------------- */
 

@@ -51,30 +51,27 @@ static real *state_of(const recurrent *l, const part *p, const task_run *run, in
 }
 
 /* z of step t, which holds x Wi, plus s Wh. */
-static void add_state(const recurrent *l, const part *p, const task_run *run, int t,
-                      const real *wh) {
+static void add_state(const recurrent *l, const part *p, const task_run *run, int t, const real *wh) {
     task_gemm_run(&p->from_state, state_of(l, p, run, t), wh, z_of(l, p, run, t));
 }
 
 /* From the gradients that z holds by now; ds of each step has been done. */
-static void finish_part(const recurrent *l, const part *p, const task_run *run, const real *wi,
-                        real *wi_grad, real *wh_grad, int adds) {
+static void finish_part(const recurrent *l, const part *p, const task_run *run, const real *wi, real *wi_grad,
+                        real *wh_grad, int adds) {
     const real *dz = task_at(run->work, p->z);
     real *dx = task_in_grad(run, &l->base, 0), *turned = task_at(run->work, p->wi_turned);
     if (dx) {
         task_transpose(l->in, p->cols, wi, turned);
         task_gemm_run(adds ? &p->x_grad_added : &p->x_grad, dz, turned, dx);
     }
-    task_gemm_run(&p->wi_grad, task_in(run, &l->base, 0), dz,
-                  wi_grad); /* may be where `turned` was */
+    task_gemm_run(&p->wi_grad, task_in(run, &l->base, 0), dz, wi_grad); /* may be where `turned` was */
     task_gemm_run(&p->wh_grad, task_at(run->work, p->states), dz, wh_grad);
 }
 
 /* ---- states ------------------------------------------------------------------------------------ */
 
 static void repeat(const recurrent *l, const real *row, real *out) {
-    for (int i = 0; i < l->batch; i++)
-        memcpy(out + (size_t)i * (size_t)l->width, row, (size_t)l->width * sizeof *row);
+    for (int i = 0; i < l->batch; i++) memcpy(out + (size_t)i * (size_t)l->width, row, (size_t)l->width * sizeof *row);
 }
 
 static void sum_columns(const recurrent *l, int rows, int cols, real *x, real *sums) {
@@ -87,13 +84,11 @@ static real *h_of(const recurrent *l, const task_run *run, int t) {
 }
 
 static void keep_h(const recurrent *l, const task_run *run, int t) {
-    if (t + 1 < l->time)
-        memcpy(state_of(l, &l->parts[0], run, t + 1), h_of(l, run, t), step_size(l) * sizeof(real));
+    if (t + 1 < l->time) memcpy(state_of(l, &l->parts[0], run, t + 1), h_of(l, run, t), step_size(l) * sizeof(real));
 }
 
 static real *dh_of(const recurrent *l, const task_run *run, int t) {
-    if (t < 0)
-        return task_at(run->work, l->dh0);
+    if (t < 0) return task_at(run->work, l->dh0);
     return task_out_grad(run, &l->base) + (size_t)t * step_size(l);
 }
 
@@ -110,8 +105,7 @@ static const real *lstm_wh(const recurrent *l, const task_run *run) {
 static void lstm_forward(const task_layer *base, const task_run *run) {
     const recurrent *l = (const recurrent *)base;
     const part *p = &l->parts[0];
-    task_gemm_run(&p->from_x, task_in(run, base, 0), task_tensor(run, base, LSTM_W),
-                  z_of(l, p, run, 0));
+    task_gemm_run(&p->from_x, task_in(run, base, 0), task_tensor(run, base, LSTM_W), z_of(l, p, run, 0));
     repeat(l, task_tensor(run, base, LSTM_H0), state_of(l, p, run, 0));
     repeat(l, task_tensor(run, base, LSTM_C0), c_after(l, run, -1));
     for (int t = 0; t < l->time; t++) {
@@ -132,19 +126,17 @@ static void lstm_backward(const task_layer *base, const task_run *run) {
     memset(dh_of(l, run, -1), 0, step_size(l) * sizeof *dc);
     for (int t = l->time - 1; t >= 0; t--) {
         real *z = z_of(l, p, run, t);
-        l->elementwise->lstm_grad(l->batch, l->width, z, c_after(l, run, t - 1), c_after(l, run, t),
-                                  dh_of(l, run, t), dc);
+        l->elementwise->lstm_grad(l->batch, l->width, z, c_after(l, run, t - 1), c_after(l, run, t), dh_of(l, run, t),
+                                  dc);
         task_gemm_run(&p->state_grad_added, z, turned, dh_of(l, run, t - 1));
     }
     sum_columns(l, l->batch, l->width, dc, task_tensor_grad(run, base, LSTM_C0));
     sum_columns(l, l->batch, l->width, dh_of(l, run, -1), task_tensor_grad(run, base, LSTM_H0));
-    sum_columns(l, l->time * l->batch, p->cols, z_of(l, p, run, 0),
-                task_tensor_grad(run, base, LSTM_B));
-    finish_part(l, p, run, task_tensor(run, base, LSTM_W), dw, dw + (size_t)l->in * (size_t)p->cols,
-                base->adds[0]);
+    sum_columns(l, l->time * l->batch, p->cols, z_of(l, p, run, 0), task_tensor_grad(run, base, LSTM_B));
+    finish_part(l, p, run, task_tensor(run, base, LSTM_W), dw, dw + (size_t)l->in * (size_t)p->cols, base->adds[0]);
 }
 
-static void lstm_init(const task_layer *base, const real *tau, random_stream *r, real *params) {
+static void lstm_init(const task_layer *base, const real *tau, lopt_rng_stream *r, real *params) {
     const recurrent *l = (const recurrent *)base;
     int64_t dim[] = {l->in + l->width, 4 * l->width};
     task_init_fill(&(task_init){0}, tau, 2, dim, r, params + base->tensor[LSTM_W]);
@@ -176,11 +168,10 @@ static void gru_forward(const task_layer *base, const task_run *run) {
     const real *b = task_tensor(run, base, GRU_B);
     real *work[2] = {task_at(run->work, gates->wh), task_at(run->work, last->wh)};
     split(l->width, l->width, task_tensor(run, base, GRU_WH), work[0], work[1]);
-    split(l->in, l->width, task_tensor(run, base, GRU_WI), task_at(run->work, gates->wi),
-          task_at(run->work, last->wi));
+    split(l->in, l->width, task_tensor(run, base, GRU_WI), task_at(run->work, gates->wi), task_at(run->work, last->wi));
     for (int k = 0; k < 2; k++)
-        task_gemm_run(&l->parts[k].from_x, task_in(run, base, 0),
-                      task_at(run->work, l->parts[k].wi), z_of(l, &l->parts[k], run, 0));
+        task_gemm_run(&l->parts[k].from_x, task_in(run, base, 0), task_at(run->work, l->parts[k].wi),
+                      z_of(l, &l->parts[k], run, 0));
     repeat(l, task_tensor(run, base, GRU_H0), state_of(l, gates, run, 0));
     for (int t = 0; t < l->time; t++) {
         const real *h_before = state_of(l, gates, run, t);
@@ -199,36 +190,31 @@ static void gru_backward(const task_layer *base, const task_run *run) {
     real *drh = task_at(run->work, l->drh);
     for (int k = 0; k < 2; k++) {
         const part *p = &l->parts[k];
-        task_transpose(l->width, p->cols, task_at(run->work, p->wh),
-                       task_at(run->work, p->wh_turned));
+        task_transpose(l->width, p->cols, task_at(run->work, p->wh), task_at(run->work, p->wh_turned));
     }
     memset(dh_of(l, run, -1), 0, step_size(l) * sizeof *drh);
     for (int t = l->time - 1; t >= 0; t--) {
         const real *h_before = state_of(l, gates, run, t);
-        real *zr = z_of(l, gates, run, t), *a = z_of(l, last, run, t),
-             *dh_before = dh_of(l, run, t - 1);
+        real *zr = z_of(l, gates, run, t), *a = z_of(l, last, run, t), *dh_before = dh_of(l, run, t - 1);
         l->elementwise->gru_grad(l->batch, l->width, zr, a, h_before, dh_of(l, run, t), dh_before);
         memset(drh, 0, step_size(l) * sizeof *drh);
         task_gemm_run(&last->state_grad_added, a, task_at(run->work, last->wh_turned), drh);
         l->elementwise->gru_gates_grad(l->batch, l->width, zr, h_before, drh, dh_before);
-        task_gemm_run(&gates->state_grad_added, zr, task_at(run->work, gates->wh_turned),
-                      dh_before);
+        task_gemm_run(&gates->state_grad_added, zr, task_at(run->work, gates->wh_turned), dh_before);
     }
     sum_columns(l, l->batch, l->width, dh_of(l, run, -1), task_tensor_grad(run, base, GRU_H0));
     real *wi_grad[2], *wh_grad[2], *b_grad = task_tensor_grad(run, base, GRU_B);
-    for (int k = 0; k < 2;
-         k++) { /* the places of weights that nobody needs any more take the gradients */
+    for (int k = 0; k < 2; k++) { /* the places of weights that nobody needs any more take the gradients */
         const part *p = &l->parts[k];
         wi_grad[k] = task_at(run->work, p->wi_turned), wh_grad[k] = task_at(run->work, p->wh);
         sum_columns(l, l->time * l->batch, p->cols, z_of(l, p, run, 0), b_grad + 2 * k * l->width);
-        finish_part(l, p, run, task_at(run->work, p->wi), wi_grad[k], wh_grad[k],
-                    k > 0 || base->adds[0]);
+        finish_part(l, p, run, task_at(run->work, p->wi), wi_grad[k], wh_grad[k], k > 0 || base->adds[0]);
     }
     join(l->in, l->width, wi_grad[0], wi_grad[1], task_tensor_grad(run, base, GRU_WI));
     join(l->width, l->width, wh_grad[0], wh_grad[1], task_tensor_grad(run, base, GRU_WH));
 }
 
-static void gru_init(const task_layer *base, const real *tau, random_stream *r, real *params) {
+static void gru_init(const task_layer *base, const real *tau, lopt_rng_stream *r, real *params) {
     const recurrent *l = (const recurrent *)base;
     const task_init variance = {TASK_INIT_VARIANCE, 1, 0};
     int64_t wi[] = {l->in, 3 * l->width}, wh[] = {l->width, 3 * l->width};
@@ -245,10 +231,8 @@ static void rnn_forward(const task_layer *base, const task_run *run) {
     const part *p = &l->parts[0];
     const real *bi = task_tensor(run, base, RNN_BI), *bh = task_tensor(run, base, RNN_BH);
     real *bias = task_at(run->work, l->bias);
-    for (int j = 0; j < l->width; j++)
-        bias[j] = bi[j] + bh[j];
-    task_gemm_run(&p->from_x, task_in(run, base, 0), task_tensor(run, base, RNN_WI),
-                  z_of(l, p, run, 0));
+    for (int j = 0; j < l->width; j++) bias[j] = bi[j] + bh[j];
+    task_gemm_run(&p->from_x, task_in(run, base, 0), task_tensor(run, base, RNN_WI), z_of(l, p, run, 0));
     repeat(l, task_tensor(run, base, RNN_H0), state_of(l, p, run, 0));
     for (int t = 0; t < l->time; t++) {
         real *z = z_of(l, p, run, t);
@@ -267,8 +251,7 @@ static void rnn_backward(const task_layer *base, const task_run *run) {
     memset(dh_of(l, run, -1), 0, step_size(l) * sizeof *turned);
     for (int t = l->time - 1; t >= 0; t--) {
         real *z = z_of(l, p, run, t), *dh = dh_of(l, run, t);
-        l->elementwise->activate_grad(TASK_RELU, l->batch, l->width, z, h_of(l, run, t), dh,
-                                      bi_grad);
+        l->elementwise->activate_grad(TASK_RELU, l->batch, l->width, z, h_of(l, run, t), dh, bi_grad);
         memcpy(z, dh, step_size(l) * sizeof *z);
         task_gemm_run(&p->state_grad_added, z, turned, dh_of(l, run, t - 1));
     }
@@ -279,15 +262,13 @@ static void rnn_backward(const task_layer *base, const task_run *run) {
                 task_tensor_grad(run, base, RNN_WH), base->adds[0]);
 }
 
-static void rnn_init(const task_layer *base, const real *tau, random_stream *r, real *params) {
+static void rnn_init(const task_layer *base, const real *tau, lopt_rng_stream *r, real *params) {
     const recurrent *l = (const recurrent *)base;
-    const task_init recurrent_init = {l->cell == TASK_IRNN ? TASK_INIT_IDENTITY : TASK_INIT_DEFAULT,
-                                      0, 0};
+    const task_init recurrent_init = {l->cell == TASK_IRNN ? TASK_INIT_IDENTITY : TASK_INIT_DEFAULT, 0, 0};
     int64_t wi[] = {l->in, l->width}, wh[] = {l->width, l->width};
     task_init_fill(&(task_init){0}, tau, 2, wi, r, params + base->tensor[RNN_WI]);
     task_init_fill(&recurrent_init, tau, 2, wh, r, params + base->tensor[RNN_WH]);
-    for (int k = RNN_BI; k <= RNN_H0; k++)
-        memset(params + base->tensor[k], 0, (size_t)l->width * sizeof *params);
+    for (int k = RNN_BI; k <= RNN_H0; k++) memset(params + base->tensor[k], 0, (size_t)l->width * sizeof *params);
 }
 
 /* ---- the description --------------------------------------------------------------------------- */
@@ -316,8 +297,7 @@ static void add_tensors(task_model *m, recurrent *l) {
         task_layer_tensor(m, base, "rnn_bh", 1, (int64_t[]){n});
     }
     task_layer_tensor(m, base, "h0", 1, (int64_t[]){n});
-    if (l->cell == TASK_LSTM)
-        task_layer_tensor(m, base, "c0", 1, (int64_t[]){n});
+    if (l->cell == TASK_LSTM) task_layer_tensor(m, base, "c0", 1, (int64_t[]){n});
 }
 
 static size_t numbers(task_model *m, int64_t rows, int64_t cols) {
@@ -345,8 +325,7 @@ static void plan_part(task_model *m, recurrent *l, int cols) {
     p->x_grad_added = task_gemm_plan_added(TASK_GEMM_NN, all, l->in, cols);
     p->state_grad_added = task_gemm_plan_added(TASK_GEMM_NN, l->batch, l->width, cols);
     int products_of_x = task_value_has_grad(m, l->base.in[0]) ? 3 : 2;
-    l->base.flops +=
-        products_of_x * task_gemm_flops(&p->from_x) + 3 * l->time * task_gemm_flops(&p->from_state);
+    l->base.flops += products_of_x * task_gemm_flops(&p->from_x) + 3 * l->time * task_gemm_flops(&p->from_state);
 }
 
 static void plan(task_model *m, recurrent *l) {
@@ -367,18 +346,12 @@ static void plan(task_model *m, recurrent *l) {
 }
 
 int task_recurrent(task_model *m, int x, task_cell cell, int width) {
-    if (x < 0)
-        return -1;
+    if (x < 0) return -1;
     task_shape s = *task_value_shape(m, x);
-    if (s.rank != 3)
-        return task_model_fail(m, "a recurrent layer reads [time, batch, in], not %d axes", s.rank);
-    const task_layer_kind *kind = cell == TASK_LSTM  ? &lstm_kind
-                                  : cell == TASK_GRU ? &gru_kind
-                                                     : &rnn_kind;
-    recurrent *l =
-        task_layer_add(m, kind, sizeof *l, 1, &x, 3, (int64_t[]){s.dim[0], s.dim[1], width});
-    if (!l)
-        return -1;
+    if (s.rank != 3) return task_model_fail(m, "a recurrent layer reads [time, batch, in], not %d axes", s.rank);
+    const task_layer_kind *kind = cell == TASK_LSTM ? &lstm_kind : cell == TASK_GRU ? &gru_kind : &rnn_kind;
+    recurrent *l = task_layer_add(m, kind, sizeof *l, 1, &x, 3, (int64_t[]){s.dim[0], s.dim[1], width});
+    if (!l) return -1;
     l->cell = cell;
     l->time = (int)s.dim[0], l->batch = (int)s.dim[1], l->in = (int)s.dim[2], l->width = width;
     add_tensors(m, l);

@@ -65,7 +65,7 @@ int task_sum(task_model *m, int n, const int *x) {
 
 /* ---- bias and scale ---------------------------------------------------------------------------- */
 
-static void vector_init(const task_layer *l, const real *tau, random_stream *r, real *params) {
+static void vector_init(const task_layer *l, const real *tau, lopt_rng_stream *r, real *params) {
     const sum *s = (const sum *)l;
     task_init_fill(&s->init, tau, 1, (int64_t[]){s->cols}, r, params + l->tensor[0]);
 }
@@ -149,8 +149,7 @@ static void affine_backward(const task_layer *l, const task_run *run) {
     for (size_t i = 0; i < count(l); i++) dx[i] = (l->adds[0] ? dx[i] : 0) + s->factor * dy[i];
 }
 
-static const task_layer_kind affine_kind = {
-    .name = "affine", .forward = affine_forward, .backward = affine_backward};
+static const task_layer_kind affine_kind = {.name = "affine", .forward = affine_forward, .backward = affine_backward};
 
 int task_affine(task_model *m, int x, double factor, double shift) {
     if (x < 0) return -1;

@@ -15,32 +15,27 @@ typedef struct tokens {
 } tokens;
 
 /* A layer of x[batch, time, width] that writes `rank` axes of dim. */
-static tokens *add(task_model *m, const task_layer_kind *kind, int x, int rank,
-                   const int64_t *dim) {
+static tokens *add(task_model *m, const task_layer_kind *kind, int x, int rank, const int64_t *dim) {
     tokens *l = task_layer_add(m, kind, sizeof *l, 1, &x, rank, dim);
-    if (!l)
-        return NULL;
+    if (!l) return NULL;
     const task_shape *s = task_value_shape(m, x);
     l->batch = (size_t)s->dim[0], l->time = (size_t)s->dim[1], l->width = (size_t)s->dim[2];
     return l;
 }
 
 static int check(task_model *m, int x, const char *what, task_shape *s) {
-    if (x < 0)
-        return 0;
+    if (x < 0) return 0;
     *s = *task_value_shape(m, x);
-    return s->rank == 3 ||
-           task_model_fail(m, "%s reads [batch, time, width], not %d axes", what, s->rank) > 0;
+    return s->rank == 3 || task_model_fail(m, "%s reads [batch, time, width], not %d axes", what, s->rank) > 0;
 }
 
 static void add_row(size_t n, const real *restrict x, real *restrict y) {
-    for (size_t i = 0; i < n; i++)
-        y[i] += x[i];
+    for (size_t i = 0; i < n; i++) y[i] += x[i];
 }
 
 /* ---- class token ------------------------------------------------------------------------------- */
 
-static void class_init(const task_layer *base, const real *tau, random_stream *r, real *params) {
+static void class_init(const task_layer *base, const real *tau, lopt_rng_stream *r, real *params) {
     (void)tau, (void)r;
     memset(params + base->tensor[0], 0, ((const tokens *)base)->width * sizeof *params);
 }
@@ -72,24 +67,19 @@ static void class_backward(const task_layer *base, const task_run *run) {
 }
 
 int task_class_token(task_model *m, int x) {
-    static const task_layer_kind kind = {.name = "class token",
-                                         .init = class_init,
-                                         .forward = class_forward,
-                                         .backward = class_backward};
+    static const task_layer_kind kind = {
+        .name = "class token", .init = class_init, .forward = class_forward, .backward = class_backward};
     task_shape s;
-    if (!check(m, x, "a class token", &s))
-        return -1;
+    if (!check(m, x, "a class token", &s)) return -1;
     tokens *l = add(m, &kind, x, 3, (int64_t[]){s.dim[0], s.dim[1] + 1, s.dim[2]});
-    if (!l)
-        return -1;
+    if (!l) return -1;
     task_layer_tensor(m, &l->base, "class", 1, (int64_t[]){s.dim[2]});
     return l->base.out;
 }
 
 /* ---- positions --------------------------------------------------------------------------------- */
 
-static void positions_init(const task_layer *base, const real *tau, random_stream *r,
-                           real *params) {
+static void positions_init(const task_layer *base, const real *tau, lopt_rng_stream *r, real *params) {
     const tokens *l = (const tokens *)base;
     task_init_fill(&l->positions, tau, 2, (int64_t[]){(int64_t)l->time, (int64_t)l->width}, r,
                    params + base->tensor[0]);
@@ -99,8 +89,7 @@ static void positions_forward(const task_layer *base, const task_run *run) {
     const tokens *l = (const tokens *)base;
     size_t n = l->time * l->width;
     memcpy(task_out(run, base), task_in(run, base, 0), l->batch * n * sizeof(real));
-    for (size_t b = 0; b < l->batch; b++)
-        add_row(n, task_tensor(run, base, 0), task_out(run, base) + b * n);
+    for (size_t b = 0; b < l->batch; b++) add_row(n, task_tensor(run, base, 0), task_out(run, base) + b * n);
 }
 
 static void positions_backward(const task_layer *base, const task_run *run) {
@@ -109,8 +98,7 @@ static void positions_backward(const task_layer *base, const task_run *run) {
     const real *dy = task_out_grad(run, base);
     real *dx = task_in_grad(run, base, 0), *table = task_tensor_grad(run, base, 0);
     memset(table, 0, n * sizeof *table);
-    for (size_t b = 0; b < l->batch; b++)
-        add_row(n, dy + b * n, table);
+    for (size_t b = 0; b < l->batch; b++) add_row(n, dy + b * n, table);
     if (dx && base->adds[0])
         add_row(l->batch * n, dy, dx);
     else if (dx)
@@ -118,16 +106,12 @@ static void positions_backward(const task_layer *base, const task_run *run) {
 }
 
 int task_positions(task_model *m, int x, task_init init) {
-    static const task_layer_kind kind = {.name = "positions",
-                                         .init = positions_init,
-                                         .forward = positions_forward,
-                                         .backward = positions_backward};
+    static const task_layer_kind kind = {
+        .name = "positions", .init = positions_init, .forward = positions_forward, .backward = positions_backward};
     task_shape s;
-    if (!check(m, x, "an embedding of positions", &s))
-        return -1;
+    if (!check(m, x, "an embedding of positions", &s)) return -1;
     tokens *l = add(m, &kind, x, 3, s.dim);
-    if (!l)
-        return -1;
+    if (!l) return -1;
     l->positions = init;
     task_layer_tensor(m, &l->base, "positions", 2, (int64_t[]){s.dim[1], s.dim[2]});
     return l->base.out;
@@ -139,8 +123,7 @@ static void first_forward(const task_layer *base, const task_run *run) {
     const tokens *l = (const tokens *)base;
     const real *x = task_in(run, base, 0);
     real *y = task_out(run, base);
-    for (size_t b = 0; b < l->batch; b++)
-        memcpy(y + b * l->width, x + b * l->time * l->width, l->width * sizeof *y);
+    for (size_t b = 0; b < l->batch; b++) memcpy(y + b * l->width, x + b * l->time * l->width, l->width * sizeof *y);
 }
 
 static void first_backward(const task_layer *base, const task_run *run) {
@@ -148,18 +131,14 @@ static void first_backward(const task_layer *base, const task_run *run) {
     size_t n = l->time * l->width;
     const real *dy = task_out_grad(run, base);
     real *dx = task_in_grad(run, base, 0);
-    if (!base->adds[0])
-        memset(dx, 0, l->batch * n * sizeof *dx);
-    for (size_t b = 0; b < l->batch; b++)
-        add_row(l->width, dy + b * l->width, dx + b * n);
+    if (!base->adds[0]) memset(dx, 0, l->batch * n * sizeof *dx);
+    for (size_t b = 0; b < l->batch; b++) add_row(l->width, dy + b * l->width, dx + b * n);
 }
 
 int task_first_token(task_model *m, int x) {
-    static const task_layer_kind kind = {
-        .name = "first token", .forward = first_forward, .backward = first_backward};
+    static const task_layer_kind kind = {.name = "first token", .forward = first_forward, .backward = first_backward};
     task_shape s;
-    if (!check(m, x, "the first token", &s))
-        return -1;
+    if (!check(m, x, "the first token", &s)) return -1;
     tokens *l = add(m, &kind, x, 2, (int64_t[]){s.dim[0], s.dim[2]});
     return l ? l->base.out : -1;
 }
@@ -170,8 +149,7 @@ static void swap_forward(const task_layer *base, const task_run *run) {
     const tokens *l = (const tokens *)base;
     size_t n = l->time * l->width;
     for (size_t b = 0; b < l->batch; b++)
-        task_transpose((int)l->time, (int)l->width, task_in(run, base, 0) + b * n,
-                       task_out(run, base) + b * n);
+        task_transpose((int)l->time, (int)l->width, task_in(run, base, 0) + b * n, task_out(run, base) + b * n);
 }
 
 static void swap_backward(const task_layer *base, const task_run *run) {
@@ -180,22 +158,17 @@ static void swap_backward(const task_layer *base, const task_run *run) {
     real *dx = task_in_grad(run, base, 0), *turned = task_at(run->work, l->turned);
     const real *dy = task_out_grad(run, base);
     for (size_t b = 0; b < l->batch; b++) {
-        task_transpose((int)l->width, (int)l->time, dy + b * n,
-                       base->adds[0] ? turned : dx + b * n);
-        if (base->adds[0])
-            add_row(n, turned, dx + b * n);
+        task_transpose((int)l->width, (int)l->time, dy + b * n, base->adds[0] ? turned : dx + b * n);
+        if (base->adds[0]) add_row(n, turned, dx + b * n);
     }
 }
 
 int task_swap_tokens(task_model *m, int x) {
-    static const task_layer_kind kind = {
-        .name = "swap", .forward = swap_forward, .backward = swap_backward};
+    static const task_layer_kind kind = {.name = "swap", .forward = swap_forward, .backward = swap_backward};
     task_shape s;
-    if (!check(m, x, "a swap of axes", &s))
-        return -1;
+    if (!check(m, x, "a swap of axes", &s)) return -1;
     tokens *l = add(m, &kind, x, 3, (int64_t[]){s.dim[0], s.dim[2], s.dim[1]});
-    if (!l)
-        return -1;
+    if (!l) return -1;
     l->turned = task_layer_work(m, l->time * l->width * sizeof(real));
     return l->base.out;
 }

@@ -12,14 +12,14 @@ typedef struct gaussian {
     size_t rows, latent, noise;
 } gaussian;
 
-static void gaussian_draw(const task_layer *l, const task_run *run, random_stream *r) {
+static void gaussian_draw(const task_layer *l, const task_run *run, lopt_rng_stream *r) {
     enum { CHUNK = 256 };
     const gaussian *d = (const gaussian *)l;
     real *noise = task_at(run->work, d->noise);
     size_t n = d->rows * d->latent;
     float chunk[CHUNK];
     for (size_t i = 0; i < n; i++) {
-        if (i % CHUNK == 0) random_normals(r, n - i < CHUNK ? n - i : CHUNK, chunk);
+        if (i % CHUNK == 0) lopt_rng_normals(r, n - i < CHUNK ? n - i : CHUNK, chunk);
         noise[i] = chunk[i % CHUNK];
     }
 }
@@ -73,10 +73,10 @@ typedef struct elbo {
     double scale; /* 1 / (batch [pixels]) */
 } elbo;
 
-static void elbo_draw(const task_layer *l, const task_run *run, random_stream *r) {
+static void elbo_draw(const task_layer *l, const task_run *run, lopt_rng_stream *r) {
     const elbo *d = (const elbo *)l;
     real *noise = task_at(run->work, d->noise);
-    for (size_t i = 0; i < d->rows * d->pixels; i++) noise[i] = (real)((2 * random_uniform(r) - 1) / 510);
+    for (size_t i = 0; i < d->rows * d->pixels; i++) noise[i] = (real)((2 * lopt_rng_uniform(r) - 1) / 510);
 }
 
 static double clipped(real x) {
@@ -110,8 +110,8 @@ static void elbo_forward(const task_layer *l, const task_run *run) {
     double sum = 0;
     for (size_t i = 0; i < d->rows; i++) {
         sum += divergence(d->latent, task_in(run, l, STATS) + i * 2 * d->latent);
-        sum += surprise(d->pixels, task_in(run, l, OUT) + i * 2 * d->pixels,
-                        task_in(run, l, TARGET) + i * d->pixels, noise + i * d->pixels);
+        sum += surprise(d->pixels, task_in(run, l, OUT) + i * 2 * d->pixels, task_in(run, l, TARGET) + i * d->pixels,
+                        noise + i * d->pixels);
         sum += constant * (double)d->pixels;
     }
     *task_out(run, l) = (real)(sum * d->scale);

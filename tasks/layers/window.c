@@ -18,8 +18,12 @@ int task_window_make(task_model *m, int x, int size, int stride, task_padding pa
     if (s->rank != 4) return task_model_fail(m, "a window over a value of %d axes, expected 4", s->rank), 0;
     if (size < 1 || stride < 1)
         return task_model_fail(m, "a window of size %d and stride %d, expected 1 or more", size, stride), 0;
-    *w = (task_window){.batch = (int)s->dim[0], .rows = (int)s->dim[1], .cols = (int)s->dim[2],
-                       .channels = (int)s->dim[3], .size = size, .stride = stride};
+    *w = (task_window){.batch = (int)s->dim[0],
+                       .rows = (int)s->dim[1],
+                       .cols = (int)s->dim[2],
+                       .channels = (int)s->dim[3],
+                       .size = size,
+                       .stride = stride};
     w->out_rows = places(w->rows, size, stride, padding, &w->above);
     w->out_cols = places(w->cols, size, stride, padding, &w->left);
     if (w->out_rows && w->out_cols) return 1;

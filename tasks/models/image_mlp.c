@@ -53,10 +53,15 @@ const task_kind task_kind_image_mlp = {
     .accuracy = task_images_accuracy,
 };
 
-#define MLP(set, size, batch, layers, ...)                                                         \
-    .spec = {.task = "image_mlp", .dataset = set, .image_size = size, .batch_size = batch,         \
-             .n_hidden = layers, .hidden = __VA_ARGS__}
-#define THREE_128 {128, 128, 128}
+#define MLP(set, size, batch, layers, ...)                                                                             \
+    .spec = {.task = "image_mlp",                                                                                      \
+             .dataset = set,                                                                                           \
+             .image_size = size,                                                                                       \
+             .batch_size = batch,                                                                                      \
+             .n_hidden = layers,                                                                                       \
+             .hidden = __VA_ARGS__}
+#define THREE_128                                                                                                      \
+    { 128, 128, 128 }
 
 const task_name task_names_image_mlp[] = {
     {{"ImageMLP_Cifar10BW8_Relu32", "CIFAR-10 in grey 8x8, hidden 32, batch 128"},
@@ -71,8 +76,7 @@ const task_name task_names_image_mlp[] = {
      MLP("fashion_mnist", 28, 128, 2, {128, 128})},
     {{"ImageMLP_Mnist_128x128x128_Relu", "MNIST 28x28, hidden 128, 128 and 128, batch 128"},
      MLP("mnist", 28, 128, 3, THREE_128)},
-    {{"ImageMLP_Cifar10_8_Relu32", "CIFAR-10 8x8, hidden 32, batch 128"},
-     MLP("cifar10", 8, 128, 1, {32})},
+    {{"ImageMLP_Cifar10_8_Relu32", "CIFAR-10 8x8, hidden 32, batch 128"}, MLP("cifar10", 8, 128, 1, {32})},
     {{"ImageMLP_Imagenet16_Relu256x256x256", "ImageNet 16x16, hidden 256, 256 and 256, batch 128"},
      MLP("imagenet16", 16, 128, 3, {256, 256, 256})},
     {{"ImageMLP_Cifar10_128x128x128_Relu", "CIFAR-10, hidden 128, 128 and 128, batch 128"},
@@ -116,7 +120,7 @@ const task_name task_names_image_mlp[] = {
     {{NULL, NULL}, {.task = ""}},
 };
 
-static void sample(task_spec *spec, random_stream *r) {
+static void sample(task_spec *spec, lopt_rng_stream *r) {
     snprintf(spec->task, sizeof spec->task, "image_mlp");
     task_draw_hidden(spec, r);
     task_draw_images(spec, r);

@@ -36,8 +36,8 @@ void *task_images_open(task *t, const task_spec *spec, size_t size, lopt_error *
     return self;
 }
 
-int task_images_classify(task *t, task_images *self, int logits, const task_spec *spec,
-                         task_normaliser_kind clip, lopt_error *err) {
+int task_images_classify(task *t, task_images *self, int logits, const task_spec *spec, task_normaliser_kind clip,
+                         lopt_error *err) {
     self->logits = logits;
     if (spec->loss == TASK_LOSS_SQUARED_ERROR) {
         task_one_hot_error(t->model, logits, self->labels);
@@ -68,11 +68,10 @@ void task_images_destroy(task *t) {
     free(self);
 }
 
-void task_images_draw(const task *t, const real *tau, task_split split, random_stream *r, void *work) {
+void task_images_draw(const task *t, const real *tau, task_split split, lopt_rng_stream *r, void *work) {
     const task_images *self = t->self;
     task_run run = {.model = t->model, .work = work};
-    task_dataset_draw(self->data, split, r, self->batch, task_value(&run, self->images),
-                      task_ids(work, self->labels));
+    task_dataset_draw(self->data, split, r, self->batch, task_value(&run, self->images), task_ids(work, self->labels));
     task_model_draw(t->model, tau, r, work);
 }
 

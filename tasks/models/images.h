@@ -28,8 +28,8 @@ typedef struct task_images {
 /* Opens the data set and begins the model; t->self is calloc(size). NULL and *err. */
 void *task_images_open(task *t, const task_spec *spec, size_t size, lopt_error *err);
 /* Loss (spec->loss), normaliser and the end of the model; clip is the normaliser of cross-entropy. */
-int task_images_classify(task *t, task_images *self, int logits, const task_spec *spec,
-                         task_normaliser_kind clip, lopt_error *err);
+int task_images_classify(task *t, task_images *self, int logits, const task_spec *spec, task_normaliser_kind clip,
+                         lopt_error *err);
 /* t->name is "KIND fashion_mnist 8x8"; returns its length, never beyond room for more. */
 size_t task_images_name(task *t, const task_images *self, const task_spec *spec, const char *kind);
 
@@ -37,7 +37,7 @@ size_t task_images_name(task *t, const task_images *self, const task_spec *spec,
 void task_images_fix(const task_spec *named, task_spec *spec);
 
 void task_images_destroy(task *t);
-void task_images_draw(const task *t, const real *tau, task_split split, random_stream *r, void *work);
+void task_images_draw(const task *t, const real *tau, task_split split, lopt_rng_stream *r, void *work);
 real task_images_accuracy(const task *t, const real *tau, void *work, const real *params);
 
 #define TASK_IMAGES_FUNCTIONS .destroy = task_images_destroy, .draw_batch = task_images_draw

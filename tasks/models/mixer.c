@@ -79,10 +79,12 @@ const task_kind task_kind_mlp_mixer = {
     .accuracy = task_images_accuracy,
 };
 
-#define MIXER(set, size, batch, numbers, blocks, across, between)                                  \
-    .spec = {.task = "mlp_mixer", .dataset = set, .image_size = size, .batch_size = batch,         \
-             .sequence = {.layers = blocks, .width = numbers, .token_mlp = across, .mlp = between, \
-                          .patch = 16}}
+#define MIXER(set, size, batch, numbers, blocks, across, between)                                                      \
+    .spec = {.task = "mlp_mixer",                                                                                      \
+             .dataset = set,                                                                                           \
+             .image_size = size,                                                                                       \
+             .batch_size = batch,                                                                                      \
+             .sequence = {.layers = blocks, .width = numbers, .token_mlp = across, .mlp = between, .patch = 16}}
 #define SMALL(set, size) MIXER(set, size, 128, 768, 8, 384, 3072)
 #define TINY(set, size, batch) MIXER(set, size, batch, 512, 5, 384, 2048)
 

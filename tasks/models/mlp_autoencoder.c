@@ -67,22 +67,30 @@ const task_kind task_kind_mlp_autoencoder = {
     .create = create,
 };
 
-#define AE(name_, text, set, size, batch, ...)                                                     \
-    {{"ImageMLPAE_" name_, text},                                                                  \
-     {.task = "mlp_autoencoder", .dataset = set, .image_size = size, .batch_size = batch,          \
-      .n_hidden = 3, .hidden = __VA_ARGS__, .encoder = {.constrain = 1}}}
+#define AE(name_, text, set, size, batch, ...)                                                                         \
+    {                                                                                                                  \
+        {"ImageMLPAE_" name_, text}, {                                                                                 \
+            .task = "mlp_autoencoder", .dataset = set, .image_size = size, .batch_size = batch, .n_hidden = 3,         \
+            .hidden = __VA_ARGS__, .encoder = {                                                                        \
+                .constrain = 1                                                                                         \
+            }                                                                                                          \
+        }                                                                                                              \
+    }
 
 const task_name task_names_mlp_autoencoder[] = {
     AE("Cifar10_32x32x32_bs128", "CIFAR-10 through 32, 32 and 32, batch 128", "cifar10", 32, 128, {32, 32, 32}),
-    AE("Cifar10_256x256x256_bs128", "CIFAR-10 through 256, 256 and 256, batch 128", "cifar10", 32, 128, {256, 256, 256}),
-    AE("Cifar10_256x256x256_bs1024", "CIFAR-10 through 256, 256 and 256, batch 1024", "cifar10", 32, 1024, {256, 256, 256}),
+    AE("Cifar10_256x256x256_bs128", "CIFAR-10 through 256, 256 and 256, batch 128", "cifar10", 32, 128,
+       {256, 256, 256}),
+    AE("Cifar10_256x256x256_bs1024", "CIFAR-10 through 256, 256 and 256, batch 1024", "cifar10", 32, 1024,
+       {256, 256, 256}),
     AE("Cifar10_128x32x128_bs256", "CIFAR-10 through 128, 32 and 128, batch 256", "cifar10", 32, 256, {128, 32, 128}),
     AE("Mnist_128x32x128_bs128", "MNIST through 128, 32 and 128, batch 128", "mnist", 28, 128, {128, 32, 128}),
-    AE("FashionMnist_128x32x128_bs128", "Fashion-MNIST through 128, 32 and 128, batch 128", "fashion_mnist", 28, 128, {128, 32, 128}),
+    AE("FashionMnist_128x32x128_bs128", "Fashion-MNIST through 128, 32 and 128, batch 128", "fashion_mnist", 28, 128,
+       {128, 32, 128}),
     {{NULL, NULL}, {.task = ""}},
 };
 
-static void sample(task_spec *spec, random_stream *r) {
+static void sample(task_spec *spec, lopt_rng_stream *r) {
     snprintf(spec->task, sizeof spec->task, "mlp_autoencoder");
     task_draw_hidden(spec, r);
     task_draw_images(spec, r);

@@ -62,7 +62,7 @@ const task_kind task_kind_mlp_vae = {
     .create = create,
 };
 
-static void sample(task_spec *spec, random_stream *r) {
+static void sample(task_spec *spec, lopt_rng_stream *r) {
     snprintf(spec->task, sizeof spec->task, "mlp_vae");
     spec->vae.encoder_width = task_draw_log_int(r, 4, 128);
     spec->vae.decoder_width = task_draw_log_int(r, 4, 128);

@@ -121,11 +121,22 @@ const task_kind task_kind_image_resnet = {
 };
 
 /* Number, image size, batch, channels, size of the stem, pool, blocks. */
-#define RESNET(k, pixels, batch, stem, has_pool, widths, ...)                                      \
-    {{"Resnet_MultiRuntime_" #k, "ImageNet " #pixels "x" #pixels ", batch " #batch ", channels " widths},      \
-     {.task = "image_resnet", .dataset = "imagenet" #pixels, .image_size = pixels, .batch_size = batch,        \
-      .resnet = {2, __VA_ARGS__, 64, stem, 2, has_pool}}}
-#define ONE_EACH {1, 1, 1, 1}
+#define RESNET(k, pixels, batch, stem, has_pool, widths, ...)                                                          \
+    {                                                                                                                  \
+        {"Resnet_MultiRuntime_" #k, "ImageNet " #pixels "x" #pixels ", batch " #batch ", channels " widths}, {         \
+            .task = "image_resnet", .dataset = "imagenet" #pixels, .image_size = pixels, .batch_size = batch,          \
+            .resnet = {                                                                                                \
+                2,                                                                                                     \
+                __VA_ARGS__,                                                                                           \
+                64,                                                                                                    \
+                stem,                                                                                                  \
+                2,                                                                                                     \
+                has_pool                                                                                               \
+            }                                                                                                          \
+        }                                                                                                              \
+    }
+#define ONE_EACH                                                                                                       \
+    { 1, 1, 1, 1 }
 
 const task_name task_names_image_resnet[] = {
     RESNET(0, 16, 64, 3, 1, "8 to 16", ONE_EACH, {8, 16, 16, 16}),
@@ -142,7 +153,7 @@ const task_name task_names_image_resnet[] = {
     {{NULL, NULL}, {.task = ""}},
 };
 
-static void sample(task_spec *spec, random_stream *r) {
+static void sample(task_spec *spec, lopt_rng_stream *r) {
     static const int patterns[][GROUPS] = {{1, 1, 1, 1}, {1, 2, 4, 8}, {1, 2, 2, 4}, {1, 2, 2, 2}, {1, 2, 4, 4}};
     snprintf(spec->task, sizeof spec->task, "image_resnet");
     int most = task_draw_log_int(r, 1, 10);

@@ -52,8 +52,10 @@ const task_kind task_kind_rnn_lm = {
     .create = create,
 };
 
-#define RNN(text, ids, time, kind, numbers, table)                                                 \
-    .spec = {.task = "rnn_lm", .dataset = text, .batch_size = 128,                                 \
+#define RNN(text, ids, time, kind, numbers, table)                                                                     \
+    .spec = {.task = "rnn_lm",                                                                                         \
+             .dataset = text,                                                                                          \
+             .batch_size = 128,                                                                                        \
              .sequence = {.tokens = ids, .length = time, .cell = kind, .width = numbers, .embed = table}}
 #define LM1B "text lm1b in data.path, or fortunes; "
 #define WIKI "text wikipedia in data.path, or bible; "
@@ -64,8 +66,10 @@ const task_name task_names_rnn_lm[] = {
     {{"RNNLM_lm1bbytes_Patch32_GRU128_Embed64", LM1B "32 bytes, GRU 128"}, RNN("lm1b", 259, 32, TASK_GRU, 128, 64)},
     {{"RNNLM_lm1bbytes_Patch32_VanillaRNN128_Embed64", LM1B "32 bytes, RNN 128"},
      RNN("lm1b", 259, 32, TASK_VANILLA_RNN, 128, 64)},
-    {{"RNNLM_lm1bbytes_Patch128_LSTM128_Embed64", LM1B "128 bytes, LSTM 128"}, RNN("lm1b", 259, 128, TASK_LSTM, 128, 64)},
-    {{"RNNLM_lm1bbytes_Patch32_LSTM256_Embed128", LM1B "32 bytes, LSTM 256"}, RNN("lm1b", 259, 32, TASK_LSTM, 256, 128)},
+    {{"RNNLM_lm1bbytes_Patch128_LSTM128_Embed64", LM1B "128 bytes, LSTM 128"},
+     RNN("lm1b", 259, 128, TASK_LSTM, 128, 64)},
+    {{"RNNLM_lm1bbytes_Patch32_LSTM256_Embed128", LM1B "32 bytes, LSTM 256"},
+     RNN("lm1b", 259, 32, TASK_LSTM, 256, 128)},
     {{"RNNLM_lm1bbytes_Patch32_GRU256_Embed128", LM1B "32 bytes, GRU 256"}, RNN("lm1b", 259, 32, TASK_GRU, 256, 128)},
     {{"RNNLM_lm1b32k_Patch32_VanillaRNN256_Embed128", LM1B "32 byte pairs, RNN 256"},
      RNN("lm1b", 32100, 32, TASK_VANILLA_RNN, 256, 128)},
@@ -84,7 +88,7 @@ const task_name task_names_rnn_lm[] = {
     {{NULL, NULL}, {.task = ""}},
 };
 
-static void sample(task_spec *spec, random_stream *r) {
+static void sample(task_spec *spec, lopt_rng_stream *r) {
     snprintf(spec->task, sizeof spec->task, "rnn_lm");
     spec->sequence.width = task_draw_log_int(r, 8, 256);
     spec->sequence.embed = task_draw_log_int(r, 8, 256);

@@ -67,7 +67,7 @@ void task_texts_destroy(task *t) {
     free(self);
 }
 
-void task_texts_draw(const task *t, const real *tau, task_split split, random_stream *r, void *work) {
+void task_texts_draw(const task *t, const real *tau, task_split split, lopt_rng_stream *r, void *work) {
     const task_texts *self = t->self;
     const int32_t *drawn = task_ids(work, self->drawn);
     int32_t *tokens = task_ids(work, self->tokens), *labels = task_ids(work, self->labels);
@@ -98,7 +98,7 @@ void task_texts_fix(const task_spec *named, task_spec *spec) {
     spec->per_task = 0;
 }
 
-void task_texts_sample(task_spec *spec, random_stream *r) {
+void task_texts_sample(task_spec *spec, lopt_rng_stream *r) {
     spec->batch_size = task_draw_log_int(r, 4, 512);
     spec->sequence.length = task_draw_log_int(r, 4, 512);
     int text = task_draw_choice(r, 4);

@@ -28,7 +28,7 @@ typedef struct task_texts {
 task_texts *task_texts_open(task *t, const task_spec *spec, int time_first, lopt_error *err);
 int task_texts_finish(task *t, const task_texts *self, int logits, task_normaliser_kind normaliser, lopt_error *err);
 void task_texts_destroy(task *t);
-void task_texts_draw(const task *t, const real *tau, task_split split, random_stream *r, void *work);
+void task_texts_draw(const task *t, const real *tau, task_split split, lopt_rng_stream *r, void *work);
 
 /* "KIND fortunes bytes, length 32, " and what follows: the model. */
 void task_texts_name(task *t, const task_texts *self, const task_spec *spec, const char *kind, const char *model);
@@ -36,7 +36,7 @@ void task_texts_name(task *t, const task_texts *self, const task_spec *spec, con
 /* What published names fix of a model of text, and what families of them draw: batch 4..512, length 4..512, text,
  * vocabulary 100..10000. */
 void task_texts_fix(const task_spec *named, task_spec *spec);
-void task_texts_sample(task_spec *spec, random_stream *r);
+void task_texts_sample(task_spec *spec, lopt_rng_stream *r);
 
 #define TASK_TEXTS_FUNCTIONS .destroy = task_texts_destroy, .draw_batch = task_texts_draw, .fix = task_texts_fix
 

@@ -68,10 +68,13 @@ const task_kind task_kind_transformer_lm = {
     .create = create,
 };
 
-#define TRANSFORMER(n_heads, d, n_layers, batch, time, drop)                                       \
-    .spec = {.task = "transformer_lm", .dataset = "lm1b", .batch_size = batch, .dropout = drop,    \
-             .sequence = {.tokens = 32100, .length = time, .embed = d, .layers = n_layers,         \
-                          .heads = n_heads, .head_size = 32}}
+#define TRANSFORMER(n_heads, d, n_layers, batch, time, drop)                                                           \
+    .spec = {.task = "transformer_lm",                                                                                 \
+             .dataset = "lm1b",                                                                                        \
+             .batch_size = batch,                                                                                      \
+             .dropout = drop,                                                                                          \
+             .sequence = {                                                                                             \
+                 .tokens = 32100, .length = time, .embed = d, .layers = n_layers, .heads = n_heads, .head_size = 32}}
 #define LM1B "text lm1b in data.path, or fortunes; "
 #define NAME(k) "TransformerLM_LM1B_" k
 
@@ -95,7 +98,7 @@ const task_name task_names_transformer_lm[] = {
     {{NULL, NULL}, {.task = ""}},
 };
 
-static void sample(task_spec *spec, random_stream *r) {
+static void sample(task_spec *spec, lopt_rng_stream *r) {
     snprintf(spec->task, sizeof spec->task, "transformer_lm");
     int per_head = task_draw_log_int(r, 8, 128);
     spec->sequence.heads = task_draw_log_int(r, 8, 128);

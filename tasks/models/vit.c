@@ -65,8 +65,10 @@ static int create(task *t, const task_spec *spec, lopt_error *err) {
     if (!self) return 0;
     int width = spec->sequence.heads * spec->sequence.head_size;
     task_model *m = t->model;
-    task_attention_shape a = {.heads = spec->sequence.heads, .head_size = spec->sequence.head_size,
-                              .dropout = spec->sequence.attention_dropout, .init = {TASK_INIT_XAVIER, 0, 0}};
+    task_attention_shape a = {.heads = spec->sequence.heads,
+                              .head_size = spec->sequence.head_size,
+                              .dropout = spec->sequence.attention_dropout,
+                              .init = {TASK_INIT_XAVIER, 0, 0}};
     int x = task_class_token(m, patches(m, self->images, spec->sequence.patch, width));
     x = task_dropout(m, task_positions(m, x, (task_init){TASK_INIT_NORMAL, 0.02, 0}), spec->dropout);
     for (int l = 0; l < spec->sequence.layers; l++) x = block(m, x, &a, spec);
@@ -94,10 +96,12 @@ const task_kind task_kind_vit = {
     .accuracy = task_images_accuracy,
 };
 
-#define VIT(set, size, n_layers, n_heads, numbers, between)                                        \
-    .spec = {.task = "vit", .dataset = set, .image_size = size, .batch_size = 128,                 \
-             .sequence = {.layers = n_layers, .heads = n_heads, .head_size = numbers,              \
-                          .mlp = between, .patch = 16}}
+#define VIT(set, size, n_layers, n_heads, numbers, between)                                                            \
+    .spec = {.task = "vit",                                                                                            \
+             .dataset = set,                                                                                           \
+             .image_size = size,                                                                                       \
+             .batch_size = 128,                                                                                        \
+             .sequence = {.layers = n_layers, .heads = n_heads, .head_size = numbers, .mlp = between, .patch = 16}}
 #define WIDE(set, size) VIT(set, size, 6, 6, 64, 1536)
 #define DEEP(set, size) VIT(set, size, 10, 4, 32, 512)
 
@@ -112,7 +116,7 @@ const task_name task_names_vit[] = {
 };
 
 /* A patch no larger than the image: the largest of the published sizes that fits the one drawn. */
-static void sample(task_spec *spec, random_stream *r) {
+static void sample(task_spec *spec, lopt_rng_stream *r) {
     static const int patch_sizes[] = {2, 4, 8, 12, 16};
     snprintf(spec->task, sizeof spec->task, "vit");
     spec->sequence.layers = task_draw_log_int(r, 1, 16);
@@ -124,8 +128,8 @@ static void sample(task_spec *spec, random_stream *r) {
     while (patch_sizes[patch] > spec->image_size) patch--;
     spec->sequence.patch = patch_sizes[patch];
     spec->batch_size = task_draw_log_int(r, 4, 256);
-    int drops = random_uniform(r) >= 0.3;
-    double dropout = 0.8 * random_uniform(r), of_attention = 0.8 * random_uniform(r);
+    int drops = lopt_rng_uniform(r) >= 0.3;
+    double dropout = 0.8 * lopt_rng_uniform(r), of_attention = 0.8 * lopt_rng_uniform(r);
     spec->dropout = drops ? dropout : 0;
     spec->sequence.attention_dropout = drops ? of_attention : 0;
     spec->loss = TASK_LOSS_CROSS_ENTROPY;

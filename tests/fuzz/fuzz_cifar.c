@@ -13,11 +13,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (int n_labels = 1; n_labels <= 2; n_labels++) {
         lopt_error err = {LOPT_OK, ""};
         strcpy(raw.path, "fuzz");
-        int ok = task_cifar_parse(data, size, n_labels, &raw, &err) &&
-                 task_cifar_parse(data, size, n_labels, &raw, &err);
-        if (ok ? raw.n != 2 * (size / (3072 + (size_t)n_labels))
-               : strncmp(err.text, "fuzz:", 5) != 0)
-            abort();
+        int ok =
+            task_cifar_parse(data, size, n_labels, &raw, &err) && task_cifar_parse(data, size, n_labels, &raw, &err);
+        if (ok ? raw.n != 2 * (size / (3072 + (size_t)n_labels)) : strncmp(err.text, "fuzz:", 5) != 0) abort();
         task_raw_free(&raw);
     }
     return 0;

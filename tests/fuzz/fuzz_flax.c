@@ -24,8 +24,7 @@ static void import_as(const char *preset, const uint8_t *data, size_t size, FILE
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static FILE *notes;
-    if (!notes)
-        notes = fopen("/dev/null", "w");
+    if (!notes) notes = fopen("/dev/null", "w");
     import_as("learnable-adam", data, size, notes);
     import_as("small-fc", data, size, notes);
     return 0;

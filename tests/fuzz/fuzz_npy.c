@@ -21,8 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         labels.n = array.dim[0];
         ok = task_npy_examples(&array, &labels, &raw, &err);
     }
-    if (!ok && strncmp(err.text, "fuzz:", 5) != 0)
-        abort();
+    if (!ok && strncmp(err.text, "fuzz:", 5) != 0) abort();
     task_raw_free(&raw);
     return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * libFuzzer: theta files. HDF5's own parser is not ours to fuzz (and crashes: see
- * metatrain/hdf5_file.h), so the bytes say what a sealed, well-formed HDF5 file holds: attributes,
+ * metatrain/store/hdf5_file.h), so the bytes say what a sealed, well-formed HDF5 file holds: attributes,
  * texts and arrays of any name, type and shape. One input in 256 is the file itself, which a child
  * process reads first.
  *
@@ -12,8 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "hdf5_file.h"
-#include "theta_file.h"
+#include "store/hdf5_file.h"
+#include "store/theta_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -23,8 +23,7 @@ typedef struct input {
 } input;
 
 static unsigned next(input *in) {
-    if (in->n == 0)
-        return 0;
+    if (in->n == 0) return 0;
     in->n--;
     return *in->at++;
 }
@@ -79,13 +78,10 @@ static void put_array(mt_hdf5 *f, input *in, const char *name) {
         dim[i] = next(in) % 41;
         n *= dim[i];
     }
-    if (n > 4096)
-        return;
-    for (int64_t i = 0; i < n; i++)
-        numbers[i] = ((double)next(in) - 128) / 16;
+    if (n > 4096) return;
+    for (int64_t i = 0; i < n; i++) numbers[i] = ((double)next(in) - 128) / 16;
     float *floats = (float *)numbers; /* any bits are numbers of some type */
-    mt_hdf5_put(f, name, type < 200 ? MT_FLOATS : (mt_item_type)(type % 4), (int)rank, dim, floats,
-                NULL);
+    mt_hdf5_put(f, name, type < 200 ? MT_FLOATS : (mt_item_type)(type % 4), (int)rank, dim, floats, NULL);
 }
 
 static void put_item(mt_hdf5 *f, input *in) {
@@ -110,8 +106,7 @@ static void write_items(const char *path, input in) {
         mt_hdf5_put_attribute(f, "format", "metatrain theta 1", NULL);
         mt_hdf5_put_attribute(f, "optimizer", next(&in) % 2 ? "learnable-adam" : "small-fc", NULL);
     }
-    while (in.n)
-        put_item(f, &in);
+    while (in.n) put_item(f, &in);
     mt_hdf5_save(f, NULL);
     mt_hdf5_close(f);
 }

@@ -23,10 +23,8 @@ static int plain_failed; /* an expectation of this process */
 
 static void plain_check(int ok, int go_on, const char *file, int line, const char *text, const char *format, ...)
     __attribute__((format(printf, 6, 7)));
-static void plain_check(int ok, int go_on, const char *file, int line, const char *text, const char *format, ...)
-{
-    if (ok)
-        return;
+static void plain_check(int ok, int go_on, const char *file, int line, const char *text, const char *format, ...) {
+    if (ok) return;
     va_list args;
     va_start(args, format);
     fprintf(stderr, "%s:%d: %s:", file, line, text);
@@ -34,26 +32,23 @@ static void plain_check(int ok, int go_on, const char *file, int line, const cha
     fputc('\n', stderr);
     va_end(args);
     plain_failed = 1;
-    if (!go_on)
-        exit(1);
+    if (!go_on) exit(1);
 }
 
-#define Test(suite, test, ...)                                                                       \
-    static void suite##_##test(void);                                                                \
-    __attribute__((constructor)) static void suite##_##test##_is_a_test(void)                        \
-    {                                                                                                \
-        static plain_test entry = {#suite "::" #test, suite##_##test, NULL};                         \
-        entry.next = plain_tests;                                                                    \
-        plain_tests = &entry;                                                                        \
-    }                                                                                                \
+#define Test(suite, test, ...)                                                                                         \
+    static void suite##_##test(void);                                                                                  \
+    __attribute__((constructor)) static void suite##_##test##_is_a_test(void) {                                        \
+        static plain_test entry = {#suite "::" #test, suite##_##test, NULL};                                           \
+        entry.next = plain_tests;                                                                                      \
+        plain_tests = &entry;                                                                                          \
+    }                                                                                                                  \
     static void suite##_##test(void)
 
 #define cr_assert(condition, ...) plain_check(!!(condition), 0, __FILE__, __LINE__, #condition, " " __VA_ARGS__)
 #define cr_expect(condition, ...) plain_check(!!(condition), 1, __FILE__, __LINE__, #condition, " " __VA_ARGS__)
 #define cr_assert_str_eq(a, b) cr_assert(strcmp(a, b) == 0, "\"%s\", \"%s\"", a, b)
 
-static int plain_passes(const plain_test *t)
-{
+static int plain_passes(const plain_test *t) {
     int status = 0;
     pid_t child = fork();
     if (child == 0) {
@@ -63,8 +58,7 @@ static int plain_passes(const plain_test *t)
     return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-int main(void)
-{
+int main(void) {
     int n = 0, failed = 0;
     for (const plain_test *t = plain_tests; t; t = t->next, n++) {
         int passed = plain_passes(t);

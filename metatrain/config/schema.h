@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * schema.h - schemas: the tables that declare every key, and what is done with one.
+ *
+ *     mt_schema_defaults(&mt_config_schema, cfg)              defaults into the struct
+ *     mt_schema_fill(&mt_config_schema, root, cfg, &err)      a YAML tree over them, checked
+ *     mt_schema_text(&mt_config_schema, cfg)                  the struct as YAML
+ *     mt_schema_print(&mt_config_schema, f)                   the keys as Markdown
+ *
+ * (An mt_table, in text_table.h, is something else: a table of results for people.)
+ *
+ * A row says where a key is found (path), what may stand there (type, range), where it lands
+ * (at, bytes) and what a reader should know (default, unit, help). Schemas nest: a row of
+ * type MT_KEY_ITEMS is a list of mappings, each described by another schema. */
+#ifndef MT_CONFIG_KEYS_H
+#define MT_CONFIG_KEYS_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "config/config.h"
+#include "config/yaml_tree.h"
+
+typedef enum mt_key_type {
+    MT_KEY_INTEGER, /* int or int64_t, by its size */
+    MT_KEY_SEED,    /* uint64_t, all of it */
+    MT_KEY_NUMBER,  /* double */
+    MT_KEY_CHOICE,  /* an enum whose values are 0, 1, ... in the order of `range` */
+    MT_KEY_TEXT,    /* char[bytes] */
+    MT_KEY_ITEMS,   /* list of mappings, each filled by `items` */
+    MT_KEY_SETTINGS /* path ends in "*": the hyperparameters of an mt_optimizer_config */
+} mt_key_type;
+
+#define MT_NOWHERE ((size_t)-1)
+
+typedef struct mt_schema mt_schema;
+
+typedef struct mt_key {
+    const char *path; /* dotted, within the schema */
+    mt_key_type type;
+    size_t at, bytes;       /* where it lands in the struct; size of one value */
+    int max_n;              /* 0: one value; else a list of at most so many */
+    size_t n_at;            /* lists: where the count (int) lands; MT_NOWHERE: exactly max_n.
+                               settings: where the int "learning_rate is swept" lands */
+    const char *range;      /* "[0, 1)", "a|b|c"; texts: "filled" when they may not be empty */
+    const mt_schema *items; /* MT_KEY_ITEMS */
+    const char *standard;   /* default as YAML; NULL: what `begin` of the schema puts there */
+    const char *unit, *help;
+} mt_key;
+
+struct mt_schema {
+    const char *name; /* in the reference */
+    size_t n, bytes;  /* keys; size of the struct */
+    const mt_key *keys;
+    void (*begin)(void *into); /* defaults that live elsewhere, or NULL */
+    /* Checks across keys of one item; NULL: none. `path` is the item's ("tasks.0."). */
+    int (*finish)(void *into, const mt_yaml *item, const char *path, lopt_error *err);
+};
+
+extern const mt_schema mt_config_schema, mt_suite_schema, mt_task_schema;
+
+/* Room for a path in messages; longer ones are cut (and match no key). */
+#define MT_KEY_PATH 160
+void mt_key_path(char path[MT_KEY_PATH], const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+const mt_key *mt_schema_find(const mt_schema *schema, const char *path); /* NULL if there is none */
+void mt_schema_defaults(const mt_schema *schema, void *into);
+/* Adds the defaults of lists that root leaves out, so that an override can reach into them. */
+int mt_schema_seed_lists(const mt_schema *schema, mt_yaml *root, lopt_error *err);
+int mt_schema_fill(const mt_schema *schema, const mt_yaml *root, void *into, lopt_error *err);
+/* The struct as YAML; one value as YAML. The caller frees; NULL: out of memory. */
+char *mt_schema_text(const mt_schema *schema, const void *from);
+char *mt_key_text(const mt_key *key, const void *from);
+/* Word number `value` of a choice: (the row of estimator.name, 3) gives "nres". */
+void mt_key_choice(const mt_key *key, int value, char *word, size_t word_bytes);
+/* Markdown: one row a key. */
+void mt_schema_print(const mt_schema *schema, FILE *f);
+/* The default as a reader should see it ("" for none), caller frees. */
+char *mt_key_default(const mt_schema *schema, const mt_key *key);
+
+/* What the two kinds of numbers share with the hyperparameters of optimizers: decimal text only; no
+ * octal, hexadecimal, NaN, infinity, spaces or trailing text. 0 and a sentence on failure. */
+int mt_read_integer(const mt_yaml *node, const char *path, const char *range, long long *out, lopt_error *err);
+int mt_read_number(const mt_yaml *node, const char *path, const char *range, double *out, lopt_error *err);
+int mt_read_choice(const mt_yaml *node, const char *path, const char *choices, int *out, lopt_error *err);
+void mt_number_text(double value, char text[32]); /* shortest that reads back the same */
+
+/* Collects the children of map that `schema` does not declare as settings of opt, checked against
+ * lopt_hyper of opt->name. swept: NULL, or set to 1 for `learning_rate: sweep`. */
+int mt_settings_fill(const mt_schema *schema, const char *inside, const mt_yaml *map, const char *path,
+                     mt_optimizer_config *opt, int *swept, lopt_error *err);
+
+/* docs/configuration.md, as `metatrain list keys` prints it. */
+void mt_config_print_reference(FILE *f);
+
+#endif

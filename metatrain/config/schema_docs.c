@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * schema_docs.c - docs/configuration.md, written from the schemas and from what the
+ * inference core declares of its hyperparameters. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/schema.h"
+
+/* ---- keys ------------------------------------------------------------------------------------ */
+
+/* "a|b|c" as "`a`, `b` or `c`": a bar would end the cell. */
+static void print_choices(const char *choices, FILE *f) {
+    for (int first = 1; *choices; first = 0) {
+        size_t n = strcspn(choices, "|");
+        fprintf(f, "%s`%.*s`", first ? "" : choices[n] ? ", " : " or ", (int)n, choices);
+        choices += n + (choices[n] == '|');
+    }
+}
+
+static void print_type(const mt_key *key, FILE *f) {
+    switch (key->type) {
+    case MT_KEY_INTEGER:
+        fprintf(f, "%s in %s", key->max_n ? "integers" : "integer", key->range);
+        break;
+    case MT_KEY_SEED:
+        fputs("integer in [0, 18446744073709551615]", f);
+        break;
+    case MT_KEY_NUMBER:
+        fprintf(f, "%s in %s", key->max_n ? "numbers" : "number", key->range);
+        break;
+    case MT_KEY_CHOICE:
+        print_choices(key->range, f);
+        break;
+    case MT_KEY_TEXT:
+        fprintf(f, "%s, at most %zu bytes", key->max_n ? "texts" : "text", key->bytes - 1);
+        break;
+    case MT_KEY_ITEMS:
+        fputs("mappings", f);
+        break;
+    case MT_KEY_SETTINGS:
+        fputs("see below", f);
+        break;
+    }
+    if (key->max_n) fprintf(f, ", a list of %s%d", key->n_at == MT_NOWHERE ? "" : "at most ", key->max_n);
+}
+
+char *mt_key_default(const mt_schema *schema, const mt_key *key) {
+    if (key->standard) return strdup(strcmp(key->standard, "\"\"") == 0 ? "" : key->standard);
+    if (!schema->begin || key->type == MT_KEY_SETTINGS) return strdup("");
+    void *item = malloc(schema->bytes);
+    char *text = NULL;
+    if (item) {
+        mt_schema_defaults(schema, item);
+        text = mt_key_text(key, item);
+    }
+    free(item);
+    return text;
+}
+
+void mt_schema_print(const mt_schema *schema, FILE *f) {
+    fputs("| key | value | default | unit | meaning |\n|---|---|---|---|---|\n", f);
+    for (size_t i = 0; i < schema->n; i++) {
+        const mt_key *key = &schema->keys[i];
+        char *standard = mt_key_default(schema, key);
+        const char *quote = standard && standard[0] ? "`" : "";
+        fprintf(f, "| `%s%s` | ", schema->name, key->path);
+        print_type(key, f);
+        fprintf(f, " | %s%s%s | %s | %s |\n", quote, standard ? standard : "", quote, key->unit ? key->unit : "",
+                key->help);
+        free(standard);
+    }
+}
+
+static int has_items(const mt_schema *schema, size_t n, const mt_schema *items) {
+    for (size_t i = 0; schema && i < n; i++)
+        if (schema->keys[i].items == items) return 1;
+    return 0;
+}
+
+/* Tables of what lists hold, each once; `printed`: a schema that was printed before, or NULL. */
+static void print_items(const mt_schema *schema, const mt_schema *printed, FILE *f) {
+    for (size_t i = 0; i < schema->n; i++) {
+        const mt_key *key = &schema->keys[i];
+        if (!key->items || has_items(schema, i, key->items) || has_items(printed, printed ? printed->n : 0, key->items))
+            continue;
+        fprintf(f, "\nEach of `%s`:\n\n", key->path);
+        mt_schema_print(key->items, f);
+    }
+}
+
+void mt_config_print_keys(FILE *f) {
+    mt_schema_print(&mt_config_schema, f);
+    print_items(&mt_config_schema, NULL, f);
+}
+
+void mt_suite_print_keys(FILE *f) {
+    mt_schema_print(&mt_suite_schema, f);
+    print_items(&mt_suite_schema, &mt_config_schema, f); /* tasks are those of a configuration */
+}
+
+/* ---- hyperparameters ------------------------------------------------------------------------- */
+
+static void print_hyper(const lopt_hyper_info *h, FILE *f) {
+    fprintf(f, "| `%s` | ", h->name);
+    if (strcmp(h->type, "choice") == 0)
+        print_choices(h->choices, f);
+    else if (strcmp(h->type, "boolean") == 0)
+        fputs("`true` or `false`", f);
+    else
+        fprintf(f, "%s in [%.9g, %.9g]", h->type, h->min, h->max);
+    if (h->count > 1) fprintf(f, ", a list of %d", h->count);
+}
+
+/* Presets of one kind share their hyperparameters: one table a kind, one column of defaults a
+ * preset. */
+static void print_kind(size_t first, FILE *f) {
+    const lopt_preset_info *preset;
+    const char *kind = lopt_preset(first)->kind;
+    lopt_optimizer *opt[64];
+    size_t n = 0;
+    fprintf(f, "\n### %s\n\n| setting | value |", kind);
+    for (size_t i = first; n < 64 && (preset = lopt_preset(i)); i++) {
+        if (strcmp(preset->kind, kind) != 0 || !(opt[n] = lopt_create(preset->name, NULL, 0, NULL))) continue;
+        fprintf(f, " `%s` |", preset->name);
+        n++;
+    }
+    fputs(" meaning |\n|---|---|", f);
+    for (size_t k = 0; k <= n; k++) fputs("---|", f);
+    lopt_hyper_info hyper;
+    for (size_t i = 0; lopt_hyper(lopt_preset(first)->name, i, &hyper); i++) {
+        char value[256];
+        fputc('\n', f);
+        print_hyper(&hyper, f);
+        for (size_t k = 0; k < n; k++)
+            fprintf(f, " | `%s`", lopt_get(opt[k], hyper.name, value, sizeof value) ? value : "");
+        fprintf(f, " | %s |", hyper.help);
+    }
+    fputc('\n', f);
+    for (size_t k = 0; k < n; k++) lopt_destroy(opt[k]);
+}
+
+static int kind_seen_before(size_t i) {
+    for (size_t k = 0; k < i; k++)
+        if (strcmp(lopt_preset(k)->kind, lopt_preset(i)->kind) == 0) return 1;
+    return 0;
+}
+
+static void print_optimizers(FILE *f) {
+    fputs("\n## Hyperparameters of optimizers\n\n"
+          "They stand beside `name`, under `optimizer:` in a configuration and in each item\n"
+          "of `optimizers:` in a suite. A preset is a kind of optimizer with published\n"
+          "values; each of them may be overridden.\n",
+          f);
+    for (size_t i = 0; lopt_preset(i); i++)
+        if (!kind_seen_before(i)) print_kind(i, f);
+}
+
+/* ---- the page -------------------------------------------------------------------------------- */
+
+void mt_config_print_reference(FILE *f) {
+    fputs("# Configuration reference\n\n"
+          "Written by `metatrain list keys > docs/configuration.md` from the tables in\n"
+          "`metatrain/config/config.c` and `keys_task.c`: change it there.\n\n"
+          "A configuration is a YAML file of at most 64 kB: mappings, lists and values,\n"
+          "without anchors, tags or a second document. Everything has a default, so a file\n"
+          "holds only what differs. The order is: defaults, the file, `--set`.\n"
+          "`--set outer.steps=200` overrides one key; numbers index lists:\n"
+          "`--set tasks.0.batch_size=32`. Numbers are decimal, and `[0, 1)` is the range\n"
+          "from 0 to 1 that contains 0 and not 1. A key that is not listed here, a value of\n"
+          "another type or one out of range is an error that names file, line and key, and\n"
+          "nothing is changed.\n\n"
+          "The resolved configuration, with every key, is written to `DIR/config.yaml` and\n"
+          "into every checkpoint.\n\n"
+          "## Meta-training: `metatrain train CONFIG`\n\n",
+          f);
+    mt_config_print_keys(f);
+    fputs("\nAcross keys:\n\n"
+          "- `optimizer.name` is a learned optimizer: the others have no theta.\n"
+          "- No trajectory is shorter than `estimator.window` (except for `es`, where it is\n"
+          "  the window), so that a window holds one reset at most;\n"
+          "  `estimator.schedule.min` is at most `estimator.schedule.max` (`log_uniform`\n"
+          "  without knots) and at most every one of `knot_lengths`.\n"
+          "- Knots have as many values as steps, and the steps rise; `scheduled` and\n"
+          "  `piecewise` need some.\n"
+          "- `estimator.noise_every` is a multiple of `estimator.window` (`gpes`).\n"
+          "- `estimator.reduction` other than `mean` is for `es`.\n"
+          "- `estimator.clip` is 0 where `estimator.shaping` is not `none`.\n"
+          "- `outer.weight_decay` is for `adamw` and `lion`.\n"
+          "- `outer.schedule.warmup` is less than `outer.schedule.decay` (`warmup_cosine`,\n"
+          "  `linear`).\n"
+          "- What is evaluated (`evaluate.every` above 0) has no sampled sizes.\n"
+          "- A published task name fixes its sizes: another value for one of them is an\n"
+          "  error.\n\n"
+          "## Evaluation suites: `metatrain eval --suite SUITE`\n\n",
+          f);
+    mt_suite_print_keys(f);
+    print_optimizers(f);
+}

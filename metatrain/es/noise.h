@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * noise.h - the perturbation delta of theta, a function of (seed, particle, draw).
+ *
+ * delta = std * eps with eps standard normal (spec A.1.1); zero where theta is frozen. Twins run
+ * under theta+delta and theta-delta. Any rank can regenerate any draw, so noise is never stored or
+ * sent.
+ *
+ * It is made piece by piece, so that it is used while in the first cache and frozen numbers cost
+ * nothing:
+ *
+ *     float delta[MT_PIECE];
+ *     for (mt_piece p = mt_noise_piece(&noise, 0); p.n > 0; p = mt_noise_piece(&noise, p.begin + p.n))
+ *         mt_noise_draw(&noise, particle, draw, p, delta);     of theta[p.begin .. p.begin + p.n)
+ *
+ * A piece has a random stream of its own, addressed by (particle, draw, begin). */
+#ifndef MT_NOISE_H
+#define MT_NOISE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { MT_PIECE = 1024 };
+
+typedef struct mt_noise {
+    uint64_t seed;
+    float std;
+    size_t n;                     /* length of theta */
+    const unsigned char *trained; /* [n]: 1 where theta is trained, 0 where frozen; borrowed */
+} mt_noise;
+
+/* Neighbours in theta, all trained. */
+typedef struct mt_piece {
+    size_t begin, n; /* n <= MT_PIECE */
+} mt_piece;
+
+/* The first piece at or after theta[from]; of size 0 where none is left. Follow one piece from the
+ * end of the other: where a piece ends depends on where it begins. */
+mt_piece mt_noise_piece(const mt_noise *noise, size_t from);
+size_t mt_noise_pieces(const mt_noise *noise); /* how many */
+
+void mt_noise_draw(const mt_noise *noise, int64_t particle, int64_t draw, mt_piece piece, float *delta /* [piece.n] */);
+
+#endif

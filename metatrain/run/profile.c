@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * profile.c - see profile.h. */
+#include "run/profile.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/read_file.h"
+
+#define MAX_BYTES ((size_t)1 << 20)
+
+int mt_costs_write(const char *path, const mt_measured *m, const mt_config *cfg, lopt_error *err) {
+    json_t *tasks = json_array();
+    for (int i = 0; i < cfg->n_tasks; i++)
+        json_array_append_new(
+            tasks, json_pack("{s:s, s:f}", "task", cfg->tasks[i].spec.task, "step_seconds", m->costs.step[i]));
+    json_t *all =
+        json_pack("{s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "tasks", tasks, "spread", m->spread, "outside_share",
+                  m->outside, "message_seconds", m->message, "serial_seconds", m->serial, "draw_seconds", m->draw,
+                  "gradient_seconds", m->gradient, "ship_seconds", m->costs.ship, "move_seconds", m->costs.move);
+    char *text = all ? json_dumps(all, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
+    int ok =
+        text ? mt_durable_write(path, text, strlen(text), err) : mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
+    free(text);
+    json_decref(all);
+    return ok;
+}
+
+/* A number from 0 to below `limit`. */
+static int read_below(const char *path, const json_t *object, const char *key, double limit, double *value,
+                      lopt_error *err) {
+    const json_t *found = json_object_get(object, key);
+    *value = json_number_value(found);
+    if (json_is_number(found) && *value >= 0 && *value < limit) return 1;
+    return mt_error(err, LOPT_EARG, "%s: expected a number in [0, %g) as \"%s\"", path, limit, key);
+}
+
+static int read_number(const char *path, const json_t *object, const char *key, double *value, lopt_error *err) {
+    return read_below(path, object, key, 1e9, value, err);
+}
+
+static int read_tasks(const char *path, const json_t *tasks, mt_measured *m, const mt_config *cfg, lopt_error *err) {
+    if ((int)json_array_size(tasks) != cfg->n_tasks)
+        return mt_error(err, LOPT_EARG, "%s: lists %zu tasks, the configuration %d: it is of another run", path,
+                        json_array_size(tasks), cfg->n_tasks);
+    for (int i = 0; i < cfg->n_tasks; i++)
+        if (!read_number(path, json_array_get(tasks, (size_t)i), "step_seconds", &m->costs.step[i], err)) return 0;
+    return 1;
+}
+
+int mt_costs_read(const char *path, mt_measured *m, const mt_config *cfg, lopt_error *err) {
+    size_t n;
+    json_error_t where;
+    char *text = mt_text_read(path, MAX_BYTES, &n, err);
+    if (!text) return 0;
+    json_t *all = json_loadb(text, n, JSON_REJECT_DUPLICATES, &where);
+    free(text);
+    *m = (mt_measured){.spread = 0};
+    int ok = all ? read_tasks(path, json_object_get(all, "tasks"), m, cfg, err) &&
+                       read_number(path, all, "spread", &m->spread, err) &&
+                       read_below(path, all, "outside_share", 1, &m->outside, err) &&
+                       read_number(path, all, "message_seconds", &m->message, err) &&
+                       read_number(path, all, "serial_seconds", &m->serial, err) &&
+                       read_number(path, all, "draw_seconds", &m->draw, err) &&
+                       read_number(path, all, "ship_seconds", &m->costs.ship, err) &&
+                       read_number(path, all, "move_seconds", &m->costs.move, err)
+                 : mt_error(err, LOPT_EARG, "%s: line %d: %s", path, where.line, where.text);
+    json_decref(all);
+    return ok;
+}

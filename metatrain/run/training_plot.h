@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * training_plot.h - the meta-loss of a run as a picture. */
+#ifndef MT_TRAINING_PLOT_H
+#define MT_TRAINING_PLOT_H
+
+#include "lopt.h"
+
+/* The meta-loss of metrics.jsonl against the outer step: faint points and a smoothed line. 0 and a message where it
+ * cannot be drawn (base/svg_plot.h). */
+int mt_plot_training(const char *metrics_path, const char *svg_path, lopt_error *err);
+
+#endif

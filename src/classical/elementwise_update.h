@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * elementwise_update.h - the loop that hand-designed optimizers share.
+ *
+ * An elementwise kind writes one rule over a span of elements:
+ *
+ *     static void rule(const lopt__span *s, const void *constants)
+ *     {
+ *         const float *restrict p = s->p, *restrict g = s->g;
+ *         float *restrict b = lopt__array(s, 0), *restrict update = s->update;
+ *         for (int64_t i = 0; i < s->n; i++) {
+ *             b[i] = ...;
+ *             update[i] = -s->rate * (b[i] + s->decay * p[i]);
+ *         }
+ *     }
+ *
+ * and steps with lopt__step_elementwise(opt, state, io, rule, &constants). The loop cuts tensors
+ * into blocks that stay in the first cache, adds weight decay to the gradient where that is asked
+ * for, adds updates to the parameters and reports them. The compiler vectorises rules (compiled
+ * with -O3 -fno-math-errno): no calls besides sqrtf in them. Kinds that need a whole tensor (norms)
+ * run a rule with lopt__run_rule into scratch, scale, and end with lopt__add_update. All of these
+ * use the threads of io->team: rules see blocks in any order.
+ *
+ * State of a tensor: arrays of its size, one after the other. NaN gradients give NaN updates in
+ * every rule, as in the published code: choose with lopt__max and friends, not fmaxf. */
+#ifndef LOPT_HAND_DESIGNED_H
+#define LOPT_HAND_DESIGNED_H
+
+#include <math.h>
+
+#include "classical/schedule.h"
+
+/* A run of elements of one tensor. g, p: inputs; update: output, to be added to p. */
+typedef struct lopt__span {
+    int64_t n;
+    const float *p, *g;
+    float *update;
+    float rate, decay; /* of this tensor; decay 0 where it went into g */
+    float *data;       /* see lopt__array */
+    int64_t size;      /* of the tensor */
+} lopt__span;
+
+typedef void lopt__rule(const lopt__span *s, const void *constants);
+
+/* Remembered array k, from the span's first element. */
+static inline float *lopt__array(const lopt__span *s, int k) {
+    return s->data + k * s->size;
+}
+
+/* Learning rate of this step; times lr_scale it is a tensor's. */
+static inline float lopt__rate(const lopt_optimizer *opt, const lopt_state *state) {
+    return (float)lopt__rate_at(opt, state->header->step, state->header->num_steps);
+}
+
+/* All tensors: update by the rule, add to params. */
+void lopt__step_elementwise(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io, lopt__rule *rule,
+                            const void *constants);
+/* One tensor, with its learning rate (lr_scale included). */
+void lopt__step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io, float rate,
+                       lopt__rule *rule, const void *constants);
+/* One tensor into update[size]; params stay. */
+void lopt__run_rule(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io, float rate, lopt__rule *rule,
+                    const void *constants, float *update);
+
+/* The gradient, with weight decay of the form "gradient" in it (then made in buffer[size]). */
+const float *lopt__decayed_gradient(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io,
+                                    float *buffer);
+/* Decoupled weight decay of a tensor: 0 where it went into the gradient. */
+float lopt__decoupled_decay(const lopt_optimizer *opt, const lopt__tensor *t);
+
+/* params += factor update, reported in io->updates. */
+void lopt__add_update(const lopt__tensor *t, const lopt__io *io, float factor, const float *update);
+
+/* For kind->reset: the first n_arrays arrays of every tensor start at value. */
+void lopt__fill_arrays(lopt_state *state, int n_arrays, float value);
+/* tensor_floats of kinds that remember one or two arrays. */
+size_t lopt__one_array(const lopt_optimizer *opt, const lopt__view *view);
+size_t lopt__two_arrays(const lopt_optimizer *opt, const lopt__view *view);
+/* scratch_floats of kinds that need one tensor's update at a time. */
+size_t lopt__largest_tensor(const lopt_optimizer *opt, const lopt_state *state);
+
+/* Square root of the sum of squares. */
+float lopt__norm(lopt__team *team, const float *x, int64_t n);
+/* coefficient |params| / (|update| + epsilon) of a tensor; 1 if either norm is 0. */
+float lopt__trust_ratio(const lopt__tensor *t, const lopt__io *io, const float *update, float coefficient,
+                        float epsilon);
+
+/* NaN wins, as in JAX and PyTorch. */
+static inline float lopt__max(float a, float b) {
+    return a < b || b != b ? b : a;
+}
+
+static inline float lopt__min(float a, float b) {
+    return a > b || b != b ? b : a;
+}
+
+static inline float lopt__sign(float x) {
+    return x > 0 ? 1 : x < 0 ? -1 : x;
+}
+
+#endif

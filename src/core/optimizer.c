@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * optimizer.c - creating an optimizer, and its theta. */
+#include "core/optimizer.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/suggest.h"
+#include "rng/rng.h"
+
+#ifndef LOPT_VERSION
+#define LOPT_VERSION "0.1.0"
+#endif
+
+const char *lopt_version(void) {
+    return LOPT_VERSION;
+}
+
+const char *lopt_status_text(lopt_status status) {
+    switch (status) {
+#define X(code, text)                                                                                                  \
+    case LOPT_##code:                                                                                                  \
+        return text;
+        LOPT_STATUS_MAP(X)
+#undef X
+    }
+    return "unknown status";
+}
+
+int lopt__fail(lopt_error *err, lopt_status status, const char *format, ...) {
+    if (err) {
+        va_list args;
+        va_start(args, format);
+        err->status = status;
+        vsnprintf(err->text, sizeof err->text, format, args);
+        va_end(args);
+    }
+    return 0;
+}
+
+lopt__block *lopt__add_block(lopt_optimizer *opt, const char *name, int rank, const int64_t *dim, lopt__init init,
+                             float scale) {
+    lopt__block *b = &opt->blocks[opt->n_blocks++];
+    *b = (lopt__block){.init = init, .scale = scale};
+    snprintf(b->public.name, sizeof b->public.name, "%s", name);
+    b->public.rank = rank;
+    b->public.offset = opt->n_theta;
+    b->public.size = 1;
+    for (int i = 0; i < rank; i++) {
+        b->public.dim[i] = dim[i];
+        b->public.size *= (size_t)dim[i];
+    }
+    opt->n_theta += b->public.size;
+    return b;
+}
+
+static size_t round_bytes(size_t bytes) {
+    return (bytes + 63) / 64 * 64;
+}
+
+/* Moves a finished description into its own memory: [optimizer][theta][prepared], theta zero. */
+static lopt_optimizer *allocate(const lopt_optimizer *described) {
+    const lopt__kind *kind = described->kind;
+    size_t head = round_bytes(sizeof *described);
+    size_t theta = round_bytes(described->n_theta * sizeof(float));
+    size_t prepared = kind->prepared_bytes ? round_bytes(kind->prepared_bytes(described)) : 0;
+    char *memory = aligned_alloc(64, head + theta + prepared);
+    if (!memory) return NULL;
+    memset(memory, 0, head + theta + prepared);
+    lopt_optimizer *opt = (lopt_optimizer *)memory;
+    *opt = *described;
+    opt->theta = (float *)(memory + head);
+    opt->prepared = memory + head + theta;
+    if (kind->prepare) kind->prepare(opt);
+    return opt;
+}
+
+/* Defaults of the kind, then what the preset changes, then the caller's settings. */
+static int read_settings(lopt_optimizer *opt, const lopt_setting *settings, size_t n, lopt_error *err) {
+    const lopt__kind *kind = opt->kind;
+    char where[96];
+    snprintf(where, sizeof where, "optimizer %s", opt->preset->info.name);
+    for (int i = 0; i < kind->n_hypers; i++) {
+        lopt_setting standard = {kind->hypers[i].name, kind->hypers[i].value};
+        if (!lopt__parse_setting(kind, where, &standard, opt->value, err)) return 0;
+    }
+    for (const lopt_setting *s = opt->preset->settings; s->name; s++)
+        if (!lopt__parse_setting(kind, where, s, opt->value, err)) return 0;
+    for (size_t i = 0; i < n; i++)
+        if (!lopt__parse_setting(kind, where, &settings[i], opt->value, err)) return 0;
+    return 1;
+}
+
+static void unknown_preset(const char *name, lopt_error *err) {
+    char text[96];
+    const lopt_preset_info *info;
+    lopt__suggestion s = lopt__suggestion_for(name);
+    for (size_t i = 0; (info = lopt_preset(i)); i++) lopt__suggest(&s, info->name);
+    lopt__fail(err, LOPT_EUNKNOWN, "there is no optimizer \"%.60s\"%s: `metatrain list optimizers` prints all", name,
+               lopt__suggestion_text(&s, text, sizeof text));
+}
+
+/* Anything but a number of threads is 1. */
+static int threads_by_environment(void) {
+    const char *text = getenv("LOPT_THREADS");
+    long n = text ? strtol(text, NULL, 10) : 1;
+    return n < 1 ? 1 : n > LOPT_MAX_THREADS ? LOPT_MAX_THREADS : (int)n;
+}
+
+lopt_optimizer *lopt_create(const char *preset, const lopt_setting *settings, size_t n_settings, lopt_error *err) {
+    lopt_optimizer described = {0};
+    described.preset = lopt__preset_find(preset, &described.kind);
+    if (!described.preset) {
+        unknown_preset(preset, err);
+        return NULL;
+    }
+    if (!read_settings(&described, settings, n_settings, err)) return NULL;
+    if (described.kind->layout) described.kind->layout(&described);
+    described.n_threads = threads_by_environment();
+    lopt_optimizer *opt = allocate(&described);
+    if (!opt) lopt__fail(err, LOPT_ENOMEM, "not enough memory for optimizer %s", preset);
+    return opt;
+}
+
+lopt_optimizer *lopt_clone(const lopt_optimizer *opt) {
+    lopt_optimizer *copy = allocate(opt);
+    if (copy) lopt_set_theta(copy, opt->theta);
+    return copy;
+}
+
+void lopt_destroy(lopt_optimizer *opt) {
+    free(opt);
+}
+
+lopt_status lopt_set_threads(lopt_optimizer *opt, int n, lopt_error *err) {
+    if (n < 1 || n > LOPT_MAX_THREADS) {
+        lopt__fail(err, LOPT_EARG, "found %d threads, expected 1 to %d", n, LOPT_MAX_THREADS);
+        return LOPT_EARG;
+    }
+    opt->n_threads = n;
+    return LOPT_OK;
+}
+
+int lopt_threads(const lopt_optimizer *opt) {
+    return opt->n_threads;
+}
+
+const lopt_preset_info *lopt_info(const lopt_optimizer *opt) {
+    return &opt->preset->info;
+}
+
+/* ---- theta -------------------------------------------------------------------------------------- */
+
+size_t lopt_n_theta(const lopt_optimizer *opt) {
+    return opt->n_theta;
+}
+
+size_t lopt_n_blocks(const lopt_optimizer *opt) {
+    return opt->n_blocks;
+}
+
+const lopt_block *lopt_block_at(const lopt_optimizer *opt, size_t i) {
+    return i < opt->n_blocks ? &opt->blocks[i].public : NULL;
+}
+
+const lopt_block *lopt_block_find(const lopt_optimizer *opt, const char *name) {
+    for (size_t i = 0; i < opt->n_blocks; i++)
+        if (strcmp(opt->blocks[i].public.name, name) == 0) return &opt->blocks[i].public;
+    return NULL;
+}
+
+void lopt_init_theta(const lopt_optimizer *opt, uint64_t seed, float *theta) {
+    for (size_t i = 0; i < opt->n_blocks; i++) {
+        const lopt__block *b = &opt->blocks[i];
+        float *out = theta + b->public.offset;
+        if (b->init == LOPT__INIT_TRUNCATED_NORMAL) {
+            lopt_rng_stream r;
+            lopt_rng_open(&r, (lopt_rng_address){seed, LOPT_RNG_THETA, i, 0, 0});
+            lopt_rng_truncated_normals(&r, b->scale, b->public.size, out);
+        } else {
+            for (size_t k = 0; k < b->public.size; k++) out[k] = b->init == LOPT__INIT_VALUES ? b->values[k] : 0;
+        }
+    }
+}
+
+void lopt_set_theta(lopt_optimizer *opt, const float *theta) {
+    if (opt->n_theta) memcpy(opt->theta, theta, opt->n_theta * sizeof(float));
+    if (opt->kind->prepare) opt->kind->prepare(opt);
+}
+
+const float *lopt_theta(const lopt_optimizer *opt) {
+    return opt->theta;
+}

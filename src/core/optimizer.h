@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * optimizer.h - what an optimizer is made of, inside the library.
+ *
+ * A kind is one file in src/optimizers/: a table of hyperparameters, a list of presets and the functions
+ * of `lopt__kind`. registry.c lists the kinds. To add one: write the file, add its line there.
+ *
+ *     lopt_create        parses settings into opt->value, then kind->layout adds theta's blocks
+ *     lopt_set_theta     copies theta, then kind->prepare derives opt->prepared from it
+ *     lopt_state_create  asks kind->{global,tensor,scratch}_floats and carves one allocation
+ *     lopt_state_reset   zeroes everything remembered, then kind->reset may write an initial state
+ *     lopt_step          kind->step, then counts the step
+ *
+ * Memory of a state, each part 64-byte aligned; only `data` is remembered between steps:
+ *
+ *     [lopt_state][tensors] | data: [header][global floats][floats of tensor 0][of tensor 1]... | scratch */
+#ifndef LOPT_OPTIMIZER_H
+#define LOPT_OPTIMIZER_H
+
+#include "core/tensor_layout.h"
+#include "core/thread_team.h"
+#include "lopt.h"
+
+#define LOPT__MAX_HYPERS 40
+#define LOPT__MAX_LIST 8
+#define LOPT__MAX_BLOCKS 64
+
+/* Before a loop over arrays that do not overlap. clang heeds `restrict` of parameters alone, and of
+ * five arrays does not test whether they overlap: it would not vectorise. */
+#if defined(__clang__)
+#define LOPT__NO_OVERLAP _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define LOPT__NO_OVERLAP
+#endif
+
+typedef enum lopt__type { LOPT__INTEGER, LOPT__NUMBER, LOPT__BOOLEAN, LOPT__CHOICE } lopt__type;
+
+/* A hyperparameter as declared by a kind. The default is text, as a user would write it. */
+typedef struct lopt__hyper {
+    const char *name;
+    lopt__type type;
+    int count; /* 1, or the length of a list */
+    double min, max;
+    const char *choices; /* "a|b" for LOPT__CHOICE */
+    const char *value;
+    const char *help;
+} lopt__hyper;
+
+typedef struct lopt__preset {
+    lopt_preset_info info;
+    lopt_setting settings[LOPT__MAX_HYPERS]; /* what differs from the kind's defaults; name NULL ends */
+} lopt__preset;
+
+/* How a block of theta is drawn at first. */
+typedef enum lopt__init {
+    LOPT__INIT_ZERO,
+    LOPT__INIT_TRUNCATED_NORMAL, /* scale x normal truncated to [-2, 2] */
+    LOPT__INIT_VALUES            /* values[] */
+} lopt__init;
+
+typedef struct lopt__block {
+    lopt_block public; /* first, so that a pointer to one is a pointer to the other */
+    lopt__init init;
+    float scale;
+    float values[LOPT__MAX_LIST];
+} lopt__block;
+
+/* Arguments of one step, see lopt_step. */
+typedef struct lopt__io {
+    float *params;
+    const float *grads;
+    float loss;
+    float *updates;   /* or NULL */
+    lopt__team *team; /* or NULL */
+} lopt__io;
+
+typedef struct lopt__kind {
+    const char *name;
+    const lopt__hyper *hypers;
+    int n_hypers;
+    const lopt__preset *presets;
+    int n_presets;
+    /* Any of these may be NULL where a kind has nothing to say. */
+    void (*layout)(lopt_optimizer *opt); /* calls lopt__add_block */
+    size_t (*prepared_bytes)(const lopt_optimizer *opt);
+    void (*prepare)(lopt_optimizer *opt); /* opt->theta changed */
+    lopt__tie (*tie)(const lopt_optimizer *opt);
+    size_t (*global_floats)(const lopt_optimizer *opt, size_t n_tensors);
+    size_t (*tensor_floats)(const lopt_optimizer *opt, const lopt__view *view);
+    size_t (*scratch_floats)(const lopt_optimizer *opt, const lopt_state *state);
+    void (*reset)(const lopt_optimizer *opt, lopt_state *state); /* data is zero, num_steps is set */
+    void (*step)(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io);
+    void (*valid_loss)(const lopt_optimizer *opt, lopt_state *state, float loss);
+} lopt__kind;
+
+struct lopt_optimizer {
+    const lopt__kind *kind;
+    const lopt__preset *preset;
+    double value[LOPT__MAX_HYPERS][LOPT__MAX_LIST];
+    lopt__block blocks[LOPT__MAX_BLOCKS];
+    size_t n_blocks, n_theta;
+    float *theta;   /* [n_theta] */
+    void *prepared; /* the kind's own, 64-byte aligned; a function of value and theta */
+    int n_threads;  /* of states to be created */
+};
+
+typedef struct lopt__header {
+    int64_t step, num_steps;
+} lopt__header;
+
+typedef struct lopt__tensor {
+    lopt_tensor spec;
+    lopt__view view;
+    int64_t offset; /* of its first element in params, grads, updates */
+    float *data;    /* what the kind remembers of it */
+} lopt__tensor;
+
+struct lopt_state {
+    lopt__header *header; /* start of data */
+    size_t data_bytes;
+    float *global;
+    lopt__tensor *tensors;
+    size_t n_tensors, n_params;
+    float *scratch;
+    lopt__team *team;
+    int n_threads; /* of the team; 1: there is none */
+};
+
+/* registry.c */
+const lopt__preset *lopt__preset_find(const char *name, const lopt__kind **kind); /* NULL if unknown */
+
+/* settings.c: text <-> values. parse: 0 and a sentence that starts with `where`. */
+int lopt__parse_setting(const lopt__kind *kind, const char *where, const lopt_setting *setting,
+                        double value[][LOPT__MAX_LIST], lopt_error *err);
+int lopt__find_hyper(const lopt__kind *kind, const char *name); /* -1 if absent */
+const char *lopt__type_name(lopt__type type);
+
+/* optimizer.c */
+lopt__block *lopt__add_block(lopt_optimizer *opt, const char *name, int rank, const int64_t *dim, lopt__init init,
+                             float scale);
+/* Writes the sentence; returns 0 so that callers can `return lopt__fail(...)`. */
+int lopt__fail(lopt_error *err, lopt_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+static inline float lopt__number(const lopt_optimizer *opt, int hyper) {
+    return (float)opt->value[hyper][0];
+}
+
+static inline int lopt__integer(const lopt_optimizer *opt, int hyper) {
+    return (int)opt->value[hyper][0];
+}
+
+/* Learning rate and weight decay of one tensor. */
+static inline float lopt__tensor_rate(const lopt__tensor *t, float learning_rate) {
+    return learning_rate * t->spec.lr_scale;
+}
+
+static inline float lopt__tensor_decay(const lopt__tensor *t, float weight_decay) {
+    return t->spec.weight_decay < 0 ? weight_decay : t->spec.weight_decay;
+}
+
+/* The next n floats of a block, 64-byte aligned, while its size is summed up. base NULL: only the
+ * size means something (and no branch on NULL, which static analysis would follow into every use). */
+static inline float *lopt__carve(float *base, size_t *floats, size_t n) {
+    uintptr_t at = (uintptr_t)base + *floats * sizeof(float);
+    *floats += (size_t)lopt__round_up((int64_t)n);
+    return (float *)at;
+}
+
+#define LOPT__COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
+
+#endif

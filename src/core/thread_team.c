@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * thread_team.c - see thread_team.h. POSIX threads: no run-time library of a compiler behind liblopt, no threads
+ * that outlive a team. */
+#define _POSIX_C_SOURCE 200809L /* NOLINT(bugprone-reserved-identifier): how POSIX has it */
+#include "core/thread_team.h"
+
+#include <fenv.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+typedef struct member {
+    lopt__team *team;
+    int thread;
+    pthread_t id;
+} member;
+
+struct lopt__team {
+    pthread_mutex_t lock;
+    pthread_cond_t begin, end;
+    lopt__part_function *part;
+    void *work;
+    int64_t n_parts;
+    _Atomic int64_t next;
+    fenv_t environment;
+    uint64_t round; /* counts the runs; a member takes part in each once */
+    int open;       /* members who wake may still join */
+    int n_busy;     /* members who have joined and are not done */
+    int stop;
+    int n_members; /* besides the caller */
+    member members[];
+};
+
+static void take_parts(lopt__team *team, int thread) {
+    int64_t i;
+    while ((i = atomic_fetch_add(&team->next, 1)) < team->n_parts) team->part(team->work, i, thread);
+}
+
+static void *live(void *self) {
+    const member *m = self;
+    lopt__team *team = m->team;
+    uint64_t last = 0;
+    pthread_mutex_lock(&team->lock);
+    for (;;) {
+        while (!team->stop && (!team->open || team->round == last)) pthread_cond_wait(&team->begin, &team->lock);
+        if (team->stop) break;
+        last = team->round;
+        team->n_busy++;
+        pthread_mutex_unlock(&team->lock);
+        fesetenv(&team->environment);
+        take_parts(team, m->thread);
+        pthread_mutex_lock(&team->lock);
+        if (--team->n_busy == 0) pthread_cond_signal(&team->end);
+    }
+    pthread_mutex_unlock(&team->lock);
+    return NULL;
+}
+
+/* Signals are for the program's own threads. */
+static int start(member *m, lopt__team *team, int thread) {
+    sigset_t all, before;
+    *m = (member){.team = team, .thread = thread};
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int ok = pthread_create(&m->id, NULL, live, m) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return ok;
+}
+
+lopt__team *lopt__team_create(int n_threads) {
+    lopt__team *team = calloc(1, sizeof *team + (size_t)(n_threads - 1) * sizeof(member));
+    if (!team) return NULL;
+    pthread_mutex_init(&team->lock, NULL);
+    pthread_cond_init(&team->begin, NULL);
+    pthread_cond_init(&team->end, NULL);
+    for (; team->n_members < n_threads - 1; team->n_members++)
+        if (!start(&team->members[team->n_members], team, team->n_members + 1)) {
+            lopt__team_destroy(team);
+            return NULL;
+        }
+    return team;
+}
+
+void lopt__team_destroy(lopt__team *team) {
+    if (!team) return;
+    pthread_mutex_lock(&team->lock);
+    team->stop = 1;
+    pthread_cond_broadcast(&team->begin);
+    pthread_mutex_unlock(&team->lock);
+    for (int i = 0; i < team->n_members; i++) pthread_join(team->members[i].id, NULL);
+    pthread_cond_destroy(&team->end);
+    pthread_cond_destroy(&team->begin);
+    pthread_mutex_destroy(&team->lock);
+    free(team);
+}
+
+int lopt__team_size(const lopt__team *team) {
+    return team ? team->n_members + 1 : 1;
+}
+
+/* Who wakes after the last part was taken is not waited for. */
+static void run_together(lopt__team *team) {
+    fegetenv(&team->environment);
+    pthread_mutex_lock(&team->lock);
+    atomic_store(&team->next, 0);
+    team->round++;
+    team->open = 1;
+    pthread_cond_broadcast(&team->begin);
+    pthread_mutex_unlock(&team->lock);
+    take_parts(team, 0);
+    pthread_mutex_lock(&team->lock);
+    team->open = 0;
+    while (team->n_busy) pthread_cond_wait(&team->end, &team->lock);
+    pthread_mutex_unlock(&team->lock);
+}
+
+void lopt__team_run(lopt__team *team, int64_t n_parts, lopt__part_function *part, void *work) {
+    if (!team || n_parts == 1) {
+        for (int64_t i = 0; i < n_parts; i++) part(work, i, 0);
+        return;
+    }
+    team->part = part;
+    team->work = work;
+    team->n_parts = n_parts;
+    run_together(team);
+}

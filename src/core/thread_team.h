@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * thread_team.h - threads that work on the parts of something.
+ *
+ *     lopt__team *team = lopt__team_create(4);        4 threads, the caller's among them
+ *     lopt__team_run(team, n_parts, part, &work);     part(&work, i, thread), i = 0 .. n_parts - 1
+ *     lopt__team_destroy(team);
+ *
+ * Which thread gets which part, and when, is chance: parts must not read what others write, and what
+ * they make must not depend on the number of threads. Sums over parts are kept by part and added in
+ * the order of parts afterwards. thread (0 .. size - 1) names scratch that no other part uses at
+ * that time.
+ *
+ * A team NULL is the caller alone, who takes the parts in order; so does one part. Between runs the
+ * threads sleep. They block all signals and compute in the caller's floating-point environment
+ * (rounding, denormals). A process that was forked has none of them: it must not use the team. */
+#ifndef LOPT_TEAM_H
+#define LOPT_TEAM_H
+
+#include <stdint.h>
+
+typedef struct lopt__team lopt__team;
+typedef void lopt__part_function(void *work, int64_t part, int thread);
+
+lopt__team *lopt__team_create(int n_threads); /* NULL: out of memory or of threads */
+void lopt__team_destroy(lopt__team *team);
+int lopt__team_size(const lopt__team *team);
+void lopt__team_run(lopt__team *team, int64_t n_parts, lopt__part_function *part, void *work);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * gradient_clipping.c - clipping by norm and replacing what is not finite.
+ *
+ * Norms follow PyLO: over all tensors g * c / max(G, c); of one tensor g * min(1, c / (G + 1e-6)). Squares
+ * are summed in double. A norm that is NaN makes every gradient NaN, which nan_to_num then makes 0. */
+#include "learned/gradient_clipping.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "core/chunks.h"
+
+/* Gradients in pieces: their squares summed, or themselves scaled. */
+typedef struct sweep {
+    const float *in;
+    int64_t n;
+    double sum[LOPT__MAX_PIECES];
+    float factor, *out;
+    int nan_to_num;
+} sweep;
+
+static void square_piece(void *sweep_, int64_t piece, int thread) {
+    (void)thread;
+    sweep *s = sweep_;
+    lopt__range r = lopt__piece(s->n, piece);
+    double sum = 0;
+    for (int64_t i = r.first; i < r.first + r.n; i++) sum += (double)s->in[i] * s->in[i];
+    s->sum[piece] = sum;
+}
+
+static float norm(lopt__team *team, const float *x, int64_t n) {
+    sweep s = {.in = x, .n = n};
+    double sum = 0;
+    lopt__team_run(team, lopt__n_pieces(n), square_piece, &s);
+    for (int64_t i = 0; i < lopt__n_pieces(n); i++) sum += s.sum[i];
+    return (float)sqrt(sum);
+}
+
+static float finite(float x) {
+    if (isnan(x)) return 0;
+    return x > FLT_MAX ? FLT_MAX : x < -FLT_MAX ? -FLT_MAX : x;
+}
+
+static void scale_piece(void *sweep_, int64_t piece, int thread) {
+    (void)thread;
+    const sweep *s = sweep_;
+    lopt__range r = lopt__piece(s->n, piece);
+    for (int64_t i = r.first; i < r.first + r.n; i++) {
+        float x = s->in[i] * s->factor;
+        s->out[i] = s->nan_to_num ? finite(x) : x;
+    }
+}
+
+void lopt__condition(const lopt__conditioning *c, const lopt_state *state, const float *grads, float *out) {
+    float global = 1;
+    if (c->clip_norm > 0) {
+        float whole = norm(state->team, grads, (int64_t)state->n_params);
+        global = whole <= c->clip_norm ? 1 : c->clip_norm / whole;
+    }
+    for (size_t i = 0; i < state->n_tensors; i++) {
+        const lopt__tensor *t = &state->tensors[i];
+        const float *g = grads + t->offset;
+        float factor = global;
+        if (c->max_grad_norm > 0) {
+            float own = c->max_grad_norm / (global * norm(state->team, g, t->view.size) + 1e-6f);
+            factor *= own > 1 ? 1 : own;
+        }
+        sweep s = {g, t->view.size, {0}, factor, out + t->offset, c->nan_to_num};
+        lopt__team_run(state->team, lopt__n_pieces(s.n), scale_piece, &s);
+    }
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * gradient_clipping.h - what is done to gradients before an optimizer sees them. */
+#ifndef LOPT_CONDITIONING_H
+#define LOPT_CONDITIONING_H
+
+#include "core/optimizer.h"
+
+typedef struct lopt__conditioning {
+    float clip_norm;     /* norm over all tensors at most this; 0: off */
+    float max_grad_norm; /* norm of each tensor at most about this; 0: off */
+    int nan_to_num;      /* NaN -> 0, +-inf -> +-FLT_MAX, after clipping */
+} lopt__conditioning;
+
+static inline int lopt__conditions(const lopt__conditioning *c) {
+    return c->clip_norm > 0 || c->max_grad_norm > 0 || c->nan_to_num;
+}
+
+/* Writes the conditioned gradients of all tensors to out[n_params]. */
+void lopt__condition(const lopt__conditioning *c, const lopt_state *state, const float *grads, float *out);
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * data_settings.h - numbers that follow the name of a data set: "spirals classes=3 noise=0.1".
+ *
+ *     task_setting table[] = {{"classes", 2, 2, 1000, 1}, {"noise", 0.05, 0, 10, 0}};
+ *     if (!task_settings_read("spirals", "classes=3", table, 2, &err)) ...     values are in table */
+#ifndef TASK_SETTINGS_H
+#define TASK_SETTINGS_H
+
+#include "task.h"
+
+typedef struct task_setting {
+    const char *name;
+    double value, least, most; /* value: the default, then what was read */
+    int whole;                 /* a whole number */
+} task_setting;
+
+int task_settings_read(const char *of, const char *text, task_setting *table, int n, lopt_error *err);
+
+#endif
