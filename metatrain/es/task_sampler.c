@@ -53,8 +53,8 @@ static task_spec draw_sizes(const mt_task_config *t, lopt_rng_stream *r) {
 
 static lopt_rng_stream structure_stream(const mt_config *cfg, int64_t entry, int64_t particle, int64_t structure) {
     lopt_rng_stream r;
-    lopt_rng_open(
-        &r, (lopt_rng_address){cfg->seed, LOPT_RNG_STRUCTURE, (uint64_t)particle, (uint64_t)structure, (uint64_t)entry});
+    lopt_rng_open(&r, (lopt_rng_address){cfg->seed, LOPT_RNG_STRUCTURE, (uint64_t)particle, (uint64_t)structure,
+                                         (uint64_t)entry});
     return r;
 }
 
@@ -197,8 +197,8 @@ int mt_mixture_renews(const mt_config *cfg, const mt_particle_counters *at, int6
     const mt_task_config *t = &cfg->tasks[at->task];
     lopt_rng_stream r;
     if (at->trajectory < 0 || !mt_is_sampled(t) || t->sample.every == 0) return 0;
-    lopt_rng_open(
-        &r, (lopt_rng_address){cfg->seed, LOPT_RNG_STRUCTURE, (uint64_t)at->number, (uint64_t)outer_step, MT_MAX_TASKS});
+    lopt_rng_open(&r, (lopt_rng_address){cfg->seed, LOPT_RNG_STRUCTURE, (uint64_t)at->number, (uint64_t)outer_step,
+                                         MT_MAX_TASKS});
     return lopt_rng_uniform(&r) * (double)t->sample.every < 1;
 }
 
@@ -243,7 +243,8 @@ static int is_within(const task *t, const mt_task_config *entry) {
 }
 
 /* The first draw within the bounds: the same on every rank, as nothing but the configuration decides. */
-static int open_within_bounds(mt_family *f, mt_mixture *m, const mt_task_config *t, lopt_rng_stream *r, lopt_error *err) {
+static int open_within_bounds(mt_family *f, mt_mixture *m, const mt_task_config *t, lopt_rng_stream *r,
+                              lopt_error *err) {
     enum { DRAWS = 512 };
     for (int i = 0; i < DRAWS; i++) {
         task_spec spec = draw_sizes(t, r);
