@@ -71,7 +71,7 @@ function(declare_test name timeout)
         SOURCE_DIR=${CMAKE_SOURCE_DIR} SCRATCH=${scratch} SANITIZE=${METATRAIN_SANITIZE}
         CC=${CMAKE_C_COMPILER} CXX=${CMAKE_CXX_COMPILER}
         METATRAIN_CACHE=${CMAKE_BINARY_DIR}/data-cache
-        LSAN_OPTIONS=suppressions=${lsan_file}:print_suppressions=0 OPENBLAS_NUM_THREADS=1 CRITERION_VERBOSITY_LEVEL=2
+        LSAN_OPTIONS=suppressions=${lsan_file}:print_suppressions=0 OPENBLAS_NUM_THREADS=1 CRITERION_VERBOSITY_LEVEL=1
         OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
         OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_btl_vader_single_copy_mechanism=none
         sh -c "rm -rf \"$SCRATCH\"; mkdir -p \"$SCRATCH\"; exec \"$@\"" sh ${ARGN}
