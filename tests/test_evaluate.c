@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "eval/comparison.h"
 #include "eval/nadamw_search.h"
 #include "eval/training_curve.h"
