@@ -4,7 +4,7 @@
 # "configs/quickstart.yaml" open) with the environment
 #   METATRAIN    path of the program          BUILD_DIR    where liblopt.a and liblopt.so are
 #   SOURCE_DIR   the clone                    SCRATCH      an empty folder of the test's own
-#   SANITIZE     address, undefined or empty  CC, CXX      the compilers
+#   SANITIZE     address, undefined, thread or empty  CC, CXX      the compilers
 #   METATRAIN_CACHE   where data sets are shared: not the user's folder
 # C tests link everything: the libraries, and the tasks compiled in double (with other names of their
 # symbols: cmake/double_names.sh); tests/test_NAME_double.c is itself compiled with TASK_REAL_DOUBLE,
@@ -56,7 +56,7 @@ else()
     set(test_folders tests)
 endif()
 
-set(sanitizer_findings "LeakSanitizer|AddressSanitizer|runtime error:")
+set(sanitizer_findings "LeakSanitizer|AddressSanitizer|ThreadSanitizer|runtime error:")
 set(lsan_file ${CMAKE_SOURCE_DIR}/cmake/lsan.supp)
 
 function(declare_test name timeout)
