@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Tests are found, not listed. Each runs in the source folder (so "tests/golden/x.h5" and
+# Tests are found, not listed, in tests/ and its folders, which mirror those of the sources. Each runs in the source folder (so "tests/golden/x.h5" and
 # "configs/quickstart.yaml" open) with the environment
 #   METATRAIN    path of the program          BUILD_DIR    where liblopt.a and liblopt.so are
 #   SOURCE_DIR   the clone                    SCRATCH      an empty folder of the test's own
 #   SANITIZE     address, undefined, thread or empty  CC, CXX      the compilers
 #   METATRAIN_CACHE   where data sets are shared: not the user's folder
 # C tests link everything: the libraries, and the tasks compiled in double (with other names of their
-# symbols: cmake/double_names.sh); tests/test_NAME_double.c is itself compiled with TASK_REAL_DOUBLE,
-# tests/test_NAME_both.c with and without (tests/layer_check.h).
+# symbols: cmake/double_names.sh); test_NAME_double.c is itself compiled with TASK_REAL_DOUBLE,
+# test_NAME_both.c with and without (tests/tasks/layer_check.h).
 #
 # With METATRAIN_ONLY_LOPT: the C tests that include nothing but liblopt's headers (and worked.h), linked with
 # liblopt alone; tests/plain stands in for Criterion. An emulator for other processors runs them.
@@ -25,8 +25,8 @@
 # A C test (Criterion) that leaks or overflows under a sanitizer fails even if its assertions pass:
 # LeakSanitizer reports after Criterion has sent its result.
 
-file(GLOB c_tests CONFIGURE_DEPENDS tests/test_*.c)
-file(GLOB shell_tests CONFIGURE_DEPENDS tests/test_*.sh)
+file(GLOB_RECURSE c_tests CONFIGURE_DEPENDS tests/test_*.c)
+file(GLOB_RECURSE shell_tests CONFIGURE_DEPENDS tests/test_*.sh)
 if(NOT c_tests AND NOT shell_tests)
     message(FATAL_ERROR "no tests found in ${CMAKE_SOURCE_DIR}/tests")
 endif()

@@ -12,7 +12,7 @@ done
 preload=
 if [ -z "${SANITIZE-}" ]; then # a sanitizer must be the first library
     preload=$SCRATCH/slow.so
-    mpicc -shared -fPIC -O2 -o "$preload" tests/slow_shim.c
+    mpicc -shared -fPIC -O2 -o "$preload" tests/commands/slow_shim.c
 fi
 
 train() { # N NAME ARGUMENT...

@@ -6,4 +6,4 @@
 source tests/lib.sh
 find_python torch safetensors
 [ -z "${SANITIZE-}" ] || skip "Python cannot load a library built with sanitizers"
-"$python" tests/interop_torch.py "$METATRAIN" "$SCRATCH" "$BUILD_DIR/liblopt.so"
+"$python" tests/commands/interop_torch.py "$METATRAIN" "$SCRATCH" "$BUILD_DIR/liblopt.so"

@@ -5,4 +5,4 @@
 # safetensors.
 source tests/lib.sh
 find_python msgpack numpy safetensors
-"$python" tests/interop_formats.py "$METATRAIN" "$SCRATCH"
+"$python" tests/commands/interop_formats.py "$METATRAIN" "$SCRATCH"

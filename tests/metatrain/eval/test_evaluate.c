@@ -119,7 +119,7 @@ Test(evaluate, mean_and_standard_error) {
 /* ---- comparisons --------------------------------------------------------------------------------- */
 
 static mt_suite *make_suite(const char *const *sets, int n_sets) {
-    mt_suite *suite = mt_suite_load("tests/eval_quadratic.yaml", sets, n_sets, &err);
+    mt_suite *suite = mt_suite_load("tests/commands/eval_quadratic.yaml", sets, n_sets, &err);
     cr_assert(suite != NULL, "%s", err.text);
     return suite;
 }
