@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "learned/loss_buffer.h"
-#include "learned/time_features.h"
+#include "kernels/time_features.h"
 #include "store/hdf5_file.h"
 
 enum { N_STEPS = 5, N_TENSORS = 8, N_INPUTS = 30 };

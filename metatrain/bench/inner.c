@@ -18,7 +18,7 @@
 #include "bench/bench.h"
 #include "bench/peak.h"
 #include "es/unroll.h"
-#include "kernels/kernels.h"
+#include "kernels/job.h"
 
 #define TURNS 500 /* inner steps of twins before they start anew */
 

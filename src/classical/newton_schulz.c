@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "kernels/kernels.h"
-#include "learned/normalise.h"
+#include "kernels/normalise.h"
 
 const float lopt__newton_schulz_published[3] = {3.4445f, -4.7750f, 2.0315f};
 

@@ -126,20 +126,9 @@ struct lopt_state {
     int n_threads; /* of the team; 1: there is none */
 };
 
-/* registry.c */
-const lopt__preset *lopt__preset_find(const char *name, const lopt__kind **kind); /* NULL if unknown */
-
-/* settings.c: text <-> values. parse: 0 and a sentence that starts with `where`. */
-int lopt__parse_setting(const lopt__kind *kind, const char *where, const lopt_setting *setting,
-                        double value[][LOPT__MAX_LIST], lopt_error *err);
-int lopt__find_hyper(const lopt__kind *kind, const char *name); /* -1 if absent */
-const char *lopt__type_name(lopt__type type);
-
-/* optimizer.c */
+/* Adds a block to theta; for kind->layout. */
 lopt__block *lopt__add_block(lopt_optimizer *opt, const char *name, int rank, const int64_t *dim, lopt__init init,
                              float scale);
-/* Writes the sentence; returns 0 so that callers can `return lopt__fail(...)`. */
-int lopt__fail(lopt_error *err, lopt_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 static inline float lopt__number(const lopt_optimizer *opt, int hyper) {
     return (float)opt->value[hyper][0];

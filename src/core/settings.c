@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * settings.c - hyperparameters as text and as values.
- *
- * Text is what a person writes in a configuration: 32, 0.01, true, before, [0.9, 0.99, 0.999]. A value is
- * an array of doubles: numbers as they are, a boolean as 0 or 1, a choice as its index. Numbers are
- * decimal; nan, inf and hexadecimal are refused. */
+ * settings.c - see settings.h. */
+#include "core/settings.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/optimizer.h"
+#include "core/set_error.h"
 #include "core/suggest.h"
 
 const char *lopt__type_name(lopt__type type) {

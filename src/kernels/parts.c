@@ -4,7 +4,6 @@
 #include "kernels/parts.h"
 
 #include "core/chunks.h"
-#include "kernels/workspace.h"
 
 #define ROW_UNIT LOPT__UNIT /* cuts lie at multiples of these */
 #define LANE_UNIT LOPT__TILE

@@ -10,6 +10,7 @@
 
 #include "kernels/kernels.h"
 
+#define LOPT__TILE 64 /* parameters that pass through the network together, at most */
 #define LOPT__MAX_PARTS 64
 #define LOPT__PART_ELEMENTS 16384 /* of a part, at least */
 

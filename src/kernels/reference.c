@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "kernels/kernels.h"
-#include "learned/normalise.h"
+#include "kernels/normalise.h"
 
 /* Where an element lies in the tensor. */
 static int64_t offset_of(const lopt__view *v, int64_t outer, int64_t row, int64_t lane) {

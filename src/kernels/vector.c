@@ -22,9 +22,9 @@
  *
  * Sums over a tensor are kept as vectors for some hundred additions, then added up in double, always in
  * the same order. Passes go by parts (parts.h), which may run on several threads. */
+#include "kernels/normalise.h"
 #include "kernels/simd.h"
 #include "kernels/workspace.h"
-#include "learned/normalise.h"
 
 #define N_UNITS 4
 #if VL == 16 || !defined(__SSE__)

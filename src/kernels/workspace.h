@@ -9,7 +9,6 @@
 
 #include "kernels/parts.h"
 
-#define LOPT__TILE 64             /* parameters that pass through the network together, at most */
 #define LOPT__CHUNK 512           /* lanes whose factors are kept at a time, at most */
 #define LOPT__LANE_BIAS (1 << 14) /* and floats that they add to the first layer's sums */
 

@@ -3,7 +3,7 @@
  * controlled_bank.c - see controlled_bank.h. */
 #include "learned/controlled_bank.h"
 
-#include "learned/normalise.h"
+#include "kernels/normalise.h"
 
 const lopt__pipeline lopt__controlled_pipeline = {.n_features = LOPT__N_EXTENDED,
                                                   .grad_limit = 1000,

@@ -20,9 +20,9 @@
 #ifndef LOPT_CONTROLLER_H
 #define LOPT_CONTROLLER_H
 
+#include "kernels/time_features.h"
 #include "learned/loss_buffer.h"
 #include "learned/lstm.h"
-#include "learned/time_features.h"
 
 #define LOPT__N_RUN_INPUTS (LOPT__N_FRACTION + LOPT__N_LOSS_FEATURES)
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "kernels/kernels.h"
-#include "learned/normalise.h"
+#include "kernels/normalise.h"
 
 static const char *layer_name(const char *name, int l, char layer[48]) {
     snprintf(layer, 48, "%s_%d", name, l);

@@ -19,8 +19,8 @@
 #define LOPT_ELEMENT_NETWORK_H
 
 #include "core/chunks.h"
+#include "kernels/mlp.h"
 #include "learned/linear.h"
-#include "learned/mlp.h"
 
 #define LOPT__ROWS 128 /* elements that pass through the network together, at most */
 #define LOPT__MAX_OWN_FEATURES 32

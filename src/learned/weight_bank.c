@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "learned/param_features.h"
+#include "kernels/param_features.h"
 
 #define N_GROUPS 14
 #define N_STORED_OUTPUTS 3

@@ -24,7 +24,7 @@
 #ifndef LOPT_BANK_H
 #define LOPT_BANK_H
 
-#include "learned/mlp.h"
+#include "kernels/mlp.h"
 
 typedef struct lopt__bank_shape {
     int n; /* networks mixed by a controller; 0: one network, without the leading axis */

@@ -25,8 +25,8 @@
 #include "classical/apply_steps.h"
 #include "classical/elementwise_update.h"
 #include "classical/shared_hypers.h"
-#include "kernels/kernels.h"
-#include "learned/normalise.h"
+#include "kernels/job.h"
+#include "kernels/normalise.h"
 
 enum {
     HIDDEN_SIZE,

@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "classical/shared_hypers.h"
-#include "kernels/kernels.h"
+#include "kernels/job.h"
 #include "learned/controlled_bank.h"
 
 enum {

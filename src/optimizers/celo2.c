@@ -33,9 +33,9 @@
 #include "classical/apply_steps.h"
 #include "classical/newton_schulz.h"
 #include "classical/shared_hypers.h"
-#include "kernels/kernels.h"
+#include "kernels/job.h"
+#include "kernels/normalise.h"
 #include "learned/gradient_clipping.h"
-#include "learned/normalise.h"
 #include "learned/weight_bank.h"
 
 enum {

@@ -13,8 +13,8 @@
 
 #include "classical/apply_steps.h"
 #include "classical/shared_hypers.h"
+#include "kernels/time_features.h"
 #include "learned/per_parameter_net.h"
-#include "learned/time_features.h"
 
 enum { HIDDEN_SIZE, HIDDEN_LAYERS, LEARNING_RATE, STEP_MULT, EXP_MULT, WEIGHT_DECAY, DECAYS };
 

@@ -24,9 +24,9 @@
 #include "classical/apply_steps.h"
 #include "classical/elementwise_update.h"
 #include "classical/shared_hypers.h"
+#include "kernels/param_features.h"
 #include "learned/log_magnitude.h"
 #include "learned/lstm.h"
-#include "learned/param_features.h"
 #include "learned/per_parameter_net.h"
 #include "learned/tensor_summary.h"
 

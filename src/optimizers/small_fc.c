@@ -24,9 +24,9 @@
  *     net_hidden_size             hidden_size
  *     net_hidden_layers           hidden_layers - 1: PyLO counts hidden-to-hidden layers */
 #include "classical/shared_hypers.h"
-#include "kernels/kernels.h"
+#include "kernels/job.h"
+#include "kernels/normalise.h"
 #include "learned/gradient_clipping.h"
-#include "learned/normalise.h"
 
 enum {
     HIDDEN_SIZE,

@@ -21,7 +21,7 @@
 #include <string.h>
 
 #include "classical/shared_hypers.h"
-#include "kernels/kernels.h"
+#include "kernels/job.h"
 #include "learned/controlled_bank.h"
 #include "learned/log_magnitude.h"
 #include "optimizers/velo.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * mlp.c - layout, packing and plain evaluation of the per-parameter network. */
-#include "learned/mlp.h"
+#include "kernels/mlp.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
  *
  * time_features.c - embeddings of the step (Metz et al. 2018, 1810.10180; 2020, 2009.11243;
  * fraction: VeLO, 2211.09760). */
-#include "learned/time_features.h"
+#include "kernels/time_features.h"
 
 #include <math.h>
 

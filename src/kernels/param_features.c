@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * param_features.c - the features of one parameter, in order. */
-#include "learned/param_features.h"
+#include "kernels/param_features.h"
 
 #include <math.h>
 

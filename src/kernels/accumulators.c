@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * accumulators.c - sizes and decays of the accumulators; kernels/ updates them. */
-#include "learned/accumulators.h"
+#include "kernels/accumulators.h"
 
 #include <math.h>
 

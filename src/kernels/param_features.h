@@ -19,8 +19,8 @@
 #ifndef LOPT_PARAM_FEATURES_H
 #define LOPT_PARAM_FEATURES_H
 
-#include "learned/accumulators.h"
-#include "learned/time_features.h"
+#include "kernels/accumulators.h"
+#include "kernels/time_features.h"
 
 enum {
     LOPT__F_GRAD = 0,

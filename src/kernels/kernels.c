@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * choose.c - which kernel table is used: the best that this machine runs, or the one that the environment
+ * kernels.c - which kernel table is used: the best that this machine runs, or the one that the environment
  * variable LOPT_KERNELS or lopt_kernels_use names. */
+#include "kernels/kernels.h"
+
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/packing.h"
-#include "kernels/workspace.h"
+#include "core/set_error.h"
 
 static _Atomic(const lopt__kernels *) chosen;
 
@@ -59,18 +60,4 @@ lopt_status lopt_kernels_use(const char *name, lopt_error *err) {
     }
     atomic_store(&chosen, k);
     return LOPT_OK;
-}
-
-size_t lopt__kernel_scratch_floats(const lopt__view *view, int hidden, int n_threads) {
-    return lopt__packing_floats(view) + lopt__shared_at(NULL, view).floats +
-           (size_t)n_threads * lopt__workspace_at(NULL, view, hidden).floats;
-}
-
-size_t lopt__kernel_scratch_most(const lopt_state *state, int hidden) {
-    size_t most = 0;
-    for (size_t i = 0; i < state->n_tensors; i++) {
-        size_t n = lopt__kernel_scratch_floats(&state->tensors[i].view, hidden, state->n_threads);
-        most = n > most ? n : most;
-    }
-    return most;
 }
