@@ -141,7 +141,7 @@ typedef struct task_kind {
     /* Fills t->tensors, n_tau, work_bytes, name, self (the kind's own memory); 0 and *err if it cannot. A kind
      * that describes a task_model may leave out sample, initial_params and loss. */
     int (*create)(task *t, const task_spec *spec, lopt_error *err);
-    void (*destroy)(task *t);                                   /* also of a task that create gave up on */
+    void (*destroy)(task *t);                                     /* also of a task that create gave up on */
     void (*sample)(const task *t, lopt_rng_stream *r, real *tau); /* NULL when n_tau = 0 */
     void (*initial_params)(const task *t, const real *tau, lopt_rng_stream *r, real *params);
     void (*draw_batch)(const task *t, const real *tau, task_split split, lopt_rng_stream *r, void *work);
