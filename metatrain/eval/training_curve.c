@@ -37,7 +37,7 @@ int64_t mt_curve_x(const mt_curve_plan *plan, size_t point) {
 static lopt_rng_stream open_stream(const training *t, int use, int64_t step) {
     lopt_rng_stream r;
     uint64_t within = (uint64_t)use << 56 | (uint64_t)step;
-    lopt_rng_open(&r, (lopt_rng_address){t->plan->seed, LOPT_RNG_EVAL, t->task_key, t->seed_index, within});
+    lopt_rng_open_stream(&r, (lopt_rng_address){t->plan->seed, LOPT_RNG_EVAL, t->task_key, t->seed_index, within});
     return r;
 }
 

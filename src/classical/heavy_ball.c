@@ -14,7 +14,7 @@ void lopt__heavy_ball_rule(const lopt__span *s, const void *constants) {
     const lopt__heavy_ball_constants *c = constants;
     const float momentum = c->momentum, rate = s->rate, decay = s->decay;
     const float *restrict p = s->p, *restrict g = s->g;
-    float *restrict b = lopt__array(s, 0), *restrict update = s->update;
+    float *restrict b = lopt__span_array(s, 0), *restrict update = s->update;
     for (int64_t i = 0; i < s->n; i++) {
         b[i] = g[i] + momentum * b[i];
         float direction = c->nesterov ? g[i] + momentum * b[i] : b[i];

@@ -20,16 +20,16 @@ const char *lopt_version(void) {
     return LOPT_VERSION;
 }
 
-static size_t round_bytes(size_t bytes) {
+static size_t round_up_bytes(size_t bytes) {
     return (bytes + 63) / 64 * 64;
 }
 
 /* Moves a finished description into its own memory: [optimizer][theta][prepared], theta zero. */
-static lopt_optimizer *allocate(const lopt_optimizer *described) {
+static lopt_optimizer *allocate_optimizer(const lopt_optimizer *described) {
     const lopt__kind *kind = described->kind;
-    size_t head = round_bytes(sizeof *described);
-    size_t theta = round_bytes(described->n_theta * sizeof(float));
-    size_t prepared = kind->prepared_bytes ? round_bytes(kind->prepared_bytes(described)) : 0;
+    size_t head = round_up_bytes(sizeof *described);
+    size_t theta = round_up_bytes(described->n_theta * sizeof(float));
+    size_t prepared = kind->prepared_bytes ? round_up_bytes(kind->prepared_bytes(described)) : 0;
     char *memory = aligned_alloc(64, head + theta + prepared);
     if (!memory) return NULL;
     memset(memory, 0, head + theta + prepared);
@@ -42,7 +42,7 @@ static lopt_optimizer *allocate(const lopt_optimizer *described) {
 }
 
 /* Defaults of the kind, then what the preset changes, then the caller's settings. */
-static int read_settings(lopt_optimizer *opt, const lopt_setting *settings, size_t n, lopt_error *err) {
+static int read_all_settings(lopt_optimizer *opt, const lopt_setting *settings, size_t n, lopt_error *err) {
     const lopt__kind *kind = opt->kind;
     char where[96];
     snprintf(where, sizeof where, "optimizer %s", opt->preset->info.name);
@@ -57,13 +57,13 @@ static int read_settings(lopt_optimizer *opt, const lopt_setting *settings, size
     return 1;
 }
 
-static void unknown_preset(const char *name, lopt_error *err) {
+static void report_unknown_preset(const char *name, lopt_error *err) {
     char text[96];
     const lopt_preset_info *info;
     lopt__suggestion s = lopt__suggestion_for(name);
-    for (size_t i = 0; (info = lopt_preset(i)); i++) lopt__suggest(&s, info->name);
-    lopt__fail(err, LOPT_EUNKNOWN, "there is no optimizer \"%.60s\"%s: `metatrain list optimizers` prints all", name,
-               lopt__suggestion_text(&s, text, sizeof text));
+    for (size_t i = 0; (info = lopt_preset(i)); i++) lopt__suggest_name(&s, info->name);
+    lopt__set_error(err, LOPT_EUNKNOWN, "there is no optimizer \"%.60s\"%s: `metatrain list optimizers` prints all",
+                    name, lopt__suggestion_text(&s, text, sizeof text));
 }
 
 /* Anything but a number of threads is 1. */
@@ -77,19 +77,19 @@ lopt_optimizer *lopt_create(const char *preset, const lopt_setting *settings, si
     lopt_optimizer described = {0};
     described.preset = lopt__preset_find(preset, &described.kind);
     if (!described.preset) {
-        unknown_preset(preset, err);
+        report_unknown_preset(preset, err);
         return NULL;
     }
-    if (!read_settings(&described, settings, n_settings, err)) return NULL;
+    if (!read_all_settings(&described, settings, n_settings, err)) return NULL;
     if (described.kind->layout) described.kind->layout(&described);
     described.n_threads = threads_by_environment();
-    lopt_optimizer *opt = allocate(&described);
-    if (!opt) lopt__fail(err, LOPT_ENOMEM, "not enough memory for optimizer %s", preset);
+    lopt_optimizer *opt = allocate_optimizer(&described);
+    if (!opt) lopt__set_error(err, LOPT_ENOMEM, "not enough memory for optimizer %s", preset);
     return opt;
 }
 
 lopt_optimizer *lopt_clone(const lopt_optimizer *opt) {
-    lopt_optimizer *copy = allocate(opt);
+    lopt_optimizer *copy = allocate_optimizer(opt);
     if (copy) lopt_set_theta(copy, opt->theta);
     return copy;
 }
@@ -100,7 +100,7 @@ void lopt_destroy(lopt_optimizer *opt) {
 
 lopt_status lopt_set_threads(lopt_optimizer *opt, int n, lopt_error *err) {
     if (n < 1 || n > LOPT_MAX_THREADS) {
-        lopt__fail(err, LOPT_EARG, "found %d threads, expected 1 to %d", n, LOPT_MAX_THREADS);
+        lopt__set_error(err, LOPT_EARG, "found %d threads, expected 1 to %d", n, LOPT_MAX_THREADS);
         return LOPT_EARG;
     }
     opt->n_threads = n;

@@ -130,11 +130,11 @@ struct lopt_state {
 lopt__block *lopt__add_block(lopt_optimizer *opt, const char *name, int rank, const int64_t *dim, lopt__init init,
                              float scale);
 
-static inline float lopt__number(const lopt_optimizer *opt, int hyper) {
+static inline float lopt__read_number(const lopt_optimizer *opt, int hyper) {
     return (float)opt->value[hyper][0];
 }
 
-static inline int lopt__integer(const lopt_optimizer *opt, int hyper) {
+static inline int lopt__read_integer(const lopt_optimizer *opt, int hyper) {
     return (int)opt->value[hyper][0];
 }
 
@@ -149,7 +149,7 @@ static inline float lopt__tensor_decay(const lopt__tensor *t, float weight_decay
 
 /* The next n floats of a block, 64-byte aligned, while its size is summed up. base NULL: only the
  * size means something (and no branch on NULL, which static analysis would follow into every use). */
-static inline float *lopt__carve(float *base, size_t *floats, size_t n) {
+static inline float *lopt__take_floats(float *base, size_t *floats, size_t n) {
     uintptr_t at = (uintptr_t)base + *floats * sizeof(float);
     *floats += (size_t)lopt__round_up((int64_t)n);
     return (float *)at;

@@ -17,7 +17,7 @@ const char *lopt_status_text(lopt_status status) {
     return "unknown status";
 }
 
-int lopt__fail(lopt_error *err, lopt_status status, const char *format, ...) {
+int lopt__set_error(lopt_error *err, lopt_status status, const char *format, ...) {
     if (err) {
         va_list args;
         va_start(args, format);

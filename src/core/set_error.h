@@ -6,7 +6,7 @@
 
 #include "lopt.h"
 
-/* Writes the message unless err is NULL; returns 0, so that callers can `return lopt__fail(...)`. */
-int lopt__fail(lopt_error *err, lopt_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Writes the message unless err is NULL; returns 0, so that callers can `return lopt__set_error(...)`. */
+int lopt__set_error(lopt_error *err, lopt_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -35,7 +35,7 @@ typedef struct lopt__view {
     int64_t lanes, lane_stride, pitch;
 } lopt__view;
 
-void lopt__view_make(lopt__view *view, const lopt_tensor *tensor, lopt__tie tie);
+void lopt__make_view(lopt__view *view, const lopt_tensor *tensor, lopt__tie tie);
 
 static inline int64_t lopt__round_up(int64_t n) {
     return (n + LOPT__UNIT - 1) / LOPT__UNIT * LOPT__UNIT;

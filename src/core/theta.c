@@ -47,8 +47,8 @@ void lopt_init_theta(const lopt_optimizer *opt, uint64_t seed, float *theta) {
         float *out = theta + b->public.offset;
         if (b->init == LOPT__INIT_TRUNCATED_NORMAL) {
             lopt_rng_stream r;
-            lopt_rng_open(&r, (lopt_rng_address){seed, LOPT_RNG_THETA, i, 0, 0});
-            lopt_rng_truncated_normals(&r, b->scale, b->public.size, out);
+            lopt_rng_open_stream(&r, (lopt_rng_address){seed, LOPT_RNG_THETA, i, 0, 0});
+            lopt_rng_fill_truncated_normals(&r, b->scale, b->public.size, out);
         } else {
             for (size_t k = 0; k < b->public.size; k++) out[k] = b->init == LOPT__INIT_VALUES ? b->values[k] : 0;
         }

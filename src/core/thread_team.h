@@ -3,7 +3,7 @@
  * thread_team.h - threads that work on the parts of something.
  *
  *     lopt__team *team = lopt__team_create(4);        4 threads, the caller's among them
- *     lopt__team_run(team, n_parts, part, &work);     part(&work, i, thread), i = 0 .. n_parts - 1
+ *     lopt__team_run_parts(team, n_parts, part, &work);     part(&work, i, thread), i = 0 .. n_parts - 1
  *     lopt__team_destroy(team);
  *
  * Which thread gets which part, and when, is chance: parts must not read what others write, and what
@@ -24,7 +24,7 @@ typedef void lopt__part_function(void *work, int64_t part, int thread);
 
 lopt__team *lopt__team_create(int n_threads); /* NULL: out of memory or of threads */
 void lopt__team_destroy(lopt__team *team);
-int lopt__team_size(const lopt__team *team);
-void lopt__team_run(lopt__team *team, int64_t n_parts, lopt__part_function *part, void *work);
+int lopt__team_n_threads(const lopt__team *team);
+void lopt__team_run_parts(lopt__team *team, int64_t n_parts, lopt__part_function *part, void *work);
 
 #endif

@@ -21,11 +21,11 @@ lopt__accumulators lopt__accumulators_at(float *data, const lopt__view *v) {
     return a;
 }
 
-static float clip_unit(float x) {
+static float clip_to_unit(float x) {
     return x < 0 ? 0 : x > 1 ? 1 : x; /* NaN stays NaN */
 }
 
-static float learned_decay(float beta, float offset) {
+static float apply_decay_offset(float beta, float offset) {
     float parameter = logf(1.0f - beta) / 10.0f + offset;
     return 1.0f - expf(10.0f * parameter);
 }
@@ -33,8 +33,8 @@ static float learned_decay(float beta, float offset) {
 void lopt__decays_set(lopt__decays *out, const float beta[2 * LOPT__K + 1], const float *offset, int clip_momentum) {
     float decay[2 * LOPT__K + 1];
     for (int i = 0; i < 2 * LOPT__K + 1; i++) {
-        decay[i] = offset ? learned_decay(beta[i], offset[i]) : beta[i];
-        if (i >= LOPT__K || clip_momentum) decay[i] = clip_unit(decay[i]);
+        decay[i] = offset ? apply_decay_offset(beta[i], offset[i]) : beta[i];
+        if (i >= LOPT__K || clip_momentum) decay[i] = clip_to_unit(decay[i]);
     }
     for (int k = 0; k < LOPT__K; k++) {
         out->momentum[k] = decay[k];
@@ -57,7 +57,7 @@ void lopt__decays_learned(lopt__decays *out, const lopt_optimizer *opt, int mome
         beta[k] = (float)opt->value[momentum][k];
         beta[LOPT__K + 1 + k] = (float)opt->value[factored][k];
     }
-    beta[LOPT__K] = lopt__number(opt, rms);
+    beta[LOPT__K] = lopt__read_number(opt, rms);
     const lopt_block *offsets = lopt_block_find(opt, "momentum_decays");
     lopt__decays_set(out, beta, offsets ? opt->theta + offsets->offset : NULL, clip_momentum);
 }

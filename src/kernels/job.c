@@ -30,12 +30,12 @@ void lopt__job_step(lopt__job *job, const lopt__tensor *t, const lopt__io *io, i
     float step_mult = job->step_mult;
     lopt__packing packing;
     lopt__job_open(job, t, io);
-    lopt__pack(&packing, job);
+    lopt__pack_job(&packing, job);
     kernels->accumulate(job);
     kernels->moments(job);
     if (scaled) job->step_mult *= lopt__parameter_scale(job);
     kernels->apply(job);
-    lopt__unpack(&packing, job);
+    lopt__unpack_job(&packing, job);
     job->step_mult = step_mult;
 }
 

@@ -13,7 +13,7 @@
 static _Atomic(const lopt__kernels *) chosen;
 
 /* Tables of this build that this machine runs, best first, then those that round; NULL past the last. */
-static const lopt__kernels *usable(int i) {
+static const lopt__kernels *usable_kernel_table(int i) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     int avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
@@ -29,9 +29,9 @@ static const lopt__kernels *usable(int i) {
     return i == 0 ? &lopt__kernels_portable_bf16 : NULL;
 }
 
-static const lopt__kernels *find(const char *name) {
+static const lopt__kernels *find_kernel_table(const char *name) {
     const lopt__kernels *k;
-    for (int i = 0; (k = usable(i)); i++)
+    for (int i = 0; (k = usable_kernel_table(i)); i++)
         if (strcmp(k->name, name) == 0) return k;
     return NULL;
 }
@@ -40,8 +40,8 @@ const lopt__kernels *lopt__kernels_current(void) {
     const lopt__kernels *k = atomic_load_explicit(&chosen, memory_order_acquire);
     if (!k) {
         const char *name = getenv("LOPT_KERNELS");
-        k = name ? find(name) : NULL;
-        if (!k) k = usable(0);
+        k = name ? find_kernel_table(name) : NULL;
+        if (!k) k = usable_kernel_table(0);
         atomic_store_explicit(&chosen, k, memory_order_release);
     }
     return k;
@@ -52,10 +52,10 @@ const char *lopt_kernels_name(void) {
 }
 
 lopt_status lopt_kernels_use(const char *name, lopt_error *err) {
-    const lopt__kernels *k = name ? find(name) : usable(0);
+    const lopt__kernels *k = name ? find_kernel_table(name) : usable_kernel_table(0);
     if (!k) {
-        lopt__fail(err, LOPT_EUNKNOWN, "kernels \"%.40s\" are not available on this machine; reference and %s are",
-                   name, usable(0)->name);
+        lopt__set_error(err, LOPT_EUNKNOWN, "kernels \"%.40s\" are not available on this machine; reference and %s are",
+                        name, usable_kernel_table(0)->name);
         return LOPT_EUNKNOWN;
     }
     atomic_store(&chosen, k);

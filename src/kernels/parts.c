@@ -14,7 +14,7 @@ static int64_t power_of_two_below(int64_t n) {
     return power;
 }
 
-lopt__parts lopt__parts_of(const lopt__view *v, int whole_slices) {
+lopt__parts lopt__parts_of_view(const lopt__view *v, int whole_slices) {
     int64_t wanted = v->size / LOPT__PART_ELEMENTS;
     if (wanted > LOPT__MAX_PARTS) wanted = LOPT__MAX_PARTS;
     wanted = power_of_two_below(wanted);
@@ -27,7 +27,7 @@ lopt__parts lopt__parts_of(const lopt__view *v, int whole_slices) {
 }
 
 /* From here on the part is these slices, rows and lanes of what it was. */
-static void narrow(lopt__part *part, lopt__range slices, lopt__range rows, lopt__range lanes) {
+static void narrow_part_to(lopt__part *part, lopt__range slices, lopt__range rows, lopt__range lanes) {
     lopt__view *v = &part->view;
     lopt__job *job = &part->job;
     lopt__accumulators *acc = &job->acc;
@@ -54,13 +54,13 @@ void lopt__part_open(lopt__part *part, const lopt__job *job, const lopt__parts *
     part->job = *job;
     part->view = *v;
     part->job.view = &part->view;
-    narrow(part, cuts == 1 ? lopt__cut(v->n_outer, 1, i, parts->n) : (lopt__range){i / cuts, 1},
-           parts->by_lanes ? all_rows : lopt__cut(v->rows, ROW_UNIT, i % cuts, cuts),
-           parts->by_lanes ? lopt__cut(v->lanes, LANE_UNIT, i % cuts, cuts) : all_lanes);
+    narrow_part_to(part, cuts == 1 ? lopt__cut_range(v->n_outer, 1, i, parts->n) : (lopt__range){i / cuts, 1},
+                   parts->by_lanes ? all_rows : lopt__cut_range(v->rows, ROW_UNIT, i % cuts, cuts),
+                   parts->by_lanes ? lopt__cut_range(v->lanes, LANE_UNIT, i % cuts, cuts) : all_lanes);
 }
 
 int64_t lopt__part_narrow(lopt__part *part, int64_t i, int64_t n) {
-    lopt__range rows = lopt__cut(part->view.rows, ROW_UNIT, i, n);
-    narrow(part, (lopt__range){0, part->view.n_outer}, rows, (lopt__range){0, part->view.lanes});
+    lopt__range rows = lopt__cut_range(part->view.rows, ROW_UNIT, i, n);
+    narrow_part_to(part, (lopt__range){0, part->view.n_outer}, rows, (lopt__range){0, part->view.lanes});
     return rows.n;
 }

@@ -27,7 +27,7 @@ typedef struct lopt__part {
     lopt__view view;
 } lopt__part;
 
-lopt__parts lopt__parts_of(const lopt__view *view, int whole_slices);
+lopt__parts lopt__parts_of_view(const lopt__view *view, int whole_slices);
 void lopt__part_open(lopt__part *part, const lopt__job *job, const lopt__parts *parts, int64_t i);
 /* Leaves some of the rows: run i of n. Returns how many. */
 int64_t lopt__part_narrow(lopt__part *part, int64_t i, int64_t n);

@@ -9,13 +9,13 @@
 /* ---- weights ------------------------------------------------------------------------------------- */
 
 /* to[] = scale * a row of first-layer weights. */
-static void fold_row(const lopt__layer *first, const float *scale, int feature, float *to) {
+static void fold_feature_row(const lopt__layer *first, const float *scale, int feature, float *to) {
     const float *from = first->weight + feature * first->pitch;
-    for (int j = 0; j < first->pitch; j += VL) store(to + j, scale[feature] * load(from + j));
+    for (int j = 0; j < first->pitch; j += VL) vf_store(to + j, scale[feature] * vf_load(from + j));
 }
 
 /* Normalisation into the first layer's weights, time into its bias. */
-static void fold_weights(const lopt__job *job, const lopt__workspace *w, const double *mean_square) {
+static void fold_normalisation(const lopt__job *job, const lopt__workspace *w, const double *mean_square) {
     const lopt__view *v = job->view;
     const lopt__layer *first = &job->mlp->layer[0];
     int pitch = first->pitch;
@@ -24,27 +24,28 @@ static void fold_weights(const lopt__job *job, const lopt__workspace *w, const d
     int n_element = n_features == LOPT__N_EXTENDED ? LOPT__N_ELEMENT_EXTENDED : LOPT__N_ELEMENT;
     for (int i = 0; i < n_features; i++) scale[i] = (float)mean_square[i];
     for (int i = 0; i < 2 * LOPT__UNIT; i += VL)
-        store(scale + i, rsqrt(load(scale + i) + job->pipeline->normalise_epsilon));
+        vf_store(scale + i, vf_rsqrt(vf_load(scale + i) + job->pipeline->normalise_epsilon));
 
-    for (int i = 0; i < n_element; i++) fold_row(first, scale, element_feature(i), w->element + i * pitch);
+    for (int i = 0; i < n_element; i++)
+        fold_feature_row(first, scale, element_feature_index(i), w->element + i * pitch);
 #if LOPT_BF16
     for (int i = 0; i < n_element / 2; i++)
         for (int j = 0; j < pitch; j += VL)
-            store(w->element + i * pitch + j,
-                  (vf)pair(load(w->element + 2 * i * pitch + j), load(w->element + (2 * i + 1) * pitch + j)));
+            vf_store(w->element + i * pitch + j, (vf)vf_pair_bf16(vf_load(w->element + 2 * i * pitch + j),
+                                                                  vf_load(w->element + (2 * i + 1) * pitch + j)));
 #endif
     for (int i = 0; i < LOPT__N_SIDE; i++) {
         int k = i % LOPT__K + (i < LOPT__K ? 0 : SIDE_RSQRT);
-        fold_row(first, scale, lane_feature(v) + k, w->lane + i * pitch);
-        fold_row(first, scale, row_feature(v) + k, w->row + i * pitch);
+        fold_feature_row(first, scale, first_lane_feature(v) + k, w->lane + i * pitch);
+        fold_feature_row(first, scale, first_row_feature(v) + k, w->row + i * pitch);
         for (int j = 0; j < pitch && !v->factored; j += VL) /* the lane holds V, which is both R and C */
-            store(w->lane + i * pitch + j, load(w->lane + i * pitch + j) + load(w->row + i * pitch + j));
+            vf_store(w->lane + i * pitch + j, vf_load(w->lane + i * pitch + j) + vf_load(w->row + i * pitch + j));
     }
     for (int j = 0; j < pitch; j += VL) {
-        vf bias = load(first->bias + j);
+        vf bias = vf_load(first->bias + j);
         for (int i = 0; i < LOPT__N_TIME && job->time; i++)
-            bias += job->time[i] * load(first->weight + (n_features + i) * pitch + j);
-        store(w->bias + j, bias);
+            bias += job->time[i] * vf_load(first->weight + (n_features + i) * pitch + j);
+        vf_store(w->bias + j, bias);
     }
 }
 
@@ -57,14 +58,14 @@ static void fold_row_features(const lopt__job *job, const lopt__workspace *w, in
         return;
     }
     for (int j = 0; j < pitch; j += VL) {
-        vf sum = load(w->bias + j);
+        vf sum = vf_load(w->bias + j);
         for (int k = 0; k < LOPT__K; k++) {
             float side = job->acc.row[(outer * LOPT__K + k) * v->row_pitch + row];
             float side_rsqrt = w->row_rsqrt[k * v->row_pitch + row];
-            sum += side * load(w->row + k * pitch + j);
-            sum += side_rsqrt * load(w->row + (LOPT__K + k) * pitch + j);
+            sum += side * vf_load(w->row + k * pitch + j);
+            sum += side_rsqrt * vf_load(w->row + (LOPT__K + k) * pitch + j);
         }
-        store(bias + j, sum);
+        vf_store(bias + j, sum);
     }
 }
 
@@ -76,13 +77,13 @@ static void fold_lane_features(const lopt__job *job, const lopt__workspace *w, i
     for (int64_t i = 0; i < n; i += VL) {
         vf x[LOPT__N_SIDE];
         for (int k = 0; k < LOPT__K; k++) {
-            x[k] = load(job->acc.lane + (outer * LOPT__K + k) * v->pitch + lane0 + i);
-            x[LOPT__K + k] = load(w->lane_rsqrt + k * w->chunk + i);
+            x[k] = vf_load(job->acc.lane + (outer * LOPT__K + k) * v->pitch + lane0 + i);
+            x[LOPT__K + k] = vf_load(w->lane_rsqrt + k * w->chunk + i);
         }
         for (int j = 0; j < units; j++) {
             vf sum = {0};
             for (int k = 0; k < LOPT__N_SIDE; k++) sum += w->lane[k * pitch + j] * x[k];
-            store(w->lane_bias + j * w->chunk + i, sum);
+            vf_store(w->lane_bias + j * w->chunk + i, sum);
         }
     }
 }
@@ -91,41 +92,41 @@ static void fold_lane_features(const lopt__job *job, const lopt__workspace *w, i
 
 /* sum[j][i] += over k of weight[k][j] * in[k][i]: N_UNITS x n_vectors sums in registers. */
 #if LOPT_BF16
-INLINE void multiply(int n_vectors, int n_in, const float *in, const float *pairs, int pitch,
-                     vf sum[N_UNITS][N_VECTORS]) {
+INLINE void multiply_units(int n_vectors, int n_in, const float *in, const float *pairs, int pitch,
+                           vf sum[N_UNITS][N_VECTORS]) {
     for (int k = 0; k < n_in; k += 2, pairs += pitch, in += n_vectors * VL) {
         UNROLL for (int j = 0; j < N_UNITS; j++) {
             vu weight = splat_pair(pairs + j);
             UNROLL for (int i = 0; i < n_vectors; i++) sum[j][i] =
-                add_products(sum[j][i], weight, (vu)load(in + i * VL));
+                add_products(sum[j][i], weight, (vu)vf_load(in + i * VL));
         }
     }
 }
 #else
-INLINE void multiply(int n_vectors, int n_in, const float *in, const float *weight, int pitch,
-                     vf sum[N_UNITS][N_VECTORS]) {
+INLINE void multiply_units(int n_vectors, int n_in, const float *in, const float *weight, int pitch,
+                           vf sum[N_UNITS][N_VECTORS]) {
     UNROLL_GCC for (int k = 0; k < n_in; k++, weight += pitch, in += n_vectors * VL) {
         UNROLL for (int j = 0; j < N_UNITS; j++) UNROLL for (int i = 0; i < n_vectors; i++) sum[j][i] +=
-            weight[j] * load(in + i * VL);
+            weight[j] * vf_load(in + i * VL);
     }
 }
 #endif
 
 /* Inputs of the next layer, which is hidden or not. */
-INLINE void rectify(int n_vectors, vf sum[N_UNITS][N_VECTORS], int is_hidden, int unit, float *out) {
+INLINE void store_rectified(int n_vectors, vf sum[N_UNITS][N_VECTORS], int is_hidden, int unit, float *out) {
 #if LOPT_BF16
     if (is_hidden) {
         out += unit / 2 * n_vectors * VL;
         UNROLL for (int j = 0; j < N_UNITS; j += 2) UNROLL for (int i = 0; i < n_vectors; i++)
-            store(out + (j / 2 * n_vectors + i) * VL,
-                  (vf)pair(at_least(sum[j][i], splat(0)), at_least(sum[j + 1][i], splat(0))));
+            vf_store(out + (j / 2 * n_vectors + i) * VL,
+                     (vf)vf_pair_bf16(vf_max(sum[j][i], vf_splat(0)), vf_max(sum[j + 1][i], vf_splat(0))));
         return;
     }
 #endif
     (void)is_hidden;
     out += unit * n_vectors * VL;
     UNROLL for (int j = 0; j < N_UNITS; j++) UNROLL for (int i = 0; i < n_vectors; i++)
-        store(out + (j * n_vectors + i) * VL, at_least(sum[j][i], splat(0)));
+        vf_store(out + (j * n_vectors + i) * VL, vf_max(sum[j][i], vf_splat(0)));
 }
 
 /* The first layer, for vectors i with row_bias[i] and lane_bias[i]. Surplus units of the last block have
@@ -136,9 +137,9 @@ INLINE void first_layer(int n_vectors, int n_in, const lopt__layer *s, const lop
     for (int j = 0; j < s->out; j += N_UNITS) {
         vf sum[N_UNITS][N_VECTORS];
         UNROLL for (int u = 0; u < N_UNITS; u++) UNROLL for (int i = 0; i < n_vectors; i++) sum[u][i] =
-            row_bias[i][j + u] + load(lane_bias[i] + (j + u) * w->chunk);
-        multiply(n_vectors, n_in, in, w->element + j, s->pitch, sum);
-        rectify(n_vectors, sum, is_hidden, j, out);
+            row_bias[i][j + u] + vf_load(lane_bias[i] + (j + u) * w->chunk);
+        multiply_units(n_vectors, n_in, in, w->element + j, s->pitch, sum);
+        store_rectified(n_vectors, sum, is_hidden, j, out);
     }
 }
 
@@ -150,20 +151,20 @@ INLINE void hidden_units(int n_vectors, const lopt__layer *s, const float *in, i
     const float *weight = s->weight;
 #endif
     UNROLL for (int u = 0; u < N_UNITS; u++) UNROLL for (int i = 0; i < n_vectors; i++) sum[u][i] =
-        splat(s->bias[j + u]);
-    multiply(n_vectors, s->in, in, weight + j, s->pitch, sum);
+        vf_splat(s->bias[j + u]);
+    multiply_units(n_vectors, s->in, in, weight + j, s->pitch, sum);
 }
 
 INLINE void hidden_layer(int n_vectors, const lopt__layer *s, const float *in, int is_hidden, float *out) {
     for (int j = 0; j < s->out; j += N_UNITS) {
         vf sum[N_UNITS][N_VECTORS];
         hidden_units(n_vectors, s, in, j, sum);
-        rectify(n_vectors, sum, is_hidden, j, out);
+        store_rectified(n_vectors, sum, is_hidden, j, out);
     }
 }
 
 INLINE void output_biases(int n_vectors, int n_out, const lopt__layer *s, vf out[2][N_VECTORS]) {
-    UNROLL for (int j = 0; j < n_out; j++) UNROLL for (int i = 0; i < n_vectors; i++) out[j][i] = splat(s->bias[j]);
+    UNROLL for (int j = 0; j < n_out; j++) UNROLL for (int i = 0; i < n_vectors; i++) out[j][i] = vf_splat(s->bias[j]);
 }
 
 /* The last hidden layer, of whole blocks of units, which go from registers into the outputs. */
@@ -174,7 +175,7 @@ INLINE void last_layers(int n_vectors, int n_out, const lopt__layer *s, const lo
         vf sum[N_UNITS][N_VECTORS];
         hidden_units(n_vectors, s, in, j, sum);
         UNROLL for (int u = 0; u < N_UNITS; u++) UNROLL for (int i = 0; i < n_vectors; i++) {
-            vf x = at_least(sum[u][i], splat(0));
+            vf x = vf_max(sum[u][i], vf_splat(0));
             UNROLL for (int o = 0; o < n_out; o++) out[o][i] += output->weight[(j + u) * n_out + o] * x;
         }
     }
@@ -184,7 +185,7 @@ INLINE void output_layer(int n_vectors, int n_out, const lopt__layer *s, const f
     output_biases(n_vectors, n_out, s, out);
     for (int k = 0; k < s->in; k++) {
         UNROLL for (int j = 0; j < n_out; j++) UNROLL for (int i = 0; i < n_vectors; i++) out[j][i] +=
-            s->weight[k * n_out + j] * load(in + (k * n_vectors + i) * VL);
+            s->weight[k * n_out + j] * vf_load(in + (k * n_vectors + i) * VL);
     }
 }
 
@@ -204,7 +205,7 @@ typedef struct chunk {
     vf exp_mult, rate, decay, use_updated;
 } chunk;
 
-static chunk chunk_at(const lopt__job *job, const lopt__workspace *w, int64_t outer, int64_t lane0) {
+static chunk chunk_of_lanes(const lopt__job *job, const lopt__workspace *w, int64_t outer, int64_t lane0) {
     int64_t left = job->view->lanes - lane0;
     return (chunk){
         .job = job,
@@ -213,10 +214,10 @@ static chunk chunk_at(const lopt__job *job, const lopt__workspace *w, int64_t ou
         .lane0 = lane0,
         .n = left < w->chunk ? left : w->chunk,
         .offset = element_offset(job->view, outer, 0, 0),
-        .exp_mult = splat(job->exp_mult),
-        .rate = splat(job->steps ? job->step_mult : job->learning_rate * job->step_mult),
-        .decay = splat(job->learning_rate * job->weight_decay),
-        .use_updated = splat(job->decay_uses_updated ? 1.0f : 0.0f),
+        .exp_mult = vf_splat(job->exp_mult),
+        .rate = vf_splat(job->steps ? job->step_mult : job->learning_rate * job->step_mult),
+        .decay = vf_splat(job->learning_rate * job->weight_decay),
+        .use_updated = vf_splat(job->decay_uses_updated ? 1.0f : 0.0f),
     };
 }
 
@@ -226,27 +227,28 @@ INLINE float *row_bias_of(const chunk *c, int64_t row) {
 }
 
 /* Features of the tile's vectors into in[n_element][n_vectors * VL], parameters into p. */
-INLINE void gather(int n_vectors, int n_element, const chunk *c, const slot *slots, const strip *s, float *in, vf *p) {
+INLINE void gather_tile_features(int n_vectors, int n_element, const chunk *c, const slot *slots, const strip *s,
+                                 float *in, vf *p) {
     const lopt__job *job = c->job;
     float g_buffer[VL], p_buffer[VL];
     UNROLL for (int i = 0; i < n_vectors; i++) {
         int64_t stride = job->view->lane_stride, left = c->n - slots[i].lane;
         vf x[LOPT__N_ELEMENT_EXTENDED];
-        vf g = load_unaligned(fetch(job->grads + s[i].at, stride, left, VL, g_buffer));
-        p[i] = load_unaligned(fetch(job->params + s[i].at, stride, left, VL, p_buffer));
+        vf g = vf_load_unaligned(fetch_lanes(job->grads + s[i].at, stride, left, VL, g_buffer));
+        p[i] = vf_load_unaligned(fetch_lanes(job->params + s[i].at, stride, left, VL, p_buffer));
         element_features(n_element, job, c->w, &s[i], 0, slots[i].lane, g, p[i], all_lanes(), x);
 #if LOPT_BF16
         UNROLL for (int f = 0; f < n_element; f += 2)
-            store(in + (f / 2 * n_vectors + i) * VL, (vf)pair(x[f], x[f + 1]));
+            vf_store(in + (f / 2 * n_vectors + i) * VL, (vf)vf_pair_bf16(x[f], x[f + 1]));
 #else
-        UNROLL for (int f = 0; f < n_element; f++) store(in + (f * n_vectors + i) * VL, x[f]);
+        UNROLL for (int f = 0; f < n_element; f++) vf_store(in + (f * n_vectors + i) * VL, x[f]);
 #endif
     }
 }
 
 /* The network; returns its step, times chunk->rate. */
-INLINE void network(int n_vectors, int n_element, int n_out, const chunk *c, const slot *slots, const float *in,
-                    vf *step) {
+INLINE void run_network_tile(int n_vectors, int n_element, int n_out, const chunk *c, const slot *slots,
+                             const float *in, vf *step) {
     const lopt__mlp *mlp = c->job->mlp;
     const float *row_bias[N_VECTORS], *lane_bias[N_VECTORS];
     UNROLL for (int i = 0; i < n_vectors; i++) {
@@ -268,7 +270,7 @@ INLINE void network(int n_vectors, int n_element, int n_out, const chunk *c, con
     else
         output_layer(n_vectors, n_out, output, to, out);
     UNROLL for (int i = 0; i < n_vectors; i++) step[i] =
-        n_out == 1 ? out[0][i] * c->rate : out[0][i] * exponential(out[1][i] * c->exp_mult) * c->rate;
+        n_out == 1 ? out[0][i] * c->rate : out[0][i] * vf_exp(out[1][i] * c->exp_mult) * c->rate;
 }
 
 INLINE void apply_tile(int n_vectors, int n_element, int n_out, const chunk *c, const slot *slots) {
@@ -277,20 +279,20 @@ INLINE void apply_tile(int n_vectors, int n_element, int n_out, const chunk *c, 
     strip s[N_VECTORS];
     vf p[N_VECTORS], step[N_VECTORS];
     UNROLL for (int i = 0; i < n_vectors; i++) {
-        s[i] = strip_at(job, c->w, c->outer, c->offset, slots[i].row, c->lane0 + slots[i].lane);
+        s[i] = strip_at_lane(job, c->w, c->outer, c->offset, slots[i].row, c->lane0 + slots[i].lane);
         prefetch_next_row(job->view, s[i].momentum, s[i].rms, job->grads + s[i].at, job->params + s[i].at);
     }
-    gather(n_vectors, n_element, c, slots, s, in, p);
-    network(n_vectors, n_element, n_out, c, slots, in, step);
+    gather_tile_features(n_vectors, n_element, c, slots, s, in, p);
+    run_network_tile(n_vectors, n_element, n_out, c, slots, in, step);
     UNROLL for (int i = 0; i < n_vectors; i++) {
         int64_t stride = job->view->lane_stride, left = c->n - slots[i].lane;
         if (job->steps) {
-            put(job->steps + s[i].at, stride, left, step[i]);
+            store_lanes(job->steps + s[i].at, stride, left, step[i]);
             continue;
         }
         vf update = -(step[i] + c->decay * (p[i] - c->use_updated * step[i]));
-        put(job->params + s[i].at, stride, left, p[i] + update);
-        if (job->updates) put(job->updates + s[i].at, stride, left, update);
+        store_lanes(job->params + s[i].at, stride, left, p[i] + update);
+        if (job->updates) store_lanes(job->updates + s[i].at, stride, left, update);
     }
 }
 
@@ -312,7 +314,7 @@ TILE_FUNCTION(extended_direction_tile, N_VECTORS, LOPT__N_ELEMENT_EXTENDED, 1)
 TILE_FUNCTION(extended_direction_vector, 1, LOPT__N_ELEMENT_EXTENDED, 1)
 
 /* All rows of a chunk. */
-INLINE void apply_chunk(tile_function *tile, tile_function *vector, const chunk *c) {
+INLINE void apply_to_chunk(tile_function *tile, tile_function *vector, const chunk *c) {
     slot slots[N_VECTORS];
     int filled = 0;
     for (int64_t row = 0; row < c->job->view->rows; row++) {
@@ -327,20 +329,20 @@ INLINE void apply_chunk(tile_function *tile, tile_function *vector, const chunk 
     for (int i = 0; i < filled; i++) vector(c, &slots[i]);
 }
 
-static void apply_slice(const lopt__job *job, const lopt__workspace *w, int64_t outer) {
+static void apply_to_slice(const lopt__job *job, const lopt__workspace *w, int64_t outer) {
     int extended = job->pipeline->n_features == LOPT__N_EXTENDED;
     int n_out = job->mlp->layer[job->mlp->n_layers - 1].out;
-    prepare_rows(job, w, outer);
+    prepare_row_factors(job, w, outer);
     for (int64_t lane0 = 0; lane0 < job->view->lanes; lane0 += w->chunk) {
-        chunk c = chunk_at(job, w, outer, lane0);
-        prepare_lanes(job, w, outer, lane0, lopt__round_up(c.n));
+        chunk c = chunk_of_lanes(job, w, outer, lane0);
+        prepare_lane_factors(job, w, outer, lane0, lopt__round_up(c.n));
         fold_lane_features(job, w, outer, lane0, lopt__round_up(c.n));
         if (extended)
-            apply_chunk(n_out == 1 ? extended_direction_tile : extended_tile,
-                        n_out == 1 ? extended_direction_vector : extended_vector, &c);
+            apply_to_chunk(n_out == 1 ? extended_direction_tile : extended_tile,
+                           n_out == 1 ? extended_direction_vector : extended_vector, &c);
         else
-            apply_chunk(n_out == 1 ? plain_direction_tile : plain_tile,
-                        n_out == 1 ? plain_direction_vector : plain_vector, &c);
+            apply_to_chunk(n_out == 1 ? plain_direction_tile : plain_tile,
+                           n_out == 1 ? plain_direction_vector : plain_vector, &c);
     }
 }
 
@@ -351,28 +353,28 @@ static int64_t whole_parts(const pass *p) {
     return p->parts.cuts > 1 && !p->parts.by_lanes ? p->parts.n - p->parts.n / 4 : p->parts.n;
 }
 
-static void apply_part(void *pass_, int64_t i, int thread) {
+static void apply_pass_part(void *pass_, int64_t i, int thread) {
     const pass *p = pass_;
     int64_t whole = whole_parts(p);
     lopt__part part;
-    open_part(p, i < whole ? i : whole + (i - whole) / FINE, thread, &part);
+    open_pass_part(p, i < whole ? i : whole + (i - whole) / FINE, thread, &part);
     if (i >= whole && lopt__part_narrow(&part, (i - whole) % FINE, FINE) == 0) return;
     const lopt__job *job = &part.job;
-    lopt__workspace w = workspace(job);
+    lopt__workspace w = workspace_of_job(job);
     for (int64_t outer = 0; outer < job->view->n_outer; outer++) {
         if (outer == 0 || job->slice != job->view->size)
-            fold_weights(job, &w, lopt__mean_square_at(job, lopt__view_outer(job->view, outer)));
-        apply_slice(job, &w, outer);
+            fold_normalisation(job, &w, lopt__mean_square_at(job, lopt__view_outer(job->view, outer)));
+        apply_to_slice(job, &w, outer);
     }
 }
 
-static void apply(lopt__job *job) {
-    if (is_rare(job)) {
+static void vector_apply(lopt__job *job) {
+    if (needs_reference(job)) {
         lopt__kernels_reference.apply(job);
         return;
     }
-    pass p = pass_of(job);
-    lopt__team_run(job->team, whole_parts(&p) + FINE * (p.parts.n - whole_parts(&p)), apply_part, &p);
+    pass p = pass_over_tensor(job);
+    lopt__team_run_parts(job->team, whole_parts(&p) + FINE * (p.parts.n - whole_parts(&p)), apply_pass_part, &p);
 }
 
 #endif

@@ -20,27 +20,28 @@ typedef struct vector_sums {
 static void flush_sums(vector_sums *s) {
     for (int i = 0; i < N_SUMS; i++) {
         s->total[i] += lane_sum(s->sum[i]);
-        s->sum[i] = splat(0);
+        s->sum[i] = vf_splat(0);
     }
     s->n_vectors = 0;
 }
 
-INLINE void add_means(vector_sums *s, const float *momentum, int64_t pitch, vf rms, vf p) {
+INLINE void add_vector_means(vector_sums *s, const float *momentum, int64_t pitch, vf rms, vf p) {
     s->sum[0] += p * p;
     s->sum[1] += rms;
-    for (int k = 0; k < LOPT__K; k++) s->sum[2 + k] += load(momentum + k * pitch);
+    for (int k = 0; k < LOPT__K; k++) s->sum[2 + k] += vf_load(momentum + k * pitch);
 }
 
-INLINE void add_deviations(vector_sums *s, const float *momentum, int64_t pitch, vf rms, const vf *mean, vi mask) {
+INLINE void add_vector_deviations(vector_sums *s, const float *momentum, int64_t pitch, vf rms, const vf *mean,
+                                  vi mask) {
     for (int k = 0; k < LOPT__K; k++) {
-        vf m = masked(load(momentum + k * pitch) - mean[k], mask), r = masked(rms - mean[k], mask);
+        vf m = vf_masked(vf_load(momentum + k * pitch) - mean[k], mask), r = vf_masked(rms - mean[k], mask);
         s->sum[k] += m * m;
         s->sum[LOPT__K + k] += r * r;
     }
 }
 
 /* mean NULL: sums of p^2, rms, m_k. Else: sums of (m_k - mean_k)^2, (rms - mean_k)^2. */
-static void sum_part(const lopt__job *job, const vf *mean, vector_sums *s) {
+static void sum_pass_part(const lopt__job *job, const vf *mean, vector_sums *s) {
     const lopt__view *v = job->view;
     float buffer[LOPT__UNIT];
     for (int64_t outer = 0; outer < v->n_outer; outer++)
@@ -51,13 +52,15 @@ static void sum_part(const lopt__job *job, const vf *mean, vector_sums *s) {
             for (int64_t unit = 0; unit < v->lanes; unit += LOPT__UNIT) {
                 int64_t left = v->lanes - unit;
                 const float *p =
-                    mean ? NULL : fetch(params + unit * v->lane_stride, v->lane_stride, left, LOPT__UNIT, buffer);
+                    mean ? NULL : fetch_lanes(params + unit * v->lane_stride, v->lane_stride, left, LOPT__UNIT, buffer);
                 for (int64_t i = 0; i < UNIT_VECTORS; i++) {
                     int64_t lane = unit + i * VL;
                     if (mean)
-                        add_deviations(s, momentum + lane, v->pitch, load(rms + lane), mean, lane_mask(left, (int)i));
+                        add_vector_deviations(s, momentum + lane, v->pitch, vf_load(rms + lane), mean,
+                                              lane_mask(left, (int)i));
                     else
-                        add_means(s, momentum + lane, v->pitch, load(rms + lane), load_unaligned(p + i * VL));
+                        add_vector_means(s, momentum + lane, v->pitch, vf_load(rms + lane),
+                                         vf_load_unaligned(p + i * VL));
                 }
                 s->n_vectors += UNIT_VECTORS;
                 if (s->n_vectors >= BLOCK_VECTORS) flush_sums(s);
@@ -74,31 +77,31 @@ typedef struct statistics_pass {
     double total[LOPT__MAX_PARTS][N_SUMS];
 } statistics_pass;
 
-static void statistics_part(void *pass_, int64_t i, int thread) {
+static void compute_statistics_part(void *pass_, int64_t i, int thread) {
     (void)thread;
     statistics_pass *p = pass_;
     vector_sums s = {0};
     lopt__part part;
     lopt__part_open(&part, p->job, &p->parts, i);
-    sum_part(&part.job, p->mean, &s);
+    sum_pass_part(&part.job, p->mean, &s);
     memcpy(p->total[i], s.total, sizeof s.total);
 }
 
-static void sum_tensor(const lopt__job *job, const vf *mean, double total[N_SUMS]) {
-    statistics_pass p = {.job = job, .mean = mean, .parts = lopt__parts_of(job->view, 0)};
-    lopt__team_run(job->team, p.parts.n, statistics_part, &p);
+static void sum_over_tensor(const lopt__job *job, const vf *mean, double total[N_SUMS]) {
+    statistics_pass p = {.job = job, .mean = mean, .parts = lopt__parts_of_view(job->view, 0)};
+    lopt__team_run_parts(job->team, p.parts.n, compute_statistics_part, &p);
     for (int k = 0; k < N_SUMS; k++) {
         total[k] = p.total[0][k];
         for (int64_t i = 1; i < p.parts.n; i++) total[k] += p.total[i][k];
     }
 }
 
-static void statistics(const lopt__job *job, lopt__statistics *out) {
+static void vector_statistics(const lopt__job *job, lopt__statistics *out) {
     double n = (double)job->view->size, means[N_SUMS], deviations[N_SUMS];
     vf mean[LOPT__K];
-    sum_tensor(job, NULL, means);
-    for (int k = 0; k < LOPT__K; k++) mean[k] = splat((float)(means[2 + k] / n));
-    sum_tensor(job, mean, deviations);
+    sum_over_tensor(job, NULL, means);
+    for (int k = 0; k < LOPT__K; k++) mean[k] = vf_splat((float)(means[2 + k] / n));
+    sum_over_tensor(job, mean, deviations);
     out->mean_p2 = means[0] / n;
     out->mean_rms = means[1] / n;
     for (int k = 0; k < LOPT__K; k++) {
@@ -135,17 +138,17 @@ INLINE void multiply_tile(int rows, int vectors, const product *x, const float *
     vf sum[8][8] = {{{0}}};
     for (int64_t l = 0; l < k; l++, a += a_column, b += ldb) {
         vf row[8];
-        UNROLL for (int i = 0; i < vectors; i++) row[i] = load_unaligned(b + i * VL);
+        UNROLL for (int i = 0; i < vectors; i++) row[i] = vf_load_unaligned(b + i * VL);
         UNROLL for (int r = 0; r < rows; r++) {
-            vf factor = splat(a[r * a_row]);
+            vf factor = vf_splat(a[r * a_row]);
             UNROLL for (int i = 0; i < vectors; i++) sum[r][i] += factor * row[i];
         }
     }
     if (!x->fresh)
         UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < vectors; i++) sum[r][i] +=
-            load_unaligned(c + r * ldc + i * VL);
+            vf_load_unaligned(c + r * ldc + i * VL);
     UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < vectors; i++)
-        store_unaligned(c + r * ldc + i * VL, sum[r][i]);
+        vf_store_unaligned(c + r * ldc + i * VL, sum[r][i]);
 }
 
 /* The same where only the first `width` columns are there; b has been padded. */
@@ -179,7 +182,7 @@ INLINE void multiply_columns(int vectors, const product *x, int64_t column) {
     if (x->m >= MANY_ROWS && ldb != width) {
         for (int64_t l = 0; l < x->k; l++)
             UNROLL for (int i = 0; i < vectors; i++)
-                store(copy + l * width + i * VL, load_unaligned(b + l * ldb + i * VL));
+                vf_store(copy + l * width + i * VL, vf_load_unaligned(b + l * ldb + i * VL));
         b = copy;
         ldb = width;
     }
@@ -219,7 +222,7 @@ static void multiply_block(const product *x) {
     if (column < x->n) multiply_last_columns(x, column);
 }
 
-static void multiply_all(const product *whole) {
+static void multiply_in_blocks(const product *whole) {
     for (int64_t l = 0; l < whole->k; l += MAX_INNER) {
         product x = *whole;
         x.k = whole->k - l < MAX_INNER ? whole->k - l : MAX_INNER;
@@ -230,75 +233,76 @@ static void multiply_all(const product *whole) {
     }
 }
 
-static void multiply_matrices(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb,
-                              float *c, int64_t ldc) {
-    multiply_all(&(product){
+static void vector_multiply(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb,
+                            float *c, int64_t ldc) {
+    multiply_in_blocks(&(product){
         .m = m, .n = n, .k = k, .a = a, .b = b, .c = c, .a_row = lda, .a_column = 1, .ldb = ldb, .ldc = ldc});
 }
 
 /* ---- recurrent cell -------------------------------------------------------------------------- */
 
-static void cell_row(int64_t size, const float *gates, float *hidden, float *cell) {
+static void update_cell_row(int64_t size, const float *gates, float *hidden, float *cell) {
     float buffer[5][VL];
     for (int64_t k = 0; k < size; k += VL) {
         vf z[4];
-        for (int i = 0; i < 4; i++) z[i] = load_unaligned(fetch(gates + i * size + k, 1, size - k, VL, buffer[i]));
-        vf old = load_unaligned(fetch(cell + k, 1, size - k, VL, buffer[4]));
-        vf new = sigmoid(z[2] + 1.0f) * old + sigmoid(z[0]) * hyperbolic_tangent(z[1]);
-        put(cell + k, 1, size - k, new);
-        put(hidden + k, 1, size - k, sigmoid(z[3]) * hyperbolic_tangent(new));
+        for (int i = 0; i < 4; i++)
+            z[i] = vf_load_unaligned(fetch_lanes(gates + i * size + k, 1, size - k, VL, buffer[i]));
+        vf old = vf_load_unaligned(fetch_lanes(cell + k, 1, size - k, VL, buffer[4]));
+        vf new = vf_sigmoid(z[2] + 1.0f) * old + vf_sigmoid(z[0]) * vf_tanh(z[1]);
+        store_lanes(cell + k, 1, size - k, new);
+        store_lanes(hidden + k, 1, size - k, vf_sigmoid(z[3]) * vf_tanh(new));
     }
 }
 
-static void lstm_cell(int64_t rows, int64_t size, const float *gates, float *hidden, float *cell) {
-    for (int64_t r = 0; r < rows; r++) cell_row(size, gates + r * 4 * size, hidden + r * size, cell + r * size);
+static void vector_lstm_cell(int64_t rows, int64_t size, const float *gates, float *hidden, float *cell) {
+    for (int64_t r = 0; r < rows; r++) update_cell_row(size, gates + r * 4 * size, hidden + r * size, cell + r * size);
 }
 
 /* ---- Newton-Schulz --------------------------------------------------------------------------- */
 
 /* Fills in what a symmetric product has left out. */
-static void mirror(int64_t n, int64_t pitch, float *c) {
+static void mirror_symmetric(int64_t n, int64_t pitch, float *c) {
     for (int64_t i = VL; i < n; i++)
         for (int64_t j = 0; j < i / VL * VL; j++) c[i * pitch + j] = c[j * pitch + i];
 }
 
 /* c[n][pitch] = a^T a, a being [k][pitch] */
 static void multiply_by_itself(int64_t n, int64_t k, int64_t pitch, const float *a, float *c) {
-    multiply_all(&(product){.m = n,
-                            .n = pitch,
-                            .k = k,
-                            .a = a,
-                            .b = a,
-                            .c = c,
-                            .a_row = 1,
-                            .a_column = pitch,
-                            .ldb = pitch,
-                            .ldc = pitch,
-                            .fresh = 1,
-                            .symmetric = 1});
-    mirror(n, pitch, c);
+    multiply_in_blocks(&(product){.m = n,
+                                  .n = pitch,
+                                  .k = k,
+                                  .a = a,
+                                  .b = a,
+                                  .c = c,
+                                  .a_row = 1,
+                                  .a_column = pitch,
+                                  .ldb = pitch,
+                                  .ldc = pitch,
+                                  .fresh = 1,
+                                  .symmetric = 1});
+    mirror_symmetric(n, pitch, c);
 }
 
 /* a Y + Y factor as Y (a + factor). */
-static void newton_schulz_step(const lopt__newton_schulz_work *w) {
+static void vector_newton_schulz_step(const lopt__newton_schulz_work *w) {
     int64_t n = w->n, pitch = w->pitch;
-    vf b = splat(w->coefficient[1]), c = splat(w->coefficient[2]);
+    vf b = vf_splat(w->coefficient[1]), c = vf_splat(w->coefficient[2]);
     multiply_by_itself(n, w->m, pitch, w->now, w->gram);
     multiply_by_itself(n, n, pitch, w->gram, w->factor);
     for (int64_t i = 0; i < n * pitch; i += VL)
-        store_unaligned(w->factor + i, b * load_unaligned(w->gram + i) + c * load_unaligned(w->factor + i));
+        vf_store_unaligned(w->factor + i, b * vf_load_unaligned(w->gram + i) + c * vf_load_unaligned(w->factor + i));
     for (int64_t i = 0; i < n; i++) w->factor[i * pitch + i] += w->coefficient[0];
-    multiply_all(&(product){.m = w->m,
-                            .n = pitch,
-                            .k = n,
-                            .a = w->now,
-                            .b = w->factor,
-                            .c = w->next,
-                            .a_row = pitch,
-                            .a_column = 1,
-                            .ldb = pitch,
-                            .ldc = pitch,
-                            .fresh = 1});
+    multiply_in_blocks(&(product){.m = w->m,
+                                  .n = pitch,
+                                  .k = n,
+                                  .a = w->now,
+                                  .b = w->factor,
+                                  .c = w->next,
+                                  .a_row = pitch,
+                                  .a_column = 1,
+                                  .ldb = pitch,
+                                  .ldc = pitch,
+                                  .fresh = 1});
 }
 
 #endif

@@ -9,7 +9,7 @@
 
 #include "kernels/parts.h"
 
-#define LOPT__CHUNK 512           /* lanes whose factors are kept at a time, at most */
+#define LOPT__LANE_CHUNK 512      /* lanes whose factors are kept at a time, at most */
 #define LOPT__LANE_BIAS (1 << 14) /* and floats that they add to the first layer's sums */
 
 /* Features that differ for every parameter (g p m rms, normed m, rsqrt, factored g and m; extended: clipped
@@ -34,7 +34,7 @@ typedef struct lopt__workspace {
     size_t floats;
 } lopt__workspace;
 
-static inline float *lopt__take(lopt__workspace *w, float *base, int64_t n) {
+static inline float *lopt__take_scratch(lopt__workspace *w, float *base, int64_t n) {
     float *at = base ? base + w->floats : NULL;
     w->floats += (size_t)lopt__round_up(n);
     return at;
@@ -49,19 +49,19 @@ typedef struct lopt__shared {
 } lopt__shared;
 
 static inline lopt__shared lopt__shared_at(float *base, const lopt__view *v) {
-    lopt__parts parts = lopt__parts_of(v, 0);
+    lopt__parts parts = lopt__parts_of_view(v, 0);
     lopt__shared s = {.sums_pitch = parts.by_lanes ? v->row_pitch : v->pitch};
     int is_cut = v->factored && parts.cuts > 1;
-    s.inverse_mean = lopt__carve(base, &s.floats, (size_t)(v->n_outer * LOPT__K));
-    s.sums = (double *)(void *)lopt__carve(base, &s.floats, is_cut ? 2 * (size_t)(parts.n * s.sums_pitch) : 0);
+    s.inverse_mean = lopt__take_floats(base, &s.floats, (size_t)(v->n_outer * LOPT__K));
+    s.sums = (double *)(void *)lopt__take_floats(base, &s.floats, is_cut ? 2 * (size_t)(parts.n * s.sums_pitch) : 0);
     return s;
 }
 
 /* Wide, because long runs of memory are what hardware fetches ahead; but factors [3 K][chunk] stay in L1,
  * lane_bias (64 kB, or [units][LOPT__TILE]) in L2. */
-static inline int64_t lopt__chunk(const lopt__view *v, int64_t units) {
+static inline int64_t lopt__lane_chunk(const lopt__view *v, int64_t units) {
     int64_t chunk = LOPT__LANE_BIAS / units, lanes = v->pitch;
-    chunk = chunk < LOPT__CHUNK ? chunk : LOPT__CHUNK;
+    chunk = chunk < LOPT__LANE_CHUNK ? chunk : LOPT__LANE_CHUNK;
     chunk = chunk < lanes ? chunk : lanes;
     return (chunk + LOPT__TILE - 1) / LOPT__TILE * LOPT__TILE;
 }
@@ -69,25 +69,25 @@ static inline int64_t lopt__chunk(const lopt__view *v, int64_t units) {
 /* base NULL: only w.floats and w.chunk mean something. */
 static inline lopt__workspace lopt__workspace_at(float *base, const lopt__view *v, int hidden) {
     int64_t units = (hidden + 3) / 4 * 4, weights = lopt__round_up(hidden);
-    lopt__workspace w = {.chunk = lopt__chunk(v, units)};
+    lopt__workspace w = {.chunk = lopt__lane_chunk(v, units)};
     int64_t rows = v->factored ? v->row_pitch : 0, lanes = v->factored ? v->pitch : 0;
-    w.lane_total = (double *)(void *)lopt__take(&w, base, 2 * lanes);
-    w.lane_sum = lopt__take(&w, base, lanes);
-    w.row_total = (double *)(void *)lopt__take(&w, base, 2 * rows);
-    w.row_sum = lopt__take(&w, base, rows);
-    w.row_factor = lopt__take(&w, base, LOPT__K * rows);
-    w.row_rsqrt = lopt__take(&w, base, LOPT__K * rows);
-    w.g_factor = lopt__take(&w, base, LOPT__K * w.chunk);
-    w.m_factor = lopt__take(&w, base, LOPT__K * w.chunk);
-    w.lane_rsqrt = lopt__take(&w, base, LOPT__K * w.chunk);
-    w.element = lopt__take(&w, base, LOPT__N_ELEMENT_EXTENDED * weights);
-    w.lane = lopt__take(&w, base, LOPT__N_SIDE * weights);
-    w.row = lopt__take(&w, base, LOPT__N_SIDE * weights);
-    w.bias = lopt__take(&w, base, weights);
-    w.row_bias = lopt__take(&w, base, LOPT__TILE / LOPT__UNIT * weights);
-    w.lane_bias = lopt__take(&w, base, units * w.chunk);
-    w.activation[0] = lopt__take(&w, base, units * LOPT__TILE);
-    w.activation[1] = lopt__take(&w, base, units * LOPT__TILE);
+    w.lane_total = (double *)(void *)lopt__take_scratch(&w, base, 2 * lanes);
+    w.lane_sum = lopt__take_scratch(&w, base, lanes);
+    w.row_total = (double *)(void *)lopt__take_scratch(&w, base, 2 * rows);
+    w.row_sum = lopt__take_scratch(&w, base, rows);
+    w.row_factor = lopt__take_scratch(&w, base, LOPT__K * rows);
+    w.row_rsqrt = lopt__take_scratch(&w, base, LOPT__K * rows);
+    w.g_factor = lopt__take_scratch(&w, base, LOPT__K * w.chunk);
+    w.m_factor = lopt__take_scratch(&w, base, LOPT__K * w.chunk);
+    w.lane_rsqrt = lopt__take_scratch(&w, base, LOPT__K * w.chunk);
+    w.element = lopt__take_scratch(&w, base, LOPT__N_ELEMENT_EXTENDED * weights);
+    w.lane = lopt__take_scratch(&w, base, LOPT__N_SIDE * weights);
+    w.row = lopt__take_scratch(&w, base, LOPT__N_SIDE * weights);
+    w.bias = lopt__take_scratch(&w, base, weights);
+    w.row_bias = lopt__take_scratch(&w, base, LOPT__TILE / LOPT__UNIT * weights);
+    w.lane_bias = lopt__take_scratch(&w, base, units * w.chunk);
+    w.activation[0] = lopt__take_scratch(&w, base, units * LOPT__TILE);
+    w.activation[1] = lopt__take_scratch(&w, base, units * LOPT__TILE);
     return w;
 }
 

@@ -8,7 +8,7 @@
  *         -> dense layers, ReLU between -> outputs
  *
  *     lopt__network_layout(opt, "mlp/~/linear", 19, 32, 2, 2)   in kind->layout
- *     net = lopt__network_at(opt, "mlp/~/linear", 2)            in kind->prepare
+ *     net = lopt__network_from_theta(opt, "mlp/~/linear", 2)            in kind->prepare
  *     copy = lopt__network_sharing(&net, 11, time, bias)        in kind->step
  *     lopt__network_run(&copy, &elements, scratch)
  *
@@ -43,7 +43,7 @@ typedef struct lopt__elements {
 
 /* Adds layers "<name>_0", "<name>_1", ... to theta (linear.h). */
 void lopt__network_layout(lopt_optimizer *opt, const char *name, int in, int hidden, int hidden_layers, int out);
-lopt__network lopt__network_at(const lopt_optimizer *opt, const char *name, int hidden_layers);
+lopt__network lopt__network_from_theta(const lopt_optimizer *opt, const char *name, int hidden_layers);
 /* The network without its last n_shared inputs, which are given; bias[of the first layer] is used
  * by it. */
 lopt__network lopt__network_sharing(const lopt__network *net, int n_shared, const float *shared, float *bias);
