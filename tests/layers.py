@@ -87,7 +87,7 @@ class House:
         self.functions = collections.defaultdict(list)  # name -> [(file, is static)]
         for line in out.splitlines():
             tag = json.loads(line)
-            static = re.search(r"\bstatic\b", tag.get("pattern", "")) is not None
+            static = re.search(r"\b(static|INLINE)\b", tag.get("pattern", "")) is not None
             if (tag["path"], static) not in self.functions[tag["name"]]:
                 self.functions[tag["name"]].append((tag["path"], static))
 

@@ -59,7 +59,7 @@ typedef enum lopt__init {
 } lopt__init;
 
 typedef struct lopt__block {
-    lopt_block public; /* first, so that a pointer to one is a pointer to the other */
+    lopt_block info; /* first, so that a pointer to one is a pointer to the other */
     lopt__init init;
     float scale;
     float values[LOPT__MAX_LIST];
@@ -126,9 +126,12 @@ struct lopt_state {
     int n_threads; /* of the team; 1: there is none */
 };
 
-/* Adds a block to theta; for kind->layout. */
+/* Add a block to theta; for kind->layout. */
 lopt__block *lopt__add_block(lopt_optimizer *opt, const char *name, int rank, const int64_t *dim, lopt__init init,
                              float scale);
+lopt__block *lopt__add_vector_block(lopt_optimizer *opt, const char *name, int64_t n, lopt__init init, float scale);
+lopt__block *lopt__add_matrix_block(lopt_optimizer *opt, const char *name, int64_t rows, int64_t columns,
+                                    lopt__init init, float scale);
 
 static inline float lopt__read_number(const lopt_optimizer *opt, int hyper) {
     return (float)opt->value[hyper][0];

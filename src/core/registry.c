@@ -8,6 +8,7 @@
 
 #include "core/settings.h"
 
+#ifndef KINDS /* the exported C header has the one that it needs */
 #define KINDS(X)                                                                                                       \
     X(small_fc)                                                                                                        \
     X(velo)                                                                                                            \
@@ -34,6 +35,7 @@
     X(fromage)                                                                                                         \
     X(lion)                                                                                                            \
     X(muon)
+#endif
 
 #define DECLARE(kind) extern const lopt__kind lopt__##kind;
 KINDS(DECLARE)

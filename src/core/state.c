@@ -90,7 +90,7 @@ lopt_state *lopt_state_create(const lopt_optimizer *opt, const lopt_tensor *tens
     size_t head = sizeof(lopt_state) + n_tensors * sizeof(lopt__tensor);
     head = (head + 63) / 64 * 64;
     lopt_state *plan = calloc(1, head);
-    char *memory = NULL;
+    void *memory = NULL;
     size_t bytes = 0;
     if (plan) {
         plan->tensors = (lopt__tensor *)(plan + 1);
@@ -109,9 +109,9 @@ lopt_state *lopt_state_create(const lopt_optimizer *opt, const lopt_tensor *tens
     memset(memory, 0, bytes);
     memcpy(memory, plan, head);
     free(plan);
-    lopt_state *state = (lopt_state *)memory;
+    lopt_state *state = memory;
     state->tensors = (lopt__tensor *)(state + 1);
-    place_state_arrays(opt, state, memory + head);
+    place_state_arrays(opt, state, (char *)memory + head);
     if (state->n_threads > 1 && !(state->team = lopt__team_create(state->n_threads))) {
         lopt__set_error(err, LOPT_ENOMEM, "the system cannot start %d threads", state->n_threads - 1);
         lopt_state_destroy(state);
@@ -143,7 +143,8 @@ int64_t lopt_state_step(const lopt_state *state) {
 
 void lopt_step(const lopt_optimizer *opt, lopt_state *state, float *params, const float *grads, float loss,
                float *updates) {
-    opt->kind->step(opt, state, &(lopt__io){params, grads, loss, updates, state->team});
+    const lopt__io io = {params, grads, loss, updates, state->team};
+    opt->kind->step(opt, state, &io);
     state->header->step++;
 }
 

@@ -17,14 +17,31 @@
 #ifndef LOPT_TEAM_H
 #define LOPT_TEAM_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct lopt__team lopt__team;
 typedef void lopt__part_function(void *work, int64_t part, int thread);
 
+#ifdef LOPT_EMBEDDED /* in the exported C header the caller is alone */
+static inline lopt__team *lopt__team_create(int n_threads) {
+    (void)n_threads;
+    return NULL;
+}
+
+static inline void lopt__team_destroy(lopt__team *team) {
+    (void)team;
+}
+
+static inline void lopt__team_run_parts(lopt__team *team, int64_t n_parts, lopt__part_function *part, void *work) {
+    (void)team;
+    for (int64_t i = 0; i < n_parts; i++) part(work, i, 0);
+}
+#else
 lopt__team *lopt__team_create(int n_threads); /* NULL: out of memory or of threads */
 void lopt__team_destroy(lopt__team *team);
 int lopt__team_n_threads(const lopt__team *team);
 void lopt__team_run_parts(lopt__team *team, int64_t n_parts, lopt__part_function *part, void *work);
+#endif
 
 #endif

@@ -22,9 +22,9 @@ void lopt__mlp_layout(lopt_optimizer *opt, int in, int hidden, int hidden_layers
         lopt__layer s = shape_of_layer(l, in, hidden, hidden_layers, out);
         char name[16];
         snprintf(name, sizeof name, "w%d", l);
-        lopt__add_block(opt, name, 2, (int64_t[]){s.in, s.out}, LOPT__INIT_TRUNCATED_NORMAL, 1.0f / sqrtf((float)s.in));
+        lopt__add_matrix_block(opt, name, s.in, s.out, LOPT__INIT_TRUNCATED_NORMAL, 1.0f / sqrtf((float)s.in));
         snprintf(name, sizeof name, "b%d", l);
-        lopt__add_block(opt, name, 1, (int64_t[]){s.out}, LOPT__INIT_ZERO, 0);
+        lopt__add_vector_block(opt, name, s.out, LOPT__INIT_ZERO, 0);
     }
 }
 

@@ -21,8 +21,8 @@ static float clipped_gradient_at(const lopt__job *job, int64_t outer, int64_t ro
     return lopt__clip_gradient(g, job->pipeline->grad_limit);
 }
 
-static float decayed_average(float decay, float one_minus_decay, float old, float new) {
-    return decay * old + one_minus_decay * new;
+static float decayed_average(float decay, float one_minus_decay, float old, float next) {
+    return decay * old + one_minus_decay * next;
 }
 
 static void accumulate_element(lopt__job *job, int64_t outer, int64_t row, int64_t lane) {
@@ -226,10 +226,11 @@ static void reference_statistics(const lopt__job *job, lopt__statistics *out) {
     }
 }
 
+#define COLUMNS 64 /* that are summed up together */
+
 /* Sums in double: those of a controller are long, and what hangs on them cancels (docs/optimizers.md). */
 static void reference_multiply(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
                                int64_t ldb, float *c, int64_t ldc) {
-    enum { COLUMNS = 64 };
     for (int64_t i = 0; i < m; i++)
         for (int64_t first = 0; first < n; first += COLUMNS) {
             int64_t width = n - first < COLUMNS ? n - first : COLUMNS;
@@ -248,9 +249,9 @@ static void reference_lstm_cell(int64_t rows, int64_t size, const float *gates, 
     for (int64_t r = 0; r < rows; r++, gates += 4 * size, hidden += size, cell += size)
         for (int64_t k = 0; k < size; k++) {
             const float *i = gates + k, *g = i + size, *f = g + size, *o = f + size;
-            double new = sigmoid_of_double(*f + 1.0) * cell[k] + sigmoid_of_double(*i) * tanh((double)*g);
-            cell[k] = (float)new;
-            hidden[k] = (float)(sigmoid_of_double(*o) * tanh(new));
+            double next = sigmoid_of_double(*f + 1.0) * cell[k] + sigmoid_of_double(*i) * tanh((double)*g);
+            cell[k] = (float)next;
+            hidden[k] = (float)(sigmoid_of_double(*o) * tanh(next));
         }
 }
 

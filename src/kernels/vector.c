@@ -613,8 +613,8 @@ static void vector_moments(lopt__job *job) {
     }
 }
 
-#include "kernels/vector_apply.h"
-#include "kernels/vector_controller.h"
+#include "kernels/vector_apply.inc"
+#include "kernels/vector_controller.inc"
 
 #if VL == 16 && LOPT_BF16
 #define TABLE lopt__kernels_avx512_bf16

@@ -103,6 +103,7 @@ float lopt__schedule_step(const lopt__controller *c, float *memory, int64_t step
     float x[LOPT__N_RUN_INPUTS], step_size;
     lopt__loss_buffer_update(run.losses, loss);
     lopt__controller_run_inputs(run.losses, step, num_steps, x);
-    lopt__controller_step(c, 1, x, run.hidden, run.cell, &(lopt__controller_out){controls, &step_size, scratch});
+    const lopt__controller_out out = {controls, &step_size, scratch};
+    lopt__controller_step(c, 1, x, run.hidden, run.cell, &out);
     return 0.1f * expf(step_size);
 }

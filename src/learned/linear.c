@@ -16,9 +16,9 @@ static const char *name_dense_block(const char *layer, char letter, char name[48
 
 void lopt__dense_layout(lopt_optimizer *opt, const char *name, int in, int out) {
     char block[48];
-    lopt__add_block(opt, name_dense_block(name, 'b', block), 1, (int64_t[]){out}, LOPT__INIT_ZERO, 0);
-    lopt__add_block(opt, name_dense_block(name, 'w', block), 2, (int64_t[]){in, out}, LOPT__INIT_TRUNCATED_NORMAL,
-                    1.0f / sqrtf((float)in));
+    lopt__add_vector_block(opt, name_dense_block(name, 'b', block), out, LOPT__INIT_ZERO, 0);
+    lopt__add_matrix_block(opt, name_dense_block(name, 'w', block), in, out, LOPT__INIT_TRUNCATED_NORMAL,
+                           1.0f / sqrtf((float)in));
 }
 
 lopt__dense lopt__dense_from_theta(const lopt_optimizer *opt, const char *name) {

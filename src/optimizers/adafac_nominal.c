@@ -106,9 +106,9 @@ typedef struct prepared {
 static void adafac_nominal_layout(lopt_optimizer *opt) {
     lopt__mlp_layout(opt, LOPT__N_FEATURES, lopt__read_integer(opt, HIDDEN_SIZE),
                      lopt__read_integer(opt, HIDDEN_LAYERS), N_OUTPUTS);
-    lopt__add_block(opt, "momentum_decays", 1, (int64_t[]){LOPT__K}, LOPT__INIT_ZERO, 0);
-    lopt__add_block(opt, "rms_decays", 1, (int64_t[]){1}, LOPT__INIT_ZERO, 0);
-    lopt__add_block(opt, "adafactor_decays", 1, (int64_t[]){LOPT__K}, LOPT__INIT_ZERO, 0);
+    lopt__add_vector_block(opt, "momentum_decays", LOPT__K, LOPT__INIT_ZERO, 0);
+    lopt__add_vector_block(opt, "rms_decays", 1, LOPT__INIT_ZERO, 0);
+    lopt__add_vector_block(opt, "adafactor_decays", LOPT__K, LOPT__INIT_ZERO, 0);
 }
 
 static size_t floats_of_network(const lopt_optimizer *opt, int outputs) {
@@ -250,10 +250,10 @@ static void adafac_nominal_step(const lopt_optimizer *opt, lopt_state *state, co
     lopt__time_features_tanh(state->header->step, time);
     lopt__job job = {
         .pipeline = &pipeline,
-        .mean_square = mean_square,
         .decays = &ready->decays,
         .mlp = &ready->both,
         .time = time,
+        .mean_square = mean_square,
         .scratch = state->scratch + 3 * array,
     };
     for (size_t i = 0; i < state->n_tensors; i++) adafac_nominal_step_tensor(opt, &state->tensors[i], &job, io, arrays);

@@ -164,9 +164,9 @@ static void celo_step(const lopt_optimizer *opt, lopt_state *state, const lopt__
         .pipeline = &lopt__controlled_pipeline,
         .decays = &ready->decays,
         .mlp = &mlp,
-        .mean_square = mean_square,
         .decay_uses_updated = lopt__read_integer(opt, WEIGHT_DECAY_USES) == LOPT__USES_AFTER,
         .exp_mult = lopt__read_number(opt, EXP_MULT),
+        .mean_square = mean_square,
         .scratch = s.kernel,
     };
     float schedule = 1;

@@ -403,9 +403,9 @@ static void celo2_step(const lopt_optimizer *opt, lopt_state *state, const lopt_
     lopt__job job = {
         .pipeline = &ready->pipeline,
         .decays = &ready->decays,
+        .steps = s.steps,
         .exp_mult = lopt__read_number(opt, EXP_MULT),
         .mean_square = (double *)(void *)s.mean_square,
-        .steps = s.steps,
         .scratch = s.kernel,
     };
     for (size_t i = 0; i < state->n_tensors; i++)

@@ -116,8 +116,8 @@ static void mlp_lopt_step(const lopt_optimizer *opt, lopt_state *state, const lo
                     .step_mult = lopt__read_number(opt, STEP_MULT),
                     .exp_mult = lopt__read_number(opt, EXP_MULT)};
         mlp_lopt_accumulate(opt, t, io->grads + t->offset);
-        lopt__network_run(&net, &(lopt__elements){t->view.size, &s, mlp_lopt_features, mlp_lopt_outputs, io->team},
-                          state->scratch);
+        const lopt__elements elements = {t->view.size, &s, mlp_lopt_features, mlp_lopt_outputs, io->team};
+        lopt__network_run(&net, &elements, state->scratch);
     }
 }
 

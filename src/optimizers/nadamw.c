@@ -71,8 +71,8 @@ static void nadamw_step(const lopt_optimizer *opt, lopt_state *state, const lopt
                           .epsilon = lopt__read_number(opt, EPSILON),
                           .l2 = lopt__read_number(opt, L2_WEIGHT_DECAY),
                           .ahead = nesterov ? k.beta1 : 1,
-                          .one_minus_ahead = nesterov ? k.one_minus_beta1 : 0,
-                          .alpha = sqrtf(k.correction2) / k.correction1};
+                          .alpha = sqrtf(k.correction2) / k.correction1,
+                          .one_minus_ahead = nesterov ? k.one_minus_beta1 : 0};
     lopt__step_elementwise(opt, state, io, nadamw_rule, &c);
 }
 

@@ -75,8 +75,7 @@ typedef struct prepared {
 
 /* Variance 1 / n of the truncated normal itself: its own standard deviation is divided out. */
 static void add_initial_state(lopt_optimizer *opt, const char *name, int n) {
-    lopt__add_block(opt, name, 1, (int64_t[]){n}, LOPT__INIT_TRUNCATED_NORMAL,
-                    (float)(1 / sqrt(n) / 0.87962566103423978));
+    lopt__add_vector_block(opt, name, n, LOPT__INIT_TRUNCATED_NORMAL, (float)(1 / sqrt(n) / 0.87962566103423978));
 }
 
 static void rnn_mlp_layout(lopt_optimizer *opt) {
@@ -367,8 +366,8 @@ static void rnn_mlp_step_tensor(const lopt_optimizer *opt, const lopt_state *sta
     s->decay = lopt__tensor_decay(t, lopt__read_number(opt, WEIGHT_DECAY));
     memset(s->from_mlp, 0, sizeof s->from_mlp);
     lopt__network net = lopt__network_sharing(&ready->network, N_SHARED, shared, work->bias);
-    lopt__network_run(&net, &(lopt__elements){t->view.size, s, rnn_mlp_features, rnn_mlp_outputs, s->io->team},
-                      work->network);
+    const lopt__elements elements = {t->view.size, s, rnn_mlp_features, rnn_mlp_outputs, s->io->team};
+    lopt__network_run(&net, &elements, work->network);
 
     float *from_mlp = rnn_mlp_memory_at(opt, state).from_mlp + i * N_FROM_MLP;
     for (int j = 0; j < N_FROM_MLP; j++) {

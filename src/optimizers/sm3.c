@@ -97,7 +97,7 @@ static void sm3_step_tensor(const sm3_constants *c, const lopt__tensor *t, const
                             float *scratch) {
     const lopt__view *v = &t->view;
     int64_t n_cover = sm3_cover_floats(v);
-    cover old = sm3_cover_at(t->data + v->size, v), new = sm3_cover_at(scratch, v);
+    cover old = sm3_cover_at(t->data + v->size, v), next = sm3_cover_at(scratch, v);
     float *a = scratch + n_cover, *nu = t->data;
     memset(scratch, 0, (size_t)n_cover * sizeof *scratch);
     for (int64_t o = 0; o < v->n_outer; o++) {
@@ -105,7 +105,7 @@ static void sm3_step_tensor(const sm3_constants *c, const lopt__tensor *t, const
         float outer = lopt__smaller_of(old.outer0[i0], old.outer1[i1]);
         for (int64_t r = 0; r < v->rows; r++, at += v->row_stride, nu += v->lanes) {
             sm3_step_row(c, v, lopt__smaller_of(outer, old.rows[r]), g + at, old.lanes, nu, direction + at, a);
-            extend_cover_by_row(v, a, &new.outer0[i0], &new.outer1[i1], &new.rows[r], new.lanes);
+            extend_cover_by_row(v, a, &next.outer0[i0], &next.outer1[i1], &next.rows[r], next.lanes);
         }
     }
     memcpy(t->data + v->size, scratch, (size_t)n_cover * sizeof *scratch);

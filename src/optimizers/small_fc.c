@@ -128,7 +128,7 @@ typedef struct prepared {
 
 static void add_decay_offsets(lopt_optimizer *opt, const char *name, int hyper) {
     int n = hypers[hyper].count;
-    lopt__block *b = lopt__add_block(opt, name, 1, (int64_t[]){n}, LOPT__INIT_VALUES, 0);
+    lopt__block *b = lopt__add_vector_block(opt, name, n, LOPT__INIT_VALUES, 0);
     for (int i = 0; i < n; i++) b->values[i] = (float)opt->value[hyper][i];
 }
 
@@ -194,13 +194,13 @@ static void small_fc_step(const lopt_optimizer *opt, lopt_state *state, const lo
     conditioned.grads = grads;
     lopt__job job = {
         .pipeline = &pipeline,
-        .mean_square = mean_square,
         .decays = &ready->decays,
         .mlp = &ready->mlp,
         .time = time,
         .decay_uses_updated = lopt__read_integer(opt, WEIGHT_DECAY_USES) == LOPT__USES_AFTER,
         .step_mult = lopt__read_number(opt, STEP_MULT),
         .exp_mult = lopt__read_number(opt, EXP_MULT),
+        .mean_square = mean_square,
         .scratch = state->scratch + conditioned_gradient_floats(opt, state),
     };
     for (size_t i = 0; i < state->n_tensors; i++) {

@@ -210,11 +210,13 @@ static void run_velo_controller(const lopt_optimizer *opt, const lopt_state *sta
     int64_t n = (int64_t)state->n_tensors;
     if (lopt__read_integer(opt, BUGGED_NEXT_LSTM_STATE)) {
         size_t bytes = (size_t)(n * ready->controller.size) * sizeof(float);
-        run.hidden = memcpy(s->hidden, run.hidden, bytes);
-        run.cell = memcpy(s->cell, run.cell, bytes);
+        memcpy(s->hidden, run.hidden, bytes);
+        memcpy(s->cell, run.cell, bytes);
+        run.hidden = s->hidden;
+        run.cell = s->cell;
     }
-    lopt__controller_step(&ready->controller, n, s->inputs, run.hidden, run.cell,
-                          &(lopt__controller_out){s->controls, s->step_size, s->controller});
+    const lopt__controller_out out = {s->controls, s->step_size, s->controller};
+    lopt__controller_step(&ready->controller, n, s->inputs, run.hidden, run.cell, &out);
 }
 
 /* The networks of all tensors, packed: controls times the bank. */
