@@ -39,7 +39,7 @@ static size_t sign_momentum_prepared_bytes(const lopt_optimizer *opt) {
 }
 
 static void sign_momentum_prepare(lopt_optimizer *opt) {
-    prepared *ready = opt->prepared;
+    prepared *ready = (prepared *)opt->prepared;
     ready->rate = expf(opt->theta[lopt_block_find(opt, "log_rate")->offset]);
 }
 
@@ -56,7 +56,7 @@ static void sign_momentum_rule(const lopt__span *s, const void *constants) {
 }
 
 static void sign_momentum_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    const prepared *ready = opt->prepared;
+    const prepared *ready = (const prepared *)opt->prepared;
     float momentum = lopt__read_number(opt, MOMENTUM), rate = ready->rate * lopt__scheduled_rate(opt, state);
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt__tensor *t = &state->tensors[i];

@@ -78,25 +78,22 @@ static void visit_unit(assembly *a, const char *stem) {
     if (strcmp(stem, "kernels/kernels") == 0) {
         visit_unit(a, "kernels/reference"); /* what the vectorised kernels leave to it */
         visit_unit(a, "kernels/vector");
+        fputs("\nconst lopt__kernels *lopt__kernels_current(void) {\n    return &lopt__kernels_portable;\n}\n", a->out);
     } else if (strcmp(stem, "core/thread_team") != 0) {
         print_source(a, code);
     }
 }
 
-/* The kind stands before the registry, which points to it. */
 static char *assemble_text(const char *kind) {
-    static const char *const core[] = {"core/tensor",   "core/theta", "core/settings",
-                                       "core/registry", "core/state", "core/create_optimizer"};
-    char *text = NULL, unit[64];
+    char *text = NULL, optimizer[64];
+    const char *const units[] = {"core/tensor", "core/theta",    "core/settings",        optimizer,
+                                 "core/state",  "core/registry", "core/create_optimizer"};
     size_t n;
     assembly a = {.out = open_memstream(&text, &n)};
     if (!a.out) return NULL;
     fprintf(a.out, "#define LOPT_EMBEDDED 1\n#define LOPT_VL 4\n#define KINDS(X) X(%s)\n", kind);
-    snprintf(unit, sizeof unit, "optimizers/%s", kind);
-    visit_unit(&a, unit);
-    for (size_t i = 0; i < sizeof core / sizeof core[0]; i++) visit_unit(&a, core[i]);
-    if (a.visited[find_source("kernels/kernels.h")])
-        fputs("\nconst lopt__kernels *lopt__kernels_current(void) {\n    return &lopt__kernels_portable;\n}\n", a.out);
+    snprintf(optimizer, sizeof optimizer, "optimizers/%s", kind);
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) visit_unit(&a, units[i]);
     if (fclose(a.out) == 0) return text;
     free(text);
     return NULL;
@@ -104,7 +101,7 @@ static char *assemble_text(const char *kind) {
 
 /* ---- tokens -------------------------------------------------------------------------------------- */
 
-typedef enum token_kind { SPACE, WORD, OTHER } token_kind; /* SPACE: comments and directives' names, too */
+typedef enum token_kind { SPACE, WORD, OTHER } token_kind; /* SPACE: comments, too */
 
 typedef struct token {
     const char *text;
@@ -174,14 +171,6 @@ static int read_tokens(const char *text, token_list *list) {
     return list->at != NULL;
 }
 
-/* The next token that is no space, or the last; in a directive and outside of it as t is. */
-static int next_token(const token_list *list, int i) {
-    int is_directive = list->at[i].is_directive;
-    for (i++; i < list->n - 1; i++)
-        if (list->at[i].kind != SPACE && list->at[i].is_directive == is_directive) break;
-    return i < list->n ? i : list->n - 1;
-}
-
 /* ---- names at file scope ------------------------------------------------------------------------- */
 
 typedef struct name_list {
@@ -223,7 +212,7 @@ static int collect_names(const token_list *list, name_list *names) {
         }
         if (t->braces == 0 && t->parens == 0) {
             is_enum = (is_enum && !is_token(before, "}") && !is_token(before, ";")) || is_token(t, "enum");
-            is_macro = is_token(&list->at[next_token(list, i)], "(") && isupper((unsigned char)*t->text);
+            is_macro = t->text[t->length] == '(' && isupper((unsigned char)*t->text);
             if (!is_known_word(t)) names->at[names->n++] = t;
         } else if ((is_enum && t->braces == 1 && (is_token(before, "{") || is_token(before, ","))) ||
                    (is_macro && t->braces == 0 && t->parens == 1)) {
@@ -249,124 +238,39 @@ typedef struct printer {
 } printer;
 
 static void print_token(const printer *p, const token *t) {
-    if (t->kind == WORD && is_token(t, "restrict")) {
-        fputs("__restrict", p->f);
-    } else if (t->kind == WORD && is_token(t, "_Alignas")) {
-        fputs("alignas", p->f);
-    } else if (t->kind == WORD && is_token(t, "_Static_assert")) {
-        fputs("static_assert", p->f);
-    } else {
-        if (t->kind == WORD && is_ours(&p->names, t)) fprintf(p->f, "%s_", p->prefix);
-        fwrite(t->text, 1, (size_t)t->length, p->f);
-    }
+    static const char *const cpp[][2] = {
+        {"restrict", "__restrict"}, {"_Alignas", "alignas"}, {"_Static_assert", "static_assert"}};
+    for (size_t i = 0; i < sizeof cpp / sizeof cpp[0] && t->kind == WORD; i++)
+        if (is_token(t, cpp[i][0])) {
+            fputs(cpp[i][1], p->f);
+            return;
+        }
+    if (t->kind == WORD && is_ours(&p->names, t)) fprintf(p->f, "%s_", p->prefix);
+    fwrite(t->text, 1, (size_t)t->length, p->f);
 }
 
-/* Whether a declaration at file scope that begins with token i is to be made static. */
-static int needs_static(const token_list *list, int i) {
-    static const char *const without[] = {"static", "typedef", "_Static_assert"};
-    const token *t = &list->at[i];
-    for (size_t k = 0; k < sizeof without / sizeof without[0]; k++)
-        if (is_token(t, without[k])) return 0;
-    if (t->kind != WORD || isupper((unsigned char)*t->text)) return 0; /* a macro has it */
-    if (!is_token(t, "struct") && !is_token(t, "enum")) return 1;
-    int tag = next_token(list, i);
-    return !is_token(&list->at[tag], "{") && !is_token(&list->at[next_token(list, tag)], "{") &&
-           !is_token(&list->at[next_token(list, tag)], ";");
+/* Whether t begins a declaration at file scope of a function or an object that is not static: in the first column. */
+static int begins_public(const token *t) {
+    static const char *const others[] = {"static", "typedef", "struct", "enum", "_Static_assert"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (is_token(t, others[i])) return 0;
+    return t->kind == WORD && !t->is_directive && t->text[-1] == '\n' && islower((unsigned char)*t->text);
 }
 
-/* Whether token i ends a declaration at file scope. */
-static int ends_declaration(const token_list *list, int i, int first) {
-    const token *t = &list->at[i];
-    if (t->braces || t->parens || t->is_directive) return 0;
-    if (is_token(t, ";")) return 1;
-    if (is_token(t, ")")) /* a macro's call is a declaration */
-        return isupper((unsigned char)*list->at[first].text) && is_token(&list->at[next_token(list, first)], "(");
-    return 0;
-}
-
-/* The function that a declaration at file scope is about, or -1; whether it is its body's. */
-static int find_function(const token_list *list, int i, int *has_body) {
-    int name = -1;
-    for (int next; !is_token(&list->at[i], ";") && !is_token(&list->at[i], "{") && i < list->n - 1; i = next) {
-        next = next_token(list, i);
-        if (is_token(&list->at[i], "=")) return -1;
-        if (name < 0 && list->at[i].parens == 0 && is_token(&list->at[next], "(")) name = i;
-    }
-    *has_body = is_token(&list->at[i], "{");
-    return name;
-}
-
-/* Declarations of what is defined before it is used, or of a function that is not defined at all. */
-static int is_left_out(const token_list *list, int i) {
-    int has_body, name = find_function(list, i, &has_body);
-    if (is_token(&list->at[i], "extern")) return 1;
-    if (name < 0 || has_body || !needs_static(list, i)) return 0;
-    for (int k = i, body; k < list->n; k++) {
-        const token *t = &list->at[k], *a = &list->at[name];
-        if (k != name && !t->braces && !t->parens && compare_tokens(&t, &a) == 0 &&
-            find_function(list, k, &body) == k && body)
-            return 0;
-    }
-    return 1;
-}
-
-/* "[const] T *name = " at the beginning of a statement: returns where the = is, or -1; star: where the * is. */
-static int find_pointer_value(const token_list *list, int i, int *star) {
-    if (is_token(&list->at[i], "const")) i = next_token(list, i);
-    *star = next_token(list, i);
-    int name = next_token(list, *star), equals = next_token(list, name);
-    return list->at[i].kind == WORD && !is_token(&list->at[i], "return") && list->at[name].kind == WORD &&
-                   is_token(&list->at[*star], "*") && is_token(&list->at[equals], "=")
-               ? equals
-               : -1;
-}
-
-/* Behind the = of a pointer: a cast to the type that stands at the beginning of its statement. */
-static void print_cast(const printer *p, int begin, int star) {
-    fputs(" (", p->f);
-    for (int i = begin; i <= star; i++) print_token(p, &p->list.at[i]);
-    fputs(")(", p->f);
-}
-
-/* Whether the cast behind `equals` ends before token t. */
-static int ends_value(const token *equals, const token *t) {
-    return (is_token(t, ";") || is_token(t, ",")) && t->braces == equals->braces && t->parens == equals->parens;
-}
-
-static int begins_statement(const token *before) {
-    return is_token(before, ";") || is_token(before, "{") || is_token(before, "}");
-}
-
-/* Prints all tokens. first: of the declaration at file scope, -1 between two. */
+/* Definitions become static. Declarations are left out: the units stand in the order of their use. */
 static void print_tokens(const printer *p) {
     const token_list *list = &p->list;
-    int first = -1, last = 0, is_body = 0, begin = 0, star = 0, equals = -1;
     for (int i = 0; i < list->n; i++) {
-        const token *t = &list->at[i], *before = &list->at[last];
-        if (t->kind == SPACE || t->is_directive) {
-            print_token(p, t);
-            continue;
+        if (begins_public(&list->at[i])) {
+            int end = i;
+            while (!is_token(&list->at[end], ";") && !is_token(&list->at[end], "{")) end++;
+            if (is_token(&list->at[end], ";")) {
+                i = end;
+                continue;
+            }
+            fputs("static ", p->f);
         }
-        if (first < 0 && is_left_out(list, i)) {
-            while (!is_token(&list->at[i], ";")) i++;
-            continue;
-        }
-        if (first < 0) {
-            first = i;
-            is_body = 0;
-            if (needs_static(list, i)) fputs("static ", p->f);
-        }
-        if (t->braces == 0 && is_token(t, "{")) is_body = is_token(before, ")");
-        if (t->braces > 0 && t->parens == 0 && begins_statement(before))
-            equals = find_pointer_value(list, begin = i, &star);
-        if (equals >= 0 && i > equals && ends_value(&list->at[equals], t)) {
-            fputc(')', p->f);
-            equals = -1;
-        }
-        print_token(p, t);
-        if (i == equals) print_cast(p, begin, star);
-        last = i;
-        if (ends_declaration(list, i, first) || (is_body && t->braces == 0 && is_token(t, "}"))) first = -1;
+        print_token(p, &list->at[i]);
     }
 }
 

@@ -4,16 +4,17 @@
  *
  *     mt_amalgamation_print(f, "small_fc", "theta", &err);
  *
- * The sources are part of the program (cmake/embed_sources.cmake). Those that the kind's file includes, directly or
- * not, are printed in the order of their arrows, so that no function is used before it is declared. The code is that of
- * the library, word for word, but
+ * The sources are part of the program (cmake/embed_sources.cmake). A header and its .c file are a unit; those that the
+ * kind's file includes, directly or not, are printed in the order of their arrows, which have no circles, so that every
+ * function is defined before it is used. The code is that of the library but for
  *
- *     names       what stands at file scope begins with the prefix: theta_lopt_step, so that two headers go together
- *     linkage     everything is static
- *     C++         pointers are cast where C converts void * by itself, `restrict` is written __restrict
- *     LOPT_EMBEDDED is defined: one thread, and the portable kernels, which the caller's code has to name
+ *     names     what stands at file scope begins with the prefix (theta_lopt_step), so that two headers go together
+ *     linkage   everything is static, and declarations are left out
+ *     C++       `restrict`, `_Alignas` and `_Static_assert` are written so that both languages have them
+ *     choices   LOPT_EMBEDDED is defined: one thread, the portable kernels
  *
- * It compiles as C11 and as C++17. */
+ * It relies on how the sources are laid out: what begins in the first column is at file scope (clang-format). It
+ * compiles as C11 and as C++17 as long as src/ keeps to what both have (docs/adding-an-optimizer.md). */
 #ifndef MT_AMALGAMATION_H
 #define MT_AMALGAMATION_H
 

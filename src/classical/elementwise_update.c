@@ -42,7 +42,7 @@ typedef struct sweep {
 
 static void decay_gradient_chunk(void *sweep_, int64_t i, int thread) {
     (void)thread;
-    const sweep *s = sweep_;
+    const sweep *s = (const sweep *)sweep_;
     lopt__range r = lopt__chunk_range(s->tensor->view.size, i);
     int64_t at = s->tensor->offset + r.first;
     add_decay_to_gradient(s->in_gradient, r.n, s->io->grads + at, s->io->params + at, s->out + r.first);
@@ -64,7 +64,7 @@ static void add_update_block(const lopt__io *io, int64_t offset, int64_t n, cons
 
 static void run_rule_on_chunk(void *sweep_, int64_t i, int thread) {
     (void)thread;
-    const sweep *w = sweep_;
+    const sweep *w = (const sweep *)sweep_;
     const lopt__tensor *t = w->tensor;
     const lopt__io *io = w->io;
     lopt__span s = w->span;
@@ -115,7 +115,7 @@ void lopt__step_elementwise(const lopt_optimizer *opt, lopt_state *state, const 
 
 static void add_update_chunk(void *sweep_, int64_t i, int thread) {
     (void)thread;
-    const sweep *s = sweep_;
+    const sweep *s = (const sweep *)sweep_;
     lopt__range r = lopt__chunk_range(s->tensor->view.size, i);
     float scaled[BLOCK];
     for (int64_t at = r.first; at < r.first + r.n; at += BLOCK) {
@@ -140,7 +140,7 @@ typedef struct squares {
 /* Partial sums in a fixed order that vectors can follow; their total in double. */
 static void sum_squares_of_chunk(void *squares_, int64_t piece, int thread) {
     (void)thread;
-    squares *s = squares_;
+    squares *s = (squares *)squares_;
     lopt__range r = lopt__chunk_range(s->n, piece);
     const float *x = s->x + r.first;
     float sum[N_SUMS] = {0};

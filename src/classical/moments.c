@@ -52,7 +52,7 @@ static void nesterov_update_span(const lopt__span *s, const lopt__adam_constants
 }
 
 void lopt__adam_rule(const lopt__span *s, const void *constants) {
-    const lopt__adam_constants *c = constants;
+    const lopt__adam_constants *c = (const lopt__adam_constants *)constants;
     if (c->nesterov)
         nesterov_update_span(s, c);
     else

@@ -30,7 +30,7 @@ static lopt_optimizer *allocate_optimizer(const lopt_optimizer *described) {
     size_t head = round_up_bytes(sizeof *described);
     size_t theta = round_up_bytes(described->n_theta * sizeof(float));
     size_t prepared = kind->prepared_bytes ? round_up_bytes(kind->prepared_bytes(described)) : 0;
-    char *memory = aligned_alloc(64, head + theta + prepared);
+    char *memory = (char *)aligned_alloc(64, head + theta + prepared);
     if (!memory) return NULL;
     memset(memory, 0, head + theta + prepared);
     lopt_optimizer *opt = (lopt_optimizer *)memory;

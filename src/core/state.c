@@ -84,12 +84,23 @@ static size_t place_state_arrays(const lopt_optimizer *opt, lopt_state *state, c
     return at;
 }
 
+void lopt_state_destroy(lopt_state *state) {
+    if (state) lopt__team_destroy(state->team);
+    free(state);
+}
+
+void lopt_state_reset(const lopt_optimizer *opt, lopt_state *state, int64_t num_steps) {
+    memset(state->header, 0, state->data_bytes);
+    state->header->num_steps = num_steps;
+    if (opt->kind->reset) opt->kind->reset(opt, state);
+}
+
 lopt_state *lopt_state_create(const lopt_optimizer *opt, const lopt_tensor *tensors, size_t n_tensors,
                               lopt_error *err) {
     if (!check_tensor_shapes(tensors, n_tensors, err)) return NULL;
     size_t head = sizeof(lopt_state) + n_tensors * sizeof(lopt__tensor);
     head = (head + 63) / 64 * 64;
-    lopt_state *plan = calloc(1, head);
+    lopt_state *plan = (lopt_state *)calloc(1, head);
     void *memory = NULL;
     size_t bytes = 0;
     if (plan) {
@@ -109,7 +120,7 @@ lopt_state *lopt_state_create(const lopt_optimizer *opt, const lopt_tensor *tens
     memset(memory, 0, bytes);
     memcpy(memory, plan, head);
     free(plan);
-    lopt_state *state = memory;
+    lopt_state *state = (lopt_state *)memory;
     state->tensors = (lopt__tensor *)(state + 1);
     place_state_arrays(opt, state, (char *)memory + head);
     if (state->n_threads > 1 && !(state->team = lopt__team_create(state->n_threads))) {
@@ -119,17 +130,6 @@ lopt_state *lopt_state_create(const lopt_optimizer *opt, const lopt_tensor *tens
     }
     lopt_state_reset(opt, state, 0);
     return state;
-}
-
-void lopt_state_destroy(lopt_state *state) {
-    if (state) lopt__team_destroy(state->team);
-    free(state);
-}
-
-void lopt_state_reset(const lopt_optimizer *opt, lopt_state *state, int64_t num_steps) {
-    memset(state->header, 0, state->data_bytes);
-    state->header->num_steps = num_steps;
-    if (opt->kind->reset) opt->kind->reset(opt, state);
 }
 
 void *lopt_state_data(lopt_state *state, size_t *n_bytes) {

@@ -46,10 +46,6 @@ void lopt__decays_set(lopt__decays *out, const float beta[2 * LOPT__K + 1], cons
     out->one_minus_rms = 1.0f - decay[LOPT__K];
 }
 
-void lopt__decays_raw(lopt__decays *out, const lopt_optimizer *opt, int momentum, int rms, int factored) {
-    lopt__decays_learned(out, opt, momentum, rms, factored, 0);
-}
-
 void lopt__decays_learned(lopt__decays *out, const lopt_optimizer *opt, int momentum, int rms, int factored,
                           int clip_momentum) {
     float beta[2 * LOPT__K + 1];
@@ -60,4 +56,8 @@ void lopt__decays_learned(lopt__decays *out, const lopt_optimizer *opt, int mome
     beta[LOPT__K] = lopt__read_number(opt, rms);
     const lopt_block *offsets = lopt_block_find(opt, "momentum_decays");
     lopt__decays_set(out, beta, offsets ? opt->theta + offsets->offset : NULL, clip_momentum);
+}
+
+void lopt__decays_raw(lopt__decays *out, const lopt_optimizer *opt, int momentum, int rms, int factored) {
+    lopt__decays_learned(out, opt, momentum, rms, factored, 0);
 }

@@ -299,7 +299,7 @@ static void accumulate_cut_slice(const pass *p, const lopt__job *job, const lopt
 }
 
 static void accumulate_pass_part(void *pass_, int64_t i, int thread) {
-    const pass *p = pass_;
+    const pass *p = (const pass *)pass_;
     lopt__part part;
     open_pass_part(p, i, thread, &part);
     const lopt__job *job = &part.job;
@@ -581,7 +581,7 @@ static int needs_reference(const lopt__job *job) {
 }
 
 static void compute_moments_part(void *pass_, int64_t i, int thread) {
-    const pass *p = pass_;
+    const pass *p = (const pass *)pass_;
     lopt__part part;
     open_pass_part(p, i, thread, &part);
     lopt__job *job = &part.job;

@@ -22,7 +22,7 @@ typedef struct sweep {
 
 static void sum_clipping_squares(void *sweep_, int64_t piece, int thread) {
     (void)thread;
-    sweep *s = sweep_;
+    sweep *s = (sweep *)sweep_;
     lopt__range r = lopt__chunk_range(s->n, piece);
     double sum = 0;
     for (int64_t i = r.first; i < r.first + r.n; i++) sum += (double)s->in[i] * s->in[i];
@@ -44,7 +44,7 @@ static float replace_non_finite(float x) {
 
 static void scale_gradient_chunk(void *sweep_, int64_t piece, int thread) {
     (void)thread;
-    const sweep *s = sweep_;
+    const sweep *s = (const sweep *)sweep_;
     lopt__range r = lopt__chunk_range(s->n, piece);
     for (int64_t i = r.first; i < r.first + r.n; i++) {
         float x = s->in[i] * s->factor;

@@ -81,7 +81,7 @@ static void add_feature_squares(int64_t n, int width, const float *restrict x, d
 }
 
 static void sum_feature_squares(void *passage_, int64_t piece, int thread) {
-    passage *p = passage_;
+    passage *p = (passage *)passage_;
     const lopt__elements *e = p->elements;
     lopt__range r = lopt__chunk_range(e->n, piece);
     int width = p->net->layer[0].in;
@@ -124,7 +124,7 @@ static const float *evaluate_network(const lopt__network *net, int64_t n, float 
 }
 
 static void run_network_chunk(void *passage_, int64_t piece, int thread) {
-    const passage *p = passage_;
+    const passage *p = (const passage *)passage_;
     const lopt__elements *e = p->elements;
     lopt__range r = lopt__chunk_range(e->n, piece);
     int width = p->net->layer[0].in;

@@ -31,7 +31,7 @@ typedef struct adabelief_constants {
 } adabelief_constants;
 
 static void adabelief_rule(const lopt__span *s, const void *constants) {
-    const adabelief_constants *c = constants;
+    const adabelief_constants *c = (const adabelief_constants *)constants;
     const lopt__moments k = c->adam.moments;
     const float epsilon = c->adam.epsilon, epsilon_root = c->adam.epsilon_root;
     const float rate = s->rate, decay = s->decay;

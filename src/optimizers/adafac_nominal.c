@@ -128,7 +128,7 @@ static float *pack_output_network(const lopt_optimizer *opt, lopt__mlp *mlp, int
 }
 
 static void adafac_nominal_prepare(lopt_optimizer *opt) {
-    prepared *ready = opt->prepared;
+    prepared *ready = (prepared *)opt->prepared;
     lopt__decays_learned(&ready->decays, opt, MOMENTUM_DECAYS, RMS_DECAYS, ADAFACTOR_DECAYS, 0);
     float *memory = pack_output_network(opt, &ready->both, DIRECTION, 2, ready->weights);
     for (int i = 0; i < N_OUTPUTS; i++) memory = pack_output_network(opt, &ready->single[i], i, 1, memory);
@@ -159,7 +159,7 @@ static float mean_of_floats(const float *x, int64_t n) {
 
 /* One output for every parameter. */
 static void run_output_network(const lopt_optimizer *opt, lopt__job *job, int which, int aggregate, float *out) {
-    const prepared *ready = opt->prepared;
+    const prepared *ready = (const prepared *)opt->prepared;
     int64_t n = job->view->size;
     job->mlp = &ready->single[which];
     job->step_mult = 1;
@@ -171,7 +171,7 @@ static void run_output_network(const lopt_optimizer *opt, lopt__job *job, int wh
 
 /* d exp(a exp_mult) step_mult. work: [size]. */
 static void run_black_box(const lopt_optimizer *opt, lopt__job *job, float *step, float *work) {
-    const prepared *ready = opt->prepared;
+    const prepared *ready = (const prepared *)opt->prepared;
     float step_mult = lopt__read_number(opt, STEP_MULT), exp_mult = (float)opt->value[EXP_MULT][0];
     if (lopt__read_integer(opt, AGGREGATE_MAGNITUDE)) {
         run_output_network(opt, job, DIRECTION, 0, step);
@@ -242,7 +242,7 @@ static void adafac_nominal_step_tensor(const lopt_optimizer *opt, const lopt__te
 }
 
 static void adafac_nominal_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    const prepared *ready = opt->prepared;
+    const prepared *ready = (const prepared *)opt->prepared;
     float time[LOPT__N_TIME];
     double mean_square[LOPT__N_EXTENDED];
     size_t array = floats_of_array(opt, state);

@@ -33,7 +33,7 @@ typedef struct adagrad_constants {
 } adagrad_constants;
 
 static void adagrad_rule(const lopt__span *s, const void *constants) {
-    const adagrad_constants *c = constants;
+    const adagrad_constants *c = (const adagrad_constants *)constants;
     const float inside = c->inside, outside = c->outside, rate = s->rate, decay = s->decay;
     const float *restrict p = s->p, *restrict g = s->g;
     float *restrict sum = lopt__span_array(s, 0), *restrict update = s->update;

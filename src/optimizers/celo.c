@@ -101,7 +101,7 @@ static size_t celo_global_floats(const lopt_optimizer *opt, size_t n_tensors) {
 }
 
 static void celo_reset(const lopt_optimizer *opt, lopt_state *state) {
-    const lopt__controlled *ready = opt->prepared;
+    const lopt__controlled *ready = (const lopt__controlled *)opt->prepared;
     lopt__schedule_reset(&ready->controller, state->global, lopt__planned_steps(opt, state, NUM_STEPS));
 }
 
@@ -142,7 +142,7 @@ static void softmax_in_place(float *x, int n) {
 
 /* The one network of all tensors. */
 static void mix_celo_network(const lopt_optimizer *opt, const scratch *s, lopt__mlp *mlp) {
-    const lopt__controlled *ready = opt->prepared;
+    const lopt__controlled *ready = (const lopt__controlled *)opt->prepared;
     lopt__bank_shape shape = celo_bank_shape(opt);
     int64_t size = (int64_t)lopt__bank_floats(&shape);
     const float *packed = ready->bank;
@@ -156,7 +156,7 @@ static void mix_celo_network(const lopt_optimizer *opt, const scratch *s, lopt__
 }
 
 static void celo_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    const lopt__controlled *ready = opt->prepared;
+    const lopt__controlled *ready = (const lopt__controlled *)opt->prepared;
     scratch s = celo_scratch_at(opt, state, state->scratch);
     lopt__mlp mlp;
     double mean_square[LOPT__N_EXTENDED];

@@ -172,7 +172,7 @@ static size_t celo2_prepared_bytes(const lopt_optimizer *opt) {
 }
 
 static void celo2_prepare(lopt_optimizer *opt) {
-    prepared *ready = opt->prepared;
+    prepared *ready = (prepared *)opt->prepared;
     lopt__bank_shape shape = celo2_bank_shape(opt);
     networks n = celo2_networks_at(opt, ready->memory);
     lopt__decays_raw(&ready->decays, opt, MOMENTUM_DECAYS, RMS_DECAYS, ADAFACTOR_DECAYS);
@@ -376,7 +376,7 @@ static void celo2_step_network(const lopt_optimizer *opt, const lopt__tensor *t,
 
 static void celo2_step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, int64_t count, lopt__job *job,
                               const lopt__io *io, const scratch *s) {
-    const prepared *ready = opt->prepared;
+    const prepared *ready = (const prepared *)opt->prepared;
     lopt__job_open(job, t, io);
     job->slice = elements_of_slice(opt, t);
     job->mlp = t->view.factored ? &ready->matrix : &ready->vector;
@@ -392,7 +392,7 @@ static void celo2_step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, 
 }
 
 static void celo2_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    const prepared *ready = opt->prepared;
+    const prepared *ready = (const prepared *)opt->prepared;
     scratch s = celo2_scratch_at(opt, state, state->scratch);
     lopt__io conditioned = *io;
     lopt__conditioning condition = {.clip_norm = lopt__read_number(opt, CLIP_NORM)};

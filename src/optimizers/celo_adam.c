@@ -51,7 +51,7 @@ static size_t celo_adam_prepared_bytes(const lopt_optimizer *opt) {
 }
 
 static void celo_adam_prepare(lopt_optimizer *opt) {
-    prepared *ready = opt->prepared;
+    prepared *ready = (prepared *)opt->prepared;
     ready->controller = lopt__controller_from_theta(opt);
 }
 
@@ -71,7 +71,7 @@ static size_t celo_adam_scratch_floats(const lopt_optimizer *opt, const lopt_sta
 }
 
 static void celo_adam_reset(const lopt_optimizer *opt, lopt_state *state) {
-    const prepared *ready = opt->prepared;
+    const prepared *ready = (const prepared *)opt->prepared;
     lopt__schedule_reset(&ready->controller, state->global, lopt__planned_steps(opt, state, NUM_STEPS));
 }
 
@@ -108,7 +108,7 @@ static void celo_adam_step_tensor(const lopt_optimizer *opt, const lopt__tensor 
 }
 
 static void celo_adam_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    const prepared *ready = opt->prepared;
+    const prepared *ready = (const prepared *)opt->prepared;
     float rate = lopt__schedule_step(&ready->controller, state->global, state->header->step,
                                      lopt__planned_steps(opt, state, NUM_STEPS), io->loss, NULL, state->scratch);
     for (size_t i = 0; i < state->n_tensors; i++)

@@ -88,7 +88,7 @@ static size_t learnable_tensor_floats(const lopt_optimizer *opt, const lopt__vie
 
 static void learnable_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     static lopt__rule *const rules[] = {lopt__descent_rule, lopt__heavy_ball_rule, lopt__adam_rule};
-    const prepared *c = opt->prepared;
+    const prepared *c = (const prepared *)opt->prepared;
     int rule = lopt__read_integer(opt, RULE);
     float rate = c->rate * lopt__scheduled_rate(opt, state);
     lopt__heavy_ball_constants ball = {.momentum = c->momentum};

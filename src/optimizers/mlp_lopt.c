@@ -61,7 +61,7 @@ static size_t mlp_lopt_tensor_floats(const lopt_optimizer *opt, const lopt__view
 
 /* The network's scratch, then its first bias with the time in it. */
 static size_t mlp_lopt_scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
-    const lopt__network *net = opt->prepared;
+    const lopt__network *net = (const lopt__network *)opt->prepared;
     return lopt__network_scratch(net, state->n_threads) + (size_t)net->layer[0].out;
 }
 
@@ -84,7 +84,7 @@ typedef struct source {
 } source;
 
 static void mlp_lopt_features(const void *source_, int64_t at, int64_t n, float *x) {
-    const source *s = source_;
+    const source *s = (const source *)source_;
     const lopt__tensor *t = s->tensor;
     for (int64_t i = at; i < at + n; i++) {
         *x++ = s->io->grads[t->offset + i];
@@ -95,7 +95,7 @@ static void mlp_lopt_features(const void *source_, int64_t at, int64_t n, float 
 
 static void mlp_lopt_outputs(void *source_, int64_t piece, int64_t at, int64_t n, const float *y) {
     (void)piece;
-    const source *s = source_;
+    const source *s = (const source *)source_;
     float step[LOPT__ROWS];
     for (int64_t i = 0; i < n; i++)
         step[i] = y[N_OUTPUTS * i] * expf(y[N_OUTPUTS * i + 1] * s->exp_mult) * s->step_mult;
@@ -103,7 +103,7 @@ static void mlp_lopt_outputs(void *source_, int64_t piece, int64_t at, int64_t n
 }
 
 static void mlp_lopt_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    const lopt__network *whole = opt->prepared;
+    const lopt__network *whole = (const lopt__network *)opt->prepared;
     float time[LOPT__N_TIME], *bias = state->scratch + lopt__network_scratch(whole, state->n_threads);
     lopt__time_features_tanh(state->header->step, time);
     lopt__network net = lopt__network_sharing(whole, LOPT__N_TIME, time, bias);

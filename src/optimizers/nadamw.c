@@ -48,7 +48,7 @@ typedef struct nadamw_constants {
 } nadamw_constants;
 
 static void nadamw_rule(const lopt__span *s, const void *constants) {
-    const nadamw_constants *c = constants;
+    const nadamw_constants *c = (const nadamw_constants *)constants;
     const lopt__moments k = c->moments;
     const float alpha = s->rate * c->alpha, decay = s->decay, epsilon = c->epsilon, l2 = c->l2;
     const float ahead = c->ahead, one_minus_ahead = c->one_minus_ahead;

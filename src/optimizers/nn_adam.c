@@ -111,7 +111,7 @@ static size_t nn_adam_prepared_bytes(const lopt_optimizer *opt) {
 }
 
 static void nn_adam_prepare(lopt_optimizer *opt) {
-    prepared *ready = opt->prepared;
+    prepared *ready = (prepared *)opt->prepared;
     ready->lstm = lopt__lstm_from_theta(opt);
     ready->controls = lopt__dense_from_theta(opt, CONTROLS);
     for (int i = 0; i < N_CONTROLS; i++) ready->initial[i] = opt->theta[lopt_block_find(opt, control_block[i])->offset];
@@ -140,7 +140,7 @@ static size_t nn_adam_tensor_floats(const lopt_optimizer *opt, const lopt__view 
 }
 
 static void nn_adam_reset(const lopt_optimizer *opt, lopt_state *state) {
-    const prepared *ready = opt->prepared;
+    const prepared *ready = (const prepared *)opt->prepared;
     memory m = nn_adam_memory_at(opt, state);
     for (size_t i = 0; i < state->n_tensors; i++) memcpy(m.y + i * N_CONTROLS, ready->initial, sizeof ready->initial);
     lopt__lstm_reset(&ready->lstm, (int64_t)state->n_tensors, m.hidden, m.cell);
@@ -148,7 +148,7 @@ static void nn_adam_reset(const lopt_optimizer *opt, lopt_state *state) {
 
 /* One tensor's gradient, then its step; inputs and controls of all tensors; the LSTM's. */
 static size_t nn_adam_scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
-    const prepared *ready = opt->prepared;
+    const prepared *ready = (const prepared *)opt->prepared;
     size_t rows = N_INPUTS + N_CONTROLS + lopt__lstm_scratch(&ready->lstm.gates);
     return lopt__largest_tensor(opt, state) + state->n_tensors * rows;
 }
@@ -221,7 +221,7 @@ static void nn_adam_step_tensor(const lopt_optimizer *opt, const lopt__tensor *t
 /* ---- step ------------------------------------------------------------------------------------ */
 
 static void move_adam_controls(const lopt_optimizer *opt, const float *controls, float *y) {
-    const prepared *ready = opt->prepared;
+    const prepared *ready = (const prepared *)opt->prepared;
     float output_scale = lopt__read_number(opt, OUTPUT_SCALE), back = lopt__read_number(opt, DECAY_STRENGTH);
     for (int i = 0; i < N_CONTROLS; i++) {
         y[i] += output_scale * controls[i];
@@ -231,7 +231,7 @@ static void move_adam_controls(const lopt_optimizer *opt, const float *controls,
 }
 
 static void nn_adam_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    const prepared *ready = opt->prepared;
+    const prepared *ready = (const prepared *)opt->prepared;
     memory m = nn_adam_memory_at(opt, state);
     size_t n = state->n_tensors;
     float *work = state->scratch, *inputs = work + lopt__largest_tensor(opt, state);

@@ -38,7 +38,7 @@ typedef struct radam_constants {
 } radam_constants;
 
 static void radam_rule(const lopt__span *s, const void *constants) {
-    const radam_constants *c = constants;
+    const radam_constants *c = (const radam_constants *)constants;
     const lopt__moments k = c->adam.moments;
     const float epsilon = c->adam.epsilon, epsilon_root = c->adam.epsilon_root, rectifier_ = c->rectifier;
     const float rate = s->rate, decay = s->decay;

@@ -56,7 +56,7 @@ static void add_rmsprop_momentum(const lopt__span *s, float momentum, int nester
 }
 
 static void rmsprop_rule(const lopt__span *s, const void *constants) {
-    const rmsprop_constants *c = constants;
+    const rmsprop_constants *c = (const rmsprop_constants *)constants;
     scale_by_root(s, c);
     if (c->momentum != 0) add_rmsprop_momentum(s, c->momentum, c->nesterov);
     if (s->decay != 0)

@@ -191,7 +191,7 @@ static size_t rnn_mlp_tensor_floats(const lopt_optimizer *opt, const lopt__view 
 }
 
 static void rnn_mlp_reset(const lopt_optimizer *opt, lopt_state *state) {
-    const prepared *ready = opt->prepared;
+    const prepared *ready = (const prepared *)opt->prepared;
     memory m = rnn_mlp_memory_at(opt, state);
     *m.clip = CLIP_FIRST;
     memcpy(m.from_lstm, ready->from_lstm, N_FROM_LSTM * sizeof(float));
@@ -212,7 +212,7 @@ typedef struct scratch {
 
 /* base NULL: only the size means something. */
 static scratch rnn_mlp_scratch_at(const lopt_optimizer *opt, const lopt_state *state, float *base) {
-    const prepared *ready = opt->prepared;
+    const prepared *ready = (const prepared *)opt->prepared;
     size_t n = state->n_tensors;
     scratch s = {0};
     s.grads = lopt__take_floats(base, &s.floats, lopt__largest_tensor(opt, state));
@@ -297,7 +297,7 @@ static float read_tensor_inputs(const lopt_optimizer *opt, const lopt_state *sta
 }
 
 static void run_rnn_mlp_lstm(const lopt_optimizer *opt, const lopt_state *state, const scratch *s) {
-    const prepared *ready = opt->prepared;
+    const prepared *ready = (const prepared *)opt->prepared;
     memory past = rnn_mlp_memory_at(opt, state);
     int64_t n = (int64_t)state->n_tensors;
     lopt__lstm_step(&ready->lstm.gates, n, s->inputs, past.hidden, past.cell, s->lstm);
@@ -321,7 +321,7 @@ typedef struct source {
 } source;
 
 static void rnn_mlp_features(const void *source_, int64_t at, int64_t n, float *x) {
-    const source *s = source_;
+    const source *s = (const source *)source_;
     const lopt__tensor *t = s->tensor;
     const float *m = momenta_of_tensor(t), *rms = second_moments_of_tensor(t);
     for (int64_t i = at; i < at + n; i++, x += N_OWN) {
@@ -341,7 +341,7 @@ static void rnn_mlp_features(const void *source_, int64_t at, int64_t n, float *
 }
 
 static void rnn_mlp_outputs(void *source_, int64_t piece, int64_t at, int64_t n, const float *y) {
-    source *s = source_;
+    source *s = (source *)source_;
     float step[LOPT__ROWS];
     for (int64_t i = 0; i < n; i++, y += N_OUTPUTS) {
         step[i] = y[0] * expf(y[1] * s->exp_mult) * s->step_mult;
@@ -352,7 +352,7 @@ static void rnn_mlp_outputs(void *source_, int64_t piece, int64_t at, int64_t n,
 
 static void rnn_mlp_step_tensor(const lopt_optimizer *opt, const lopt_state *state, size_t i, source *s,
                                 const float time[LOPT__N_TIME], const scratch *work) {
-    const prepared *ready = opt->prepared;
+    const prepared *ready = (const prepared *)opt->prepared;
     const lopt__tensor *t = &state->tensors[i];
     float shared[N_SHARED], *x = shared + LOPT__N_TIME;
     memcpy(shared, time, LOPT__N_TIME * sizeof(float));

@@ -147,7 +147,7 @@ static size_t small_fc_prepared_bytes(const lopt_optimizer *opt) {
 }
 
 static void small_fc_prepare(lopt_optimizer *opt) {
-    prepared *ready = opt->prepared;
+    prepared *ready = (prepared *)opt->prepared;
     lopt__decays_learned(&ready->decays, opt, MOMENTUM_DECAYS, RMS_DECAYS, ADAFACTOR_DECAYS,
                          lopt__read_integer(opt, CLIP_MOMENTUM_DECAYS));
     lopt__mlp_pack_theta(&ready->mlp, opt, LOPT__N_FEATURES, lopt__read_integer(opt, HIDDEN_SIZE),
@@ -179,7 +179,7 @@ static size_t small_fc_scratch_floats(const lopt_optimizer *opt, const lopt_stat
 /* ---- step --------------------------------------------------------------------------------------- */
 
 static void small_fc_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    const prepared *ready = opt->prepared;
+    const prepared *ready = (const prepared *)opt->prepared;
     const float *grads = io->grads;
     lopt__conditioning condition = conditioning_of_settings(opt);
     if (lopt__has_conditioning(&condition)) {

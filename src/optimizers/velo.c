@@ -130,7 +130,7 @@ static lopt__tie velo_tie(const lopt_optimizer *opt) {
 }
 
 static void velo_reset(const lopt_optimizer *opt, lopt_state *state) {
-    const lopt__controlled *ready = opt->prepared;
+    const lopt__controlled *ready = (const lopt__controlled *)opt->prepared;
     lopt__run run = velo_run_at(opt, state);
     int bugged = lopt__read_integer(opt, BUGGED_LOSS_FEATURES);
     lopt__loss_buffer_reset(run.losses, bugged ? BUGGED_STEPS : lopt__planned_steps(opt, state, NUM_STEPS));
@@ -206,7 +206,7 @@ static void set_controller_inputs(const lopt_optimizer *opt, const lopt_state *s
 }
 
 static void run_velo_controller(const lopt_optimizer *opt, const lopt_state *state, lopt__run run, const scratch *s) {
-    const lopt__controlled *ready = opt->prepared;
+    const lopt__controlled *ready = (const lopt__controlled *)opt->prepared;
     int64_t n = (int64_t)state->n_tensors;
     if (lopt__read_integer(opt, BUGGED_NEXT_LSTM_STATE)) {
         size_t bytes = (size_t)(n * ready->controller.size) * sizeof(float);
@@ -221,7 +221,7 @@ static void run_velo_controller(const lopt_optimizer *opt, const lopt_state *sta
 
 /* The networks of all tensors, packed: controls times the bank. */
 static void mix_velo_networks(const lopt_optimizer *opt, int64_t n, const scratch *s) {
-    const lopt__controlled *ready = opt->prepared;
+    const lopt__controlled *ready = (const lopt__controlled *)opt->prepared;
     lopt__bank_shape shape = velo_bank_shape(opt);
     int64_t size = (int64_t)lopt__bank_floats(&shape);
     memset(s->mixed, 0, (size_t)(n * size) * sizeof(float));
@@ -237,7 +237,7 @@ float *lopt__velo_look(const lopt_optimizer *opt, lopt_state *state, const lopt_
 }
 
 void lopt__velo_act(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    const lopt__controlled *ready = opt->prepared;
+    const lopt__controlled *ready = (const lopt__controlled *)opt->prepared;
     lopt__bank_shape shape = velo_bank_shape(opt);
     scratch s = velo_scratch_at(opt, state, state->scratch);
     float mixed_mult = lopt__read_number(opt, BANK_MULT) / (float)shape.n;

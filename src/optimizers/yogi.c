@@ -26,7 +26,7 @@ static void yogi_reset(const lopt_optimizer *opt, lopt_state *state) {
 }
 
 static void yogi_rule(const lopt__span *s, const void *constants) {
-    const lopt__adam_constants *c = constants;
+    const lopt__adam_constants *c = (const lopt__adam_constants *)constants;
     const lopt__moments k = c->moments;
     const float epsilon = c->epsilon, epsilon_root = c->epsilon_root, rate = s->rate, decay = s->decay;
     const float *restrict p = s->p, *restrict g = s->g;
