@@ -215,7 +215,7 @@ Test(threads, each_part_is_done_once) {
     for (int n = 0; n <= 100; n++)
         for (int repeat = 0; repeat < 20; repeat++) {
             counts c = {{0}, 0};
-            lopt__team_run_parts(n % 7 ? team : NULL, n, count, &c);
+            lopt__team_run_chunks(n % 7 ? team : NULL, n, count, &c);
             for (int i = 0; i < 100; i++) cr_assert(c.part[i] == (i < n), "part %d of %d: %d times", i, n, c.part[i]);
             cr_assert(!c.thread_too_large);
         }

@@ -29,7 +29,7 @@ static const float *add_decay_to_gradient(float decay, int64_t n, const float *r
     return buffer;
 }
 
-/* A loop over a tensor, piece by piece. */
+/* A loop over a tensor, chunk by chunk. */
 typedef struct sweep {
     const lopt__tensor *tensor;
     const lopt__io *io;
@@ -52,7 +52,7 @@ const float *lopt__decayed_gradient(const lopt_optimizer *opt, const lopt__tenso
                                     float *buffer) {
     sweep s = {.tensor = t, .io = io, .in_gradient = decay_in_gradient(opt, t), .out = buffer};
     if (s.in_gradient == 0) return io->grads + t->offset;
-    lopt__team_run_parts(io->team, lopt__n_chunks(t->view.size), decay_gradient_chunk, &s);
+    lopt__team_run_chunks(io->team, lopt__n_chunks(t->view.size), decay_gradient_chunk, &s);
     return buffer;
 }
 
@@ -91,7 +91,7 @@ static void run_rule_on_tensor(const lopt_optimizer *opt, const lopt__tensor *t,
                .span = {.rate = rate, .decay = lopt__decoupled_decay(opt, t), .size = t->view.size},
                .in_gradient = decay_in_gradient(opt, t),
                .out = update};
-    lopt__team_run_parts(io->team, lopt__n_chunks(t->view.size), run_rule_on_chunk, &s);
+    lopt__team_run_chunks(io->team, lopt__n_chunks(t->view.size), run_rule_on_chunk, &s);
 }
 
 void lopt__step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io, float rate,
@@ -127,10 +127,10 @@ static void add_update_chunk(void *sweep_, int64_t i, int thread) {
 
 void lopt__add_update(const lopt__tensor *t, const lopt__io *io, float factor, const float *update) {
     sweep s = {.tensor = t, .io = io, .factor = factor, .in = update};
-    lopt__team_run_parts(io->team, lopt__n_chunks(t->view.size), add_update_chunk, &s);
+    lopt__team_run_chunks(io->team, lopt__n_chunks(t->view.size), add_update_chunk, &s);
 }
 
-/* Sums of squares of the pieces of an array. */
+/* Sums of squares of the chunks of an array. */
 typedef struct squares {
     const float *x;
     int64_t n;
@@ -138,10 +138,10 @@ typedef struct squares {
 } squares;
 
 /* Partial sums in a fixed order that vectors can follow; their total in double. */
-static void sum_squares_of_chunk(void *squares_, int64_t piece, int thread) {
+static void sum_squares_of_chunk(void *squares_, int64_t chunk, int thread) {
     (void)thread;
     squares *s = (squares *)squares_;
-    lopt__range r = lopt__chunk_range(s->n, piece);
+    lopt__range r = lopt__chunk_range(s->n, chunk);
     const float *x = s->x + r.first;
     float sum[N_SUMS] = {0};
     int64_t i = 0;
@@ -150,13 +150,13 @@ static void sum_squares_of_chunk(void *squares_, int64_t piece, int thread) {
     double total = 0;
     for (; i < r.n; i++) total += (double)x[i] * x[i];
     for (int k = 0; k < N_SUMS; k++) total += sum[k];
-    s->sum[piece] = total;
+    s->sum[chunk] = total;
 }
 
 float lopt__norm_of(lopt__team *team, const float *x, int64_t n) {
     squares s = {.x = x, .n = n};
     double total = 0;
-    lopt__team_run_parts(team, lopt__n_chunks(n), sum_squares_of_chunk, &s);
+    lopt__team_run_chunks(team, lopt__n_chunks(n), sum_squares_of_chunk, &s);
     for (int64_t i = 0; i < lopt__n_chunks(n); i++) total += s.sum[i];
     return (float)sqrt(total);
 }

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * chunks.h - how an array is cut for threads (thread_team.h): by its length alone, so that what is made of
- * the pieces, in their order, does not depend on the number of threads. Fewer than 32,768 elements
- * are one piece. (Tensors that the kernels walk are cut by kernels/parts.h.) */
+ * the chunks, in their order, does not depend on the number of threads. Fewer than 32,768 elements
+ * are one chunk. (Tensors that the kernels walk are cut by kernels/tensor_chunks.h.) */
 #ifndef LOPT_CHUNKS_H
 #define LOPT_CHUNKS_H
 
 #include <stdint.h>
 
 #define LOPT__MAX_CHUNKS 64
-#define LOPT__CHUNK_ELEMENTS 16384 /* of a piece, about, at least */
-#define LOPT__CHUNK_UNIT 512       /* pieces start at multiples of this */
+#define LOPT__CHUNK_ELEMENTS 16384 /* of a chunk, about, at least */
+#define LOPT__CHUNK_UNIT 512       /* chunks start at multiples of this */
 
 typedef struct lopt__range {
     int64_t first, n;

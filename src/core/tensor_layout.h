@@ -30,7 +30,7 @@ typedef struct lopt__view {
     int lanes_are_d0;
     int64_t size;
     int64_t n_outer, outer_dim[2], outer_stride[2];
-    int64_t first_outer;                 /* 0; of a part of a tensor (kernels/parts.h) its first slice */
+    int64_t first_outer;                 /* 0; of a part of a tensor (kernels/tensor_chunks.h) its first slice */
     int64_t rows, row_stride, row_pitch; /* row_pitch: rows rounded up to LOPT__UNIT */
     int64_t lanes, lane_stride, pitch;
 } lopt__view;

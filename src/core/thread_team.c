@@ -20,12 +20,12 @@ typedef struct member {
 struct lopt__team {
     pthread_mutex_t lock;
     pthread_cond_t begin, end;
-    lopt__part_function *part;
+    lopt__chunk_function *chunk;
     void *work;
-    int64_t n_parts;
+    int64_t n_chunks;
     _Atomic int64_t next;
     fenv_t environment;
-    uint64_t round; /* counts the runs; a member takes part in each once */
+    uint64_t round; /* counts the runs; a member takes chunk in each once */
     int open;       /* members who wake may still join */
     int n_busy;     /* members who have joined and are not done */
     int stop;
@@ -33,9 +33,9 @@ struct lopt__team {
     member members[];
 };
 
-static void run_remaining_parts(lopt__team *team, int thread) {
+static void run_remaining_chunks(lopt__team *team, int thread) {
     int64_t i;
-    while ((i = atomic_fetch_add(&team->next, 1)) < team->n_parts) team->part(team->work, i, thread);
+    while ((i = atomic_fetch_add(&team->next, 1)) < team->n_chunks) team->chunk(team->work, i, thread);
 }
 
 static void *run_team_member(void *self) {
@@ -50,7 +50,7 @@ static void *run_team_member(void *self) {
         team->n_busy++;
         pthread_mutex_unlock(&team->lock);
         fesetenv(&team->environment);
-        run_remaining_parts(team, m->thread);
+        run_remaining_chunks(team, m->thread);
         pthread_mutex_lock(&team->lock);
         if (--team->n_busy == 0) pthread_cond_signal(&team->end);
     }
@@ -100,8 +100,8 @@ int lopt__team_n_threads(const lopt__team *team) {
     return team ? team->n_members + 1 : 1;
 }
 
-/* Who wakes after the last part was taken is not waited for. */
-static void run_parts_together(lopt__team *team) {
+/* Who wakes after the last chunk was taken is not waited for. */
+static void run_chunks_together(lopt__team *team) {
     fegetenv(&team->environment);
     pthread_mutex_lock(&team->lock);
     atomic_store(&team->next, 0);
@@ -109,20 +109,20 @@ static void run_parts_together(lopt__team *team) {
     team->open = 1;
     pthread_cond_broadcast(&team->begin);
     pthread_mutex_unlock(&team->lock);
-    run_remaining_parts(team, 0);
+    run_remaining_chunks(team, 0);
     pthread_mutex_lock(&team->lock);
     team->open = 0;
     while (team->n_busy) pthread_cond_wait(&team->end, &team->lock);
     pthread_mutex_unlock(&team->lock);
 }
 
-void lopt__team_run_parts(lopt__team *team, int64_t n_parts, lopt__part_function *part, void *work) {
-    if (!team || n_parts == 1) {
-        for (int64_t i = 0; i < n_parts; i++) part(work, i, 0);
+void lopt__team_run_chunks(lopt__team *team, int64_t n_chunks, lopt__chunk_function *chunk, void *work) {
+    if (!team || n_chunks == 1) {
+        for (int64_t i = 0; i < n_chunks; i++) chunk(work, i, 0);
         return;
     }
-    team->part = part;
+    team->chunk = chunk;
     team->work = work;
-    team->n_parts = n_parts;
-    run_parts_together(team);
+    team->n_chunks = n_chunks;
+    run_chunks_together(team);
 }

@@ -9,7 +9,7 @@
  * What makes apply fast:
  *   - normalisation is a factor per feature, so it is folded into the first layer's weights;
  *   - time features are the same for every parameter, so they are folded into the bias;
- *   - features of a row are folded into the bias once per row, those of a lane once per lane, for a chunk
+ *   - features of a row are folded into the bias once per row, those of a lane once per lane, for a panel
  *     of lanes at a time: 16 of the 39 features are left to multiply;
  *   - the network runs on tiles of N_VECTORS vectors by N_UNITS units whose sums stay in registers. The
  *     vectors of a tile come from one row or several, so narrow tensors fill tiles too, and a tile is long
@@ -21,7 +21,7 @@
  * of a parameter lie side by side in 32 bits.
  *
  * Sums over a tensor are kept as vectors for some hundred additions, then added up in double, always in
- * the same order. Passes go by parts (parts.h), which may run on several threads. */
+ * the same order. Passes go by chunks (tensor_chunks.h), which may run on several threads. */
 #include "kernels/normalise.h"
 #include "kernels/simd.h"
 #include "kernels/workspace.h"
@@ -103,21 +103,21 @@ static lopt__workspace workspace_of_job(const lopt__job *job) {
     return lopt__workspace_at(job->scratch, job->view, job->mlp->layer[0].out);
 }
 
-/* ---- parts -------------------------------------------------------------------------------------- */
+/* ---- chunks -------------------------------------------------------------------------------------- */
 
-/* A pass over a tensor. Each thread has a workspace; what parts share lies before them. */
+/* A pass over a tensor. Each thread has a workspace; what chunks share lies before them. */
 typedef struct pass {
     lopt__job *job;
-    lopt__parts parts;
+    lopt__tensor_chunks chunks;
     lopt__shared shared;
     float *workspaces;
     size_t workspace_floats;
-    double (*sums)[LOPT__N_EXTENDED]; /* of the parts, or NULL */
+    double (*sums)[LOPT__N_EXTENDED]; /* of the chunks, or NULL */
 } pass;
 
 static pass pass_over_tensor(lopt__job *job) {
     pass p = {.job = job,
-              .parts = lopt__parts_of_view(job->view, job->slice != job->view->size),
+              .chunks = lopt__chunks_of_view(job->view, job->slice != job->view->size),
               .shared = lopt__shared_at(job->scratch, job->view)};
     p.workspaces = job->scratch + p.shared.floats;
     p.workspace_floats = lopt__workspace_at(NULL, job->view, job->mlp->layer[0].out).floats;
@@ -125,9 +125,9 @@ static pass pass_over_tensor(lopt__job *job) {
     return p;
 }
 
-static void open_pass_part(const pass *p, int64_t i, int thread, lopt__part *part) {
-    lopt__part_open(part, p->job, &p->parts, i);
-    part->job.scratch = p->workspaces + (size_t)thread * p->workspace_floats;
+static void open_pass_chunk(const pass *p, int64_t i, int thread, lopt__tensor_chunk *chunk) {
+    lopt__tensor_chunk_open(chunk, p->job, &p->chunks, i);
+    chunk->job.scratch = p->workspaces + (size_t)thread * p->workspace_floats;
 }
 
 /* ---- accumulate --------------------------------------------------------------------------------- */
@@ -286,10 +286,10 @@ static void accumulate_unfactored(const lopt__job *job, const rates *r) {
     }
 }
 
-/* A part of a cut slice has all of its own lanes or rows, and keeps its sums over the others. */
+/* A chunk of a cut slice has all of its own lanes or rows, and keeps its sums over the others. */
 static void accumulate_cut_slice(const pass *p, const lopt__job *job, const lopt__workspace *w, int64_t i) {
     double *sums = p->shared.sums + i * p->shared.sums_pitch;
-    if (p->parts.by_lanes) {
+    if (p->chunks.by_lanes) {
         decay_lane_factors(job, w, 0);
         memcpy(sums, w->row_total, (size_t)job->view->rows * sizeof *sums);
     } else {
@@ -298,11 +298,11 @@ static void accumulate_cut_slice(const pass *p, const lopt__job *job, const lopt
     }
 }
 
-static void accumulate_pass_part(void *pass_, int64_t i, int thread) {
+static void accumulate_pass_chunk(void *pass_, int64_t i, int thread) {
     const pass *p = (const pass *)pass_;
-    lopt__part part;
-    open_pass_part(p, i, thread, &part);
-    const lopt__job *job = &part.job;
+    lopt__tensor_chunk chunk;
+    open_pass_chunk(p, i, thread, &chunk);
+    const lopt__job *job = &chunk.job;
     lopt__workspace w = workspace_of_job(job);
     rates r = splat_decay_rates(job->decays, job->pipeline->grad_limit);
     if (!job->view->factored) {
@@ -311,7 +311,7 @@ static void accumulate_pass_part(void *pass_, int64_t i, int thread) {
     }
     for (int64_t outer = 0; outer < job->view->n_outer; outer++) {
         accumulate_slice_rows(job, &w, &r, outer);
-        if (p->parts.cuts > 1) {
+        if (p->chunks.cuts > 1) {
             accumulate_cut_slice(p, job, &w, i);
             continue;
         }
@@ -321,19 +321,19 @@ static void accumulate_pass_part(void *pass_, int64_t i, int thread) {
     }
 }
 
-/* What the parts of a slice leave to be done, with the sums of all of them. */
+/* What the chunks of a slice leave to be done, with the sums of all of them. */
 static void join_slice_sums(const pass *p, int64_t outer) {
     lopt__workspace w = lopt__workspace_at(p->workspaces, p->job->view, p->job->mlp->layer[0].out);
     const lopt__view *v = p->job->view;
-    int64_t n = p->parts.by_lanes ? v->rows : v->lanes;
-    double *total = p->parts.by_lanes ? w.row_total : w.lane_total;
-    const double *sums = p->shared.sums + outer * p->parts.cuts * p->shared.sums_pitch;
+    int64_t n = p->chunks.by_lanes ? v->rows : v->lanes;
+    double *total = p->chunks.by_lanes ? w.row_total : w.lane_total;
+    const double *sums = p->shared.sums + outer * p->chunks.cuts * p->shared.sums_pitch;
     memcpy(total, sums, (size_t)n * sizeof *total);
-    for (int64_t part = 1; part < p->parts.cuts; part++) {
+    for (int64_t chunk = 1; chunk < p->chunks.cuts; chunk++) {
         sums += p->shared.sums_pitch;
         for (int64_t i = 0; i < n; i++) total[i] += sums[i];
     }
-    if (p->parts.by_lanes)
+    if (p->chunks.by_lanes)
         decay_row_factors(p->job, &w, outer);
     else
         decay_lane_factors(p->job, &w, outer);
@@ -342,8 +342,8 @@ static void join_slice_sums(const pass *p, int64_t outer) {
 
 static void vector_accumulate(lopt__job *job) {
     pass p = pass_over_tensor(job);
-    lopt__team_run_parts(job->team, p.parts.n, accumulate_pass_part, &p);
-    for (int64_t outer = 0; outer < job->view->n_outer && job->view->factored && p.parts.cuts > 1; outer++)
+    lopt__team_run_chunks(job->team, p.chunks.n, accumulate_pass_chunk, &p);
+    for (int64_t outer = 0; outer < job->view->n_outer && job->view->factored && p.chunks.cuts > 1; outer++)
         join_slice_sums(&p, outer);
 }
 
@@ -375,7 +375,7 @@ static void prepare_lane_factors(const lopt__job *job, const lopt__workspace *w,
         vf shift = vf_splat(v->factored ? 0.0f : LOPT__FACTOR_EPSILON);
         for (int64_t i = 0; i < n; i += VL) {
             vf x = vf_load(side + i);
-            int64_t at = k * w->chunk + i;
+            int64_t at = k * w->panel + i;
             vf factor = vf_rsqrt(vf_max(x * scale + shift, vf_splat(LOPT__RSQRT_FLOOR)));
             vf_store(w->g_factor + at, factor);
             vf_store(w->m_factor + at, v->factored ? factor : vf_rsqrt(x + job->pipeline->momentum_epsilon));
@@ -455,10 +455,10 @@ INLINE strip strip_at_lane(const lopt__job *job, const lopt__workspace *w, int64
     return s;
 }
 
-/* The n element features of a vector of parameters, `lane` in the strip and `chunk_lane` in the chunk. Lanes
+/* The n element features of a vector of parameters, `lane` in the strip and `panel_lane` in the panel. Lanes
  * outside `mask` are 0, g and p there being 0 and everything but the rsqrt a multiple of them. */
 INLINE void element_features(int n, const lopt__job *job, const lopt__workspace *w, const strip *s, int64_t lane,
-                             int64_t chunk_lane, vf g, vf p, vi mask, vf *out) {
+                             int64_t panel_lane, vf g, vf p, vi mask, vf *out) {
     int64_t pitch = job->view->pitch;
     vf rms = vf_load(s->rms + lane), inverse = vf_masked(vf_rsqrt(rms + job->pipeline->rms_epsilon), mask);
     if (n == LOPT__N_ELEMENT_EXTENDED) g = clip_vector(g, vf_splat(job->pipeline->grad_limit));
@@ -470,8 +470,8 @@ INLINE void element_features(int n, const lopt__job *job, const lopt__workspace 
         vf m = vf_load(s->momentum + k * pitch + lane);
         out[2 + k] = m;
         out[6 + k] = m * inverse;
-        out[10 + k] = g * (s->factor[k] * vf_load(w->g_factor + k * w->chunk + chunk_lane));
-        out[13 + k] = m * (s->factor[k] * vf_load(w->m_factor + k * w->chunk + chunk_lane));
+        out[10 + k] = g * (s->factor[k] * vf_load(w->g_factor + k * w->panel + panel_lane));
+        out[13 + k] = m * (s->factor[k] * vf_load(w->m_factor + k * w->panel + panel_lane));
     }
     if (n == LOPT__N_ELEMENT_EXTENDED) {
         out[16] = clip_vector(g, vf_splat(LOPT__CLIPPED_GRAD));
@@ -517,8 +517,8 @@ INLINE void add_element_moments(int n_element, const lopt__job *job, const lopt_
     UNROLL for (int f = 0; f < n_element; f++) total->sum[f] = sum[f];
 }
 
-/* All rows of a chunk of lanes, in blocks that are small enough to sum in float. */
-static void add_chunk_moments(const lopt__job *job, const lopt__workspace *w, int64_t outer, int64_t lane0, int64_t n,
+/* All rows of a panel of lanes, in blocks that are small enough to sum in float. */
+static void add_panel_moments(const lopt__job *job, const lopt__workspace *w, int64_t outer, int64_t lane0, int64_t n,
                               element_sums *s) {
     int64_t vectors = lopt__round_up(n) / VL, block = vectors < BLOCK_VECTORS ? BLOCK_VECTORS / vectors : 1;
     for (int64_t row = 0; row < job->view->rows; row += block) {
@@ -539,12 +539,12 @@ static void add_slice_moments(const lopt__job *job, const lopt__workspace *w, in
     if (v->factored)
         add_side_moments(job->acc.row + outer * LOPT__K * v->row_pitch, v->row_pitch, w->row_rsqrt, v->row_pitch,
                          v->rows, (double)v->lanes, total + first_row_feature(v));
-    for (int64_t lane0 = 0; lane0 < v->lanes; lane0 += w->chunk) {
-        int64_t n = v->lanes - lane0 < w->chunk ? v->lanes - lane0 : w->chunk;
+    for (int64_t lane0 = 0; lane0 < v->lanes; lane0 += w->panel) {
+        int64_t n = v->lanes - lane0 < w->panel ? v->lanes - lane0 : w->panel;
         prepare_lane_factors(job, w, outer, lane0, lopt__round_up(n));
-        add_side_moments(job->acc.lane + outer * LOPT__K * v->pitch + lane0, v->pitch, w->lane_rsqrt, w->chunk, n,
+        add_side_moments(job->acc.lane + outer * LOPT__K * v->pitch + lane0, v->pitch, w->lane_rsqrt, w->panel, n,
                          (double)v->rows, total + first_lane_feature(v));
-        add_chunk_moments(job, w, outer, lane0, n, s);
+        add_panel_moments(job, w, outer, lane0, n, s);
     }
 }
 
@@ -580,11 +580,11 @@ static int needs_reference(const lopt__job *job) {
            (job->pipeline->n_features != LOPT__N_EXTENDED && isfinite(job->pipeline->grad_limit));
 }
 
-static void compute_moments_part(void *pass_, int64_t i, int thread) {
+static void compute_moments_chunk(void *pass_, int64_t i, int thread) {
     const pass *p = (const pass *)pass_;
-    lopt__part part;
-    open_pass_part(p, i, thread, &part);
-    lopt__job *job = &part.job;
+    lopt__tensor_chunk chunk;
+    open_pass_chunk(p, i, thread, &chunk);
+    lopt__job *job = &chunk.job;
     const lopt__view *v = job->view;
     if (p->sums) job->mean_square = p->sums[i];
     lopt__workspace w = workspace_of_job(job);
@@ -598,18 +598,18 @@ static void compute_moments_part(void *pass_, int64_t i, int thread) {
 }
 
 static void vector_moments(lopt__job *job) {
-    double sums[LOPT__MAX_PARTS][LOPT__N_EXTENDED];
+    double sums[LOPT__MAX_TENSOR_CHUNKS][LOPT__N_EXTENDED];
     if (needs_reference(job)) {
         lopt__kernels_reference.moments(job);
         return;
     }
     pass p = pass_over_tensor(job);
-    int is_joined = job->slice == job->view->size && p.parts.n > 1;
+    int is_joined = job->slice == job->view->size && p.chunks.n > 1;
     p.sums = is_joined ? sums : NULL;
-    lopt__team_run_parts(job->team, p.parts.n, compute_moments_part, &p);
+    lopt__team_run_chunks(job->team, p.chunks.n, compute_moments_chunk, &p);
     for (int i = 0; i < LOPT__N_EXTENDED && is_joined; i++) {
         job->mean_square[i] = sums[0][i];
-        for (int64_t part = 1; part < p.parts.n; part++) job->mean_square[i] += sums[part][i];
+        for (int64_t chunk = 1; chunk < p.chunks.n; chunk++) job->mean_square[i] += sums[chunk][i];
     }
 }
 

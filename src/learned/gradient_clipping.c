@@ -11,7 +11,7 @@
 
 #include "core/chunks.h"
 
-/* Gradients in pieces: their squares summed, or themselves scaled. */
+/* Gradients in chunks: their squares summed, or themselves scaled. */
 typedef struct sweep {
     const float *in;
     int64_t n;
@@ -20,19 +20,19 @@ typedef struct sweep {
     int nan_to_num;
 } sweep;
 
-static void sum_clipping_squares(void *sweep_, int64_t piece, int thread) {
+static void sum_clipping_squares(void *sweep_, int64_t chunk, int thread) {
     (void)thread;
     sweep *s = (sweep *)sweep_;
-    lopt__range r = lopt__chunk_range(s->n, piece);
+    lopt__range r = lopt__chunk_range(s->n, chunk);
     double sum = 0;
     for (int64_t i = r.first; i < r.first + r.n; i++) sum += (double)s->in[i] * s->in[i];
-    s->sum[piece] = sum;
+    s->sum[chunk] = sum;
 }
 
 static float norm_of_gradient(lopt__team *team, const float *x, int64_t n) {
     sweep s = {.in = x, .n = n};
     double sum = 0;
-    lopt__team_run_parts(team, lopt__n_chunks(n), sum_clipping_squares, &s);
+    lopt__team_run_chunks(team, lopt__n_chunks(n), sum_clipping_squares, &s);
     for (int64_t i = 0; i < lopt__n_chunks(n); i++) sum += s.sum[i];
     return (float)sqrt(sum);
 }
@@ -42,10 +42,10 @@ static float replace_non_finite(float x) {
     return x > FLT_MAX ? FLT_MAX : x < -FLT_MAX ? -FLT_MAX : x;
 }
 
-static void scale_gradient_chunk(void *sweep_, int64_t piece, int thread) {
+static void scale_gradient_chunk(void *sweep_, int64_t chunk, int thread) {
     (void)thread;
     const sweep *s = (const sweep *)sweep_;
-    lopt__range r = lopt__chunk_range(s->n, piece);
+    lopt__range r = lopt__chunk_range(s->n, chunk);
     for (int64_t i = r.first; i < r.first + r.n; i++) {
         float x = s->in[i] * s->factor;
         s->out[i] = s->nan_to_num ? replace_non_finite(x) : x;
@@ -67,6 +67,6 @@ void lopt__condition_gradients(const lopt__conditioning *c, const lopt_state *st
             factor *= own > 1 ? 1 : own;
         }
         sweep s = {g, t->view.size, {0}, factor, out + t->offset, c->nan_to_num};
-        lopt__team_run_parts(state->team, lopt__n_chunks(s.n), scale_gradient_chunk, &s);
+        lopt__team_run_chunks(state->team, lopt__n_chunks(s.n), scale_gradient_chunk, &s);
     }
 }

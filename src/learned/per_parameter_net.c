@@ -80,10 +80,10 @@ static void add_feature_squares(int64_t n, int width, const float *restrict x, d
     for (int j = 0; j < width; j++) sum[j] += (double)block[j];
 }
 
-static void sum_feature_squares(void *passage_, int64_t piece, int thread) {
+static void sum_feature_squares(void *passage_, int64_t chunk, int thread) {
     passage *p = (passage *)passage_;
     const lopt__elements *e = p->elements;
-    lopt__range r = lopt__chunk_range(e->n, piece);
+    lopt__range r = lopt__chunk_range(e->n, chunk);
     int width = p->net->layer[0].in;
     float *x = activations_of_thread(p, thread);
     double sum[LOPT__MAX_OWN_FEATURES] = {0};
@@ -92,17 +92,17 @@ static void sum_feature_squares(void *passage_, int64_t piece, int thread) {
         e->features(e->source, at, n, x);
         add_feature_squares(n, width, x, sum);
     }
-    memcpy(p->sum[piece], sum, sizeof sum);
+    memcpy(p->sum[chunk], sum, sizeof sum);
 }
 
 /* scale[j] = 1 / sqrt(epsilon + mean square) of each feature. */
 static void set_feature_scales(passage *p) {
     const lopt__elements *e = p->elements;
-    int64_t n_pieces = lopt__n_chunks(e->n);
-    lopt__team_run_parts(e->team, n_pieces, sum_feature_squares, p);
+    int64_t n_chunks = lopt__n_chunks(e->n);
+    lopt__team_run_chunks(e->team, n_chunks, sum_feature_squares, p);
     for (int j = 0; j < p->net->layer[0].in; j++) {
         double sum = 0;
-        for (int64_t i = 0; i < n_pieces; i++) sum += p->sum[i][j];
+        for (int64_t i = 0; i < n_chunks; i++) sum += p->sum[i][j];
         p->scale[j] = lopt__normalising_factor(LOPT__NORMALISE_EPSILON, (float)(sum / (double)e->n));
     }
 }
@@ -123,10 +123,10 @@ static const float *evaluate_network(const lopt__network *net, int64_t n, float 
     return x;
 }
 
-static void run_network_chunk(void *passage_, int64_t piece, int thread) {
+static void run_network_chunk(void *passage_, int64_t chunk, int thread) {
     const passage *p = (const passage *)passage_;
     const lopt__elements *e = p->elements;
-    lopt__range r = lopt__chunk_range(e->n, piece);
+    lopt__range r = lopt__chunk_range(e->n, chunk);
     int width = p->net->layer[0].in;
     float *x = activations_of_thread(p, thread), *y = x + LOPT__ROWS * widest_layer(p->net);
     for (int64_t at = r.first; at < r.first + r.n; at += LOPT__ROWS) {
@@ -134,7 +134,7 @@ static void run_network_chunk(void *passage_, int64_t piece, int thread) {
         e->features(e->source, at, n, x);
         for (int64_t i = 0; i < n * width; i += width)
             for (int j = 0; j < width; j++) x[i + j] *= p->scale[j];
-        e->outputs(e->source, piece, at, n, evaluate_network(p->net, n, x, y));
+        e->outputs(e->source, chunk, at, n, evaluate_network(p->net, n, x, y));
     }
 }
 
@@ -142,5 +142,5 @@ void lopt__network_run(const lopt__network *net, const lopt__elements *e, float 
     passage p = {
         .net = net, .elements = e, .scale = scratch, .activations = scratch + lopt__round_up(net->layer[0].in)};
     set_feature_scales(&p);
-    lopt__team_run_parts(e->team, lopt__n_chunks(e->n), run_network_chunk, &p);
+    lopt__team_run_chunks(e->team, lopt__n_chunks(e->n), run_network_chunk, &p);
 }

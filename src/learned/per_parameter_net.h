@@ -14,7 +14,7 @@
  *
  * Inputs are the own features, then the shared ones, which become a part of the first layer's bias.
  * The kind makes features and uses outputs by blocks of rows through two functions, which threads call
- * at the same time for different pieces of the tensor (chunks.h). */
+ * at the same time for different chunks of the tensor (chunks.h). */
 #ifndef LOPT_ELEMENT_NETWORK_H
 #define LOPT_ELEMENT_NETWORK_H
 
@@ -31,13 +31,13 @@ typedef struct lopt__network {
 } lopt__network;
 
 /* A tensor for the network. Both functions are given elements at .. at + n - 1, n <= LOPT__ROWS;
- * `features` is called for every block twice, and before the `outputs` of that block. Blocks of a piece
+ * `features` is called for every block twice, and before the `outputs` of that block. Blocks of a chunk
  * come in order. */
 typedef struct lopt__elements {
     int64_t n;
     void *source;                                                                        /* the kind's own */
     void (*features)(const void *source, int64_t at, int64_t n, float *x);               /* x[n][own features] */
-    void (*outputs)(void *source, int64_t piece, int64_t at, int64_t n, const float *y); /* y[n][outputs] */
+    void (*outputs)(void *source, int64_t chunk, int64_t at, int64_t n, const float *y); /* y[n][outputs] */
     lopt__team *team;                                                                    /* or NULL */
 } lopt__elements;
 

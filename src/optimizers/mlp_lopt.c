@@ -93,8 +93,8 @@ static void mlp_lopt_features(const void *source_, int64_t at, int64_t n, float 
     }
 }
 
-static void mlp_lopt_outputs(void *source_, int64_t piece, int64_t at, int64_t n, const float *y) {
-    (void)piece;
+static void mlp_lopt_outputs(void *source_, int64_t chunk, int64_t at, int64_t n, const float *y) {
+    (void)chunk;
     const source *s = (const source *)source_;
     float step[LOPT__ROWS];
     for (int64_t i = 0; i < n; i++)

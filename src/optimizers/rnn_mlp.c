@@ -340,12 +340,12 @@ static void rnn_mlp_features(const void *source_, int64_t at, int64_t n, float *
     }
 }
 
-static void rnn_mlp_outputs(void *source_, int64_t piece, int64_t at, int64_t n, const float *y) {
+static void rnn_mlp_outputs(void *source_, int64_t chunk, int64_t at, int64_t n, const float *y) {
     source *s = (source *)source_;
     float step[LOPT__ROWS];
     for (int64_t i = 0; i < n; i++, y += N_OUTPUTS) {
         step[i] = y[0] * expf(y[1] * s->exp_mult) * s->step_mult;
-        for (int j = 0; j < N_FROM_MLP; j++) s->from_mlp[piece][j] += y[2 + j];
+        for (int j = 0; j < N_FROM_MLP; j++) s->from_mlp[chunk][j] += y[2 + j];
     }
     lopt__apply_steps(s->io, s->tensor->offset + at, n, s->rate, s->decay, step);
 }
