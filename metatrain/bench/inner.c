@@ -18,7 +18,7 @@
 #include "bench/bench.h"
 #include "bench/peak.h"
 #include "es/unroll.h"
-#include "kernels/kernels.h"
+#include "kernels/job.h"
 
 #define TURNS 500 /* inner steps of twins before they start anew */
 
@@ -117,7 +117,7 @@ static void run_step(void *self) {
 static void run_batch(void *self) {
     inner *in = self;
     lopt_rng_stream r;
-    lopt_rng_open(&r, (lopt_rng_address){1, LOPT_RNG_BATCH, 0, 0, in->batches++});
+    lopt_rng_open_stream(&r, (lopt_rng_address){1, LOPT_RNG_BATCH, 0, 0, in->batches++});
     task_draw_batch(in->task, NULL, TASK_TRAIN, &r, in->work);
 }
 
@@ -157,7 +157,7 @@ static int open_parts(inner *in, lopt_error *err) {
         in->twin_params[twin] = mt_bench_block(in->task->n_params * sizeof(float));
         if (!in->twin_state[twin] || !in->twin_params[twin]) return mt_error(err, LOPT_ENOMEM, "out of memory");
     }
-    lopt_rng_open(&r, (lopt_rng_address){1, LOPT_RNG_INIT, 0, 0, 0});
+    lopt_rng_open_stream(&r, (lopt_rng_address){1, LOPT_RNG_INIT, 0, 0, 0});
     task_initial_params(in->task, NULL, &r, in->params);
     lopt_state_reset(in->opt, in->state, 2000);
     run_batch(in);

@@ -14,7 +14,7 @@
 
 /* Log-uniform in the range, or what there is where the range is [0, 0]; draws in any case. */
 static int log_integer(const int range[2], int otherwise, lopt_rng_stream *r) {
-    double u = lopt_rng_uniform(r);
+    double u = lopt_rng_draw_uniform(r);
     if (range[1] == 0) return otherwise;
     double low = log(range[0]), value = floor(exp(low + u * (log(range[1]) - low)));
     return (int)fmin(fmax(value, range[0]), range[1]);
@@ -32,14 +32,14 @@ static task_spec draw_sizes(const mt_task_config *t, lopt_rng_stream *r) {
     spec.dim = log_integer(t->sample.dim, spec.dim, r);
     int width = log_integer(t->sample.hidden, 0, r), least = t->sample.layers[0];
     int choices = t->sample.layers[1] - least + 1;
-    if (t->sample.hidden[1] > 0) set_layers(&spec, least + (int)lopt_rng_below(r, (uint64_t)choices), width);
+    if (t->sample.hidden[1] > 0) set_layers(&spec, least + (int)lopt_rng_draw_below(r, (uint64_t)choices), width);
     return spec;
 }
 
 static lopt_rng_stream structure_stream(const mt_config *cfg, int64_t entry, int64_t particle, int64_t structure) {
     lopt_rng_stream r;
-    lopt_rng_open(&r, (lopt_rng_address){cfg->seed, LOPT_RNG_STRUCTURE, (uint64_t)particle, (uint64_t)structure,
-                                         (uint64_t)entry});
+    lopt_rng_open_stream(&r, (lopt_rng_address){cfg->seed, LOPT_RNG_STRUCTURE, (uint64_t)particle, (uint64_t)structure,
+                                                (uint64_t)entry});
     return r;
 }
 

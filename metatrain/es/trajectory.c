@@ -11,14 +11,14 @@
 static int64_t draw_task(const mt_config *cfg, lopt_rng_stream *r) {
     double total = 0;
     for (int i = 0; i < cfg->n_tasks; i++) total += cfg->tasks[i].weight;
-    double at = lopt_rng_uniform(r) * total;
+    double at = lopt_rng_draw_uniform(r) * total;
     for (int i = 0; i < cfg->n_tasks; i++)
         if ((at -= cfg->tasks[i].weight) < 0) return i;
     return cfg->n_tasks - 1;
 }
 
 static int64_t open_task_stream(const mt_config *cfg, int64_t particle, int64_t trajectory, lopt_rng_stream *r) {
-    lopt_rng_open(r, (lopt_rng_address){cfg->seed, LOPT_RNG_TASK, (uint64_t)particle, (uint64_t)trajectory, 0});
+    lopt_rng_open_stream(r, (lopt_rng_address){cfg->seed, LOPT_RNG_TASK, (uint64_t)particle, (uint64_t)trajectory, 0});
     return draw_task(cfg, r);
 }
 
@@ -43,9 +43,9 @@ void mt_renew_structure(const mt_config *cfg, mt_particle_counters *at, int64_t 
     const mt_task_config *t = &cfg->tasks[at->task];
     lopt_rng_stream r;
     if (at->trajectory < 0 || !mt_is_sampled(t) || t->sample.every == 0) return;
-    lopt_rng_open(&r, (lopt_rng_address){cfg->seed, LOPT_RNG_STRUCTURE, (uint64_t)at->number, (uint64_t)outer_step,
+    lopt_rng_open_stream(&r, (lopt_rng_address){cfg->seed, LOPT_RNG_STRUCTURE, (uint64_t)at->number, (uint64_t)outer_step,
                                          MT_MAX_TASKS});
-    if (lopt_rng_uniform(&r) * (double)t->sample.every >= 1) return;
+    if (lopt_rng_draw_uniform(&r) * (double)t->sample.every >= 1) return;
     at->structure = outer_step;
     at->length = at->inner_step;
 }

@@ -61,8 +61,8 @@ void mt_unroller_set_theta(mt_unroller *u, const float *theta) {
 
 static lopt_rng_stream open_stream(const mt_unroller *u, lopt_rng_purpose purpose, const mt_particle *p, int64_t step) {
     lopt_rng_stream r;
-    lopt_rng_open(&r, (lopt_rng_address){u->cfg->seed, purpose, (uint64_t)p->at.number, (uint64_t)p->at.trajectory,
-                                         (uint64_t)step});
+    lopt_rng_open_stream(&r, (lopt_rng_address){u->cfg->seed, purpose, (uint64_t)p->at.number,
+                                                (uint64_t)p->at.trajectory, (uint64_t)step});
     return r;
 }
 

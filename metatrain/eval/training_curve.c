@@ -39,7 +39,7 @@ int64_t mt_curve_x(const mt_curve_plan *plan, size_t point) {
 static lopt_rng_stream open_curve_stream(const mt_curve *c, int use, int64_t step) {
     lopt_rng_stream r;
     uint64_t within = (uint64_t)use << 56 | (uint64_t)step;
-    lopt_rng_open(&r, (lopt_rng_address){c->plan->seed, LOPT_RNG_EVAL, c->task_key, c->seed_index, within});
+    lopt_rng_open_stream(&r, (lopt_rng_address){c->plan->seed, LOPT_RNG_EVAL, c->task_key, c->seed_index, within});
     return r;
 }
 

@@ -85,7 +85,7 @@ static int open_model(model *m, const mt_simulation *how, mt_simulated *result, 
 
 static lopt_rng_stream stream(const mt_config *cfg, lopt_rng_purpose purpose, int64_t p, int64_t at) {
     lopt_rng_stream r;
-    lopt_rng_open(&r, (lopt_rng_address){cfg->seed, purpose, (uint64_t)p, (uint64_t)at, 0});
+    lopt_rng_open_stream(&r, (lopt_rng_address){cfg->seed, purpose, (uint64_t)p, (uint64_t)at, 0});
     return r;
 }
 
@@ -224,7 +224,7 @@ static void begin_windows(model *m, int64_t window) {
     for (int64_t p = 0; p < how->particles; p++) {
         lopt_rng_stream r = stream(how->cfg, LOPT_RNG_TEST, p, window);
         double s = how->measured.spread;
-        m->real[p] = m->cost[p] * exp(s * lopt_rng_normal(&r) - s * s / 2);
+        m->real[p] = m->cost[p] * exp(s * lopt_rng_draw_normal(&r) - s * s / 2);
         m->order[p] = p;
     }
     qsort_r(m->order, (size_t)how->particles, sizeof *m->order, longest_first, m->cost);

@@ -190,15 +190,15 @@ static float first_step(setup *s, const mt_particle *p, mt_meta_loss kind, int e
     uint64_t number = (uint64_t)p->at.number;
     lopt_set_theta(opt, s->unroller.theta);
     lopt_state_reset(opt, state, 9);
-    lopt_rng_open(&r, (lopt_rng_address){13, LOPT_RNG_INIT, number, 0, 0});
+    lopt_rng_open_stream(&r, (lopt_rng_address){13, LOPT_RNG_INIT, number, 0, 0});
     task_initial_params(t, NULL, &r, params);
-    lopt_rng_open(&r, (lopt_rng_address){13, LOPT_RNG_BATCH, number, 0, 0});
+    lopt_rng_open_stream(&r, (lopt_rng_address){13, LOPT_RNG_BATCH, number, 0, 0});
     task_draw_batch(t, NULL, TASK_TRAIN, &r, work);
     float before = error ? 1 - task_accuracy(t, NULL, work, params) : 0;
     float loss = task_loss(t, NULL, work, params, grads);
     lopt_step(opt, state, params, grads, loss, NULL);
     if (kind > MT_LOSS_SAME_DATA) {
-        lopt_rng_open(&r, (lopt_rng_address){13, LOPT_RNG_META_BATCH, number, 0, 1});
+        lopt_rng_open_stream(&r, (lopt_rng_address){13, LOPT_RNG_META_BATCH, number, 0, 1});
         task_draw_batch(t, NULL, split[kind], &r, work);
     }
     float value = kind == MT_LOSS_TRAIN ? (error ? before : loss)

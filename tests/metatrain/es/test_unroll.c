@@ -76,7 +76,8 @@ typedef struct actor {
 
 static lopt_rng_stream stream(const setup *s, lopt_rng_purpose purpose, int64_t p, const actor *a, int64_t step) {
     lopt_rng_stream r;
-    lopt_rng_open(&r, (lopt_rng_address){s->cfg->seed, purpose, (uint64_t)p, (uint64_t)a->trajectory, (uint64_t)step});
+    lopt_rng_open_stream(
+        &r, (lopt_rng_address){s->cfg->seed, purpose, (uint64_t)p, (uint64_t)a->trajectory, (uint64_t)step});
     return r;
 }
 
@@ -95,11 +96,11 @@ static void act_reset(setup *s, lopt_optimizer *twin[2], actor *a, int64_t p) {
     int64_t planned = mt_trajectory_length(s->cfg, p, a->trajectory, 0);
     a->length = planned;
     lopt_rng_stream r = stream(s, LOPT_RNG_OFFSET, p, a, 0);
-    if (a->trajectory == 0) a->length -= (int64_t)lopt_rng_below(&r, (uint64_t)planned);
+    if (a->trajectory == 0) a->length -= (int64_t)lopt_rng_draw_below(&r, (uint64_t)planned);
     if (s->cfg->estimator.name == MT_NRES || s->cfg->estimator.name == MT_GPES) a->noise = a->draws++;
     for (int k = 0; k < 2; k++) perturb(s, twin[k], p, a->noise, k ? -1 : 1);
     r = stream(s, LOPT_RNG_TASK, p, a, 0);
-    (void)lopt_rng_uniform(&r); /* which task: there is one */
+    (void)lopt_rng_draw_uniform(&r); /* which task: there is one */
     task_sample(a->task, &r, a->tau);
     r = stream(s, LOPT_RNG_INIT, p, a, 0);
     task_initial_params(a->task, a->tau, &r, a->params[0]);
