@@ -20,7 +20,7 @@
 #include <stdio.h>
 
 #include "gradient_check.h"
-#include "model.h"
+#include "model/model.h"
 
 typedef struct layer_case {
     const char *name;

@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 #include "data/dataset.h"
-#include "declare.h"
-#include "model.h"
+#include "base/declare.h"
+#include "model/model.h"
 #include "task_check.h"
 
 static task_spec named(const char *name) {

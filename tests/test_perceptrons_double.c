@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 #include "data/dataset.h"
-#include "declare.h"
-#include "normaliser.h"
+#include "base/declare.h"
+#include "base/normaliser.h"
 #include "task_check.h"
 
 enum { SAMPLES = 50 };

@@ -17,7 +17,8 @@
 #include <unistd.h>
 
 #include "data/text.h"
-#include "families/draws.h"
+#include "augment/augment.h"
+#include "base/draws.h"
 #include "task.h"
 
 /* No transformer that the family draws is as cheap as the others. */

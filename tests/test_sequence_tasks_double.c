@@ -4,8 +4,8 @@
  * and of structures drawn from the families, made small; sizes, first losses, padding. */
 #include "data/dataset.h"
 #include "data/text.h"
-#include "declare.h"
-#include "model.h"
+#include "base/declare.h"
+#include "model/model.h"
 #include "scratch.h"
 #include "task_check.h"
 

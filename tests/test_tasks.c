@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/declare.h"
 #include "data/dataset.h"
-#include "declare.h"
+#include "task.h"
+#include "task_registry.h"
 
 /* The double build of the same functions (cmake/double_names.sh); struct task has one layout in
  * both. */

@@ -6,8 +6,10 @@
  * activation and every level of reparametrisation. */
 #include <stdio.h>
 
-#include "declare.h"
+#include "base/declare.h"
+#include "task.h"
 #include "task_check.h"
+#include "task_registry.h"
 
 static void check_levels(task_spec *spec) {
     for (int level = TASK_REPARAM_NONE; level <= TASK_REPARAM_PARAMETER; level++) {

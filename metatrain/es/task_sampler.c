@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "families/draws.h"
+#include "augment/augment.h"
 
 /* ---- draws --------------------------------------------------------------------------------- */
 

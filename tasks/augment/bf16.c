@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "augment/wrap.h"
-#include "model.h"
+#include "model/model.h"
 
 static real nearest(real x) {
     float f = (float)x;

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/task_error.h"
+#include "model/delegate.h"
+
 task *task_wrap(task *inner, const task_kind *kind, size_t self_size, lopt_error *err) {
     task *t = malloc(sizeof *t);
     void *self = calloc(1, self_size);
@@ -32,14 +35,4 @@ void task_name_more(task *t, const char *format, ...) {
     va_start(args, format);
     vsnprintf(t->name + used, sizeof t->name - used, format, args);
     va_end(args);
-}
-
-/* The batch is reduced by whoever draws it (task_create): the first examples of a batch are a smaller batch. */
-task *task_augment(task *t, const task_spec *spec, lopt_error *err) {
-    t = task_reparam_wrap(t, spec, err);
-    t = task_es_wrap(t, spec, err);
-    t = task_bf16_wrap(t, spec, err);
-    t = task_unit_gradient_wrap(t, spec, err);
-    t = task_directions_wrap(t, spec, err);
-    return task_delay_wrap(t, spec, err);
 }

@@ -6,20 +6,17 @@
  *     delay *self = t->self;                                    zeroed memory of the wrapper's own
  *     task_name_more(t, ", delay %d", n);
  *
- * What a kind leaves out is the inner task's (task.c): a wrapper writes only what it changes. A wrapped task
+ * What a kind leaves out is the inner task's (model/delegate.h): a wrapper writes only what it changes. A wrapped task
  * has the tensors of the inner one, and its tau and work before its own, so wrappers compose. The one that
  * carries numbers from step to step (delay) is the outermost. */
 #ifndef TASK_WRAP_H
 #define TASK_WRAP_H
 
-#include "declare.h"
+#include "base/declare.h"
+#include "model/delegate.h"
 
 task *task_wrap(task *inner, const task_kind *kind, size_t self_size, lopt_error *err);
 void task_name_more(task *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-/* Every augmentation that the spec asks for, around inner, from the inside out in VeLO's order. Takes inner
- * over; NULL and a sentence on failure. */
-task *task_augment(task *inner, const task_spec *spec, lopt_error *err);
 
 /* One each; they return inner where the spec does not ask for them, and NULL for NULL. */
 task *task_reparam_wrap(task *inner, const task_spec *spec, lopt_error *err);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "declare.h"
+#include "base/task_error.h"
 
 #define MAGIC "EC02Compressed Data File"
 enum { HEADER = 84, FIRST_BITS = 9, LAST_BITS = 16, CLEAR = 256, MAX_WINDOW = 1 << 20, MAX_WINDOWS = 1024 };

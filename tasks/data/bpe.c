@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "declare.h"
+#include "base/task_error.h"
 
 #define LONGEST_WORD 64
 #define NOT_FOUND UINT32_MAX

@@ -3,7 +3,7 @@
  * cifar.c - see cifar.h. */
 #include "data/cifar.h"
 
-#include "declare.h"
+#include "base/task_error.h"
 
 enum { SIDE = 32, PLANE = SIDE * SIDE, CHANNELS = 3, IMAGE = CHANNELS * PLANE };
 

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/task_error.h"
 #include "data/resize.h"
-#include "declare.h"
 
 enum { MAX_CLASSES = 65536 };
 

@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/task_error.h"
 #include "data/bible.h"
-#include "declare.h"
 
 #define MAX_BYTES ((size_t)1 << 30)
 

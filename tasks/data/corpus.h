@@ -21,7 +21,7 @@
 #ifndef TASK_CORPUS_H
 #define TASK_CORPUS_H
 
-#include "task.h"
+#include "base/spec.h"
 
 enum { TASK_CORPUS_PATH = 2048, TASK_LONGEST_TEXT = 4096, TASK_FEWEST_TEXTS = 20 };
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "declare.h"
+#include "base/task_error.h"
 
 enum { MAX_COLUMNS = 65536, MAX_CLASSES = 65536, LABEL_BYTES = 64 };
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "declare.h"
+#include "base/task_error.h"
 
 static int unknown(const char *of, const char *word, const task_setting *table, int n, lopt_error *err) {
     char names[256] = "";

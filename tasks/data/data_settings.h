@@ -7,7 +7,7 @@
 #ifndef TASK_SETTINGS_H
 #define TASK_SETTINGS_H
 
-#include "task.h"
+#include "base/spec.h"
 
 typedef struct task_setting {
     const char *name;

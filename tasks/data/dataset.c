@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/task_error.h"
 #include "data/resize.h"
 #include "data/shared.h"
 #include "data/sources.h"
-#include "declare.h"
-#include "layers/elementwise.h"
+#include "math/elementwise.h"
 
 #define MIN_EXAMPLES 10 /* so that no split is empty */
 #define MAX_SIZE 1024

@@ -26,7 +26,7 @@
 #ifndef TASK_DATASET_H
 #define TASK_DATASET_H
 
-#include "task.h"
+#include "base/spec.h"
 
 typedef struct task_dataset {
     int n_rows, n_cols, n_channels;

@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <zlib.h>
 
+#include "base/task_error.h"
 #include "data/raw.h"
-#include "declare.h"
 
 #define MAX_COUNT 10000000u
 #define MAX_SIDE 1024u

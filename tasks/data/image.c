@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "declare.h"
+#include "base/task_error.h"
 
 static int allocate(const char *path, size_t rows, size_t cols, int channels, task_image *image, lopt_error *err) {
     if (rows < 1 || cols < 1 || rows > TASK_IMAGE_MAX / cols) {

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "declare.h"
+#include "base/task_error.h"
 
 enum { MAX_HEADER = 4096 };
 

@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "declare.h"
+#include "base/task_error.h"
 
 #define MAX_EXAMPLES ((size_t)100000000)
 

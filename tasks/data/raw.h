@@ -14,7 +14,7 @@
 #ifndef TASK_RAW_H
 #define TASK_RAW_H
 
-#include "task.h"
+#include "base/spec.h"
 
 enum { TASK_PATH = 2048 };
 

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "declare.h"
+#include "base/task_error.h"
 
 #define BOUND ((size_t)8 << 30)
 enum { HEAD = 20480, KEY_BYTES = 16384 };

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/task_error.h"
 #include "core/suggest.h"
 #include "data/cifar.h"
 #include "data/csv.h"
@@ -17,7 +18,6 @@
 #include "data/idx.h"
 #include "data/image.h"
 #include "data/synthetic.h"
-#include "declare.h"
 
 enum { IDX, CIFAR10, CIFAR100, SHEET, TABLE, HDF5, SYNTHETIC };
 enum { TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS }; /* files of an IDX set */

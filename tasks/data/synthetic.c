@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/task_error.h"
 #include "data/data_settings.h"
 #include "data/resize.h"
-#include "declare.h"
 
 #define PI 3.14159265358979323846
 enum { COARSE = 4, MAX_SETTINGS = 7 };

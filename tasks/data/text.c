@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "declare.h"
+#include "base/task_error.h"
 
 static const char *const split_names[TASK_N_SPLITS] = {"train", "inner_valid", "outer_valid", "test"};
 

@@ -10,8 +10,8 @@
 #ifndef TASK_ACTIVATION_H
 #define TASK_ACTIVATION_H
 
-#include "layers/elementwise.h"
-#include "model.h"
+#include "math/elementwise.h"
+#include "model/model.h"
 
 enum { TASK_N_SAMPLED_ACTIVATIONS = 12 };
 
@@ -23,6 +23,7 @@ typedef struct task_activation_choice {
 
 enum { TASK_ACTIVATION_IN_TAU = -2 };
 
+const char *task_activation_name(task_activation_kind kind);
 int task_activation(task_model *m, int x, task_activation_kind kind);
 int task_activation_sampled(task_model *m, int x, size_t at);
 

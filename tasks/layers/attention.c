@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "layers/dense.h"
-#include "layers/elementwise.h"
-#include "layers/gemm.h"
+#include "math/elementwise.h"
+#include "math/gemm.h"
 
 #define MASKED ((real)-1e30)
 

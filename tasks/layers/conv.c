@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "layers/ending.h"
-#include "layers/gemm.h"
+#include "math/gemm.h"
 
 /* Bytes of patches at a time: with their products a share of the second-level cache. */
 #define PATCH_BYTES (1 << 18)

@@ -4,7 +4,7 @@
 #include "layers/dense.h"
 
 #include "layers/ending.h"
-#include "layers/gemm.h"
+#include "math/gemm.h"
 
 typedef struct dense {
     task_layer base;

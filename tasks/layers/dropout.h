@@ -8,7 +8,7 @@
 #ifndef TASK_DROPOUT_H
 #define TASK_DROPOUT_H
 
-#include "model.h"
+#include "model/model.h"
 
 int task_dropout(task_model *m, int x, double rate);
 

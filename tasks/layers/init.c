@@ -86,7 +86,8 @@ static void orthogonal(double scale, int64_t rows, int64_t cols, lopt_rng_stream
     for (int64_t i = 0; i < rows * cols; i++) out[i] *= (real)scale;
 }
 
-void task_init_fill(const task_init *init, const real *tau, int rank, const int64_t *dim, lopt_rng_stream *r, real *out) {
+void task_init_fill(const task_init *init, const real *tau, int rank, const int64_t *dim, lopt_rng_stream *r,
+                    real *out) {
     int64_t cols = rank > 0 ? dim[rank - 1] : 1, rows = 1;
     for (int i = 0; i + 1 < rank; i++) rows *= dim[i];
     size_t n = (size_t)(rows * cols);

@@ -14,7 +14,7 @@
 #ifndef TASK_INIT_H
 #define TASK_INIT_H
 
-#include "model.h"
+#include "model/model.h"
 
 typedef enum task_init_kind {
     TASK_INIT_DEFAULT,   /* TN(1/sqrt(fan_in)) */
@@ -40,6 +40,7 @@ typedef struct task_init {
 } task_init;
 
 task_init task_init_sampled(task_model *m); /* scale uniform in [0.5, 2] */
-void task_init_fill(const task_init *init, const real *tau, int rank, const int64_t *dim, lopt_rng_stream *r, real *out);
+void task_init_fill(const task_init *init, const real *tau, int rank, const int64_t *dim, lopt_rng_stream *r,
+                    real *out);
 
 #endif

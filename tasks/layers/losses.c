@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-#include "layers/elementwise.h"
+#include "math/elementwise.h"
 
 /* ---- of labels --------------------------------------------------------------------------------- */
 

@@ -10,7 +10,7 @@
 #ifndef TASK_LOSSES_H
 #define TASK_LOSSES_H
 
-#include "model.h"
+#include "model/model.h"
 
 /* Mean over the rows that have a label of -log softmax(row of logits)[label]. */
 int task_cross_entropy(task_model *m, int logits, size_t labels);

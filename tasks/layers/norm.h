@@ -11,7 +11,7 @@
 #ifndef TASK_NORM_LAYERS_H
 #define TASK_NORM_LAYERS_H
 
-#include "model.h"
+#include "model/model.h"
 
 int task_layer_norm(task_model *m, int x, double epsilon);
 int task_batch_norm(task_model *m, int x, double start, double epsilon);

@@ -5,9 +5,9 @@
 
 #include <string.h>
 
-#include "layers/elementwise.h"
-#include "layers/gemm.h"
 #include "layers/init.h"
+#include "math/elementwise.h"
+#include "math/gemm.h"
 
 /* Columns of a cell that are made by the same products: x Wi + s Wh, where s is h or, for the last columns of
  * a GRU, r h. A GRU has two of them, the others one. */

@@ -19,7 +19,7 @@
 #ifndef TASK_RECURRENT_H
 #define TASK_RECURRENT_H
 
-#include "model.h"
+#include "model/model.h"
 
 typedef enum task_cell { TASK_LSTM, TASK_GRU, TASK_VANILLA_RNN, TASK_IRNN, TASK_N_CELLS } task_cell;
 

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "layers/gemm.h"
+#include "math/gemm.h"
 
 typedef struct tokens {
     task_layer base;

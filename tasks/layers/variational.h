@@ -13,7 +13,7 @@
 #ifndef TASK_VARIATIONAL_H
 #define TASK_VARIATIONAL_H
 
-#include "model.h"
+#include "model/model.h"
 
 int task_gaussian(task_model *m, int stats);
 int task_elbo(task_model *m, int stats, int out, int target, int per_pixel);

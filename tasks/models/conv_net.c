@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "families/draws.h"
+#include "base/draws.h"
 #include "layers/conv.h"
 #include "layers/dense.h"
 #include "layers/norm.h"
@@ -52,16 +52,6 @@ static void fix(const task_spec *named, task_spec *spec) {
     spec->strided = named->strided;
 }
 
-const task_kind task_kind_image_conv = {
-    TASK_IMAGES_FUNCTIONS,
-    .name = "image_conv",
-    .summary = "classification of images by 3x3 convolutions of any numbers of channels",
-    .source = "learned_optimization, Metz et al. 2022",
-    .fix = fix,
-    .create = create,
-    .accuracy = task_images_accuracy,
-};
-
 #define CONV(set, size, batch, layers, ...)                                                                            \
     .spec = {.task = "image_conv",                                                                                     \
              .dataset = set,                                                                                           \
@@ -73,7 +63,7 @@ const task_kind task_kind_image_conv = {
 #define NET_32_64_64                                                                                                   \
     { 32, 64, 64 }
 
-const task_name task_names_image_conv[] = {
+static const task_name names[] = {
     {{"Conv_Cifar10_8_16x32", "CIFAR-10 8x8, channels 16 and 32, batch 128"}, CONV("cifar10", 8, 128, 2, {16, 32})},
     {{"Conv_Cifar10_16_32x64x64", "CIFAR-10 16x16, channels 32, 64 and 64, batch 128"},
      CONV("cifar10", 16, 128, 3, NET_32_64_64)},
@@ -110,8 +100,20 @@ static void sample(task_spec *spec, lopt_rng_stream *r) {
     spec->per_task = 1;
 }
 
-const task_family task_family_image_conv = {
+static const task_family family = {
     .name = "image_conv_family",
     .summary = "convolutional nets: channels, depth, strides, size, batch; activation and start with the task",
     .sample = sample,
+};
+
+const task_kind task_kind_image_conv = {
+    TASK_IMAGES_FUNCTIONS,
+    .name = "image_conv",
+    .summary = "classification of images by 3x3 convolutions of any numbers of channels",
+    .source = "learned_optimization, Metz et al. 2022",
+    .fix = fix,
+    .create = create,
+    .accuracy = task_images_accuracy,
+    .names = names,
+    .family = &family,
 };

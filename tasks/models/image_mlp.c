@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "families/draws.h"
+#include "base/draws.h"
 #include "layers/activation.h"
 #include "layers/dense.h"
 #include "layers/dropout.h"
@@ -43,16 +43,6 @@ static void fix(const task_spec *named, task_spec *spec) {
     spec->loss = named->loss;
 }
 
-const task_kind task_kind_image_mlp = {
-    TASK_IMAGES_FUNCTIONS,
-    .name = "image_mlp",
-    .summary = "classification of images by a multi-layer perceptron of any widths",
-    .source = "learned_optimization, Metz et al. 2022",
-    .fix = fix,
-    .create = create,
-    .accuracy = task_images_accuracy,
-};
-
 #define MLP(set, size, batch, layers, ...)                                                                             \
     .spec = {.task = "image_mlp",                                                                                      \
              .dataset = set,                                                                                           \
@@ -63,7 +53,7 @@ const task_kind task_kind_image_mlp = {
 #define THREE_128                                                                                                      \
     { 128, 128, 128 }
 
-const task_name task_names_image_mlp[] = {
+static const task_name names[] = {
     {{"ImageMLP_Cifar10BW8_Relu32", "CIFAR-10 in grey 8x8, hidden 32, batch 128"},
      MLP("cifar10", 8, 128, 1, {32}, .grey = 1)},
     {{"ImageMLP_FashionMnist8_Relu32", "Fashion-MNIST 8x8, hidden 32, batch 128"},
@@ -129,8 +119,20 @@ static void sample(task_spec *spec, lopt_rng_stream *r) {
     spec->loss = TASK_LOSS_CROSS_ENTROPY;
 }
 
-const task_family task_family_image_mlp = {
+static const task_family family = {
     .name = "image_mlp_family",
     .summary = "multi-layer perceptrons on images: width, depth, size, batch; activation and start with the task",
     .sample = sample,
+};
+
+const task_kind task_kind_image_mlp = {
+    TASK_IMAGES_FUNCTIONS,
+    .name = "image_mlp",
+    .summary = "classification of images by a multi-layer perceptron of any widths",
+    .source = "learned_optimization, Metz et al. 2022",
+    .fix = fix,
+    .create = create,
+    .accuracy = task_images_accuracy,
+    .names = names,
+    .family = &family,
 };

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/normaliser.h"
 #include "layers/losses.h"
-#include "normaliser.h"
 
 #define MAX_BATCH 65536
 

@@ -17,7 +17,7 @@
 #define TASK_IMAGES_H
 
 #include "data/dataset.h"
-#include "model.h"
+#include "model/model.h"
 
 typedef struct task_images {
     const task_dataset *data;

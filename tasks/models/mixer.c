@@ -69,16 +69,6 @@ static void fix(const task_spec *named, task_spec *spec) {
     spec->sequence = named->sequence;
 }
 
-const task_kind task_kind_mlp_mixer = {
-    TASK_IMAGES_FUNCTIONS,
-    .name = "mlp_mixer",
-    .summary = "classification of images by perceptrons across patches and across channels",
-    .source = "learned_optimization, Metz et al. 2022",
-    .fix = fix,
-    .create = create,
-    .accuracy = task_images_accuracy,
-};
-
 #define MIXER(set, size, batch, numbers, blocks, across, between)                                                      \
     .spec = {.task = "mlp_mixer",                                                                                      \
              .dataset = set,                                                                                           \
@@ -88,7 +78,7 @@ const task_kind task_kind_mlp_mixer = {
 #define SMALL(set, size) MIXER(set, size, 128, 768, 8, 384, 3072)
 #define TINY(set, size, batch) MIXER(set, size, batch, 512, 5, 384, 2048)
 
-const task_name task_names_mlp_mixer[] = {
+static const task_name names[] = {
     {{"MLPMixer_ImageNet64_small16", "ImageNet 64x64, 8 blocks of 768"}, SMALL("imagenet64", 64)},
     {{"MLPMixer_ImageNet64_tiny16", "ImageNet 64x64, 5 blocks of 512"}, TINY("imagenet64", 64, 128)},
     {{"MLPMixer_ImageNet64_tiny16_bs256", "ImageNet 64x64, 5 blocks of 512, batch 256"}, TINY("imagenet64", 64, 256)},
@@ -99,4 +89,15 @@ const task_name task_names_mlp_mixer[] = {
     {{"MLPMixer_Cifar100_tiny16", "CIFAR-100, 5 blocks of 512"}, TINY("cifar100", 32, 128)},
     {{"MLPMixer_Cifar100_tiny16_bs256", "CIFAR-100, 5 blocks of 512, batch 256"}, TINY("cifar100", 32, 256)},
     {{NULL, NULL}, {.task = ""}},
+};
+
+const task_kind task_kind_mlp_mixer = {
+    TASK_IMAGES_FUNCTIONS,
+    .name = "mlp_mixer",
+    .summary = "classification of images by perceptrons across patches and across channels",
+    .source = "learned_optimization, Metz et al. 2022",
+    .fix = fix,
+    .create = create,
+    .accuracy = task_images_accuracy,
+    .names = names,
 };

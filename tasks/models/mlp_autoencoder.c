@@ -9,14 +9,14 @@
  * auto-encoders; there log_loss, centre and constrain are drawn with the task, here with the structure. */
 #include <stdio.h>
 
-#include "families/draws.h"
+#include "base/draws.h"
+#include "base/normaliser.h"
 #include "layers/activation.h"
 #include "layers/dense.h"
 #include "layers/losses.h"
 #include "layers/sum.h"
 #include "models/hidden.h"
 #include "models/images.h"
-#include "normaliser.h"
 
 static void set_normaliser(task *t, const task_spec *spec) {
     if (!spec->per_task)
@@ -58,15 +58,6 @@ static void fix(const task_spec *named, task_spec *spec) {
     spec->encoder = named->encoder;
 }
 
-const task_kind task_kind_mlp_autoencoder = {
-    TASK_IMAGES_FUNCTIONS,
-    .name = "mlp_autoencoder",
-    .summary = "images through a perceptron back to themselves",
-    .source = "learned_optimization, Metz et al. 2022",
-    .fix = fix,
-    .create = create,
-};
-
 #define AE(name_, text, set, size, batch, ...)                                                                         \
     {                                                                                                                  \
         {"ImageMLPAE_" name_, text}, {                                                                                 \
@@ -77,7 +68,7 @@ const task_kind task_kind_mlp_autoencoder = {
         }                                                                                                              \
     }
 
-const task_name task_names_mlp_autoencoder[] = {
+static const task_name names[] = {
     AE("Cifar10_32x32x32_bs128", "CIFAR-10 through 32, 32 and 32, batch 128", "cifar10", 32, 128, {32, 32, 32}),
     AE("Cifar10_256x256x256_bs128", "CIFAR-10 through 256, 256 and 256, batch 128", "cifar10", 32, 128,
        {256, 256, 256}),
@@ -101,9 +92,20 @@ static void sample(task_spec *spec, lopt_rng_stream *r) {
     spec->encoder.constrain = task_draw_choice(r, 2);
 }
 
-const task_family task_family_mlp_autoencoder = {
+static const task_family family = {
     .name = "mlp_autoencoder_family",
     .summary = "perceptrons from images to images: width, depth, size, batch, form of the loss; activation and start "
                "with the task",
     .sample = sample,
+};
+
+const task_kind task_kind_mlp_autoencoder = {
+    TASK_IMAGES_FUNCTIONS,
+    .name = "mlp_autoencoder",
+    .summary = "images through a perceptron back to themselves",
+    .source = "learned_optimization, Metz et al. 2022",
+    .fix = fix,
+    .create = create,
+    .names = names,
+    .family = &family,
 };

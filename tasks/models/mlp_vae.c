@@ -9,13 +9,13 @@
  * learned_optimization; there centre and per_pixel are drawn with the task, here with the structure. */
 #include <stdio.h>
 
-#include "families/draws.h"
+#include "base/draws.h"
+#include "base/normaliser.h"
 #include "layers/dense.h"
 #include "layers/sum.h"
 #include "layers/variational.h"
 #include "models/hidden.h"
 #include "models/images.h"
-#include "normaliser.h"
 
 #define MAX_WIDTH 65536
 
@@ -54,14 +54,6 @@ static int create(task *t, const task_spec *spec, lopt_error *err) {
     return task_model_finish(t->model, err);
 }
 
-const task_kind task_kind_mlp_vae = {
-    TASK_IMAGES_FUNCTIONS,
-    .name = "mlp_vae",
-    .summary = "a variational auto-encoder of images, both halves perceptrons",
-    .source = "learned_optimization, Metz et al. 2022",
-    .create = create,
-};
-
 static void sample(task_spec *spec, lopt_rng_stream *r) {
     snprintf(spec->task, sizeof spec->task, "mlp_vae");
     spec->vae.encoder_width = task_draw_log_int(r, 4, 128);
@@ -77,9 +69,18 @@ static void sample(task_spec *spec, lopt_rng_stream *r) {
     task_draw_images(spec, r);
 }
 
-const task_family task_family_mlp_vae = {
+static const task_family family = {
     .name = "mlp_vae_family",
     .summary = "variational auto-encoders of images: widths, depths, latent, size, batch; activation and start with "
                "the task",
     .sample = sample,
+};
+
+const task_kind task_kind_mlp_vae = {
+    TASK_IMAGES_FUNCTIONS,
+    .name = "mlp_vae",
+    .summary = "a variational auto-encoder of images, both halves perceptrons",
+    .source = "learned_optimization, Metz et al. 2022",
+    .create = create,
+    .family = &family,
 };

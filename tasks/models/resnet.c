@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "families/draws.h"
+#include "base/draws.h"
 #include "layers/activation.h"
 #include "layers/conv.h"
 #include "layers/dense.h"
@@ -110,16 +110,6 @@ static void fix(const task_spec *named, task_spec *spec) {
     spec->resnet = named->resnet;
 }
 
-const task_kind task_kind_image_resnet = {
-    TASK_IMAGES_FUNCTIONS,
-    .name = "image_resnet",
-    .summary = "classification of images by a residual net of bottleneck blocks",
-    .source = "learned_optimization, Metz et al. 2022",
-    .fix = fix,
-    .create = create,
-    .accuracy = task_images_accuracy,
-};
-
 /* Number, image size, batch, channels, size of the stem, pool, blocks. */
 #define RESNET(k, pixels, batch, stem, has_pool, widths, ...)                                                          \
     {                                                                                                                  \
@@ -138,7 +128,7 @@ const task_kind task_kind_image_resnet = {
 #define ONE_EACH                                                                                                       \
     { 1, 1, 1, 1 }
 
-const task_name task_names_image_resnet[] = {
+static const task_name names[] = {
     RESNET(0, 16, 64, 3, 1, "8 to 16", ONE_EACH, {8, 16, 16, 16}),
     RESNET(1, 16, 64, 3, 1, "8 to 32", ONE_EACH, {8, 16, 16, 32}),
     RESNET(2, 16, 64, 3, 1, "64 to 128", ONE_EACH, {64, 128, 128, 128}),
@@ -172,8 +162,20 @@ static void sample(task_spec *spec, lopt_rng_stream *r) {
     spec->per_task = 1;
 }
 
-const task_family task_family_image_resnet = {
+static const task_family family = {
     .name = "image_resnet_family",
     .summary = "residual nets: blocks, channels, stem, size, batch; activation of the stem with the task",
     .sample = sample,
+};
+
+const task_kind task_kind_image_resnet = {
+    TASK_IMAGES_FUNCTIONS,
+    .name = "image_resnet",
+    .summary = "classification of images by a residual net of bottleneck blocks",
+    .source = "learned_optimization, Metz et al. 2022",
+    .fix = fix,
+    .create = create,
+    .accuracy = task_images_accuracy,
+    .names = names,
+    .family = &family,
 };

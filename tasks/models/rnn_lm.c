@@ -9,7 +9,7 @@
  * learned_optimization (Metz et al. 2022). */
 #include <stdio.h>
 
-#include "families/draws.h"
+#include "base/draws.h"
 #include "layers/dense.h"
 #include "layers/embed.h"
 #include "layers/recurrent.h"
@@ -44,14 +44,6 @@ static int create(task *t, const task_spec *spec, lopt_error *err) {
     return task_texts_finish(t, self, x, spec->per_task ? TASK_BELOW_GUESS : TASK_AS_IT_IS, err);
 }
 
-const task_kind task_kind_rnn_lm = {
-    TASK_TEXTS_FUNCTIONS,
-    .name = "rnn_lm",
-    .summary = "the next token of a text (fortunes, bible or your own) by a recurrent net",
-    .source = "learned_optimization, Metz et al. 2022",
-    .create = create,
-};
-
 #define RNN(text, ids, time, kind, numbers, table)                                                                     \
     .spec = {.task = "rnn_lm",                                                                                         \
              .dataset = text,                                                                                          \
@@ -60,7 +52,7 @@ const task_kind task_kind_rnn_lm = {
 #define LM1B "text lm1b in data.path, or fortunes; "
 #define WIKI "text wikipedia in data.path, or bible; "
 
-const task_name task_names_rnn_lm[] = {
+static const task_name names[] = {
     {{"RNNLM_lm1bbytes_Patch32_IRNN128_Embed64", LM1B "32 bytes, IRNN 128"}, RNN("lm1b", 259, 32, TASK_IRNN, 128, 64)},
     {{"RNNLM_lm1bbytes_Patch32_LSTM128_Embed64", LM1B "32 bytes, LSTM 128"}, RNN("lm1b", 259, 32, TASK_LSTM, 128, 64)},
     {{"RNNLM_lm1bbytes_Patch32_GRU128_Embed64", LM1B "32 bytes, GRU 128"}, RNN("lm1b", 259, 32, TASK_GRU, 128, 64)},
@@ -96,8 +88,18 @@ static void sample(task_spec *spec, lopt_rng_stream *r) {
     spec->sequence.cell = TASK_LSTM;
 }
 
-const task_family task_family_rnn_lm = {
+static const task_family family = {
     .name = "rnn_lm_family",
     .summary = "LSTMs on text: width, embedding, length, batch, vocabulary; start with the task",
     .sample = sample,
+};
+
+const task_kind task_kind_rnn_lm = {
+    TASK_TEXTS_FUNCTIONS,
+    .name = "rnn_lm",
+    .summary = "the next token of a text (fortunes, bible or your own) by a recurrent net",
+    .source = "learned_optimization, Metz et al. 2022",
+    .create = create,
+    .names = names,
+    .family = &family,
 };

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "families/draws.h"
+#include "base/draws.h"
+#include "base/normaliser.h"
 #include "layers/losses.h"
-#include "normaliser.h"
 
 #define MAX_BATCH 65536
 #define MAX_LENGTH 65536

@@ -17,7 +17,7 @@
 #define TASK_TEXTS_H
 
 #include "data/text.h"
-#include "model.h"
+#include "model/model.h"
 
 typedef struct task_texts {
     const task_text *data;

@@ -10,7 +10,7 @@
  * learned_optimization (Metz et al. 2022). */
 #include <stdio.h>
 
-#include "families/draws.h"
+#include "base/draws.h"
 #include "layers/activation.h"
 #include "layers/attention.h"
 #include "layers/dense.h"
@@ -60,14 +60,6 @@ static int create(task *t, const task_spec *spec, lopt_error *err) {
     return task_texts_finish(t, self, x, spec->per_task ? TASK_BELOW_GUESS : TASK_AS_IT_IS, err);
 }
 
-const task_kind task_kind_transformer_lm = {
-    TASK_TEXTS_FUNCTIONS,
-    .name = "transformer_lm",
-    .summary = "the next token of a text (fortunes, bible or your own) by causal attention",
-    .source = "learned_optimization, Metz et al. 2022",
-    .create = create,
-};
-
 #define TRANSFORMER(n_heads, d, n_layers, batch, time, drop)                                                           \
     .spec = {.task = "transformer_lm",                                                                                 \
              .dataset = "lm1b",                                                                                        \
@@ -78,7 +70,7 @@ const task_kind task_kind_transformer_lm = {
 #define LM1B "text lm1b in data.path, or fortunes; "
 #define NAME(k) "TransformerLM_LM1B_" k
 
-const task_name task_names_transformer_lm[] = {
+static const task_name names[] = {
     {{NAME("MultiRuntime_0"), LM1B "1 layer of 20"}, TRANSFORMER(5, 20, 1, 4, 8, 0.1)},
     {{NAME("MultiRuntime_1"), LM1B "1 layer of 24"}, TRANSFORMER(6, 24, 1, 4, 8, 0.1)},
     {{NAME("MultiRuntime_2"), LM1B "2 layers of 32"}, TRANSFORMER(4, 32, 2, 8, 8, 0)},
@@ -109,8 +101,18 @@ static void sample(task_spec *spec, lopt_rng_stream *r) {
     spec->dropout = 0.1;
 }
 
-const task_family task_family_transformer_lm = {
+static const task_family family = {
     .name = "transformer_lm_family",
     .summary = "transformers on text: heads, width, layers, length, batch, vocabulary",
     .sample = sample,
+};
+
+const task_kind task_kind_transformer_lm = {
+    TASK_TEXTS_FUNCTIONS,
+    .name = "transformer_lm",
+    .summary = "the next token of a text (fortunes, bible or your own) by causal attention",
+    .source = "learned_optimization, Metz et al. 2022",
+    .create = create,
+    .names = names,
+    .family = &family,
 };

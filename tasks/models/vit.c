@@ -10,7 +10,7 @@
  * tasks of learned_optimization (Metz et al. 2022), which are Flax's example. */
 #include <stdio.h>
 
-#include "families/draws.h"
+#include "base/draws.h"
 #include "layers/activation.h"
 #include "layers/attention.h"
 #include "layers/conv.h"
@@ -86,16 +86,6 @@ static void fix(const task_spec *named, task_spec *spec) {
     spec->dropout = 0;
 }
 
-const task_kind task_kind_vit = {
-    TASK_IMAGES_FUNCTIONS,
-    .name = "vit",
-    .summary = "classification of images by attention between patches",
-    .source = "learned_optimization, Metz et al. 2022",
-    .fix = fix,
-    .create = create,
-    .accuracy = task_images_accuracy,
-};
-
 #define VIT(set, size, n_layers, n_heads, numbers, between)                                                            \
     .spec = {.task = "vit",                                                                                            \
              .dataset = set,                                                                                           \
@@ -105,7 +95,7 @@ const task_kind task_kind_vit = {
 #define WIDE(set, size) VIT(set, size, 6, 6, 64, 1536)
 #define DEEP(set, size) VIT(set, size, 10, 4, 32, 512)
 
-const task_name task_names_vit[] = {
+static const task_name names[] = {
     {{"VIT_ImageNet64_wideshallow", "ImageNet 64x64, 6 layers of 384"}, WIDE("imagenet64", 64)},
     {{"VIT_ImageNet64_skinnydeep", "ImageNet 64x64, 10 layers of 128"}, DEEP("imagenet64", 64)},
     {{"VIT_Food101_64_wideshallow", "Food-101 64x64, 6 layers of 384"}, WIDE("food101", 64)},
@@ -135,8 +125,20 @@ static void sample(task_spec *spec, lopt_rng_stream *r) {
     spec->loss = TASK_LOSS_CROSS_ENTROPY;
 }
 
-const task_family task_family_vit = {
+static const task_family family = {
     .name = "vit_family",
     .summary = "transformers on images: layers, heads, width, patch, size, batch, dropout",
     .sample = sample,
+};
+
+const task_kind task_kind_vit = {
+    TASK_IMAGES_FUNCTIONS,
+    .name = "vit",
+    .summary = "classification of images by attention between patches",
+    .source = "learned_optimization, Metz et al. 2022",
+    .fix = fix,
+    .create = create,
+    .accuracy = task_images_accuracy,
+    .names = names,
+    .family = &family,
 };

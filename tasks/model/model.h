@@ -42,7 +42,7 @@
 #ifndef TASK_MODEL_H
 #define TASK_MODEL_H
 
-#include "declare.h"
+#include "base/declare.h"
 
 typedef struct task_model task_model;
 typedef struct task_layer task_layer;

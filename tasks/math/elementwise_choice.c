@@ -3,7 +3,7 @@
  * elementwise_choice.c - which build of elementwise.c this machine runs. */
 #include <string.h>
 
-#include "layers/elementwise.h"
+#include "math/elementwise.h"
 
 extern const task_elementwise task_elementwise_portable, task_elementwise_avx2, task_elementwise_avx512;
 

@@ -4,15 +4,11 @@
 #ifndef TASK_DRAWS_H
 #define TASK_DRAWS_H
 
-#include "task.h"
+#include "base/spec.h"
 
 int task_draw_log_int(lopt_rng_stream *r, double low, double high); /* floor(exp(uniform(ln low, ln high))) */
 double task_draw_log(lopt_rng_stream *r, double low, double high);
 int task_draw_choice(lopt_rng_stream *r, int n); /* 0..n-1 */
-
-/* What VeLO's task distribution wraps its tasks with: scales of parameters, gradients by ES, part of a batch,
- * bfloat16, gradients of length one, few directions, late gradients. Sets every such field of the spec. */
-void task_draw_augmentations(task_spec *spec, lopt_rng_stream *r);
 
 void task_draw_images(task_spec *spec, lopt_rng_stream *r); /* size 4..32, batch 4..512 */
 void task_draw_hidden(task_spec *spec, lopt_rng_stream *r); /* 0..4 layers of one width 8..128; per_task */

@@ -2,7 +2,7 @@
  *
  * gemm.c - see gemm.h. BLAS and libxsmm are column-major: a row-major matrix is its transpose
  * there, so C = A B is asked for as C' = B' A', with b as the first operand. */
-#include "layers/gemm.h"
+#include "math/gemm.h"
 
 #ifndef TASK_REAL_DOUBLE
 #include <cblas.h>

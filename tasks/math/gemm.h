@@ -12,7 +12,7 @@
 #ifndef TASK_GEMM_H
 #define TASK_GEMM_H
 
-#include "task.h"
+#include "base/real.h"
 
 typedef enum task_gemm_kind { TASK_GEMM_NN, TASK_GEMM_TN } task_gemm_kind;
 

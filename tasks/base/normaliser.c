@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * normaliser.c - see normaliser.h. */
-#include "normaliser.h"
+#include "base/normaliser.h"
 
 #include <math.h>
 

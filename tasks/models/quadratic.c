@@ -19,7 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "declare.h"
+#include "base/declare.h"
 
 typedef struct quadratic {
     int dim;
@@ -228,6 +228,18 @@ static void fix(const task_spec *named, task_spec *spec) {
     if (named->noise > 0) spec->noise = named->noise;
 }
 
+static const task_name names[] = {
+    {{"Quadratic", "sum of squares of 10 parameters"}, {.task = "quadratic", .dim = 10}},
+    {{"FixedDimQuadraticFamily", "squared distance to a sampled centre"}, {.task = "quadratic_family"}},
+    {{"NoisyQuadraticFamily", "sampled centre and curvature, gradient noise of scale `noise`"},
+     {.task = "noisy_quadratic"}},
+    {{"LogQuadratic", "logarithm of the sum of squares of 10 parameters"}, {.task = "log_quadratic", .dim = 10}},
+    {{"SumQuadratic", "squared sum of two vectors of 10 parameters"}, {.task = "sum_quadratic", .dim = 10}},
+    {{"NoisyMeanQuadratic", "quadratic of 2 parameters, centre redrawn at each evaluation"},
+     {.task = "noisy_mean_quadratic", .dim = 2, .noise = 1}},
+    {{NULL, NULL}, {.task = ""}},
+};
+
 const task_kind task_kind_quadratic = {
     .name = "quadratic",
     .summary = "sum of squares of `dim` parameters",
@@ -239,6 +251,7 @@ const task_kind task_kind_quadratic = {
     .draw_batch = draw_nothing,
     .loss = loss_squares,
     .normalise = normalise_identity,
+    .names = names,
 };
 
 const task_kind task_kind_quadratic_family = {
@@ -306,16 +319,4 @@ const task_kind task_kind_noisy_mean_quadratic = {
     .draw_batch = draw_noise,
     .loss = loss_noisy_mean,
     .normalise = normalise_identity,
-};
-
-const task_name task_names_quadratic[] = {
-    {{"Quadratic", "sum of squares of 10 parameters"}, {.task = "quadratic", .dim = 10}},
-    {{"FixedDimQuadraticFamily", "squared distance to a sampled centre"}, {.task = "quadratic_family"}},
-    {{"NoisyQuadraticFamily", "sampled centre and curvature, gradient noise of scale `noise`"},
-     {.task = "noisy_quadratic"}},
-    {{"LogQuadratic", "logarithm of the sum of squares of 10 parameters"}, {.task = "log_quadratic", .dim = 10}},
-    {{"SumQuadratic", "squared sum of two vectors of 10 parameters"}, {.task = "sum_quadratic", .dim = 10}},
-    {{"NoisyMeanQuadratic", "quadratic of 2 parameters, centre redrawn at each evaluation"},
-     {.task = "noisy_mean_quadratic", .dim = 2, .noise = 1}},
-    {{NULL, NULL}, {.task = ""}},
 };

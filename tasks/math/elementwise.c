@@ -6,7 +6,7 @@
  * polynomial instead of a call.
  *
  * With double as real, exp and tanh are libm's. */
-#include "layers/elementwise.h"
+#include "math/elementwise.h"
 
 #include <math.h>
 #include <string.h>
@@ -368,7 +368,7 @@ static void gather(int batch, const int32_t *restrict rows, size_t n, const uint
     }
 }
 
-#include "layers/elementwise_sequence.h" /* cells and attention */
+#include "math/elementwise_sequence.h" /* cells and attention */
 
 const task_elementwise JOIN(task_elementwise_, TASK_ISA) = {
     .name = TEXT(TASK_ISA),

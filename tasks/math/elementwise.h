@@ -8,7 +8,7 @@
 #ifndef TASK_ELEMENTWISE_H
 #define TASK_ELEMENTWISE_H
 
-#include "task.h"
+#include "base/spec.h"
 
 #define TASK_LINEAR (-1) /* no activation; the others are task_activation_kind */
 

@@ -9,7 +9,7 @@
 #ifndef TASK_NORMALISER_H
 #define TASK_NORMALISER_H
 
-#include "task.h"
+#include "base/kind.h"
 
 /* The kinds are declared in task.h. */
 void task_set_normaliser(task *t, task_normaliser_kind kind, double n);

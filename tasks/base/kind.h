@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * kind.h - a kind of task, as the table of functions that its file defines, and a task created from it. */
+#ifndef TASK_KIND_H
+#define TASK_KIND_H
+
+#include "base/spec.h"
+
+typedef struct task task;
+
+typedef struct task_info {
+    const char *name, *summary;
+} task_info;
+
+/* A published name: the fields of the spec that its kind's `fix` copies. */
+typedef struct task_name {
+    task_info info;
+    task_spec spec; /* .task is the kind */
+} task_name;
+
+/* A parametric family: draws a structure, that is kind and sizes, with the published ranges. Fields of *spec that
+ * it leaves alone (dataset, data_path, augmentations) are the caller's. */
+typedef struct task_family {
+    const char *name, *summary;
+    void (*sample)(task_spec *spec, lopt_rng_stream *r);
+} task_family;
+
+typedef struct task_kind {
+    const char *name, *summary, *source;
+    const task_name *names;    /* published names, ended by a row of zeros; NULL: none */
+    const task_family *family; /* NULL: none */
+    /* Copies to spec what a published name of the kind fixes (task_name below); NULL where there is none. */
+    void (*fix)(const task_spec *named, task_spec *spec);
+    /* Fills t->tensors, n_tau, work_bytes, name, self (the kind's own memory); 0 and *err if it cannot. A kind
+     * that describes a task_model may leave out sample, initial_params and loss. */
+    int (*create)(task *t, const task_spec *spec, lopt_error *err);
+    void (*destroy)(task *t);                                     /* also of a task that create gave up on */
+    void (*sample)(const task *t, lopt_rng_stream *r, real *tau); /* NULL when n_tau = 0 */
+    void (*initial_params)(const task *t, const real *tau, lopt_rng_stream *r, real *params);
+    void (*draw_batch)(const task *t, const real *tau, task_split split, lopt_rng_stream *r, void *work);
+    void (*after_step)(const task *t, const real *tau, real *params); /* NULL where there is nothing to do */
+    real (*loss)(const task *t, const real *tau, void *work, const real *params, real *grads);
+    real (*normalise)(const task *t, real loss); /* NULL: by t->normaliser */
+    /* Share of the drawn batch classified right at params, in [0,1]; NULL where it means nothing. */
+    real (*accuracy)(const task *t, const real *tau, void *work, const real *params);
+} task_kind;
+
+/* What task_normalise does unless the kind does it itself (tasks/normaliser.h); C classes, clip(low, high). */
+typedef enum task_normaliser_kind {
+    TASK_AS_IT_IS,
+    TASK_CLIP_GUESS,     /* clip(0, 1.5 ln C), NaN to the upper end */
+    TASK_CLIP_GUESS_NAN, /* the same, NaN stays NaN */
+    TASK_TEN_TIMES,      /* 10 min(loss, 1) */
+    TASK_CLIP_ONE,       /* clip(0, 1), NaN stays NaN */
+    TASK_OF_GUESS,       /* 10 / ln(2C) clip(0, ln 2C) */
+    TASK_BELOW_GUESS,    /* 10 / ln C (clip(0, ln 2C) - ln(C / 5)) */
+    TASK_LOG,            /* 10 + clip(-12, 1) / 2 of ln(loss + 1e-8) */
+    TASK_IS_LOG,         /* the same of a loss that is a logarithm */
+    TASK_CLIP_TEN,       /* clip(0, 10) */
+    TASK_CLIP_TEN_EACH   /* clip(0, 10) of loss / n */
+} task_normaliser_kind;
+
+typedef struct task_normaliser {
+    task_normaliser_kind kind;
+    double n;
+} task_normaliser;
+
+struct task {
+    const task_kind *kind;
+    char name[128];
+    struct task_model *model; /* its layers (tasks/model.h), or NULL */
+    lopt_tensor *tensors;     /* its own */
+    size_t n_tensors, n_params, n_tau, work_bytes;
+    size_t n_carried; /* numbers behind the parameters that the task keeps from step to step, not the optimizer */
+    task *inner;      /* what a wrapper holds; functions that its kind leaves out are this one's. NULL: none */
+    task_normaliser normaliser;
+    double loss_bound;     /* upper bound of normalise; INFINITY if none */
+    double flops_per_step; /* of one loss and gradient, multiply-add = 2 */
+    void *self;
+};
+
+#endif
