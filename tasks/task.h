@@ -34,10 +34,16 @@
 #include "base/kind.h"
 #include "model/delegate.h"
 
+task_spec task_spec_default(void);
 /* Fills the fields that a published name fixes and puts the kind's name for it into spec->task, so that
  * what is set afterwards overrides the published sizes; 1 if spec->task is known. */
 int task_spec_resolve(task_spec *spec, lopt_error *err);
 task *task_create(const task_spec *spec, lopt_error *err);
+
+/* Settings of all kinds, then of the augmentations: NULL past the last. A key of several kinds comes with each of them;
+ * task_setting_find gives the first, or a number past the last. */
+const task_setting *task_setting_at(size_t i);
+size_t task_setting_find(const char *key);
 
 /* Kinds and published names, for `metatrain list tasks`; NULL past the last. */
 const task_info *task_known(size_t i);

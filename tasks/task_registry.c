@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "augment/augment.h"
 #include "base/task_error.h"
 #include "core/suggest.h"
 #include "task.h"
@@ -73,6 +74,25 @@ const task_kind *task_kind_find(const char *name) {
     for (int i = 0; i < N_KINDS; i++)
         if (!strcmp(name, task_kinds[i]->name)) return task_kinds[i];
     return NULL;
+}
+
+const task_setting *task_setting_at(size_t i) {
+    for (int k = 0; k < N_KINDS; i -= task_kinds[k++]->n_settings)
+        if (i < task_kinds[k]->n_settings) return &task_kinds[k]->settings[i];
+    return task_augment_setting(i);
+}
+
+size_t task_setting_find(const char *key) {
+    size_t i = 0;
+    for (const task_setting *s; (s = task_setting_at(i)) && strcmp(s->key, key) != 0;) i++;
+    return i;
+}
+
+task_spec task_spec_default(void) {
+    task_spec spec = {.task = "image_mlp"};
+    const task_setting *s;
+    for (size_t i = 0; (s = task_setting_at(i)); i++) task_set_standard(s, &spec);
+    return spec;
 }
 
 int task_spec_resolve(task_spec *spec, lopt_error *err) {

@@ -241,9 +241,9 @@ static void refuse(task_spec spec, const char *words) {
 Test(augment, ranges_are_checked) {
     task_spec spec = quadratic();
     spec.batch_fraction = 0;
-    refuse(spec, "batch fraction is 0, allowed: 1e-09 to 1");
+    refuse(spec, "augment.batch_fraction is 0, allowed: (0, 1]");
     spec = quadratic(), spec.es_pairs = -1;
-    refuse(spec, "es pairs is -1");
+    refuse(spec, "augment.es.pairs is -1");
     spec = quadratic(), spec.delay = 70000;
-    refuse(spec, "delay is 70000, allowed: 0 to 65536");
+    refuse(spec, "augment.delay is 70000, allowed: [0, 65536]");
 }

@@ -132,7 +132,7 @@ Test(config, every_key_lands_in_its_place) {
     cr_assert(strcmp(s->dataset, "/data/some where") == 0 && s->batch_size == 3 && s->image_size == 0);
     cr_assert(s->n_hidden == 3 && s->hidden[0] == 5 && s->hidden[1] == 6 && s->hidden[2] == 7);
     cr_assert(s->activation == TASK_GELU && s->dim == 12 && s->noise == 0.25);
-    cr_assert(s->reparam == TASK_REPARAM_TENSOR && s->reparam_min == 0.001 && s->reparam_max == 1000);
+    cr_assert(s->reparam == TASK_REPARAM_TENSOR && s->reparam_range[0] == 0.001 && s->reparam_range[1] == 1000);
     cr_assert(strcmp(s->data_path, "/a:/b") == 0 && strcmp(c->tasks[1].spec.data_path, "/a:/b") == 0);
     cr_assert(c->tasks[1].sample.hidden[1] == 3 && c->tasks[1].sample.layers[1] == 4 &&
               c->tasks[1].sample.batch_size[0] == 5 && c->tasks[1].sample.image_size[0] == 7 &&
@@ -196,6 +196,7 @@ Test(config, defaults) {
 static int fill_one(const mt_schema *schema, const mt_key *key, const char *value, lopt_error *err) {
     char assignment[2304];
     mt_schema plain = *schema;
+    plain.n_checks = 0;
     plain.finish = NULL;
     void *into = malloc(schema->bytes);
     mt_yaml *root = mt_yaml_empty("t.yaml");
@@ -275,7 +276,8 @@ static void check_key(const mt_schema *schema, const mt_key *key) {
     }
     if (key->type == MT_KEY_CHOICE) {
         char word[64];
-        for (int i = 0; mt_key_choice(key, i, word, sizeof word), word[0]; i++) accept_value(schema, key, word);
+        for (int i = 0; task_choice_word(key->range, i, word, sizeof word), word[0]; i++)
+            accept_value(schema, key, word);
         reject_value(schema, key, "nothing-of-the-kind");
         reject_value(schema, key, "[a]");
     }
@@ -293,8 +295,8 @@ static void check_key(const mt_schema *schema, const mt_key *key) {
 }
 
 static void check_schema(const mt_schema *schema) {
-    for (size_t i = 0; i < schema->n; i++) {
-        const mt_key *key = &schema->keys[i];
+    for (mt_key_walk w = {.schema = schema}; mt_next_key(&w);) {
+        const mt_key *key = &w.key;
         cr_assert(key->help && key->help[0], "%s has no help", key->path);
         if (key->type != MT_KEY_SETTINGS) check_key(schema, key);
         if (key->items) check_schema(key->items);
@@ -342,8 +344,8 @@ Test(config, wrong_values) {
            "t.yaml:4: tasks.0.hidden.2: found x, expected an integer in [1, 65536]");
     refuse("tasks:\n- augment: {reparam: {range: [1]}}\n",
            "t.yaml:2: tasks.0.augment.reparam.range: found 1 values, expected 2");
-    refuse("tasks:\n- task: ''\n", "t.yaml:2: tasks.0.task: found an empty text, expected a text of 1 to 63 bytes");
-    refuse("data: {path: [a]}\n", "t.yaml:1: data.path: found a list, expected a text of at most 1023 bytes");
+    refuse("tasks:\n- task: ''\n", "t.yaml:2: tasks.0.task: found an empty text, expected a string of 1 to 63 bytes");
+    refuse("data: {path: [a]}\n", "t.yaml:1: data.path: found a list, expected a string of at most 1023 bytes");
 }
 
 Test(config, names_of_optimizers_and_tasks) {

@@ -495,24 +495,24 @@ static void expect(task_spec spec, const char *part) {
 Test(names, bad_specs_get_a_sentence) {
     expect(spec_of("image_mpl"), "there is no task \"image_mpl\" (did you mean image_mlp?): "
                                  "`metatrain list tasks` prints all");
-    BAD("image_mlp", batch_size, 0, "batch_size is 0, allowed: 1 to 65536");
+    BAD("image_mlp", batch_size, 0, "batch_size is 0, allowed: [1, 65536]");
     BAD("image_mlp", batch_size, -3, "batch_size is -3");
-    BAD("image_mlp", hidden[0], 0, "width is 0");
-    BAD("image_mlp", n_hidden, 9, "number of hidden layers is 9, allowed: 0 to 8");
+    BAD("image_mlp", hidden[0], 0, "hidden is 0");
+    BAD("image_mlp", n_hidden, 9, "hidden has 9 values, allowed: 0 to 8");
     BAD("image_mlp", image_size, -1, "image_size is -1");
     BAD("image_mlp", activation, (task_activation_kind)70, "activation is 70");
-    BAD("image_mlp", reparam, (task_reparam)9, "reparam level is 9");
+    BAD("image_mlp", reparam, (task_reparam)9, "augment.reparam.level is 9, allowed: none|global|tensor|parameter");
     BAD("quadratic", dim, 0, "dim is 0");
     BAD("noisy_quadratic", noise, -1, "noise is -1");
     BAD("noisy_quadratic", noise, NAN, "noise is ");
-    BAD("noisy_mean_quadratic", dim, 1000, "dim is 1000, allowed: 1 to 512");
+    BAD("noisy_mean_quadratic", dim, 1000, "dim is 1000, allowed: [1, 512]");
     task_spec spec = spec_of("quadratic");
     spec.reparam = TASK_REPARAM_GLOBAL;
-    spec.reparam_min = 0;
-    expect(spec, "range minimum is 0");
-    spec.reparam_min = 10;
-    spec.reparam_max = 1;
-    expect(spec, "range maximum is 1, allowed: 10");
+    spec.reparam_range[0] = 0;
+    expect(spec, "augment.reparam.range is 0");
+    spec.reparam_range[0] = 10;
+    spec.reparam_range[1] = 1;
+    expect(spec, "augment.reparam.range.1 is 1, allowed: 10");
     spec = spec_of("image_mlp");
     snprintf(spec.dataset, sizeof spec.dataset, "/nowhere");
     expect(spec, "/nowhere: no file train-images-idx3-ubyte");

@@ -25,8 +25,8 @@ static task_spec spec_of(const char *kind) {
     spec.n_hidden = 2;
     spec.hidden[0] = 9;
     spec.hidden[1] = 7;
-    spec.reparam_min = 0.1;
-    spec.reparam_max = 10;
+    spec.reparam_range[0] = 0.1;
+    spec.reparam_range[1] = 10;
     return spec;
 }
 

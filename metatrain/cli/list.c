@@ -92,8 +92,8 @@ static json_t *entries_json(const listing *l) {
 static json_t *keys_json(const mt_schema *schema) {
     static const char *const types[] = {"integer", "integer", "number", "choice", "text", "mappings", "settings"};
     json_t *array = json_array();
-    for (size_t i = 0; i < schema->n; i++) {
-        const mt_key *key = &schema->keys[i];
+    for (mt_key_walk w = {.schema = schema}; mt_next_key(&w);) {
+        const mt_key *key = &w.key;
         char *standard = mt_key_default(schema, key);
         const char *range = key->type < MT_KEY_TEXT ? key->range : NULL;
         json_t *object =

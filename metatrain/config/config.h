@@ -24,35 +24,52 @@
 #define MT_MAX_FREEZE 16
 #define MT_PATH 1024
 
-typedef enum mt_estimator { MT_ES, MT_TES, MT_PES, MT_NRES, MT_GPES } mt_estimator;
+#define MT_ESTIMATORS(X) X(MT_ES, "es") X(MT_TES, "tes") X(MT_PES, "pes") X(MT_NRES, "nres") X(MT_GPES, "gpes")
+typedef enum mt_estimator { MT_ESTIMATORS(TASK_VALUE) } mt_estimator;
 /* Clean rules, or those of the published implementations with their quirks (es_gradient.h). */
-typedef enum mt_compat { MT_CLEAN, MT_REFERENCE } mt_compat;
-typedef enum mt_schedule { MT_CONSTANT, MT_LOG_UNIFORM, MT_SCHEDULED } mt_schedule;
+#define MT_COMPATS(X) X(MT_CLEAN, "clean") X(MT_REFERENCE, "reference")
+typedef enum mt_compat { MT_COMPATS(TASK_VALUE) } mt_compat;
+#define MT_SCHEDULES(X) X(MT_CONSTANT, "constant") X(MT_LOG_UNIFORM, "log_uniform") X(MT_SCHEDULED, "scheduled")
+typedef enum mt_schedule { MT_SCHEDULES(TASK_VALUE) } mt_schedule;
 /* Meta-loss of an inner step (spec B.3): the training loss before the update, the loss after the update on
  * the same batch, or after it on a fresh batch of a split. */
-typedef enum mt_meta_loss {
-    MT_LOSS_TRAIN,
-    MT_LOSS_SAME_DATA,
-    MT_LOSS_FRESH_TRAIN,
-    MT_LOSS_INNER_VALID,
-    MT_LOSS_OUTER_VALID,
-    MT_LOSS_TEST
-} mt_meta_loss;
+#define MT_META_LOSSES(X)                                                                                              \
+    X(MT_LOSS_TRAIN, "train")                                                                                          \
+    X(MT_LOSS_SAME_DATA, "same_data")                                                                                  \
+    X(MT_LOSS_FRESH_TRAIN, "fresh_train")                                                                              \
+    X(MT_LOSS_INNER_VALID, "inner_valid")                                                                              \
+    X(MT_LOSS_OUTER_VALID, "outer_valid")                                                                              \
+    X(MT_LOSS_TEST, "test")
+typedef enum mt_meta_loss { MT_META_LOSSES(TASK_VALUE) } mt_meta_loss;
 /* What is taken of that batch: the loss, or the share of it that is classified wrongly. */
-typedef enum mt_meta_value { MT_VALUE_LOSS, MT_VALUE_ERROR } mt_meta_value;
-typedef enum mt_reduction { MT_MEAN, MT_MIN, MT_LAST, MT_LAST_FRESH } mt_reduction; /* full ES only */
+#define MT_META_VALUES(X) X(MT_VALUE_LOSS, "loss") X(MT_VALUE_ERROR, "error")
+typedef enum mt_meta_value { MT_META_VALUES(TASK_VALUE) } mt_meta_value;
+#define MT_REDUCTIONS(X) X(MT_MEAN, "mean") X(MT_MIN, "min") X(MT_LAST, "last") X(MT_LAST_FRESH, "last_fresh")
+typedef enum mt_reduction { MT_REDUCTIONS(TASK_VALUE) } mt_reduction; /* full ES only */
 /* What the meta-losses of an outer step become before the twins are compared (es_gradient.h). */
-typedef enum mt_shaping { MT_UNSHAPED, MT_SIGN, MT_STANDARDISE, MT_RANGE, MT_CENTRED_RANK } mt_shaping;
-typedef enum mt_outer_optimizer { MT_OUTER_ADAM, MT_OUTER_ADAMW, MT_OUTER_SGD, MT_OUTER_LION } mt_outer_optimizer;
-typedef enum mt_outer_mode { MT_SYNCHRONOUS, MT_ASYNCHRONOUS } mt_outer_mode;
-typedef enum mt_outer_schedule {
-    MT_OUTER_CONSTANT,
-    MT_OUTER_WARMUP_COSINE,
-    MT_OUTER_LINEAR,
-    MT_OUTER_EXPONENTIAL,
-    MT_OUTER_SQRT_DECAY,
-    MT_OUTER_PIECEWISE
-} mt_outer_schedule;
+#define MT_SHAPINGS(X)                                                                                                 \
+    X(MT_UNSHAPED, "none")                                                                                             \
+    X(MT_SIGN, "sign")                                                                                                 \
+    X(MT_STANDARDISE, "standardise")                                                                                   \
+    X(MT_RANGE, "range")                                                                                               \
+    X(MT_CENTRED_RANK, "centred_rank")
+typedef enum mt_shaping { MT_SHAPINGS(TASK_VALUE) } mt_shaping;
+#define MT_OUTER_OPTIMIZERS(X)                                                                                         \
+    X(MT_OUTER_ADAM, "adam")                                                                                           \
+    X(MT_OUTER_ADAMW, "adamw")                                                                                         \
+    X(MT_OUTER_SGD, "sgd")                                                                                             \
+    X(MT_OUTER_LION, "lion")
+typedef enum mt_outer_optimizer { MT_OUTER_OPTIMIZERS(TASK_VALUE) } mt_outer_optimizer;
+#define MT_OUTER_MODES(X) X(MT_SYNCHRONOUS, "synchronous") X(MT_ASYNCHRONOUS, "asynchronous")
+typedef enum mt_outer_mode { MT_OUTER_MODES(TASK_VALUE) } mt_outer_mode;
+#define MT_OUTER_SCHEDULES(X)                                                                                          \
+    X(MT_OUTER_CONSTANT, "constant")                                                                                   \
+    X(MT_OUTER_WARMUP_COSINE, "warmup_cosine")                                                                         \
+    X(MT_OUTER_LINEAR, "linear")                                                                                       \
+    X(MT_OUTER_EXPONENTIAL, "exponential")                                                                             \
+    X(MT_OUTER_SQRT_DECAY, "sqrt_decay")                                                                               \
+    X(MT_OUTER_PIECEWISE, "piecewise")
+typedef enum mt_outer_schedule { MT_OUTER_SCHEDULES(TASK_VALUE) } mt_outer_schedule;
 
 /* An optimizer as a configuration names it: a preset and the settings that override it. */
 typedef struct mt_optimizer_config {
@@ -64,7 +81,8 @@ typedef struct mt_optimizer_config {
     } settings[MT_MAX_SETTINGS];
 } mt_optimizer_config;
 
-typedef enum mt_augmentations { MT_AUGMENT_FIXED, MT_AUGMENT_VELO } mt_augmentations;
+#define MT_AUGMENTATIONS(X) X(MT_AUGMENT_FIXED, "fixed") X(MT_AUGMENT_VELO, "velo")
+typedef enum mt_augmentations { MT_AUGMENTATIONS(TASK_VALUE) } mt_augmentations;
 
 typedef struct mt_task_config {
     task_spec spec;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "config/scalar.h"
 #include "config/schema.h"
 #include "core/suggest.h"
 
@@ -39,9 +40,8 @@ static int unknown_hyper(const mt_schema *schema, const char *inside, const mt_y
     char text[MT_KEY_PATH], names[200] = "";
     lopt_hyper_info hyper;
     lopt__suggestion s = lopt__suggestion_for(node->key);
-    for (size_t i = 0; i < schema->n; i++)
-        if (strncmp(schema->keys[i].path, inside, strlen(inside)) == 0)
-            lopt__suggest(&s, schema->keys[i].path + strlen(inside));
+    for (mt_key_walk w = {.schema = schema}; mt_next_key(&w);)
+        if (strncmp(w.key.path, inside, strlen(inside)) == 0) lopt__suggest(&s, w.key.path + strlen(inside));
     for (size_t i = 0; lopt_hyper(preset, i, &hyper); i++) {
         lopt__suggest(&s, hyper.name);
         size_t n = strlen(names);
@@ -116,11 +116,12 @@ int mt_settings_fill(const mt_schema *schema, const char *inside, const mt_yaml 
                      mt_optimizer_config *opt, int *swept, lopt_error *err) {
     char within[MT_KEY_PATH], where[MT_KEY_PATH];
     lopt_hyper_info hyper;
+    mt_key key;
     if (opt->name[0] && !preset_exists(opt->name)) return unknown_preset(map, path, opt->name, err);
     for (size_t i = 0; i < map->n; i++) {
         const mt_yaml *node = map->child[i];
         mt_key_path(within, "%s%s", inside, node->key);
-        if (mt_schema_find(schema, within)) continue;
+        if (mt_find_key(schema, within, &key)) continue;
         mt_key_path(where, "%s%s", path, node->key);
         if (!opt->name[0])
             return mt_yaml_error(err, node, where, "found a setting, expected the optimizer's name beside it");

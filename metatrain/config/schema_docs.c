@@ -33,14 +33,13 @@ static void print_type(const mt_key *key, FILE *f) {
         print_choices(key->range, f);
         break;
     case MT_KEY_TEXT:
-        fprintf(f, "%s, at most %zu bytes", key->max_n ? "texts" : "text", key->bytes - 1);
+        fprintf(f, "%s, at most %zu bytes", key->max_n ? "strings" : "string", key->bytes - 1);
         break;
     case MT_KEY_ITEMS:
         fputs("mappings", f);
         break;
-    case MT_KEY_SETTINGS:
+    default:
         fputs("see below", f);
-        break;
     }
     if (key->max_n) fprintf(f, ", a list of %s%d", key->n_at == MT_NOWHERE ? "" : "at most ", key->max_n);
 }
@@ -60,8 +59,8 @@ char *mt_key_default(const mt_schema *schema, const mt_key *key) {
 
 void mt_schema_print(const mt_schema *schema, FILE *f) {
     fputs("| key | value | default | unit | meaning |\n|---|---|---|---|---|\n", f);
-    for (size_t i = 0; i < schema->n; i++) {
-        const mt_key *key = &schema->keys[i];
+    for (mt_key_walk w = {.schema = schema}; mt_next_key(&w);) {
+        const mt_key *key = &w.key;
         char *standard = mt_key_default(schema, key);
         const char *quote = standard && standard[0] ? "`" : "";
         fprintf(f, "| `%s%s` | ", schema->name, key->path);
@@ -87,6 +86,10 @@ static void print_items(const mt_schema *schema, const mt_schema *printed, FILE 
         fprintf(f, "\nEach of `%s`:\n\n", key->path);
         mt_schema_print(key->items, f);
     }
+}
+
+static void print_checks(const mt_schema *schema, FILE *f) {
+    for (size_t i = 0; i < schema->n_checks; i++) fprintf(f, "- %s\n", schema->checks[i].rule);
 }
 
 void mt_config_print_keys(FILE *f) {
@@ -161,7 +164,7 @@ static void print_optimizers(FILE *f) {
 void mt_config_print_reference(FILE *f) {
     fputs("# Configuration reference\n\n"
           "Written by `metatrain list keys > docs/configuration.md` from the tables in\n"
-          "`metatrain/config/config.c` and `keys_task.c`: change it there.\n\n"
+          "`metatrain/config/keys_*.c` and of the kinds in `tasks/`: change it there.\n\n"
           "A configuration is a YAML file of at most 64 kB: mappings, lists and values,\n"
           "without anchors, tags or a second document. Everything has a default, so a file\n"
           "holds only what differs. The order is: defaults, the file, `--set`.\n"
@@ -175,25 +178,15 @@ void mt_config_print_reference(FILE *f) {
           "## Meta-training: `metatrain train CONFIG`\n\n",
           f);
     mt_config_print_keys(f);
-    fputs("\nAcross keys:\n\n"
-          "- `optimizer.name` is a learned optimizer: the others have no theta.\n"
-          "- No trajectory is shorter than `estimator.window` (except for `es`, where it is\n"
-          "  the window), so that a window holds one reset at most;\n"
-          "  `estimator.schedule.min` is at most `estimator.schedule.max` (`log_uniform`\n"
-          "  without knots) and at most every one of `knot_lengths`.\n"
-          "- Knots have as many values as steps, and the steps rise; `scheduled` and\n"
-          "  `piecewise` need some.\n"
-          "- `estimator.noise_every` is a multiple of `estimator.window` (`gpes`).\n"
-          "- `estimator.reduction` other than `mean` is for `es`.\n"
-          "- `estimator.clip` is 0 where `estimator.shaping` is not `none`.\n"
-          "- `outer.weight_decay` is for `adamw` and `lion`.\n"
-          "- `outer.schedule.warmup` is less than `outer.schedule.decay` (`warmup_cosine`,\n"
-          "  `linear`).\n"
-          "- What is evaluated (`evaluate.every` above 0) has no sampled sizes.\n"
-          "- A published task name fixes its sizes: another value for one of them is an\n"
-          "  error.\n\n"
-          "## Evaluation suites: `metatrain eval --suite SUITE`\n\n",
-          f);
+    fputs("\nChecked across keys:\n\n", f);
+    print_checks(&mt_config_schema, f);
+    print_checks(&mt_task_schema, f);
+    fputs("\n## Evaluation suites: `metatrain eval --suite SUITE`\n\n", f);
     mt_suite_print_keys(f);
+    fputs("\nChecked across keys, beside what is checked of tasks:\n\n", f);
+    print_checks(&mt_suite_schema, f);
+    for (size_t i = 0; i < mt_suite_schema.n; i++)
+        if (mt_suite_schema.keys[i].items && mt_suite_schema.keys[i].items != &mt_task_schema)
+            print_checks(mt_suite_schema.keys[i].items, f);
     print_optimizers(f);
 }

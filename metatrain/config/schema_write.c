@@ -7,21 +7,10 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "config/scalar.h"
 #include "config/schema.h"
 
 /* ---- values ---------------------------------------------------------------------------------- */
-
-void mt_number_text(double value, char text[32]) {
-    int whole = value > -1e7 && value < 1e7 && value == (double)(long)value; /* 100 rather than 1e+02 */
-    if (whole) {
-        snprintf(text, 32, "%ld", (long)value);
-        return;
-    }
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(text, 32, "%.*g", digits, value);
-        if (strtod(text, NULL) == value) return;
-    }
-}
 
 /* One value as the words a reader would write; texts are returned as they are. */
 static const char *value_text(const mt_key *key, const char *at, char text[64]) {
@@ -36,7 +25,7 @@ static const char *value_text(const mt_key *key, const char *at, char text[64]) 
         mt_number_text(*(const double *)at, text);
         return text;
     case MT_KEY_CHOICE:
-        mt_key_choice(key, *(const int *)at, text, 64);
+        task_choice_word(key->range, *(const int *)at, text, 64);
         return text;
     default:
         return at;
@@ -180,8 +169,8 @@ static size_t shared_sections(const char *a, const char *b) {
 /* Keys of a section stand together in the table, so sections open and close between neighbours. */
 static void write_keys(writer *w, const mt_schema *schema, const char *from) {
     const char *before = "";
-    for (size_t i = 0; i < schema->n; i++) {
-        const mt_key *key = &schema->keys[i];
+    for (mt_key_walk walk = {.schema = schema}; mt_next_key(&walk);) {
+        const mt_key *key = &walk.key;
         size_t shared = shared_sections(before, key->path);
         const char *name = key->path + shared;
         for (int d = depth_of(before + shared); d > 0; d--) end_map(w);

@@ -57,8 +57,15 @@ static const task_kind kind = {.name = "bf16",
                                .draw_batch = draw_batch,
                                .loss = loss};
 
-task *task_bf16_wrap(task *inner, const task_spec *spec, lopt_error *err) {
+static task *task_bf16_wrap(task *inner, const task_spec *spec, lopt_error *err) {
     task *t = inner && spec->bf16 ? task_wrap(inner, &kind, 1, err) : inner;
     if (t && t != inner) task_name_more(t, ", bf16");
     return t;
 }
+
+static const task_setting bf16_settings[] = {
+    {"augment.dtype", TASK_CHOICE(bf16), "float32|bfloat16", "float32", NULL,
+     "what parameters, data and gradients are rounded to"},
+};
+
+const task_wrapper task_wrapper_bf16 = {bf16_settings, TASK_COUNT(bf16_settings), task_bf16_wrap};

@@ -55,7 +55,7 @@ static const task_kind kind = {.name = "delay",
                                .loss = loss,
                                .accuracy = accuracy};
 
-task *task_delay_wrap(task *inner, const task_spec *spec, lopt_error *err) {
+static task *task_delay_wrap(task *inner, const task_spec *spec, lopt_error *err) {
     task *t = inner && spec->delay > 0 ? task_wrap(inner, &kind, sizeof(delay), err) : inner;
     if (!t || t == inner) return t;
     delay *self = t->self;
@@ -65,3 +65,10 @@ task *task_delay_wrap(task *inner, const task_spec *spec, lopt_error *err) {
     task_name_more(t, ", delay %d", spec->delay);
     return t;
 }
+
+static const task_setting delay_settings[] = {
+    {"augment.delay", TASK_INTEGER(delay), "[0, 65536]", "0", "inner steps",
+     "losses and gradients are those of the parameters of so many steps ago"},
+};
+
+const task_wrapper task_wrapper_delay = {delay_settings, TASK_COUNT(delay_settings), task_delay_wrap};

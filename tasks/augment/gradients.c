@@ -84,7 +84,7 @@ static const task_kind es_kind = {.name = "es gradient",
                                   .draw_batch = es_draw_batch,
                                   .loss = es_loss};
 
-task *task_es_wrap(task *inner, const task_spec *spec, lopt_error *err) {
+static task *task_es_wrap(task *inner, const task_spec *spec, lopt_error *err) {
     task *t = inner && spec->es_pairs > 0 ? task_wrap(inner, &es_kind, sizeof(es), err) : inner;
     if (!t || t == inner) return t;
     es *self = t->self;
@@ -96,6 +96,15 @@ task *task_es_wrap(task *inner, const task_spec *spec, lopt_error *err) {
     task_name_more(t, ", es %d pairs of %g", spec->es_pairs, spec->es_std);
     return t;
 }
+
+static const task_setting es_settings[] = {
+    {"augment.es.pairs", TASK_INTEGER(es_pairs), "[0, 65536]", "0", "pairs",
+     "gradients are estimated from so many antithetic pairs of losses; 0: true gradients"},
+    {"augment.es.std", TASK_NUMBER(es_std), "(0, 1000000000]", "0.01", NULL,
+     "standard deviation of their perturbations"},
+};
+
+const task_wrapper task_wrapper_es = {es_settings, TASK_COUNT(es_settings), task_es_wrap};
 
 /* ---- unit gradient --------------------------------------------------------------------------- */
 
@@ -119,11 +128,19 @@ static const task_kind unit_kind = {.name = "unit gradient",
                                     .source = "VeLO, Metz et al. 2022",
                                     .loss = unit_loss};
 
-task *task_unit_gradient_wrap(task *inner, const task_spec *spec, lopt_error *err) {
+static task *task_unit_gradient_wrap(task *inner, const task_spec *spec, lopt_error *err) {
     task *t = inner && spec->unit_gradient ? task_wrap(inner, &unit_kind, 1, err) : inner;
     if (t && t != inner) task_name_more(t, ", unit gradient");
     return t;
 }
+
+static const task_setting unit_gradient_settings[] = {
+    {"augment.gradient", TASK_CHOICE(unit_gradient), "plain|unit", "plain", NULL,
+     "unit: gradients are divided by their length"},
+};
+
+const task_wrapper task_wrapper_unit_gradient = {unit_gradient_settings, TASK_COUNT(unit_gradient_settings),
+                                                 task_unit_gradient_wrap};
 
 /* ---- directions ------------------------------------------------------------------------------ */
 
@@ -171,7 +188,7 @@ static const task_kind directions_kind = {.name = "directions",
                                           .draw_batch = directions_draw_batch,
                                           .loss = directions_loss};
 
-task *task_directions_wrap(task *inner, const task_spec *spec, lopt_error *err) {
+static task *task_directions_wrap(task *inner, const task_spec *spec, lopt_error *err) {
     task *t = inner && spec->directions > 0 ? task_wrap(inner, &directions_kind, sizeof(directions), err) : inner;
     if (!t || t == inner) return t;
     directions *self = t->self;
@@ -182,3 +199,13 @@ task *task_directions_wrap(task *inner, const task_spec *spec, lopt_error *err) 
     task_name_more(t, ", %d directions%s", self->n, self->signs ? ", signs" : "");
     return t;
 }
+
+static const task_setting directions_settings[] = {
+    {"augment.directions.count", TASK_INTEGER(directions), "[0, 65536]", "0", NULL,
+     "gradients are known along so many random directions, drawn at every step; 0: wholly"},
+    {"augment.directions.known", TASK_CHOICE(direction_signs), "slope|sign", "slope", NULL,
+     "what is known along a direction"},
+};
+
+const task_wrapper task_wrapper_directions = {directions_settings, TASK_COUNT(directions_settings),
+                                              task_directions_wrap};

@@ -9,8 +9,6 @@
 
 #include "augment/wrap.h"
 
-static const char *const level_names[] = {"none", "global", "tensor", "parameter"};
-
 typedef struct reparam {
     task_reparam level;
     double log_min, log_max;
@@ -88,20 +86,32 @@ static const task_kind kind = {.name = "reparam",
                                .loss = loss,
                                .accuracy = accuracy};
 
-task *task_reparam_wrap(task *inner, const task_spec *spec, lopt_error *err) {
+static task *task_reparam_wrap(task *inner, const task_spec *spec, lopt_error *err) {
     int wanted = inner && spec->reparam != TASK_REPARAM_NONE;
     task *t = wanted ? task_wrap(inner, &kind, sizeof(reparam), err) : inner;
     if (!t || t == inner) return t;
     reparam *self = t->self;
     self->level = spec->reparam;
-    self->log_min = log(spec->reparam_min);
-    self->log_max = log(spec->reparam_max);
+    self->log_min = log(spec->reparam_range[0]);
+    self->log_max = log(spec->reparam_range[1]);
     self->n_scales = spec->reparam == TASK_REPARAM_GLOBAL   ? 1
                      : spec->reparam == TASK_REPARAM_TENSOR ? inner->n_tensors
                                                             : inner->n_params;
     self->scaled = task_add_work(t, inner->n_params * sizeof(real));
     t->n_tau += self->n_scales;
     t->flops_per_step += 2.0 * (double)inner->n_params;
-    task_name_more(t, ", reparam %s %g..%g", level_names[spec->reparam], spec->reparam_min, spec->reparam_max);
+    char level[16];
+    task_choice_word(TASK_WORDS(TASK_REPARAMS), (int)spec->reparam, level, sizeof level);
+    task_name_more(t, ", reparam %s %g..%g", level, spec->reparam_range[0], spec->reparam_range[1]);
     return t;
 }
+
+static const task_setting reparam_settings[] = {
+    {"augment.reparam.level", TASK_CHOICE(reparam), TASK_WORDS(TASK_REPARAMS), "none", NULL,
+     "rescale the parameters seen by the optimizer: w = scale · stored, with one scale for all, per tensor or per "
+     "parameter, drawn anew for every trajectory"},
+    {"augment.reparam.range", TASK_SETTING_NUMBER, offsetof(task_spec, reparam_range), sizeof(double), 2, TASK_EXACTLY,
+     "(0, 1000000000]", "[0.01, 100]", NULL, "bounds of the scales, which are drawn log-uniformly"},
+};
+
+const task_wrapper task_wrapper_reparam = {reparam_settings, TASK_COUNT(reparam_settings), task_reparam_wrap};

@@ -18,12 +18,14 @@
 task *task_wrap(task *inner, const task_kind *kind, size_t self_size, lopt_error *err);
 void task_name_more(task *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* One each; they return inner where the spec does not ask for them, and NULL for NULL. */
-task *task_reparam_wrap(task *inner, const task_spec *spec, lopt_error *err);
-task *task_es_wrap(task *inner, const task_spec *spec, lopt_error *err);
-task *task_bf16_wrap(task *inner, const task_spec *spec, lopt_error *err);
-task *task_unit_gradient_wrap(task *inner, const task_spec *spec, lopt_error *err);
-task *task_directions_wrap(task *inner, const task_spec *spec, lopt_error *err);
-task *task_delay_wrap(task *inner, const task_spec *spec, lopt_error *err);
+/* An augmentation. wrap returns inner where the spec does not ask for it, and NULL for NULL. */
+typedef struct task_wrapper {
+    const task_setting *settings;
+    size_t n_settings;
+    task *(*wrap)(task *inner, const task_spec *spec, lopt_error *err);
+} task_wrapper;
+
+extern const task_wrapper task_wrapper_reparam, task_wrapper_es, task_wrapper_bf16, task_wrapper_unit_gradient,
+    task_wrapper_directions, task_wrapper_delay;
 
 #endif

@@ -4,7 +4,7 @@
 #ifndef TASK_KIND_H
 #define TASK_KIND_H
 
-#include "base/spec.h"
+#include "base/setting.h"
 
 typedef struct task task;
 
@@ -29,6 +29,8 @@ typedef struct task_kind {
     const char *name, *summary, *source;
     const task_name *names;    /* published names, ended by a row of zeros; NULL: none */
     const task_family *family; /* NULL: none */
+    const task_setting *settings;
+    size_t n_settings;
     /* Copies to spec what a published name of the kind fixes (task_name below); NULL where there is none. */
     void (*fix)(const task_spec *named, task_spec *spec);
     /* Fills t->tensors, n_tau, work_bytes, name, self (the kind's own memory); 0 and *err if it cannot. A kind

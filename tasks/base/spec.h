@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * spec.h - what a configuration says of a task: its kind and sizes, as plain numbers. */
+ * spec.h - what a configuration says of a task: its kind and the values of its settings. */
 #ifndef TASK_SPEC_H
 #define TASK_SPEC_H
 
@@ -8,93 +8,99 @@
 #include "lopt.h"
 #include "rng/rng.h"
 
-typedef enum task_split { TASK_TRAIN, TASK_INNER_VALID, TASK_OUTER_VALID, TASK_TEST, TASK_N_SPLITS } task_split;
-typedef enum task_flag { TASK_NO, TASK_YES } task_flag;
+/* An enum and the words of a configuration for its values come from one list:
+ *
+ *     #define NORMS(X) X(TASK_NORM_NONE, "none") X(TASK_NORM_LAYER, "layer")
+ *     typedef enum task_norm { NORMS(TASK_VALUE) } task_norm;
+ *     TASK_WORDS(NORMS)                                    "none|layer" */
+#define TASK_VALUE(value, word) value,
+#define TASK_WORD(value, word) "|" word
+#define TASK_WORDS(list) &list(TASK_WORD)[1]
+
+#define TASK_SPLITS(X)                                                                                                 \
+    X(TASK_TRAIN, "train")                                                                                             \
+    X(TASK_INNER_VALID, "inner_valid")                                                                                 \
+    X(TASK_OUTER_VALID, "outer_valid")                                                                                 \
+    X(TASK_TEST, "test")
+typedef enum task_split { TASK_SPLITS(TASK_VALUE) TASK_N_SPLITS } task_split;
+
 /* Which part of a set is trained on: 80 %, or what the code of published results takes (data/dataset.h). */
-typedef enum task_data_split { TASK_SPLIT_CLEAN, TASK_SPLIT_PUBLISHED } task_data_split;
+#define TASK_DATA_SPLITS(X) X(TASK_SPLIT_CLEAN, "clean") X(TASK_SPLIT_PUBLISHED, "published")
+typedef enum task_data_split { TASK_DATA_SPLITS(TASK_VALUE) } task_data_split;
 
-/* f(x); gelu by its tanh form. */
-typedef enum task_activation_kind {
-    TASK_RELU,
-    TASK_TANH,
-    TASK_GELU,
-    TASK_RELU6,
-    TASK_SIGMOID,
-    TASK_SILU,
-    TASK_SELU,
-    TASK_COS,
-    TASK_SIN,
-    TASK_LEAKY_RELU,  /* 0.01 x below 0 */
-    TASK_FOLDED_RELU, /* -0.5 x below 0: the "leaky relu" of the published parametric tasks */
-    TASK_ELU,
-    TASK_N_ACTIVATIONS
-} task_activation_kind;
-typedef enum task_reparam {
-    TASK_REPARAM_NONE,
-    TASK_REPARAM_GLOBAL,
-    TASK_REPARAM_TENSOR,
-    TASK_REPARAM_PARAMETER
-} task_reparam;
+/* gelu by its tanh form; leaky_relu is 0.01 x below 0, folded_relu -0.5 x: the "leaky relu" of the published parametric
+ * tasks. */
+#define TASK_ACTIVATIONS(X)                                                                                            \
+    X(TASK_RELU, "relu")                                                                                               \
+    X(TASK_TANH, "tanh")                                                                                               \
+    X(TASK_GELU, "gelu")                                                                                               \
+    X(TASK_RELU6, "relu6")                                                                                             \
+    X(TASK_SIGMOID, "sigmoid")                                                                                         \
+    X(TASK_SILU, "silu")                                                                                               \
+    X(TASK_SELU, "selu")                                                                                               \
+    X(TASK_COS, "cos")                                                                                                 \
+    X(TASK_SIN, "sin")                                                                                                 \
+    X(TASK_LEAKY_RELU, "leaky_relu")                                                                                   \
+    X(TASK_FOLDED_RELU, "folded_relu")                                                                                 \
+    X(TASK_ELU, "elu")
+typedef enum task_activation_kind { TASK_ACTIVATIONS(TASK_VALUE) TASK_N_ACTIVATIONS } task_activation_kind;
 
-typedef enum task_norm { TASK_NORM_NONE, TASK_NORM_LAYER, TASK_NORM_BATCH } task_norm;
-typedef enum task_loss_kind { TASK_LOSS_CROSS_ENTROPY, TASK_LOSS_SQUARED_ERROR } task_loss_kind;
+#define TASK_NORMS(X) X(TASK_NORM_NONE, "none") X(TASK_NORM_LAYER, "layer") X(TASK_NORM_BATCH, "batch")
+typedef enum task_norm { TASK_NORMS(TASK_VALUE) } task_norm;
+
+/* Of classification: squared error is that of one-hot labels. */
+#define TASK_LOSSES(X) X(TASK_LOSS_CROSS_ENTROPY, "cross_entropy") X(TASK_LOSS_SQUARED_ERROR, "squared_error")
+typedef enum task_loss_kind { TASK_LOSSES(TASK_VALUE) } task_loss_kind;
+
+#define TASK_CELLS(X) X(TASK_LSTM, "lstm") X(TASK_GRU, "gru") X(TASK_VANILLA_RNN, "vanilla_rnn") X(TASK_IRNN, "irnn")
+typedef enum task_cell { TASK_CELLS(TASK_VALUE) } task_cell;
+
+#define TASK_REPARAMS(X)                                                                                               \
+    X(TASK_REPARAM_NONE, "none")                                                                                       \
+    X(TASK_REPARAM_GLOBAL, "global")                                                                                   \
+    X(TASK_REPARAM_TENSOR, "tensor")                                                                                   \
+    X(TASK_REPARAM_PARAMETER, "parameter")
+typedef enum task_reparam { TASK_REPARAMS(TASK_VALUE) } task_reparam;
 
 #define TASK_MAX_HIDDEN 8
 
-/* What a configuration says of a task. task_spec_default fills it; a published name sets several fields.
- * Fields a kind does not use are ignored by it. */
+/* What a configuration says of a task. task_spec_default fills it; a published name sets several fields. The tables of
+ * settings (setting.h) say what a field means and which values it may have; a kind ignores those of other kinds. */
 typedef struct task_spec {
     char task[64];        /* kind or published name: "image_mlp", "quadratic", "ImageMLP_FashionMnist8_Relu32" */
-    char dataset[256];    /* as data/sources.h says: "fashion_mnist", "gaussians classes=3", a path */
     char data_path[1024]; /* folders searched before the system's, separated by ':'; "" for none */
-    task_flag grey;       /* images of three channels become their mean */
+    int per_task; /* of a family: activation and initialisation are drawn with the task, not with the structure */
+    char dataset[256];
+    int batch_size, image_size, grey;
     task_data_split data_split;
-    int batch_size;
-    int image_size; /* images are resized to image_size x image_size; 0: as they are */
+    task_loss_kind loss;
     int n_hidden, hidden[TASK_MAX_HIDDEN];
     task_activation_kind activation;
-    task_norm norm;      /* between a hidden layer and its activation */
-    double dropout;      /* share that is left out there */
-    task_loss_kind loss; /* of classification: squared error is that of one-hot labels */
-    int per_task;        /* activation and initialisation are drawn with the task, not with the structure */
-    struct {             /* auto-encoders */
-        int log_loss;    /* mean of ln(squared error) */
-        int centre;      /* pixels in [-1, 1] in place of [0, 1] */
-        int constrain;   /* outputs pass through tanh or sigmoid, which have that range */
+    task_norm norm;
+    double dropout;
+    int strided;
+    struct {
+        int log_loss, centre, constrain;
     } encoder;
-    struct { /* variational auto-encoders */
-        int encoder_layers, encoder_width, decoder_layers, decoder_width, latent;
-        int centre, per_pixel; /* the loss is divided by the number of pixels */
+    struct {
+        int encoder_layers, encoder_width, decoder_layers, decoder_width, latent, centre, per_pixel;
     } vae;
-    int strided;     /* convolutional nets: how many of the first layers have stride 2 */
-    struct {         /* residual nets, of 4 groups of blocks */
-        int version; /* 1: normalised after each convolution, 2: before */
-        int blocks[4], channels[4];
-        int stem_channels, stem_size, stem_stride, pool; /* pool: 1 has one of 3x3, stride 2, after the stem */
+    struct {
+        int version, blocks[4], channels[4], stem_channels, stem_size, stem_stride, pool;
     } resnet;
-    struct {                               /* models of sequences: of text, or of patches of images */
-        int tokens;                        /* text: 259 ids are bytes, from 300 on byte pairs (data/text.h) */
-        int vocab;                         /* ids that the model knows, into which others are folded; 0: tokens */
-        int length, embed;                 /* text: tokens that it sees; numbers a token */
-        int cell, width;                   /* task_cell, its numbers */
-        int layers, heads, head_size, mlp; /* attention: of blocks, in one block, the width between */
-        int token_mlp, patch;              /* mixers: width across positions; images: pixels a side */
+    struct {
+        int tokens, vocab, length, embed;
+        task_cell cell;
+        int width, layers, heads, head_size, mlp, token_mlp, patch;
         double attention_dropout;
     } sequence;
-    int dim;      /* quadratics */
-    double noise; /* quadratics: standard deviation of the gradient noise (spec D.4, cov) */
+    int dim;
+    double noise;
     task_reparam reparam;
-    double reparam_min, reparam_max; /* scale = exp(uniform(log min, log max)) */
-    double batch_fraction;           /* of batch_size, at least one example */
-    int es_pairs;                    /* gradients estimated by ES; 0: true ones */
+    double reparam_range[2], batch_fraction;
+    int es_pairs;
     double es_std;
-    int bf16;          /* parameters, data and gradients in bfloat16 */
-    int unit_gradient; /* divided by its length */
-    int directions;    /* gradients are known along so many random directions; 0: all */
-    int direction_signs;
-    int delay; /* steps by which gradients are late */
+    int bf16, unit_gradient, directions, direction_signs, delay;
 } task_spec;
-
-task_spec task_spec_default(void);
 
 #endif

@@ -336,14 +336,13 @@ const task_dataset *task_dataset_of(const task_spec *spec, lopt_error *err) {
 }
 
 const task_dataset *task_dataset_open(const char *name, const char *data_path, int size, lopt_error *err) {
-    task_spec spec = task_spec_default();
+    task_spec spec = {.image_size = size};
     if (strlen(name) >= sizeof spec.dataset || strlen(data_path) >= sizeof spec.data_path) {
         task_fail(err, LOPT_EARG, "data set %.100s: its name or data.path is too long", name);
         return NULL;
     }
     strcpy(spec.dataset, name);
     strcpy(spec.data_path, data_path);
-    spec.image_size = size;
     return task_dataset_of(&spec, err);
 }
 

@@ -10,23 +10,6 @@ typedef struct activation {
     const task_elementwise *elementwise;
 } activation;
 
-static const char *const names[TASK_N_ACTIVATIONS] = {[TASK_RELU] = "relu",
-                                                      [TASK_TANH] = "tanh",
-                                                      [TASK_GELU] = "gelu",
-                                                      [TASK_RELU6] = "relu6",
-                                                      [TASK_SIGMOID] = "sigmoid",
-                                                      [TASK_SILU] = "silu",
-                                                      [TASK_SELU] = "selu",
-                                                      [TASK_COS] = "cos",
-                                                      [TASK_SIN] = "sin",
-                                                      [TASK_ELU] = "elu",
-                                                      [TASK_LEAKY_RELU] = "leaky_relu",
-                                                      [TASK_FOLDED_RELU] = "folded_relu"};
-
-const char *task_activation_name(task_activation_kind activation_kind) {
-    return names[activation_kind];
-}
-
 static const unsigned char published[TASK_N_SAMPLED_ACTIVATIONS] = {TASK_RELU, TASK_RELU, TASK_RELU6, TASK_SELU,
                                                                     TASK_TANH, TASK_COS,  TASK_SIN,   TASK_SIGMOID,
                                                                     TASK_SILU, TASK_SILU, TASK_GELU,  TASK_FOLDED_RELU};

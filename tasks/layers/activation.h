@@ -23,7 +23,6 @@ typedef struct task_activation_choice {
 
 enum { TASK_ACTIVATION_IN_TAU = -2 };
 
-const char *task_activation_name(task_activation_kind kind);
 int task_activation(task_model *m, int x, task_activation_kind kind);
 int task_activation_sampled(task_model *m, int x, size_t at);
 

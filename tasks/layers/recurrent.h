@@ -21,8 +21,6 @@
 
 #include "model/model.h"
 
-typedef enum task_cell { TASK_LSTM, TASK_GRU, TASK_VANILLA_RNN, TASK_IRNN, TASK_N_CELLS } task_cell;
-
 int task_recurrent(task_model *m, int x, task_cell cell, int width);
 
 #endif

@@ -33,8 +33,6 @@ static void set_name(task *t, const task_images *self, const task_spec *spec) {
 }
 
 static int create(task *t, const task_spec *spec, lopt_error *err) {
-    if (!task_hidden_check(spec, err)) return 0;
-    if (!task_check_range(spec->task, "strided", spec->strided, 0, TASK_MAX_HIDDEN, err)) return 0;
     task_images *self = task_images_open(t, spec, sizeof *self, err);
     if (!self) return 0;
     task_model *m = t->model;
@@ -106,11 +104,22 @@ static const task_family family = {
     .sample = sample,
 };
 
+static const task_setting settings[] = {
+    TASK_DATA_SETTINGS,
+    TASK_IMAGE_SETTINGS,
+    TASK_HIDDEN_SETTINGS,
+    TASK_LOSS_SETTING,
+    {"strided", TASK_INTEGER(strided), "[0, 8]", "1", "layers",
+     "image_conv: how many of the first layers have stride 2"},
+};
+
 const task_kind task_kind_image_conv = {
     TASK_IMAGES_FUNCTIONS,
     .name = "image_conv",
     .summary = "classification of images by 3x3 convolutions of any numbers of channels",
     .source = "learned_optimization, Metz et al. 2022",
+    .settings = settings,
+    .n_settings = TASK_COUNT(settings),
     .fix = fix,
     .create = create,
     .accuracy = task_images_accuracy,

@@ -25,7 +25,6 @@ static void set_name(task *t, const task_images *self, const task_spec *spec) {
 }
 
 static int create(task *t, const task_spec *spec, lopt_error *err) {
-    if (!task_hidden_check(spec, err)) return 0;
     task_images *self = task_images_open(t, spec, sizeof *self, err);
     if (!self) return 0;
     task_model *m = t->model;
@@ -125,11 +124,20 @@ static const task_family family = {
     .sample = sample,
 };
 
+static const task_setting settings[] = {
+    TASK_DATA_SETTINGS,
+    TASK_IMAGE_SETTINGS,
+    TASK_HIDDEN_SETTINGS,
+    TASK_LOSS_SETTING,
+};
+
 const task_kind task_kind_image_mlp = {
     TASK_IMAGES_FUNCTIONS,
     .name = "image_mlp",
     .summary = "classification of images by a multi-layer perceptron of any widths",
     .source = "learned_optimization, Metz et al. 2022",
+    .settings = settings,
+    .n_settings = TASK_COUNT(settings),
     .fix = fix,
     .create = create,
     .accuracy = task_images_accuracy,

@@ -9,8 +9,6 @@
 #include "base/normaliser.h"
 #include "layers/losses.h"
 
-#define MAX_BATCH 65536
-
 static void add_inputs(task_model *m, task_images *self) {
     const task_dataset *d = self->data;
     int channels = d->n_pixels / (d->n_rows * d->n_cols);
@@ -20,7 +18,6 @@ static void add_inputs(task_model *m, task_images *self) {
 }
 
 void *task_images_open(task *t, const task_spec *spec, size_t size, lopt_error *err) {
-    if (!task_check_range(spec->task, "batch_size", spec->batch_size, 1, MAX_BATCH, err)) return NULL;
     task_images *self = calloc(1, size);
     t->self = self;
     if (!self) {

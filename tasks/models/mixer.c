@@ -16,21 +16,12 @@
 #include "layers/pool.h"
 #include "layers/sum.h"
 #include "layers/tokens.h"
+#include "models/blocks.h"
 #include "models/images.h"
 
-#define MAX_WIDTH 65536
 #define EPSILON 1e-6
 
 static const task_init variance = {TASK_INIT_VARIANCE, 1, 0};
-
-static int check(const task_spec *spec, lopt_error *err) {
-    const char *name = spec->task;
-    return task_check_range(name, "sequence.layers", spec->sequence.layers, 1, 1000, err) &&
-           task_check_range(name, "sequence.width", spec->sequence.width, 1, MAX_WIDTH, err) &&
-           task_check_range(name, "sequence.mlp", spec->sequence.mlp, 1, MAX_WIDTH, err) &&
-           task_check_range(name, "sequence.token_mlp", spec->sequence.token_mlp, 1, MAX_WIDTH, err) &&
-           task_check_range(name, "sequence.patch", spec->sequence.patch, 1, 1024, err);
-}
 
 static int mlp(task_model *m, int x, int width) {
     int out = (int)(x < 0 ? 0 : task_value_shape(m, x)->cols);
@@ -45,7 +36,6 @@ static int block(task_model *m, int h, const task_spec *spec) {
 }
 
 static int create(task *t, const task_spec *spec, lopt_error *err) {
-    if (!check(spec, err)) return 0;
     task_images *self = task_images_open(t, spec, sizeof *self, err);
     if (!self) return 0;
     task_model *m = t->model;
@@ -91,11 +81,24 @@ static const task_name names[] = {
     {{NULL, NULL}, {.task = ""}},
 };
 
+static const task_setting settings[] = {
+    TASK_DATA_SETTINGS,
+    TASK_IMAGE_SETTINGS,
+    TASK_LOSS_SETTING,
+    TASK_LAYERS_SETTING,
+    TASK_WIDTH_SETTING,
+    TASK_PATCH_SETTINGS,
+    {"sequence.token_mlp", TASK_INTEGER(sequence.token_mlp), "[1, 65536]", "4", "units",
+     "mixers: hidden width of the perceptron across patches"},
+};
+
 const task_kind task_kind_mlp_mixer = {
     TASK_IMAGES_FUNCTIONS,
     .name = "mlp_mixer",
     .summary = "classification of images by perceptrons across patches and across channels",
     .source = "learned_optimization, Metz et al. 2022",
+    .settings = settings,
+    .n_settings = TASK_COUNT(settings),
     .fix = fix,
     .create = create,
     .accuracy = task_images_accuracy,

@@ -35,7 +35,6 @@ static void add_loss(task_model *m, const task_images *self, int x, int target, 
 }
 
 static int create(task *t, const task_spec *spec, lopt_error *err) {
-    if (!task_hidden_check(spec, err)) return 0;
     task_images *self = task_images_open(t, spec, sizeof *self, err);
     if (!self) return 0;
     task_model *m = t->model;
@@ -99,11 +98,25 @@ static const task_family family = {
     .sample = sample,
 };
 
+static const task_setting settings[] = {
+    TASK_DATA_SETTINGS,
+    TASK_IMAGE_SETTINGS,
+    TASK_HIDDEN_SETTINGS,
+    {"encoder.log_loss", TASK_CHOICE(encoder.log_loss), "no|yes", "no", NULL,
+     "auto-encoders: the loss is the mean logarithm of the squared error"},
+    {"encoder.centre", TASK_CHOICE(encoder.centre), "no|yes", "no", NULL,
+     "auto-encoders: pixels are in [-1, 1] in place of [0, 1]"},
+    {"encoder.constrain", TASK_CHOICE(encoder.constrain), "no|yes", "yes", NULL,
+     "auto-encoders: outputs pass through a tanh or sigmoid of that range"},
+};
+
 const task_kind task_kind_mlp_autoencoder = {
     TASK_IMAGES_FUNCTIONS,
     .name = "mlp_autoencoder",
     .summary = "images through a perceptron back to themselves",
     .source = "learned_optimization, Metz et al. 2022",
+    .settings = settings,
+    .n_settings = TASK_COUNT(settings),
     .fix = fix,
     .create = create,
     .names = names,

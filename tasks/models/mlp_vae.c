@@ -17,17 +17,6 @@
 #include "models/hidden.h"
 #include "models/images.h"
 
-#define MAX_WIDTH 65536
-
-static int check(const task_spec *spec, lopt_error *err) {
-    const char *name = spec->task;
-    return task_check_range(name, "vae.encoder_layers", spec->vae.encoder_layers, 0, 64, err) &&
-           task_check_range(name, "vae.decoder_layers", spec->vae.decoder_layers, 0, 64, err) &&
-           task_check_range(name, "vae.encoder_width", spec->vae.encoder_width, 1, MAX_WIDTH, err) &&
-           task_check_range(name, "vae.decoder_width", spec->vae.decoder_width, 1, MAX_WIDTH, err) &&
-           task_check_range(name, "vae.latent", spec->vae.latent, 1, MAX_WIDTH, err) && task_hidden_check(spec, err);
-}
-
 static void describe(task_model *m, const task_images *self, const task_spec *spec) {
     task_hidden hidden = task_hidden_plan(m, spec);
     int target = self->pixels, pixels = self->data->n_pixels;
@@ -42,7 +31,6 @@ static void describe(task_model *m, const task_images *self, const task_spec *sp
 }
 
 static int create(task *t, const task_spec *spec, lopt_error *err) {
-    if (!check(spec, err)) return 0;
     task_images *self = task_images_open(t, spec, sizeof *self, err);
     if (!self) return 0;
     describe(t->model, self, spec);
@@ -76,11 +64,31 @@ static const task_family family = {
     .sample = sample,
 };
 
+static const task_setting settings[] = {
+    TASK_DATA_SETTINGS,
+    TASK_IMAGE_SETTINGS,
+    TASK_ACTIVATION_SETTING,
+    TASK_NORM_SETTINGS,
+    {"vae.encoder_layers", TASK_INTEGER(vae.encoder_layers), "[0, 64]", "1", "layers",
+     "variational auto-encoders: hidden layers of the encoder"},
+    {"vae.encoder_width", TASK_INTEGER(vae.encoder_width), "[1, 65536]", "32", "units", "their width"},
+    {"vae.decoder_layers", TASK_INTEGER(vae.decoder_layers), "[0, 64]", "1", "layers",
+     "variational auto-encoders: hidden layers of the decoder"},
+    {"vae.decoder_width", TASK_INTEGER(vae.decoder_width), "[1, 65536]", "32", "units", "their width"},
+    {"vae.latent", TASK_INTEGER(vae.latent), "[1, 65536]", "8", NULL, "variational auto-encoders: latent dimensions"},
+    {"vae.centre", TASK_CHOICE(vae.centre), "no|yes", "no", NULL,
+     "variational auto-encoders: pixels are in [-1, 1] in place of [0, 1]"},
+    {"vae.per_pixel", TASK_CHOICE(vae.per_pixel), "no|yes", "no", NULL,
+     "variational auto-encoders: the loss is divided by the number of pixels"},
+};
+
 const task_kind task_kind_mlp_vae = {
     TASK_IMAGES_FUNCTIONS,
     .name = "mlp_vae",
     .summary = "a variational auto-encoder of images, both halves perceptrons",
     .source = "learned_optimization, Metz et al. 2022",
+    .settings = settings,
+    .n_settings = TASK_COUNT(settings),
     .create = create,
     .family = &family,
 };

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 
 #include "base/declare.h"
+#include "base/setting.h"
 
 typedef struct quadratic {
     int dim;
@@ -28,8 +29,6 @@ typedef struct quadratic {
 } quadratic;
 
 static int create(task *t, const task_spec *spec, lopt_error *err) {
-    if (!task_check_range(spec->task, "dim", spec->dim, 1, 1 << 20, err)) return 0;
-    if (!task_check_range(spec->task, "noise", spec->noise, 0, 1e6, err)) return 0;
     quadratic *q = calloc(1, sizeof *q);
     if (!q) return task_fail(err, LOPT_ENOMEM, "task %s: out of memory", spec->task);
     q->dim = spec->dim;
@@ -188,7 +187,6 @@ static int fixed_curvature(quadratic *q) {
 }
 
 static int create_noisy_mean(task *t, const task_spec *spec, lopt_error *err) {
-    if (!task_check_range(spec->task, "dim", spec->dim, 1, 512, err)) return 0;
     if (!create_vector(t, spec, err)) return 0;
     if (!fixed_curvature(t->self)) {
         return task_fail(err, LOPT_ENOMEM, "task %s: out of memory", spec->task);
@@ -221,6 +219,17 @@ static real loss_noisy_mean(const task *t, const real *tau, void *work, const re
 
 /* ---- kinds ----------------------------------------------------------------------------------- */
 
+// clang-format off
+#define DIM(range) {"dim", TASK_INTEGER(dim), range, "10", "parameters", "size of a quadratic"}
+#define NOISE                                                                                                          \
+    {"noise", TASK_NUMBER(noise), "[0, 1000000]", "0", NULL,                                                           \
+     "standard deviation of the gradient noise of noisy_quadratic, of the centre of noisy_mean_quadratic"}
+// clang-format on
+
+static const task_setting noiseless_settings[] = {DIM("[1, 1000000]")};
+static const task_setting noisy_settings[] = {DIM("[1, 1000000]"), NOISE};
+static const task_setting noisy_mean_settings[] = {DIM("[1, 512]"), NOISE};
+
 #define SOURCE "learned_optimization, Metz et al. 2022"
 
 static void fix(const task_spec *named, task_spec *spec) {
@@ -244,6 +253,8 @@ const task_kind task_kind_quadratic = {
     .name = "quadratic",
     .summary = "sum of squares of `dim` parameters",
     .source = SOURCE,
+    .settings = noiseless_settings,
+    .n_settings = TASK_COUNT(noiseless_settings),
     .fix = fix,
     .create = create_vector,
     .destroy = destroy,
@@ -258,6 +269,8 @@ const task_kind task_kind_quadratic_family = {
     .name = "quadratic_family",
     .summary = "squared distance to a sampled centre",
     .source = SOURCE,
+    .settings = noiseless_settings,
+    .n_settings = TASK_COUNT(noiseless_settings),
     .fix = fix,
     .create = create_centre,
     .destroy = destroy,
@@ -272,6 +285,8 @@ const task_kind task_kind_noisy_quadratic = {
     .name = "noisy_quadratic",
     .summary = "sampled centre and curvature, gradient noise of scale `noise`",
     .source = SOURCE,
+    .settings = noisy_settings,
+    .n_settings = TASK_COUNT(noisy_settings),
     .fix = fix,
     .create = create_noisy,
     .destroy = destroy,
@@ -286,6 +301,8 @@ const task_kind task_kind_log_quadratic = {
     .name = "log_quadratic",
     .summary = "logarithm of the sum of squares of `dim` parameters",
     .source = SOURCE,
+    .settings = noiseless_settings,
+    .n_settings = TASK_COUNT(noiseless_settings),
     .fix = fix,
     .create = create_vector,
     .destroy = destroy,
@@ -299,6 +316,8 @@ const task_kind task_kind_sum_quadratic = {
     .name = "sum_quadratic",
     .summary = "squared sum of two vectors of `dim` parameters",
     .source = SOURCE,
+    .settings = noiseless_settings,
+    .n_settings = TASK_COUNT(noiseless_settings),
     .fix = fix,
     .create = create_sum,
     .destroy = destroy,
@@ -312,6 +331,8 @@ const task_kind task_kind_noisy_mean_quadratic = {
     .name = "noisy_mean_quadratic",
     .summary = "fixed random curvature, centre of scale `noise` redrawn at each evaluation",
     .source = SOURCE,
+    .settings = noisy_mean_settings,
+    .n_settings = TASK_COUNT(noisy_mean_settings),
     .fix = fix,
     .create = create_noisy_mean,
     .destroy = destroy,

@@ -23,6 +23,7 @@
 #include "layers/norm.h"
 #include "layers/pool.h"
 #include "layers/sum.h"
+#include "models/hidden.h"
 #include "models/images.h"
 
 #define GROUPS 4
@@ -73,19 +74,6 @@ static int groups(task_model *m, int x, const task_spec *spec) {
     return spec->resnet.version == 1 ? x : norm_relu(m, x);
 }
 
-static int check(const task_spec *spec, lopt_error *err) {
-    const char *name = spec->task;
-    for (int g = 0; g < GROUPS; g++)
-        if (!task_check_range(name, "blocks of a group", spec->resnet.blocks[g], 1, 64, err) ||
-            !task_check_range(name, "channels of a group", spec->resnet.channels[g], 4, 16384, err))
-            return 0;
-    return task_check_range(name, "activation", spec->activation, TASK_RELU, TASK_N_ACTIVATIONS - 1, err) &&
-           task_check_range(name, "version", spec->resnet.version, 1, 2, err) &&
-           task_check_range(name, "channels of the stem", spec->resnet.stem_channels, 1, 16384, err) &&
-           task_check_range(name, "size of the stem", spec->resnet.stem_size, 1, 64, err) &&
-           task_check_range(name, "stride of the stem", spec->resnet.stem_stride, 1, 64, err);
-}
-
 /* "image_resnet imagenet16 16x16 v2 blocks 1-1-1-1 channels 8-16-16-16, batch 64" */
 static void set_name(task *t, const task_images *self, const task_spec *spec) {
     size_t n = task_images_name(t, self, spec, "image_resnet");
@@ -95,7 +83,6 @@ static void set_name(task *t, const task_images *self, const task_spec *spec) {
 }
 
 static int create(task *t, const task_spec *spec, lopt_error *err) {
-    if (!check(spec, err)) return 0;
     task_images *self = task_images_open(t, spec, sizeof *self, err);
     if (!self) return 0;
     task_model *m = t->model;
@@ -168,11 +155,30 @@ static const task_family family = {
     .sample = sample,
 };
 
+static const task_setting settings[] = {
+    TASK_DATA_SETTINGS,
+    TASK_IMAGE_SETTINGS,
+    TASK_ACTIVATION_SETTING,
+    TASK_LOSS_SETTING,
+    {"resnet.version", TASK_INTEGER(resnet.version), "[1, 2]", "2", NULL,
+     "residual nets: 1 normalises after each convolution, 2 before"},
+    {"resnet.blocks", TASK_INTEGERS(resnet.blocks, GROUPS, TASK_EXACTLY), "[1, 64]", "[1, 1, 1, 1]", NULL,
+     "of each of the four groups"},
+    {"resnet.channels", TASK_INTEGERS(resnet.channels, GROUPS, TASK_EXACTLY), "[4, 16384]", "[8, 16, 16, 16]", NULL,
+     "of each of the four groups"},
+    {"resnet.stem_channels", TASK_INTEGER(resnet.stem_channels), "[1, 16384]", "64", NULL, "of the first convolution"},
+    {"resnet.stem_size", TASK_INTEGER(resnet.stem_size), "[1, 64]", "3", "pixels", "side of its window"},
+    {"resnet.stem_stride", TASK_INTEGER(resnet.stem_stride), "[1, 64]", "2", "pixels", "its stride"},
+    {"resnet.pool", TASK_CHOICE(resnet.pool), "no|yes", "yes", NULL, "whether a 3x3 max pool with stride 2 follows it"},
+};
+
 const task_kind task_kind_image_resnet = {
     TASK_IMAGES_FUNCTIONS,
     .name = "image_resnet",
     .summary = "classification of images by a residual net of bottleneck blocks",
     .source = "learned_optimization, Metz et al. 2022",
+    .settings = settings,
+    .n_settings = TASK_COUNT(settings),
     .fix = fix,
     .create = create,
     .accuracy = task_images_accuracy,

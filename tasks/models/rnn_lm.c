@@ -13,21 +13,10 @@
 #include "layers/dense.h"
 #include "layers/embed.h"
 #include "layers/recurrent.h"
+#include "models/blocks.h"
 #include "models/texts.h"
 
-#define MAX_WIDTH 65536
-
-static const char *const cells[TASK_N_CELLS] = {"lstm", "gru", "vanilla rnn", "irnn"};
-
-static int check(const task_spec *spec, lopt_error *err) {
-    const char *name = spec->task;
-    return task_check_range(name, "sequence.embed", spec->sequence.embed, 1, MAX_WIDTH, err) &&
-           task_check_range(name, "sequence.width", spec->sequence.width, 1, MAX_WIDTH, err) &&
-           task_check_range(name, "sequence.cell", spec->sequence.cell, 0, TASK_N_CELLS - 1, err);
-}
-
 static int create(task *t, const task_spec *spec, lopt_error *err) {
-    if (!check(spec, err)) return 0;
     task_texts *self = task_texts_open(t, spec, 1, err);
     if (!self) return 0;
     task_model *m = t->model;
@@ -35,11 +24,11 @@ static int create(task *t, const task_spec *spec, lopt_error *err) {
     if (spec->per_task) table = output = task_init_sampled(m);
     int64_t dim[] = {self->length, self->batch, spec->sequence.embed};
     int x = task_embed(m, self->tokens, 3, dim, self->vocab, table);
-    x = task_recurrent(m, x, (task_cell)spec->sequence.cell, spec->sequence.width);
+    x = task_recurrent(m, x, spec->sequence.cell, spec->sequence.width);
     x = task_dense(m, x, self->vocab, output);
-    char model[64];
-    snprintf(model, sizeof model, "%s %d, embedding %d", cells[spec->sequence.cell], spec->sequence.width,
-             spec->sequence.embed);
+    char cell[16], model[64];
+    task_choice_word(TASK_WORDS(TASK_CELLS), (int)spec->sequence.cell, cell, sizeof cell);
+    snprintf(model, sizeof model, "%s %d, embedding %d", cell, spec->sequence.width, spec->sequence.embed);
     task_texts_name(t, self, spec, "rnn_lm", model);
     return task_texts_finish(t, self, x, spec->per_task ? TASK_BELOW_GUESS : TASK_AS_IT_IS, err);
 }
@@ -94,11 +83,20 @@ static const task_family family = {
     .sample = sample,
 };
 
+static const task_setting settings[] = {
+    TASK_DATA_SETTINGS,
+    TASK_TEXT_SETTINGS,
+    {"sequence.cell", TASK_CHOICE(sequence.cell), TASK_WORDS(TASK_CELLS), "lstm", NULL, "of recurrent nets"},
+    TASK_WIDTH_SETTING,
+};
+
 const task_kind task_kind_rnn_lm = {
     TASK_TEXTS_FUNCTIONS,
     .name = "rnn_lm",
     .summary = "the next token of a text (fortunes, bible or your own) by a recurrent net",
     .source = "learned_optimization, Metz et al. 2022",
+    .settings = settings,
+    .n_settings = TASK_COUNT(settings),
     .create = create,
     .names = names,
     .family = &family,

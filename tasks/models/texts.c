@@ -11,30 +11,19 @@
 #include "base/normaliser.h"
 #include "layers/losses.h"
 
-#define MAX_BATCH 65536
-#define MAX_LENGTH 65536
-
 enum { PUBLISHED_VOCAB = 32100 };
 
 static int says_no_text(const task_spec *spec) {
-    task_spec standard = task_spec_default();
-    return strcmp(spec->dataset, standard.dataset) == 0;
+    return strcmp(spec->dataset, TASK_STANDARD_DATASET) == 0;
 }
 
 static const char *text_name(const task_spec *spec) {
     return says_no_text(spec) ? "fortunes" : spec->dataset;
 }
 
-static int check(const task_spec *spec, lopt_error *err) {
-    const char *name = spec->task;
-    return task_check_range(name, "batch_size", spec->batch_size, 1, MAX_BATCH, err) &&
-           task_check_range(name, "sequence.length", spec->sequence.length, 1, MAX_LENGTH, err) &&
-           (spec->sequence.vocab == 0 ||
-            task_check_range(name, "sequence.vocab", spec->sequence.vocab, 3, TASK_MAX_VOCAB, err));
-}
-
 task_texts *task_texts_open(task *t, const task_spec *spec, int time_first, lopt_error *err) {
-    if (!check(spec, err)) return NULL;
+    int vocab = spec->sequence.vocab;
+    if (vocab && !task_check_range(spec->task, "sequence.vocab", vocab, 3, TASK_MAX_VOCAB, err)) return NULL;
     task_texts *self = calloc(1, sizeof *self);
     t->self = self;
     if (!self) {

@@ -16,6 +16,7 @@
 #ifndef TASK_TEXTS_H
 #define TASK_TEXTS_H
 
+#include "base/setting.h"
 #include "data/text.h"
 #include "model/model.h"
 
@@ -37,6 +38,17 @@ void task_texts_name(task *t, const task_texts *self, const task_spec *spec, con
  * vocabulary 100..10000. */
 void task_texts_fix(const task_spec *named, task_spec *spec);
 void task_texts_sample(task_spec *spec, lopt_rng_stream *r);
+
+// clang-format off
+#define TASK_TEXT_SETTINGS                                                                                             \
+    {"sequence.tokens", TASK_INTEGER(sequence.tokens), "[259, 32768]", "259", NULL,                                    \
+     "text: 259 are bytes, from 300 on byte pairs learned from the text"},                                             \
+    {"sequence.vocab", TASK_INTEGER(sequence.vocab), "[0, 32768]", "0", NULL,                                          \
+     "ids that a model of text knows, into which the others are folded; 0: sequence.tokens"},                          \
+    {"sequence.length", TASK_INTEGER(sequence.length), "[1, 65536]", "8", "tokens", "text: length of a sequence"},     \
+    {"sequence.embed", TASK_INTEGER(sequence.embed), "[1, 65536]", "8", NULL,                                          \
+     "text: size of the embedding of a token; width of a transformer"}
+// clang-format on
 
 #define TASK_TEXTS_FUNCTIONS .destroy = task_texts_destroy, .draw_batch = task_texts_draw, .fix = task_texts_fix
 

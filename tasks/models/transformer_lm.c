@@ -18,19 +18,11 @@
 #include "layers/embed.h"
 #include "layers/norm.h"
 #include "layers/sum.h"
+#include "models/blocks.h"
+#include "models/hidden.h"
 #include "models/texts.h"
 
-#define MAX_WIDTH 65536
 #define EPSILON 1e-5
-
-static int check(const task_spec *spec, lopt_error *err) {
-    const char *name = spec->task;
-    return task_check_range(name, "sequence.embed", spec->sequence.embed, 1, MAX_WIDTH, err) &&
-           task_check_range(name, "sequence.layers", spec->sequence.layers, 1, 1000, err) &&
-           task_check_range(name, "sequence.heads", spec->sequence.heads, 1, 1024, err) &&
-           task_check_range(name, "sequence.head_size", spec->sequence.head_size, 1, 4096, err) &&
-           task_check_range(name, "dropout", spec->dropout, 0, 0.99, err);
-}
 
 static int block(task_model *m, int h, const task_attention_shape *a, double dropout) {
     int width = (int)(h < 0 ? 0 : task_value_shape(m, h)->cols);
@@ -42,7 +34,6 @@ static int block(task_model *m, int h, const task_attention_shape *a, double dro
 }
 
 static int create(task *t, const task_spec *spec, lopt_error *err) {
-    if (!check(spec, err)) return 0;
     task_texts *self = task_texts_open(t, spec, 0, err);
     if (!self) return 0;
     task_model *m = t->model;
@@ -107,11 +98,20 @@ static const task_family family = {
     .sample = sample,
 };
 
+static const task_setting settings[] = {
+    TASK_DATA_SETTINGS,
+    TASK_TEXT_SETTINGS,
+    TASK_ATTENTION_SETTINGS,
+    TASK_DROPOUT_SETTING,
+};
+
 const task_kind task_kind_transformer_lm = {
     TASK_TEXTS_FUNCTIONS,
     .name = "transformer_lm",
     .summary = "the next token of a text (fortunes, bible or your own) by causal attention",
     .source = "learned_optimization, Metz et al. 2022",
+    .settings = settings,
+    .n_settings = TASK_COUNT(settings),
     .create = create,
     .names = names,
     .family = &family,

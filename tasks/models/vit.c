@@ -19,21 +19,11 @@
 #include "layers/norm.h"
 #include "layers/sum.h"
 #include "layers/tokens.h"
+#include "models/blocks.h"
+#include "models/hidden.h"
 #include "models/images.h"
 
-#define MAX_WIDTH 65536
 #define EPSILON 1e-6
-
-static int check(const task_spec *spec, lopt_error *err) {
-    const char *name = spec->task;
-    return task_check_range(name, "sequence.layers", spec->sequence.layers, 1, 1000, err) &&
-           task_check_range(name, "sequence.heads", spec->sequence.heads, 1, 1024, err) &&
-           task_check_range(name, "sequence.head_size", spec->sequence.head_size, 1, 4096, err) &&
-           task_check_range(name, "sequence.mlp", spec->sequence.mlp, 1, MAX_WIDTH, err) &&
-           task_check_range(name, "sequence.patch", spec->sequence.patch, 1, 1024, err) &&
-           task_check_range(name, "dropout", spec->dropout, 0, 0.99, err) &&
-           task_check_range(name, "sequence.attention_dropout", spec->sequence.attention_dropout, 0, 0.99, err);
-}
 
 static int mlp(task_model *m, int x, int width, double dropout) {
     const task_init xavier = {TASK_INIT_XAVIER, 0, 0}, tiny = {TASK_INIT_NORMAL, 1e-6, 0};
@@ -60,7 +50,6 @@ static int patches(task_model *m, int x, int size, int width) {
 }
 
 static int create(task *t, const task_spec *spec, lopt_error *err) {
-    if (!check(spec, err)) return 0;
     task_images *self = task_images_open(t, spec, sizeof *self, err);
     if (!self) return 0;
     int width = spec->sequence.heads * spec->sequence.head_size;
@@ -131,11 +120,24 @@ static const task_family family = {
     .sample = sample,
 };
 
+static const task_setting settings[] = {
+    TASK_DATA_SETTINGS,
+    TASK_IMAGE_SETTINGS,
+    TASK_LOSS_SETTING,
+    TASK_ATTENTION_SETTINGS,
+    TASK_PATCH_SETTINGS,
+    TASK_DROPOUT_SETTING,
+    {"sequence.attention_dropout", TASK_NUMBER(sequence.attention_dropout), "[0, 0.999]", "0", NULL,
+     "vision transformers: fraction of the attention weights that is dropped at random"},
+};
+
 const task_kind task_kind_vit = {
     TASK_IMAGES_FUNCTIONS,
     .name = "vit",
     .summary = "classification of images by attention between patches",
     .source = "learned_optimization, Metz et al. 2022",
+    .settings = settings,
+    .n_settings = TASK_COUNT(settings),
     .fix = fix,
     .create = create,
     .accuracy = task_images_accuracy,
