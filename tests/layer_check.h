@@ -44,7 +44,8 @@ typedef struct layer_numbers {
 
 static void numbers_init(const task_layer *l, const real *tau, lopt_rng_stream *r, real *params) {
     (void)tau;
-    for (size_t i = 0; i < ((const layer_numbers *)l)->n; i++) params[l->tensor[0] + i] = (real)(float)lopt_rng_normal(r);
+    for (size_t i = 0; i < ((const layer_numbers *)l)->n; i++)
+        params[l->tensor[0] + i] = (real)(float)lopt_rng_normal(r);
 }
 
 static void numbers_forward(const task_layer *l, const task_run *run) {

@@ -14,7 +14,7 @@
 static const char theta_note[] = "seed: 5\nnote: /* ends */ // here \\\n";
 
 /* An optimizer with random theta, biases too, in the form of a theta file. */
-static inline void make_some_theta(mt_theta *t, const char *preset, const lopt_setting *settings, size_t n) {
+static inline void make_some_theta(mt_theta_file *t, const char *preset, const lopt_setting *settings, size_t n) {
     lopt_error err;
     memset(t, 0, sizeof *t);
     t->optimizer = lopt_create(preset, settings, n, &err);

@@ -252,7 +252,7 @@ Test(checkpoint, a_folder_that_cannot_be_made) {
     char file[64], below[96];
     snprintf(file, sizeof file, "%s/file", folder);
     snprintf(below, sizeof below, "%s/run", file);
-    cr_assert(mt_durable_write(file, "x", 1, &err));
+    cr_assert(mt_write_atomically(file, "x", 1, &err));
     cr_assert(!mt_checkpoint_begin(below, 1, 0, &err) && err.status == LOPT_EARG, "%s", err.text);
     cr_assert(!mt_checkpoint_begin(folder, -1, 0, &err) && err.status == LOPT_EARG, "%s", err.text);
 }
@@ -313,7 +313,7 @@ Test(checkpoint, other_versions_are_named) {
     char *version = strstr(text, "checkpoint 2");
     cr_assert(version);
     version[strlen("checkpoint ")] = '1';
-    cr_assert(mt_durable_write(path, text, n, &err));
+    cr_assert(mt_write_atomically(path, text, n, &err));
     free(text);
     n_warnings = 0;
     cr_assert(!mt_checkpoint_find(folder, &step, warn, &err));

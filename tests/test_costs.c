@@ -10,16 +10,16 @@
 /* A window of `a` steps of task 0, then `b` steps of task 1, at 1 ms and 10 ms. */
 static mt_report window(int64_t a, int64_t b) {
     mt_report r = {.seconds = 0.001 * (double)a + 0.01 * (double)b};
-    if (a) r.part[r.n_parts++] = (mt_part){.task = 0, .steps = a};
-    if (b) r.part[r.n_parts++] = (mt_part){.task = 1, .steps = b};
+    if (a) r.task_steps[r.n_task_steps++] = (mt_task_steps){.task = 0, .steps = a};
+    if (b) r.task_steps[r.n_task_steps++] = (mt_task_steps){.task = 1, .steps = b};
     return r;
 }
 
 Test(costs, learned_from_windows_of_one_task_and_of_two) {
-    mt_costs costs = {.move = 0};
+    mt_cost_model costs = {.move = 0};
     for (int i = 0; i < 400; i++) {
         mt_report r = window(i % 21, 20 - i % 21);
-        mt_costs_learn(&costs, &r);
+        mt_cost_model_learn(&costs, &r);
     }
     cr_assert(fabs(costs.step[0] - 0.001) < 1e-5, "%g", costs.step[0]);
     cr_assert(fabs(costs.step[1] - 0.01) < 1e-4, "%g", costs.step[1]);
@@ -27,9 +27,9 @@ Test(costs, learned_from_windows_of_one_task_and_of_two) {
 }
 
 Test(costs, first_window_counts_at_once) {
-    mt_costs costs = {.move = 0};
+    mt_cost_model costs = {.move = 0};
     mt_report r = window(20, 0);
-    mt_costs_learn(&costs, &r);
+    mt_cost_model_learn(&costs, &r);
     cr_assert(fabs(costs.step[0] - 0.001) < 1e-9);
 }
 
@@ -59,9 +59,9 @@ Test(costs, coming_steps_are_those_that_come) {
     for (int64_t w = 0; w < 60; w++) {
         int64_t coming[MT_MAX_TASKS], made[MT_MAX_TASKS] = {0};
         mt_report r;
-        mt_coming_steps(cfg, &p.at, w, coming);
+        mt_predict_steps(cfg, &p.at, w, coming);
         mt_unroll_window(&u, &p, w, &r);
-        for (int k = 0; k < r.n_parts; k++) made[r.part[k].task] += r.part[k].steps;
+        for (int k = 0; k < r.n_task_steps; k++) made[r.task_steps[k].task] += r.task_steps[k].steps;
         cr_assert(coming[0] == made[0] && coming[1] == made[1], "window %d: %d and %d, expected %d and %d", (int)w,
                   (int)coming[0], (int)coming[1], (int)made[0], (int)made[1]);
         cr_assert(r.at.trajectory == p.at.trajectory && r.at.number == 1);

@@ -36,7 +36,7 @@ Test(durable, folders_are_made_all_or_none) {
     lopt_error err;
     char deep[200];
     struct stat info;
-    cr_assert(mt_durable_write(path, "x", 1, &err));
+    cr_assert(mt_write_atomically(path, "x", 1, &err));
     snprintf(deep, sizeof deep, "%s/a/b/../../file/c", folder);
     cr_assert(!mt_make_folders(deep, &err) && err.status == LOPT_EARG, "%s", err.text);
     snprintf(deep, sizeof deep, "%s/a", folder);
@@ -65,8 +65,8 @@ Test(durable, reads_only_files) {
 
 Test(durable, replaces_a_file) {
     lopt_error err;
-    cr_assert(mt_durable_write(path, "old", 3, &err));
-    cr_assert(mt_durable_write(path, "newer", 5, &err));
+    cr_assert(mt_write_atomically(path, "old", 3, &err));
+    cr_assert(mt_write_atomically(path, "newer", 5, &err));
     assert_holds(path, "newer");
     cr_assert(access(partial, F_OK) != 0, "the partial file stayed");
 }
@@ -75,14 +75,14 @@ Test(durable, replaces_a_file) {
 Test(durable, a_full_disk_leaves_the_old_file) {
     lopt_error err = {LOPT_OK, ""};
     static char large[1 << 16];
-    cr_assert(mt_durable_write(path, "old", 3, &err));
+    cr_assert(mt_write_atomically(path, "old", 3, &err));
     signal(SIGXFSZ, SIG_IGN);
     struct rlimit before, limit;
     getrlimit(RLIMIT_FSIZE, &before);
     limit = before;
     limit.rlim_cur = 4096;
     setrlimit(RLIMIT_FSIZE, &limit);
-    int ok = mt_durable_write(path, large, sizeof large, &err);
+    int ok = mt_write_atomically(path, large, sizeof large, &err);
     setrlimit(RLIMIT_FSIZE, &before);
     cr_assert(!ok && err.status == LOPT_EIO, "status %d: %s", err.status, err.text);
     cr_assert(strstr(err.text, path) == err.text, "does not name the file: %s", err.text);
@@ -93,13 +93,13 @@ Test(durable, a_full_disk_leaves_the_old_file) {
 Test(durable, refuses_paths_that_cannot_be) {
     lopt_error err = {LOPT_OK, ""};
     char below[SCRATCH_PATH];
-    cr_assert(mt_durable_write(path, "file", 4, &err));
+    cr_assert(mt_write_atomically(path, "file", 4, &err));
     path_of("file/below", below);
-    cr_assert(!mt_durable_write(below, "x", 1, &err) && err.status == LOPT_EARG, "%s", err.text);
+    cr_assert(!mt_write_atomically(below, "x", 1, &err) && err.status == LOPT_EARG, "%s", err.text);
     cr_assert(!mt_make_folders(below, &err) && err.status == LOPT_EARG, "%s", err.text);
-    cr_assert(!mt_durable_write("/dev/null", "x", 1, &err) && err.status == LOPT_EARG, "%s", err.text);
-    cr_assert(!mt_durable_write(folder, "x", 1, &err) && err.status == LOPT_EARG, "%s", err.text);
-    cr_assert(!mt_durable_write("", "x", 1, &err) && err.status == LOPT_EARG, "%s", err.text);
+    cr_assert(!mt_write_atomically("/dev/null", "x", 1, &err) && err.status == LOPT_EARG, "%s", err.text);
+    cr_assert(!mt_write_atomically(folder, "x", 1, &err) && err.status == LOPT_EARG, "%s", err.text);
+    cr_assert(!mt_write_atomically("", "x", 1, &err) && err.status == LOPT_EARG, "%s", err.text);
     assert_holds(path, "file");
 }
 
@@ -112,7 +112,7 @@ Test(durable, replaces_a_folder) {
     for (int round = 0; round < 2; round++) {
         cr_assert(mt_make_folders(built, &err));
         snprintf(inside, sizeof inside, "%s/%d", built, round);
-        cr_assert(mt_durable_write(inside, "x", 1, &err));
+        cr_assert(mt_write_atomically(inside, "x", 1, &err));
         cr_assert(mt_durable_replace_folder(built, old, &err), "%s", err.text);
     }
     snprintf(inside, sizeof inside, "%s/1", old);
@@ -149,6 +149,6 @@ Test(durable, digest) {
     mt_digest_add(&d, data + 11, sizeof data - 11);
     mt_digest_end(&d, hex);
     cr_assert(strcmp(hex, whole) == 0);
-    cr_assert(mt_durable_write(path, data, sizeof data, &err));
+    cr_assert(mt_write_atomically(path, data, sizeof data, &err));
     cr_assert(mt_digest_file(path, 10, hex, &n, &err) && n == sizeof data && strcmp(hex, whole) == 0);
 }

@@ -9,7 +9,7 @@
  *     d(loss_t)/d(theta) = -2 t (x_0 - t a.theta - c) a.
  *
  * es, pes, nres and gpes must give the mean of that over the trajectory; tes is known to see only
- * the steps of its own window. The test plays the rules of es_gradient.h itself and hands mt_estimate
+ * the steps of its own window. The test plays the rules of es_gradient.h itself and hands mt_compute_gradient
  * the reports. */
 #include <criterion/criterion.h>
 #include <math.h>
@@ -89,12 +89,12 @@ static void walk(const mt_rule *rule, const mt_noise *noise, walker *w, int64_t 
 static void average(mt_estimator name, uint64_t seed, int stagger, int windows, double mean[DIM]) {
     static walker w[PARTICLES];
     static mt_report report[PARTICLES];
-    mt_gradient_estimator e;
+    mt_es_gradient e;
     mt_outer_summary summary;
     mt_noise noise = {seed, 0.1f, DIM, trained};
     const mt_estimator_config how = {.name = name};
     const mt_rule *rule = mt_estimator_rule(name);
-    cr_assert(mt_estimator_open(&e, &how, noise, PARTICLES, NULL));
+    cr_assert(mt_es_gradient_open(&e, &how, noise, PARTICLES, NULL));
     for (int p = 0; p < PARTICLES; p++) w[p] = (walker){.t = LENGTH, .trajectory = -1, .noise = -1};
     memset(mean, 0, DIM * sizeof *mean);
     for (int k = -3; k < windows; k++) {
@@ -104,10 +104,10 @@ static void average(mt_estimator name, uint64_t seed, int stagger, int windows, 
                     .x = {x0, x0}, .t = p % LENGTH, .trajectory = -2, .noise = -1}; /* first trajectories end early */
             walk(rule, &noise, &w[p], p, k, &report[p]);
         }
-        mt_estimate(&e, report, &summary);
+        mt_compute_gradient(&e, report, &summary);
         for (int i = 0; i < DIM; i++) mean[i] += k >= 0 ? e.gradient[i] / windows : 0;
     }
-    mt_estimator_close(&e);
+    mt_es_gradient_close(&e);
 }
 
 /* Mean over t = 1..LENGTH of the gradient factor: times a[i] gives the gradient. own_window: the
@@ -176,7 +176,7 @@ Test(estimators, tes_points_the_wrong_way_where_pes_and_nres_do_not) {
 
 /* Total variance of the gradient of one particle, over many runs of a dozen windows. */
 static double variance(mt_estimator name) {
-    mt_gradient_estimator e;
+    mt_es_gradient e;
     mt_outer_summary summary;
     mt_report report;
     double squares = 0, mean[DIM] = {0};
@@ -185,13 +185,13 @@ static double variance(mt_estimator name) {
     for (uint64_t run = 0; run < 4000; run++) {
         mt_noise noise = {run, 0.1f, DIM, trained};
         walker w = {.turning = 1, .t = LENGTH, .trajectory = -1, .noise = -1};
-        cr_assert(mt_estimator_open(&e, &how, noise, 1, NULL));
+        cr_assert(mt_es_gradient_open(&e, &how, noise, 1, NULL));
         for (int k = 0; k < 12; k++, n++) {
             walk(e.rule, &noise, &w, 0, k, &report);
-            mt_estimate(&e, &report, &summary);
+            mt_compute_gradient(&e, &report, &summary);
             for (int i = 0; i < DIM; i++) squares += e.gradient[i] * e.gradient[i], mean[i] += e.gradient[i];
         }
-        mt_estimator_close(&e);
+        mt_es_gradient_close(&e);
     }
     for (int i = 0; i < DIM; i++) squares -= mean[i] * mean[i] / n;
     return squares / n;
@@ -215,13 +215,13 @@ static double cosine(int particles, int steps) {
     unsigned char ones[WIDE];
     float delta[WIDE];
     double sum = 0, slope[WIDE];
-    mt_gradient_estimator e;
+    mt_es_gradient e;
     mt_outer_summary summary;
     const mt_estimator_config how = {.name = MT_ES};
     for (int i = 0; i < WIDE; i++) ones[i] = 1, slope[i] = sin(i + 1.0);
     for (int step = 0; step < steps; step++) {
         mt_noise noise = {(uint64_t)step, 0.1f, WIDE, ones};
-        cr_assert(mt_estimator_open(&e, &how, noise, particles, NULL));
+        cr_assert(mt_es_gradient_open(&e, &how, noise, particles, NULL));
         for (int p = 0; p < particles; p++) {
             double d = 0;
             whole_noise(&noise, p, step, delta);
@@ -229,7 +229,7 @@ static double cosine(int particles, int steps) {
             report[p] = (mt_report){.particle = p, .n_segments = 1};
             report[p].segment[0] = (mt_segment){.noise = step, .count = 1, .sum = {d, -d}};
         }
-        mt_estimate(&e, report, &summary);
+        mt_compute_gradient(&e, report, &summary);
         double dot = 0, a2 = 0, b2 = 0;
         for (int i = 0; i < WIDE; i++) {
             dot += slope[i] * e.gradient[i];
@@ -237,7 +237,7 @@ static double cosine(int particles, int steps) {
             b2 += e.gradient[i] * e.gradient[i];
         }
         sum += dot / sqrt(a2 * b2) / steps;
-        mt_estimator_close(&e);
+        mt_es_gradient_close(&e);
     }
     return sum;
 }
@@ -258,7 +258,7 @@ enum { FEW = 4 };
 /* Gradient along the only number of theta from windows of FEW particles with two segments of three
  * and one meta-losses; loss[p][twin] is the mean over the window. */
 static double shaped(mt_estimator_config how, const double loss[FEW][2], mt_report report[FEW]) {
-    mt_gradient_estimator e;
+    mt_es_gradient e;
     mt_outer_summary summary;
     mt_noise noise = {31, 0.1f, 1, trained};
     how.name = MT_TES;
@@ -270,10 +270,10 @@ static double shaped(mt_estimator_config how, const double loss[FEW][2], mt_repo
             report[p].segment[k] = (mt_segment){
                 .trajectory = k, .count = k ? 1 : 3, .sum = {loss[p][0] * (k ? 3 : 1), loss[p][1] * (k ? 3 : 1)}};
     }
-    cr_assert(mt_estimator_open(&e, &how, noise, FEW, NULL));
-    mt_estimate(&e, report, &summary);
+    cr_assert(mt_es_gradient_open(&e, &how, noise, FEW, NULL));
+    mt_compute_gradient(&e, report, &summary);
     double gradient = e.gradient[0];
-    mt_estimator_close(&e);
+    mt_es_gradient_close(&e);
     return gradient;
 }
 
@@ -331,30 +331,30 @@ Test(estimators, published_forms_meet_infinity) {
     mt_report report[FEW] = {0};
     mt_estimator_config how = {.compat = MT_REFERENCE};
     cr_assert(shaped(how, loss, report) == 0);
-    mt_gradient_estimator e;
+    mt_es_gradient e;
     mt_outer_summary summary;
     how.name = MT_ES;
-    cr_assert(mt_estimator_open(&e, &how, (mt_noise){31, 0.1f, 1, trained}, FEW, NULL));
-    mt_estimate(&e, report, &summary);
+    cr_assert(mt_es_gradient_open(&e, &how, (mt_noise){31, 0.1f, 1, trained}, FEW, NULL));
+    mt_compute_gradient(&e, report, &summary);
     double expected = expected_gradient((double[FEW]){-1, 0, 0, -4});
     cr_assert(fabs(e.gradient[0] - expected) < 1e-9 * fabs(expected));
-    mt_estimator_close(&e);
+    mt_es_gradient_close(&e);
 }
 
 Test(estimators, dropped_particles_count_for_nothing_but_keep_their_noise) {
-    mt_gradient_estimator e;
+    mt_es_gradient e;
     mt_outer_summary summary;
     mt_noise noise = {3, 0.1f, DIM, trained};
     float first[DIM], second[DIM];
     const mt_estimator_config how = {.name = MT_PES};
-    cr_assert(mt_estimator_open(&e, &how, noise, 1, NULL));
+    cr_assert(mt_es_gradient_open(&e, &how, noise, 1, NULL));
     mt_report r = {
         .n_segments = 1, .dropped = 1, .segment = {{.trajectory = 0, .noise = 0, .count = 2, .sum = {9, 1}}}};
-    mt_estimate(&e, &r, &summary);
+    mt_compute_gradient(&e, &r, &summary);
     for (int i = 0; i < DIM; i++) cr_assert(e.gradient[i] == 0);
     cr_assert(summary.dropped == 1 && isnan(summary.meta_loss));
     r = (mt_report){.n_segments = 1, .segment = {{.trajectory = 0, .noise = 1, .count = 2, .sum = {9, 1}}}};
-    mt_estimate(&e, &r, &summary);
+    mt_compute_gradient(&e, &r, &summary);
     whole_noise(&noise, 0, 0, first);
     whole_noise(&noise, 0, 1, second);
     for (int i = 0; i < DIM; i++) {
@@ -363,31 +363,31 @@ Test(estimators, dropped_particles_count_for_nothing_but_keep_their_noise) {
                   e.gradient[i], expected);
     }
     cr_assert(summary.meta_loss == 2.5);
-    mt_estimator_close(&e);
+    mt_es_gradient_close(&e);
 }
 
 /* A bias would not show it: noise of trajectories that are over has mean zero. */
 Test(estimators, a_reset_forgets_the_noise) {
-    mt_gradient_estimator e;
+    mt_es_gradient e;
     mt_outer_summary summary;
     mt_noise noise = {3, 0.1f, DIM, trained};
     float delta[DIM];
     const mt_estimator_config how = {.name = MT_PES};
-    cr_assert(mt_estimator_open(&e, &how, noise, 1, NULL));
+    cr_assert(mt_es_gradient_open(&e, &how, noise, 1, NULL));
     for (int64_t window = 0; window < 3; window++) {
         mt_report r = {.n_segments = 1, .segment = {{.trajectory = window / 2, .noise = window, .count = 1}}};
         r.segment[0].sum[0] = 2;
-        mt_estimate(&e, &r, &summary);
+        mt_compute_gradient(&e, &r, &summary);
     }
     whole_noise(&noise, 0, 2, delta);
     double var = (double)noise.std * (double)noise.std;
     for (int i = 0; i < DIM; i++) cr_assert(fabs(e.gradient[i] * var - (double)delta[i]) < 1e-9, "component %d", i);
-    mt_estimator_close(&e);
+    mt_es_gradient_close(&e);
 }
 
 /* Particle 0 is on task 1 only, particle 1 leaves it for task 3, particle 2 diverged on it. */
 Test(estimators, tasks_have_summaries_of_their_own) {
-    mt_gradient_estimator e;
+    mt_es_gradient e;
     mt_outer_summary summary;
     const mt_estimator_config how = {.name = MT_TES};
     const mt_report report[3] = {
@@ -398,14 +398,14 @@ Test(estimators, tasks_have_summaries_of_their_own) {
          .n_segments = 2,
          .segment = {{.task = 1, .count = 1, .sum = {5, 3}}, {.task = 3, .count = 2, .sum = {1, 1}}}},
         {.particle = 2, .n_segments = 1, .dropped = 1, .segment = {{.task = 1, .count = 1}}}};
-    cr_assert(mt_estimator_open(&e, &how, (mt_noise){3, 0.1f, DIM, trained}, 3, NULL));
-    mt_estimate(&e, report, &summary);
+    cr_assert(mt_es_gradient_open(&e, &how, (mt_noise){3, 0.1f, DIM, trained}, 3, NULL));
+    mt_compute_gradient(&e, report, &summary);
     cr_assert(summary.task[1].particles == 2 && summary.task[1].meta_loss == 3 && summary.task[1].meta_loss_std == 1);
     cr_assert(summary.task[3].particles == 1 && summary.task[3].meta_loss == 0.5 && summary.task[3].meta_loss_std == 0);
     cr_assert(summary.task[0].particles == 0 && isnan(summary.task[0].meta_loss) &&
               isnan(summary.task[0].meta_loss_std));
     cr_assert(fabs(summary.meta_loss - (2 + 10.0 / 6) / 2) < 1e-12);
-    mt_estimator_close(&e);
+    mt_es_gradient_close(&e);
 }
 
 Test(estimators, frozen_numbers_are_not_perturbed) {

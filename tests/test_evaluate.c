@@ -33,7 +33,7 @@ static mt_point *run(const task *t, const char *preset, const char *rate, const 
     mt_point *points = calloc(mt_curve_points(plan), sizeof *points);
     lopt_optimizer *opt = make_optimizer(preset, rate);
     double seconds = -1;
-    cr_assert(mt_evaluate(t, opt, plan, seed, points, &seconds, &err), "%s", err.text);
+    cr_assert(mt_compute_curve(t, opt, plan, seed, points, &seconds, &err), "%s", err.text);
     cr_assert(seconds >= 0, "no time was taken");
     lopt_destroy(opt);
     return points;

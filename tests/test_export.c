@@ -79,7 +79,7 @@ Test(export, pylo_loads_the_network) {
     lopt_error err = {LOPT_OK, ""};
     lopt_setting settings[] = {{"hidden_size", "5"}, {"hidden_layers", "3"}};
     char out[SCRATCH_PATH], path[SCRATCH_PATH + 40];
-    mt_theta theta;
+    mt_theta_file theta;
     tensors t;
     make_some_theta(&theta, "small-fc-pylo", settings, 2);
     path_of("pylo/", out);
@@ -115,7 +115,7 @@ Test(export, pylo_says_what_it_cannot_hold) {
     lopt_setting settings[] = {{"clip_norm", "2.5"}, {"rms_decay_offsets", "0.0125"}};
     char out[SCRATCH_PATH], path[SCRATCH_PATH + 40], *said = NULL;
     size_t n;
-    mt_theta theta;
+    mt_theta_file theta;
     make_some_theta(&theta, "small-fc-pylo", settings, 2);
     path_of("pylo", out);
     FILE *notes = open_memstream(&said, &n);
@@ -138,14 +138,14 @@ Test(export, pylo_replaces_its_own_folder_only) {
     lopt_error err = {LOPT_OK, ""};
     lopt_setting small[] = {{"hidden_size", "3"}};
     char out[SCRATCH_PATH], path[SCRATCH_PATH + 40];
-    mt_theta theta;
+    mt_theta_file theta;
     make_some_theta(&theta, "elo", small, 1);
     path_of("out", out);
     cr_assert(mt_make_folders(out, &err));
     for (int round = 0; round < 2; round++) /* empty, then an earlier export */
         cr_assert(mt_pylo_write(out, &theta, nowhere, &err), "%s", err.text);
     snprintf(path, sizeof path, "%s/mine.txt", out);
-    cr_assert(mt_durable_write(path, "mine", 4, &err));
+    cr_assert(mt_write_atomically(path, "mine", 4, &err));
     cr_assert(!mt_pylo_write(out, &theta, nowhere, &err) && err.status == LOPT_EARG && strstr(err.text, "mine.txt"),
               "%s", err.text);
     cr_assert(access(path, F_OK) == 0);
@@ -158,7 +158,7 @@ Test(export, pylo_replaces_its_own_folder_only) {
 Test(export, other_kinds_are_refused) {
     lopt_error err = {LOPT_OK, ""};
     char out[SCRATCH_PATH];
-    mt_theta theta;
+    mt_theta_file theta;
     make_some_theta(&theta, "adam", NULL, 0);
     path_of("out", out);
     cr_assert(!mt_pylo_write(out, &theta, nowhere, &err) && err.status == LOPT_EARG && strstr(err.text, "adam"), "%s",
@@ -231,7 +231,7 @@ static void write_program(const char *path) {
              "            opt_step(s, p, g, 1.0f);\n        }\n    }\n"
              "    fwrite(p, sizeof p[0], %u, stdout);\n    opt_destroy(s);\n    return 0;\n}\n",
              params, params, N_TENSORS, params, STEPS, params, params);
-    cr_assert(mt_durable_write(path, program, strlen(program), &err), "%s", err.text);
+    cr_assert(mt_write_atomically(path, program, strlen(program), &err), "%s", err.text);
 }
 
 static void compile(const char *compiler, const char *language) {
@@ -276,7 +276,7 @@ static const char *compiler(const char *variable, const char *standard) {
 static void assert_same_steps(const char *preset, const lopt_setting *settings, size_t n_settings, int cpp) {
     lopt_error err = {LOPT_OK, ""};
     char header[SCRATCH_PATH], program[SCRATCH_PATH];
-    mt_theta theta;
+    mt_theta_file theta;
     size_t n = 0;
     for (int i = 0; i < N_TENSORS; i++) n += (size_t)lopt_tensor_size(&shapes[i]);
     float *ours = malloc(n * sizeof *ours), *theirs = malloc(n * sizeof *theirs);
@@ -327,7 +327,7 @@ Test(export, header_names_begin_with_the_name_of_the_file) {
         {"My-opt.v2.h", "my_opt_step"}, {"3d.h", "learned_3d_step"}, {"lopt.h", "learned_lopt_step"}};
     lopt_error err = {LOPT_OK, ""};
     lopt_setting settings[] = {{"hidden_size", "2"}};
-    mt_theta theta;
+    mt_theta_file theta;
     make_some_theta(&theta, "small-fc", settings, 1);
     for (int i = 0; i < 3; i++) {
         char path[SCRATCH_PATH], command[400];

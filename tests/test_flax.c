@@ -83,7 +83,7 @@ static void adam_tree(bytes *b) {
 static lopt_optimizer *import_as(const bytes *b, const char *preset, const char *said, lopt_error *err) {
     const char *path = path_of("tree", (char[SCRATCH_PATH]){0});
     FILE *notes = said ? fopen(said, "w") : nowhere;
-    cr_assert(mt_durable_write(path, b->at, b->n, err), "%s", err->text);
+    cr_assert(mt_write_atomically(path, b->at, b->n, err), "%s", err->text);
     mt_import *in = mt_import_open("flax", &path, 1, preset, err);
     lopt_optimizer *opt = in ? mt_import_optimizer(in, preset, NULL, 0, notes, err) : NULL;
     mt_import_free(in);
@@ -489,7 +489,7 @@ Test(flax, written_bytes) {
     lopt_error err = {LOPT_OK, ""};
     lopt_optimizer *opt = lopt_create("learnable-sgdm", NULL, 0, &err);
     lopt_set_theta(opt, (float[]){1, 2}); /* log_lr, one_minus_momentum */
-    mt_theta theta = {.optimizer = opt};
+    mt_theta_file theta = {.optimizer = opt};
     const char expected[] = "\x82\xa6log_lr\xd8\x01\x93\x90\xa7"
                             "float32\xc4\x04\0\0\x80\x3f"
                             "\xb2one_minus_momentum\xd8\x01\x93\x90\xa7"
@@ -525,7 +525,7 @@ Test(flax, written_tree) {
                                            "step_size"};
     lopt_error err = {LOPT_OK, ""};
     size_t n, from = 0;
-    mt_theta theta = {.optimizer = random_optimizer("celo", 1)};
+    mt_theta_file theta = {.optimizer = random_optimizer("celo", 1)};
     char path[SCRATCH_PATH];
     cr_assert(mt_flax_export(path_of("written", path), &theta, nowhere, &err), "%s", err.text);
     char *found = mt_text_read(path, 1 << 20, &n, &err);
@@ -544,7 +544,7 @@ Test(flax, every_learned_optimizer_returns) {
     for (size_t i = 0; (info = lopt_preset(i)) != NULL; i++) {
         if (!info->learned) continue;
         lopt_error err = {LOPT_OK, ""};
-        mt_theta theta = {.optimizer = random_optimizer(info->name, i)};
+        mt_theta_file theta = {.optimizer = random_optimizer(info->name, i)};
         const char *path = path_of("state", (char[SCRATCH_PATH]){0});
         cr_assert(mt_flax_export(path, &theta, nowhere, &err), "%s", err.text);
         mt_import *in = mt_import_open("flax", &path, 1, info->name, &err);
@@ -652,7 +652,7 @@ Test(flax, published_celo_weights) {
     }
     mt_import *in = mt_import_open("flax", &path, 1, "celo", &err);
     cr_assert(in != NULL, "%s", err.text);
-    mt_theta theta = {.optimizer = mt_import_optimizer(in, "celo", NULL, 0, nowhere, &err)};
+    mt_theta_file theta = {.optimizer = mt_import_optimizer(in, "celo", NULL, 0, nowhere, &err)};
     cr_assert(theta.optimizer != NULL, "%s", err.text);
     cr_assert(lopt_n_theta(theta.optimizer) == 37089 && lopt_n_blocks(theta.optimizer) == N_CELO_BLOCKS);
     for (int i = 0; i < N_CELO_BLOCKS; i++) assert_statistics(theta.optimizer, &celo_statistics[i]);

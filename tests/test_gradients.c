@@ -66,21 +66,21 @@ static double estimated(const char *estimator) {
     setup s;
     static mt_particle particle[PARTICLES];
     static mt_report report[PARTICLES];
-    mt_gradient_estimator e;
+    mt_es_gradient e;
     mt_outer_summary summary;
     lopt_error err;
     double sum = 0;
     open(&s, quadratic, &estimator, 1, 1);
     cr_assert(lopt_n_theta(s.opt) == 1);
-    cr_assert(mt_estimator_open(&e, &s.cfg->estimator, s.unroller.noise, PARTICLES, &err));
+    cr_assert(mt_es_gradient_open(&e, &s.cfg->estimator, s.unroller.noise, PARTICLES, &err));
     for (int p = 0; p < PARTICLES; p++) cr_assert(mt_particle_open(&particle[p], p, &s.unroller.mixture.sizes, &err));
     for (int window = -WARM; window < WINDOWS; window++) {
         for (int p = 0; p < PARTICLES; p++) mt_unroll_window(&s.unroller, &particle[p], window + WARM, &report[p]);
-        mt_estimate(&e, report, &summary);
+        mt_compute_gradient(&e, report, &summary);
         sum += window >= 0 ? e.gradient[0] / WINDOWS : 0;
     }
     for (int p = 0; p < PARTICLES; p++) mt_particle_close(&particle[p]);
-    mt_estimator_close(&e);
+    mt_es_gradient_close(&e);
     shut(&s);
     return sum;
 }

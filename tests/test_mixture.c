@@ -20,7 +20,7 @@ static const char images[] = HEAD "- {task: image_mlp, sample: {hidden: [2, 8], 
 typedef struct setup {
     mt_config *cfg;
     lopt_optimizer *twin[2];
-    mt_mixture mixture;
+    mt_task_sampler mixture;
 } setup;
 
 static void open(setup *s, const char *text) {
@@ -28,11 +28,11 @@ static void open(setup *s, const char *text) {
     s->cfg = mt_config_parse(text, "text", NULL, 0, &err);
     cr_assert(s->cfg, "%s", err.text);
     for (int k = 0; k < 2; k++) s->twin[k] = mt_optimizer_create(&s->cfg->optimizer, "text", &err);
-    cr_assert(mt_mixture_open(&s->mixture, s->cfg, s->twin, &err), "%s", err.text);
+    cr_assert(mt_sampler_open(&s->mixture, s->cfg, s->twin, &err), "%s", err.text);
 }
 
 static void shut(setup *s) {
-    mt_mixture_close(&s->mixture);
+    mt_sampler_close(&s->mixture);
     lopt_destroy(s->twin[0]);
     lopt_destroy(s->twin[1]);
     mt_config_free(s->cfg);
@@ -45,7 +45,7 @@ Test(mixture, trajectories_draw_tasks_by_weight) {
     for (int i = 0; i < n; i++) {
         lopt_rng_stream r;
         lopt_rng_open(&r, (lopt_rng_address){4, LOPT_RNG_TASK, 0, (uint64_t)i, 0});
-        found[mt_mixture_draw(s.cfg, &r)]++;
+        found[mt_draw_task(s.cfg, &r)]++;
     }
     cr_assert(abs(found[0] - 12000) < 350 && abs(found[1] - 4000) < 290, "%d, %d, %d", found[0], found[1], found[2]);
     shut(&s);
@@ -57,7 +57,7 @@ Test(mixture, structures_are_drawn_in_their_ranges) {
               *m = mt_config_parse(images, "images", NULL, 0, &err);
     int n = 4000, below = 0, layers[4] = {0}, widest = 0;
     for (int i = 0; i < n; i++) {
-        task_spec dims = mt_structure(q, 1, i % 7, i), net = mt_structure(m, 0, i % 7, i);
+        task_spec dims = mt_draw_structure(q, 1, i % 7, i), net = mt_draw_structure(m, 0, i % 7, i);
         cr_assert(dims.dim >= 2 && dims.dim <= 64);
         below += dims.dim < 11; /* log(11/2) / log(64/2) = 0.492 */
         cr_assert(net.batch_size >= 1 && net.batch_size <= 16 && net.image_size >= 2 && net.image_size <= 3 &&
@@ -67,7 +67,7 @@ Test(mixture, structures_are_drawn_in_their_ranges) {
             cr_assert(net.hidden[k] >= 2 && net.hidden[k] <= 8 && net.hidden[k] == net.hidden[0]);
             widest = net.hidden[k] > widest ? net.hidden[k] : widest;
         }
-        task_spec again = mt_structure(m, 0, i % 7, i);
+        task_spec again = mt_draw_structure(m, 0, i % 7, i);
         cr_assert(again.batch_size == net.batch_size && again.n_hidden == net.n_hidden);
     }
     cr_assert(fabs((double)below / n - 0.492) < 0.03, "%d of %d below 11", below, n);
@@ -97,10 +97,10 @@ Test(mixture, structures_are_renewed) {
     int renewed = 0, changed = 0, n = 4000;
     for (int step = 1; step <= n; step++) {
         int64_t before = p.at.structure;
-        size_t size = step > 1 ? mt_mixture_family(&s.mixture, &p)->task->n_params : 0;
-        cr_assert(mt_mixture_prepare(&s.mixture, &p, step, &err), "%s", err.text);
-        size_t now = mt_mixture_family(&s.mixture, &p)->task->n_params;
-        cr_assert(now == (size_t)mt_structure(s.cfg, 1, 1, p.at.structure).dim);
+        size_t size = step > 1 ? mt_sampler_instance(&s.mixture, &p)->task->n_params : 0;
+        cr_assert(mt_sampler_prepare(&s.mixture, &p, step, &err), "%s", err.text);
+        size_t now = mt_sampler_instance(&s.mixture, &p)->task->n_params;
+        cr_assert(now == (size_t)mt_draw_structure(s.cfg, 1, 1, p.at.structure).dim);
         if (p.at.structure != before) {
             renewed++;
             changed += now != size;
@@ -122,8 +122,8 @@ Test(mixture, particles_have_room_for_every_structure) {
     for (int64_t i = 0; i < 60; i++) {
         mt_particle p = particle_on(&s, i, 0);
         p.at.structure = i;
-        cr_assert(mt_mixture_prepare(&s.mixture, &p, 0, &err), "%s", err.text);
-        mt_family *f = mt_mixture_family(&s.mixture, &p);
+        cr_assert(mt_sampler_prepare(&s.mixture, &p, 0, &err), "%s", err.text);
+        mt_task_instance *f = mt_sampler_instance(&s.mixture, &p);
         size_t state_bytes;
         lopt_state_data(f->state[0], &state_bytes);
         cr_assert(f->task->n_params <= s.mixture.sizes.n_params && f->task->n_tau <= s.mixture.sizes.n_tau &&
@@ -149,17 +149,17 @@ Test(mixture, families_stay_within_their_bounds) {
     for (int64_t i = 0; i < 80; i++) {
         mt_particle p = particle_on(&s, i, i % 2);
         p.at.structure = i;
-        cr_assert(mt_mixture_prepare(&s.mixture, &p, 0, &err), "%s", err.text);
-        task *t = mt_mixture_family(&s.mixture, &p)->task;
+        cr_assert(mt_sampler_prepare(&s.mixture, &p, 0, &err), "%s", err.text);
+        task *t = mt_sampler_instance(&s.mixture, &p)->task;
         size_t n = t->n_params + t->n_carried;
         cr_assert(t->flops_per_step <= (i % 2 ? 2e7 : 300000) && n <= (i % 2 ? 100000 : 3000));
         cr_assert(n <= s.mixture.sizes.n_params && t->n_tau <= s.mixture.sizes.n_tau &&
                   t->work_bytes <= s.mixture.work_bytes);
         augmented += t->inner != NULL;
         if (i % 5 == 0) {
-            cr_assert(mt_mixture_prepare(&other.mixture, &p, 0, &err), "%s", err.text);
-            cr_assert_str_eq(mt_mixture_family(&other.mixture, &p)->task->name, t->name);
-            cr_assert_eq(mt_mixture_family(&other.mixture, &p)->task->n_params, t->n_params);
+            cr_assert(mt_sampler_prepare(&other.mixture, &p, 0, &err), "%s", err.text);
+            cr_assert_str_eq(mt_sampler_instance(&other.mixture, &p)->task->name, t->name);
+            cr_assert_eq(mt_sampler_instance(&other.mixture, &p)->task->n_params, t->n_params);
         }
         mt_particle_close(&p);
     }
@@ -173,7 +173,7 @@ Test(mixture, bounds_that_nothing_keeps_are_said) {
     open(&s, HEAD "- {task: image_mlp_family, dataset: spirals, sample: {max_flops: 1}}\n");
     lopt_error err;
     mt_particle p = particle_on(&s, 0, 0);
-    cr_assert(!mt_mixture_prepare(&s.mixture, &p, 0, &err));
+    cr_assert(!mt_sampler_prepare(&s.mixture, &p, 0, &err));
     cr_assert(strstr(err.text, "sample.max_flops"), "%s", err.text);
     mt_particle_close(&p);
     shut(&s);

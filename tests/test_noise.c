@@ -9,13 +9,13 @@
 
 enum { N = 5000 };
 
-/* Calls of mt_noise_piece until none is left; seen[i]: how many pieces hold i. */
+/* Calls of mt_noise_chunk until none is left; seen[i]: how many pieces hold i. */
 static int collect(const mt_noise *noise, unsigned char *seen) {
     int pieces = 0;
     size_t end = 0;
     memset(seen, 0, N);
-    for (mt_piece p = mt_noise_piece(noise, 0); p.n > 0; p = mt_noise_piece(noise, p.begin + p.n)) {
-        cr_assert(p.n <= MT_PIECE && p.begin >= end && p.begin + p.n <= noise->n);
+    for (mt_chunk p = mt_noise_chunk(noise, 0); p.n > 0; p = mt_noise_chunk(noise, p.begin + p.n)) {
+        cr_assert(p.n <= MT_NOISE_CHUNK && p.begin >= end && p.begin + p.n <= noise->n);
         for (size_t i = 0; i < p.n; i++) seen[p.begin + i]++;
         end = p.begin + p.n;
         pieces++;
@@ -52,7 +52,7 @@ Test(noise, is_normal_and_independent) {
     for (int i = 0; i < N; i++) {
         squares += (double)delta[i] * delta[i] / 0.25 / N;
         near += (double)delta[i] * delta[(i + 1) % N] / 0.25;
-        far += (double)delta[i] * delta[(i + MT_PIECE) % N] / 0.25;
+        far += (double)delta[i] * delta[(i + MT_NOISE_CHUNK) % N] / 0.25;
     }
     cr_assert(fabs(squares - 1) < 5 * sqrt(2.0 / N), "variance %g", squares);
     cr_assert(fabs(near) < 5 * sqrt(N) && fabs(far) < 5 * sqrt(N), "%g, %g", near, far);

@@ -30,7 +30,7 @@ Test(placement, unplaced_particles_are_spread_evenly) {
         sum += cost[p];
         longest = fmax(longest, cost[p]);
     }
-    cr_assert(mt_place(cost, owner, N, RANKS, 0, 0.01, placed) == N);
+    cr_assert(mt_assign_particles(cost, owner, N, RANKS, 0, 0.01, placed) == N);
     double most = largest_load(cost, placed, N, RANKS);
     cr_assert(most <= 4.0 / 3 * fmax(sum / RANKS, longest), "%g of %g", most, sum / RANKS);
     for (int p = 0; p < N; p++) cr_assert(placed[p] >= 0 && placed[p] < RANKS);
@@ -43,7 +43,7 @@ Test(placement, equal_loads_stay) {
         cost[p] = 1;
         owner[p] = p % RANKS;
     }
-    cr_assert(mt_place(cost, owner, N, RANKS, 0, 0.01, placed) == 0);
+    cr_assert(mt_assign_particles(cost, owner, N, RANKS, 0, 0.01, placed) == 0);
     for (int p = 0; p < N; p++) cr_assert(placed[p] == owner[p]);
 }
 
@@ -55,7 +55,7 @@ Test(placement, unequal_loads_move_as_few_as_needed) {
         owner[p] = p % RANKS;
     }
     owner[0] = owner[5] = 1; /* rank 0: 6, rank 1: 10, others 8 */
-    int64_t moves = mt_place(cost, owner, N, RANKS, 0, 0.01, placed);
+    int64_t moves = mt_assign_particles(cost, owner, N, RANKS, 0, 0.01, placed);
     cr_assert(moves == 2, "%lld moves", (long long)moves);
     cr_assert(largest_load(cost, placed, N, RANKS) == 8);
 }
@@ -63,8 +63,8 @@ Test(placement, unequal_loads_move_as_few_as_needed) {
 Test(placement, nothing_moves_for_less_than_a_move_costs) {
     double cost[] = {3, 3, 3};
     int owner[] = {0, 0, 1}, placed[3];
-    cr_assert(mt_place(cost, owner, 3, 3, 0, 4, placed) == 0);
-    cr_assert(mt_place(cost, owner, 3, 3, 0, 0.1, placed) == 1);
+    cr_assert(mt_assign_particles(cost, owner, 3, 3, 0, 4, placed) == 0);
+    cr_assert(mt_assign_particles(cost, owner, 3, 3, 0, 0.1, placed) == 1);
 }
 
 Test(placement, a_busy_coordinator_gets_fewer) {
@@ -74,18 +74,18 @@ Test(placement, a_busy_coordinator_gets_fewer) {
         cost[p] = 1;
         owner[p] = p % RANKS;
     }
-    cr_assert(mt_place(cost, owner, N, RANKS, 5, 0.01, placed) == 4);
+    cr_assert(mt_assign_particles(cost, owner, N, RANKS, 5, 0.01, placed) == 4);
     for (int p = 0; p < N; p++) on_0 += placed[p] == 0;
     cr_assert(on_0 == 4, "%d", on_0);
 }
 
 Test(placement, gives_what_lets_both_end_soonest) {
     const double cost[] = {5, 2, 1};
-    cr_assert(mt_give(cost, 3, 1, 0.1) == 0, "9 seconds left: both end after 5.1");
-    cr_assert(mt_give(cost + 1, 2, 0.5, 0.1) == 0);
-    cr_assert(mt_give(cost, 3, 0, 100) == -1);
-    cr_assert(mt_give(cost, 1, 0, 0.1) == -1, "the thief would end later than the victim");
-    cr_assert(mt_give(cost, 0, 5, 0.1) == -1);
+    cr_assert(mt_choose_migration(cost, 3, 1, 0.1) == 0, "9 seconds left: both end after 5.1");
+    cr_assert(mt_choose_migration(cost + 1, 2, 0.5, 0.1) == 0);
+    cr_assert(mt_choose_migration(cost, 3, 0, 100) == -1);
+    cr_assert(mt_choose_migration(cost, 1, 0, 0.1) == -1, "the thief would end later than the victim");
+    cr_assert(mt_choose_migration(cost, 0, 5, 0.1) == -1);
 }
 
 Test(placement, board_matches_idle_and_busy) {
@@ -98,7 +98,7 @@ Test(placement, board_matches_idle_and_busy) {
     cr_assert(mt_board_match(&b, &thief, &victim) && thief == 2 && victim == 0);
     mt_board_reported(&b, 1, 1);
     cr_assert(!mt_board_match(&b, &thief, &victim), "one at a time");
-    mt_board_gave(&b, 0, 2, 1);
+    mt_board_migrated(&b, 0, 2, 1);
     cr_assert(mt_board_match(&b, &thief, &victim) && thief == 1 && victim == 0);
     mt_board_refused(&b, 1);
     cr_assert(!mt_board_match(&b, &thief, &victim), "who refused is not asked again");
@@ -116,7 +116,7 @@ Test(placement, report_of_a_gift_before_the_word_of_it) {
     cr_assert(mt_board_match(&b, &thief, &victim) && thief == 1 && victim == 0);
     mt_board_reported(&b, 1, 1);
     cr_assert(!mt_board_match(&b, &thief, &victim), "the victim has not answered");
-    mt_board_gave(&b, 0, 1, 1);
+    mt_board_migrated(&b, 0, 1, 1);
     cr_assert(b.left[0] == 3 && b.left[1] == 0 && b.load[0] == 3 && b.load[1] == 0);
     cr_assert(mt_board_match(&b, &thief, &victim) && thief == 1 && victim == 0);
     mt_board_close(&b);

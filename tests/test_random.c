@@ -33,8 +33,9 @@ Test(random, an_address_is_a_function) {
 }
 
 Test(random, every_part_of_an_address_counts) {
-    lopt_rng_stream r[] = {at(7, LOPT_RNG_NOISE, 1, 2, 3), at(8, LOPT_RNG_NOISE, 1, 2, 3), at(7, LOPT_RNG_TASK, 1, 2, 3),
-                         at(7, LOPT_RNG_NOISE, 2, 1, 3), at(7, LOPT_RNG_NOISE, 1, 3, 2), at(7, LOPT_RNG_NOISE, 1, 2, 4)};
+    lopt_rng_stream r[] = {at(7, LOPT_RNG_NOISE, 1, 2, 3), at(8, LOPT_RNG_NOISE, 1, 2, 3),
+                           at(7, LOPT_RNG_TASK, 1, 2, 3),  at(7, LOPT_RNG_NOISE, 2, 1, 3),
+                           at(7, LOPT_RNG_NOISE, 1, 3, 2), at(7, LOPT_RNG_NOISE, 1, 2, 4)};
     uint64_t first[6];
     for (int i = 0; i < 6; i++) first[i] = lopt_rng_u64(&r[i]);
     for (int i = 0; i < 6; i++)

@@ -173,7 +173,7 @@ Test(safetensors, every_learned_optimizer_returns) {
     for (size_t i = 0; (info = lopt_preset(i)) != NULL; i++) {
         if (!info->learned) continue;
         lopt_error err = {LOPT_OK, ""};
-        mt_theta theta;
+        mt_theta_file theta;
         lopt_setting setting = {"learning_rate", "0.125"};
         make_some_theta(&theta, info->name, &setting, 1);
         cr_assert(mt_safetensors_export(path, &theta, nowhere, &err), "%s", err.text);
@@ -187,7 +187,7 @@ Test(safetensors, every_learned_optimizer_returns) {
 Test(safetensors, given_settings_count_more) {
     lopt_error err = {LOPT_OK, ""};
     char path[SCRATCH_PATH], value[32];
-    mt_theta theta;
+    mt_theta_file theta;
     lopt_setting size = {"hidden_size", "3"}, rate = {"learning_rate", "0.5"};
     path_of("theta.safetensors", path);
     make_some_theta(&theta, "elo", &size, 1);
@@ -215,7 +215,7 @@ Test(safetensors, pylo_returns) {
     path_of("pylo", path);
     for (int i = 0; i < 5; i++) {
         lopt_error err = {LOPT_OK, ""};
-        mt_theta theta;
+        mt_theta_file theta;
         lopt_setting sizes[] = {{"hidden_size", "5"}, {"hidden_layers", "3"}};
         make_some_theta(&theta, presets[i], sizes, 2); /* config.json says these sizes */
         cr_assert(mt_pylo_write(path, &theta, nowhere, &err), "%s", err.text);
@@ -230,7 +230,7 @@ Test(safetensors, pylo_returns) {
 Test(safetensors, pylo_lacks_learned_decays) {
     lopt_error err = {LOPT_OK, ""};
     char path[SCRATCH_PATH], said[400] = "";
-    mt_theta theta;
+    mt_theta_file theta;
     path_of("pylo", path);
     make_some_theta(&theta, "small-fc-pylo", NULL, 0);
     cr_assert(mt_pylo_write(path, &theta, nowhere, &err), "%s", err.text);
@@ -268,7 +268,7 @@ Test(safetensors, pylo_lacks_learned_decays) {
 Test(safetensors, pylo_two_folders) {
     lopt_error err = {LOPT_OK, ""};
     char path[SCRATCH_PATH], rnn[SCRATCH_PATH], mlp[SCRATCH_PATH];
-    mt_theta theta;
+    mt_theta_file theta;
     path_of("pylo", path);
     path_of("pylo/rnn", rnn);
     path_of("pylo/mlp", mlp);
@@ -301,12 +301,12 @@ Test(safetensors, pylo_says_what_is_wrong) {
     cr_assert(mt_make_folders(path, &err));
     cr_assert(!mt_import_open("pylo", paths, 1, "elo", &err) && strstr(err.text, "has no model.safetensors"));
     path_of("pylo/pytorch_model.bin", file);
-    cr_assert(mt_durable_write(file, "x", 1, &err));
+    cr_assert(mt_write_atomically(file, "x", 1, &err));
     cr_assert(!mt_import_open("pylo", paths, 1, "elo", &err) &&
               strstr(err.text, "pytorch_model.bin: a pickle of Python"));
     unlink(file);
 
-    mt_theta theta;
+    mt_theta_file theta;
     mt_remove_tree(path);
     make_some_theta(&theta, "elo", NULL, 0);
     cr_assert(mt_pylo_write(path, &theta, nowhere, &err), "%s", err.text);
@@ -316,10 +316,10 @@ Test(safetensors, pylo_says_what_is_wrong) {
                                          {"[]", "is not a JSON object"},
                                          {"{", "is not a JSON object"}};
     for (int i = 0; i < 4; i++) {
-        cr_assert(mt_durable_write(file, bad[i][0], strlen(bad[i][0]), &err));
+        cr_assert(mt_write_atomically(file, bad[i][0], strlen(bad[i][0]), &err));
         cr_assert(!mt_import_open("pylo", paths, 1, "elo", &err) && strstr(err.text, bad[i][1]), "%s", err.text);
     }
-    cr_assert(mt_durable_write(file, "{\"hidden_size\": 0}", 18, &err));
+    cr_assert(mt_write_atomically(file, "{\"hidden_size\": 0}", 18, &err));
     mt_import *in = mt_import_open("pylo", paths, 1, "elo", &err);
     cr_assert(!mt_import_optimizer(in, "elo", NULL, 0, nowhere, &err) &&
                   strstr(err.text, "/pylo: optimizer elo: hidden_size is \"0\""),

@@ -40,11 +40,11 @@ static double by_definition(const mt_noise *noise, const mt_report *report) {
     return signal / (spread / PARTICLES);
 }
 
-/* Mean over many outer steps of what mt_estimate says when the twins' difference is 2 slope.delta + noise. */
+/* Mean over many outer steps of what mt_compute_gradient says when the twins' difference is 2 slope.delta + noise. */
 static double average(double slope, double noise_of_loss, int steps) {
     static unsigned char trained[DIM];
     static mt_report report[PARTICLES];
-    mt_gradient_estimator e;
+    mt_es_gradient e;
     mt_outer_summary summary;
     lopt_error err;
     double sum = 0;
@@ -52,18 +52,18 @@ static double average(double slope, double noise_of_loss, int steps) {
     for (int i = 0; i < DIM; i++) trained[i] = 1;
     for (int step = 0; step < steps; step++) {
         mt_noise noise = {.seed = (uint64_t)step, .std = std_delta, .n = DIM, .trained = trained};
-        cr_assert(mt_estimator_open(&e, &full_es, noise, PARTICLES, &err), "%s", err.text);
+        cr_assert(mt_es_gradient_open(&e, &full_es, noise, PARTICLES, &err), "%s", err.text);
         for (int p = 0; p < PARTICLES; p++) {
             float delta[DIM];
             whole_noise(&noise, p, 3, delta);
             double uniform = rand_r(&state) / (double)RAND_MAX - 0.5;
             report[p] = report_of(p, 2 * slope * (double)delta[0] + noise_of_loss * uniform);
         }
-        mt_estimate(&e, report, &summary);
+        mt_compute_gradient(&e, report, &summary);
         double want = by_definition(&noise, report);
         cr_assert(fabs(summary.signal_to_noise - want) < 1e-9 * want, "%.12g for %.12g", summary.signal_to_noise, want);
         sum += summary.signal_to_noise / steps;
-        mt_estimator_close(&e);
+        mt_es_gradient_close(&e);
     }
     return sum;
 }

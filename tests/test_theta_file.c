@@ -50,10 +50,10 @@ static lopt_optimizer *optimizer(const char *preset, const char *hidden_size) {
 static void write_theta(const lopt_optimizer *opt, const char *file) {
     lopt_error err;
     const mt_note notes[] = {{"seed", "7"}, {"config", "seed: 7\nparticles: 2\n"}, {"empty", ""}};
-    cr_assert(mt_theta_write(file, opt, lopt_theta(opt), notes, 3, &err), "%s", err.text);
+    cr_assert(mt_theta_file_write(file, opt, lopt_theta(opt), notes, 3, &err), "%s", err.text);
 }
 
-static const char *note(const mt_theta *t, const char *name) {
+static const char *note(const mt_theta_file *t, const char *name) {
     for (int i = 0; i < t->n_notes; i++)
         if (strcmp(t->note_name[i], name) == 0) return t->note_value[i];
     return "absent";
@@ -80,10 +80,10 @@ Test(theta_file, every_learned_preset_comes_back) {
         if (!info->learned) continue;
         lopt_optimizer *opt = optimizer(info->name, NULL);
         write_theta(opt, path);
-        mt_theta *t = mt_theta_read(path, &err);
+        mt_theta_file *t = mt_theta_file_read(path, &err);
         cr_assert(t != NULL, "%s: %s", info->name, err.text);
         assert_same(opt, t->optimizer);
-        mt_theta_free(t);
+        mt_theta_file_free(t);
         lopt_destroy(opt);
         n++;
     }
@@ -94,12 +94,12 @@ Test(theta_file, settings_and_provenance_come_back) {
     lopt_error err = {LOPT_OK, ""};
     lopt_optimizer *opt = optimizer("small-fc", "5");
     write_theta(opt, path);
-    mt_theta *t = mt_theta_read(path, &err);
+    mt_theta_file *t = mt_theta_file_read(path, &err);
     cr_assert(t != NULL, "%s", err.text);
     assert_same(opt, t->optimizer);
     cr_assert(t->n_notes == 3 && strcmp(note(t, "seed"), "7") == 0 && strcmp(note(t, "empty"), "") == 0 &&
               strcmp(note(t, "config"), "seed: 7\nparticles: 2\n") == 0);
-    mt_theta_free(t);
+    mt_theta_file_free(t);
     lopt_destroy(opt);
 }
 
@@ -151,7 +151,7 @@ Test(theta_file, digest_sees_every_bit_and_the_layout) {
 /* Reading must fail with bad input and one sentence that names the file and has `pattern` in it. */
 static void assert_refused(const char *file, const char *pattern, const char *what) {
     lopt_error err = {LOPT_OK, ""};
-    mt_theta *t = mt_theta_read(file, &err);
+    mt_theta_file *t = mt_theta_file_read(file, &err);
     cr_assert(t == NULL, "%s: was accepted", what);
     int bad_input = err.status == LOPT_EARG || err.status == LOPT_ESHAPE || err.status == LOPT_EUNKNOWN;
     cr_assert(bad_input, "%s: status %d, %s", what, err.status, err.text);
@@ -225,7 +225,7 @@ Test(theta_file, not_finite_theta_is_not_written) {
     float *theta = malloc(n * sizeof *theta);
     memcpy(theta, lopt_theta(opt), n * sizeof *theta);
     theta[1] = NAN;
-    cr_assert(!mt_theta_write(path, opt, theta, NULL, 0, &err) && strstr(err.text, "w0, index 1"), "%s", err.text);
+    cr_assert(!mt_theta_file_write(path, opt, theta, NULL, 0, &err) && strstr(err.text, "w0, index 1"), "%s", err.text);
     cr_assert(access(path, F_OK) != 0);
     free(theta);
     lopt_destroy(opt);
@@ -291,9 +291,9 @@ Test(theta_file, wrong_content_is_named) {
     forgery good = {.what = "good"};
     lopt_error err = {LOPT_OK, ""};
     forge(&good);
-    mt_theta *t = mt_theta_read(damaged, &err);
+    mt_theta_file *t = mt_theta_file_read(damaged, &err);
     cr_assert(t != NULL, "a file like the others, but right: %s", err.text);
-    mt_theta_free(t);
+    mt_theta_file_free(t);
     for (size_t i = 0; i < sizeof forgeries / sizeof forgeries[0]; i++) {
         forge(&forgeries[i]);
         assert_refused(damaged, forgeries[i].pattern, forgeries[i].what);

@@ -326,13 +326,13 @@ static void compare_published(const char *estimator, const char *more) {
     actor a[3];
     mt_report report[3];
     slots o[3];
-    mt_gradient_estimator e;
+    mt_es_gradient e;
     mt_outer_summary summary;
     lopt_error err;
     open(&s, config_from(with_initial_state, estimator, more));
     size_t n = lopt_n_theta(s.opt);
     cr_assert(n <= MAX_THETA);
-    cr_assert(mt_estimator_open(&e, &s.cfg->estimator, s.unroller.noise, 3, &err));
+    cr_assert(mt_es_gradient_open(&e, &s.cfg->estimator, s.unroller.noise, 3, &err));
     lopt_optimizer *twin[2] = {lopt_clone(s.opt), lopt_clone(s.opt)};
     for (int p = 0; p < 3; p++) {
         cr_assert(mt_particle_open(&particle[p], p, &s.unroller.mixture.sizes, &err));
@@ -350,7 +350,7 @@ static void compare_published(const char *estimator, const char *more) {
             resets_at_the_end += o[p].done[WINDOW - 1];
         }
         for (int p = 0; p < 3; p++) add_published(&s, p, &o[p], all, &c[p], gradient);
-        mt_estimate(&e, report, &summary);
+        mt_compute_gradient(&e, report, &summary);
         double largest = 0;
         for (size_t i = 0; i < n; i++) largest = fmax(largest, fabs(gradient[i]));
         for (size_t i = 0; i < n; i++)
@@ -365,7 +365,7 @@ static void compare_published(const char *estimator, const char *more) {
     }
     lopt_destroy(twin[0]);
     lopt_destroy(twin[1]);
-    mt_estimator_close(&e);
+    mt_es_gradient_close(&e);
     shut(&s);
 }
 

@@ -10,8 +10,8 @@
 
 static inline void whole_noise(const mt_noise *noise, int64_t particle, int64_t draw, float *delta /* [n] */) {
     memset(delta, 0, noise->n * sizeof *delta);
-    for (mt_piece p = mt_noise_piece(noise, 0); p.n > 0; p = mt_noise_piece(noise, p.begin + p.n))
-        mt_noise_draw(noise, particle, draw, p, delta + p.begin);
+    for (mt_chunk p = mt_noise_chunk(noise, 0); p.n > 0; p = mt_noise_chunk(noise, p.begin + p.n))
+        mt_draw_noise(noise, particle, draw, p, delta + p.begin);
 }
 
 #endif

@@ -87,7 +87,7 @@ static int write_partial(const char *partial, const char *path, const void *data
     return ok;
 }
 
-int mt_durable_write(const char *path, const void *data, size_t n, lopt_error *err) {
+int mt_write_atomically(const char *path, const void *data, size_t n, lopt_error *err) {
     char partial[4096];
     struct stat info;
     if (!mt_partial_path(path, partial, sizeof partial, err)) return 0;

@@ -2,7 +2,7 @@
  *
  * atomic_file.h - files that are complete or absent, whenever the process or the machine stops.
  *
- *     mt_durable_write(path, data, n, &err);     DIR/.NAME.partial: write, sync; rename to NAME; sync DIR
+ *     mt_write_atomically(path, data, n, &err);     DIR/.NAME.partial: write, sync; rename to NAME; sync DIR
  *
  * A failure (disk full, quota, I/O error) removes the partial file, leaves what `path` held before, and
  * gives one sentence. Statuses: LOPT_EIO where the device failed, LOPT_EARG where the path cannot be used
@@ -17,7 +17,7 @@
 /* Where `path` is built: the same folder, ".NAME.partial". */
 int mt_partial_path(const char *path, char *partial, size_t partial_bytes, lopt_error *err);
 
-int mt_durable_write(const char *path, const void *data, size_t n, lopt_error *err);
+int mt_write_atomically(const char *path, const void *data, size_t n, lopt_error *err);
 
 /* Renames from to to (same folder; replaces a file) and syncs the folder. */
 int mt_durable_rename(const char *from, const char *to, lopt_error *err);

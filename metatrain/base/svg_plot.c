@@ -186,7 +186,7 @@ static int draw(FILE *script, FILE *out, FILE *messages, const char *svg_path, l
     rewind(out);
     size_t n;
     char *svg = mt_text_read_stream(out, svg_path, MAX_SVG_BYTES, &n, err);
-    int ok = svg != NULL && mt_durable_write(svg_path, svg, n, err);
+    int ok = svg != NULL && mt_write_atomically(svg_path, svg, n, err);
     free(svg);
     return ok;
 }

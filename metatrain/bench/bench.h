@@ -59,8 +59,7 @@ static inline void *mt_bench_block(size_t bytes) { /* NULL: no memory */
     return aligned_alloc(64, (bytes + 127) / 64 * 64);
 }
 
-/* ---- rows
- * ---------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 json_t *mt_bench_number(double x); /* null if not finite */
 json_t *mt_bench_spread(mt_spread s);

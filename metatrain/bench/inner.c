@@ -28,8 +28,7 @@ static const char config[] = "particles: 1\n"
                              "  - {task: image_mlp, dataset: fashion_mnist, image_size: 8,\n"
                              "     hidden: [32], activation: relu, batch_size: 64}\n";
 
-/* ---- the passes of the kernels alone
- * ------------------------------------------------------------- */
+/* ---- the passes of the kernels alone --------------------------------------------------------- */
 
 /* Accumulators of small_fc for the tensors of a task; other kinds with these kernels have the same.
  */
@@ -79,8 +78,7 @@ static void run_passes(void *self) {
     }
 }
 
-/* ---- what is timed
- * ------------------------------------------------------------------------------- */
+/* ---- what is timed --------------------------------------------------------------------------- */
 
 typedef struct inner {
     lopt_optimizer *opt;
@@ -211,8 +209,7 @@ static void inner_close(inner *in) {
     free(in->work);
 }
 
-/* ---- rows
- * ---------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 enum { PEAK, WINDOW, IN_TURN, GRADIENT, STEP, BATCH, PASSES, N_ITEMS };
 

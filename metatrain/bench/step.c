@@ -36,8 +36,7 @@ static const size sizes[] = {
 };
 enum { N_SIZES = sizeof sizes / sizeof *sizes };
 
-/* ---- what is stepped
- * ----------------------------------------------------------------------------- */
+/* ---- what is stepped ------------------------------------------------------------------------- */
 
 /* The tensors of a size with their parameters and gradients. */
 typedef struct ground {
@@ -160,8 +159,7 @@ static size_t copy_bytes(const subject *s) {
     return half < LARGEST_COPY ? half : LARGEST_COPY;
 }
 
-/* ---- what fits
- * ----------------------------------------------------------------------------------- */
+/* ---- what fits ------------------------------------------------------------------------------- */
 
 /* What the smaller sizes say about an optimizer. */
 typedef struct experience {
@@ -217,8 +215,7 @@ static int fits(const experience *e, const char *name, double n, lopt_error *err
     return mt_error(err, LOPT_EARG, "a step of %s would take about %.0f s", name, seconds);
 }
 
-/* ---- rows
- * ---------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 enum { PEAK, COPY, ADAM, SUBJECT, ALL, N_ITEMS };
 
@@ -322,8 +319,7 @@ json_t *mt_bench_step(const mt_bench *b, lopt_error *err) {
     return rows;
 }
 
-/* ---- tables
- * -------------------------------------------------------------------------------------- */
+/* ---- tables ---------------------------------------------------------------------------------- */
 
 void mt_bench_print_step(const json_t *rows, FILE *f) {
     static const mt_bench_column columns[] = {{"optimizer", "optimizer", MT_SHOW_TEXT},

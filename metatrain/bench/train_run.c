@@ -31,8 +31,7 @@ int mt_bench_most_ranks(void) {
     return mt_beside(LAUNCH, path, sizeof path) && cores > 0 ? (int)cores : 1;
 }
 
-/* ---- a folder that goes away
- * ---------------------------------------------------------------------- */
+/* ---- a folder that goes away ----------------------------------------------------------------- */
 
 static int make_folder(char *folder, size_t bytes, lopt_error *err) {
     const char *parent = getenv("TMPDIR");
@@ -52,8 +51,7 @@ static void remove_folder(const char *folder) {
     nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-/* ---- the run
- * -------------------------------------------------------------------------------------- */
+/* ---- the run --------------------------------------------------------------------------------- */
 
 /* The last line of a file, for a sentence. */
 static void last_line(const char *path, char *line, size_t bytes) {
@@ -117,8 +115,7 @@ static int train(const mt_bench_run *run, int64_t steps, const char *folder, str
     return mt_error(err, LOPT_EIO, "a run of %s failed with status %d: %s", run->config, status, line);
 }
 
-/* ---- its history
- * ---------------------------------------------------------------------------------- */
+/* ---- its history ----------------------------------------------------------------------------- */
 
 typedef struct history {
     mt_metrics_row *rows;

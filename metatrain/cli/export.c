@@ -16,7 +16,7 @@
 
 typedef struct format {
     const char *name;
-    int (*write)(const char *path, const mt_theta *theta, FILE *notes, lopt_error *err);
+    int (*write)(const char *path, const mt_theta_file *theta, FILE *notes, lopt_error *err);
 } format;
 
 static const format formats[] = {
@@ -88,8 +88,8 @@ int mt_command_export(int argc, char **argv) {
     lopt_error err = {LOPT_OK, ""};
     int status = mt_parse_arguments(&parser, argc, argv, 0, &o);
     if (status >= 0) return status;
-    mt_theta *theta = mt_theta_read(o.theta, &err);
+    mt_theta_file *theta = mt_theta_file_read(o.theta, &err);
     int ok = theta && o.to->write(o.out, theta, stdout, &err);
-    mt_theta_free(theta);
+    mt_theta_file_free(theta);
     return ok ? MT_DONE : mt_print_error(&err);
 }

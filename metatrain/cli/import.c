@@ -100,7 +100,7 @@ static int write_theta(const import_options *o, mt_import *in, const lopt_optimi
     notes[n++] = (mt_note){"imported_from", in->arrays->source};
     notes[n++] = (mt_note){"imported_format", o->from};
     notes[n++] = (mt_note){"imported_digest", in->digest};
-    if (!mt_theta_write(o->out, opt, lopt_theta(opt), notes, n, err)) return 0;
+    if (!mt_theta_file_write(o->out, opt, lopt_theta(opt), notes, n, err)) return 0;
     printf("%s: optimizer %s, %zu numbers from %s\n", o->out, lopt_info(opt)->name, lopt_n_theta(opt),
            in->arrays->source);
     return 1;

@@ -86,11 +86,11 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 /* What is shown. A restart point is read into the form of a theta file; `run` is its run.h5. */
 typedef struct subject {
     char path[PATH_BYTES];
-    mt_theta *theta;
+    mt_theta_file *theta;
     mt_hdf5 *run; /* NULL for a theta file */
 } subject;
 
-static int add_note(mt_theta *t, const char *name, const char *value, lopt_error *err) {
+static int add_note(mt_theta_file *t, const char *name, const char *value, lopt_error *err) {
     char *n = strdup(name), *v = strdup(value);
     if (!n || !v) {
         free(n);
@@ -103,7 +103,7 @@ static int add_note(mt_theta *t, const char *name, const char *value, lopt_error
 }
 
 /* The optimizer of a restart point, with its theta, from the configuration saved with it. */
-static int read_optimizer(const subject *s, const char *config, mt_theta *t, lopt_error *err) {
+static int read_optimizer(const subject *s, const char *config, mt_theta_file *t, lopt_error *err) {
     mt_config *cfg = mt_config_parse(config, s->path, NULL, 0, err);
     if (!cfg) return 0;
     t->optimizer = mt_optimizer_create(&cfg->optimizer, s->path, err);
@@ -150,7 +150,7 @@ static int read_subject(const char *file, subject *s, lopt_error *err) {
     int is_run;
     if (!resolve(file, s, &is_run, err)) return 0;
     if (is_run) return read_run(s, err);
-    s->theta = mt_theta_read(s->path, err);
+    s->theta = mt_theta_file_read(s->path, err);
     return s->theta != NULL;
 }
 
@@ -306,7 +306,7 @@ static int show_file(const show_options *o, lopt_error *err) {
         print_json(&s);
     else if (ok)
         print_text(&s);
-    mt_theta_free(s.theta);
+    mt_theta_file_free(s.theta);
     mt_hdf5_close(s.run);
     return ok;
 }

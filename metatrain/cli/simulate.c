@@ -113,7 +113,7 @@ static void print(const mt_simulation *how, const mt_simulated *r) {
 
 /* What the run measured for its own theta and particles, for those that are asked about. */
 static int scale_update(mt_simulation *how, int64_t own, lopt_error *err) {
-    mt_measured *m = &how->measured;
+    mt_profile *m = &how->measured;
     mt_update there, here;
     if (!mt_measure_update(how->cfg, own, &there, err) || !mt_measure_update(how->cfg, how->theta, &here, err))
         return 0;
@@ -137,7 +137,7 @@ static int simulate(const simulate_options *o, const mt_config *cfg, lopt_error 
                          .bandwidth = o->bandwidth > 0 ? o->bandwidth : 1e9};
     mt_simulated result;
     int64_t own;
-    if (!mt_costs_read(o->costs, &how.measured, cfg, err) || !theta_of(cfg, &own, err)) return 0;
+    if (!mt_profile_read(o->costs, &how.measured, cfg, err) || !theta_of(cfg, &own, err)) return 0;
     how.theta = o->theta > 0 ? (int64_t)o->theta : own;
     if (!scale_update(&how, own, err)) return 0;
     if (!mt_simulate(&how, &result, err)) return 0;

@@ -90,7 +90,7 @@ static void default_dir(const char *config, char *dir, size_t bytes) {
 static int write_config(const mt_run *run, lopt_error *err) {
     char path[MT_PATH + 16], *text = mt_config_text(run->cfg);
     snprintf(path, sizeof path, "%s/config.yaml", run->dir);
-    int ok = text ? mt_durable_write(path, text, strlen(text), err) : mt_error(err, LOPT_ENOMEM, "out of memory");
+    int ok = text ? mt_write_atomically(path, text, strlen(text), err) : mt_error(err, LOPT_ENOMEM, "out of memory");
     free(text);
     return ok;
 }
@@ -177,7 +177,7 @@ static int coordinate(mt_run *run, const train_options *o) {
     lopt_error err = {LOPT_OK, ""};
     int64_t resume_step = -1;
     int lock = -1, ok = prepare(run, o, &err);
-    if (ok && o->resume && access(run->dir, F_OK) == 0) ok = (lock = mt_run_folder_claim(run->dir, 1, &err)) >= 0;
+    if (ok && o->resume && access(run->dir, F_OK) == 0) ok = (lock = mt_run_dir_claim(run->dir, 1, &err)) >= 0;
     if (ok && o->resume) ok = prepare_resume(run, o, &resume_step, &err);
     int resumed = resume_step >= 0;
     if (ok) {
@@ -188,12 +188,12 @@ static int coordinate(mt_run *run, const train_options *o) {
         if (ok && resumed) mt_gradient_hand_out(run);
     }
     if (ok && !resumed) {
-        mt_run_folder_release(lock);
-        ok = (lock = mt_run_folder_claim(run->dir, 0, &err)) >= 0;
+        mt_run_dir_release(lock);
+        ok = (lock = mt_run_dir_claim(run->dir, 0, &err)) >= 0;
     }
     ok = ok && write_config(run, &err);
     int status = ok ? mt_coordinate(run, resume_step) : mt_print_error(&err);
-    mt_run_folder_release(lock);
+    mt_run_dir_release(lock);
     mt_dismiss(run, status);
     return status;
 }

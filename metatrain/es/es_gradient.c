@@ -29,47 +29,47 @@ const mt_rule *mt_estimator_rule(mt_estimator name) {
 
 /* ---- shares --------------------------------------------------------------------------------- */
 
-static int list_pieces(mt_gradient_estimator *e) {
+static int list_chunks(mt_es_gradient *e) {
     size_t from = 0;
-    e->n_pieces = mt_noise_pieces(&e->noise);
-    e->piece = malloc((e->n_pieces + 1) * sizeof *e->piece);
-    for (size_t k = 0; e->piece && k < e->n_pieces; k++) {
-        e->piece[k] = mt_noise_piece(&e->noise, from);
-        from = e->piece[k].begin + e->piece[k].n;
+    e->n_chunks = mt_count_noise_chunks(&e->noise);
+    e->chunk = malloc((e->n_chunks + 1) * sizeof *e->chunk);
+    for (size_t k = 0; e->chunk && k < e->n_chunks; k++) {
+        e->chunk[k] = mt_noise_chunk(&e->noise, from);
+        from = e->chunk[k].begin + e->chunk[k].n;
     }
-    return e->piece != NULL;
+    return e->chunk != NULL;
 }
 
-int mt_estimator_shares(const mt_config *cfg, int64_t particles, int64_t trained, int64_t pieces, int ranks) {
+int mt_count_shares(const mt_config *cfg, int64_t particles, int64_t trained, int64_t pieces, int ranks) {
     if (cfg->outer.mode == MT_ASYNCHRONOUS || pieces < 1 ||
         (double)particles * (double)trained < (double)cfg->outer.share_from)
         return 1;
     return pieces < ranks ? (int)pieces : ranks;
 }
 
-static size_t share_begin(const mt_gradient_estimator *e, int place, int of) {
-    return e->n_pieces * (size_t)place / (size_t)of;
+static size_t share_begin(const mt_es_gradient *e, int place, int of) {
+    return e->n_chunks * (size_t)place / (size_t)of;
 }
 
-void mt_estimator_share(mt_gradient_estimator *e, int place, int of) {
+void mt_select_share(mt_es_gradient *e, int place, int of) {
     e->first = share_begin(e, place, of);
     e->last = share_begin(e, place + 1, of);
 }
 
-size_t mt_estimator_range(const mt_gradient_estimator *e, int place, int of, size_t *from) {
+size_t mt_share_range(const mt_es_gradient *e, int place, int of, size_t *from) {
     size_t first = share_begin(e, place, of), last = share_begin(e, place + 1, of);
-    *from = first < last ? e->piece[first].begin : 0;
-    return first < last ? e->piece[last - 1].begin + e->piece[last - 1].n - *from : 0;
+    *from = first < last ? e->chunk[first].begin : 0;
+    return first < last ? e->chunk[last - 1].begin + e->chunk[last - 1].n - *from : 0;
 }
 
 /* ---- opening -------------------------------------------------------------------------------- */
 
-int mt_estimator_open(mt_gradient_estimator *e, const mt_estimator_config *how, mt_noise noise, int64_t particles,
-                      lopt_error *err) {
-    return mt_estimator_open_share(e, how, noise, particles, 0, 1, err);
+int mt_es_gradient_open(mt_es_gradient *e, const mt_estimator_config *how, mt_noise noise, int64_t particles,
+                        lopt_error *err) {
+    return mt_es_gradient_open_share(e, how, noise, particles, 0, 1, err);
 }
 
-int mt_estimator_expect(mt_gradient_estimator *e, int64_t n, lopt_error *err) {
+int mt_es_gradient_expect(mt_es_gradient *e, int64_t n, lopt_error *err) {
     e->n_reports = e->n_counted = n;
     if (n <= e->room) return 1;
     free(e->fitness);
@@ -83,28 +83,27 @@ int mt_estimator_expect(mt_gradient_estimator *e, int64_t n, lopt_error *err) {
            mt_error(err, LOPT_ENOMEM, "out of memory for %lld reports", (long long)n);
 }
 
-int mt_estimator_open_share(mt_gradient_estimator *e, const mt_estimator_config *how, mt_noise noise, int64_t particles,
-                            int place, int of, lopt_error *err) {
+int mt_es_gradient_open_share(mt_es_gradient *e, const mt_estimator_config *how, mt_noise noise, int64_t particles,
+                              int place, int of, lopt_error *err) {
     size_t p = (size_t)particles;
-    *e = (mt_gradient_estimator){
-        .how = how, .rule = mt_estimator_rule(how->name), .noise = noise, .particles = particles};
+    *e = (mt_es_gradient){.how = how, .rule = mt_estimator_rule(how->name), .noise = noise, .particles = particles};
     e->trajectory = malloc(p * sizeof *e->trajectory);
     e->last_noise = malloc(p * sizeof *e->last_noise);
     e->gradient = calloc(noise.n + 1, sizeof *e->gradient);
-    int ok = mt_estimator_expect(e, particles, err) && list_pieces(e),
+    int ok = mt_es_gradient_expect(e, particles, err) && list_chunks(e),
         sums = e->rule->multiplier == MT_NOISE_SINCE_RESET;
     if (ok) {
-        mt_estimator_share(e, place, of);
-        e->width = mt_estimator_range(e, place, of, &e->from);
+        mt_select_share(e, place, of);
+        e->width = mt_share_range(e, place, of, &e->from);
         if (of == 1) {
             e->from = 0;
             e->width = noise.n;
         }
-        e->squares = calloc(e->n_pieces + 1, sizeof *e->squares);
+        e->squares = calloc(e->n_chunks + 1, sizeof *e->squares);
     }
     if (ok && sums) e->sum = calloc(p * e->width + 1, sizeof *e->sum);
     if (!ok || !e->trajectory || !e->last_noise || !e->gradient || !e->squares || (sums && !e->sum)) {
-        mt_estimator_close(e);
+        mt_es_gradient_close(e);
         return mt_error(err, LOPT_ENOMEM, "out of memory for the estimator of %lld particles of %zu numbers",
                         (long long)particles, noise.n);
     }
@@ -112,8 +111,8 @@ int mt_estimator_open_share(mt_gradient_estimator *e, const mt_estimator_config 
     return 1;
 }
 
-void mt_estimator_close(mt_gradient_estimator *e) {
-    free(e->piece);
+void mt_es_gradient_close(mt_es_gradient *e) {
+    free(e->chunk);
     free(e->sum);
     free(e->trajectory);
     free(e->last_noise);
@@ -122,7 +121,7 @@ void mt_estimator_close(mt_gradient_estimator *e) {
     free(e->plan);
     free(e->gradient);
     free(e->squares);
-    *e = (mt_gradient_estimator){0};
+    *e = (mt_es_gradient){0};
 }
 
 /* ---- loss differences ---------------------------------------------------------------------- */
@@ -144,7 +143,7 @@ static double window_mean(const mt_report *r, int twin) {
     return counts(r) ? sum / (double)meta_losses(r) : (double)NAN;
 }
 
-static void shape_fitness(mt_gradient_estimator *e, const mt_report *report) {
+static void shape_fitness(mt_es_gradient *e, const mt_report *report) {
     for (int64_t i = 0; i < e->n_reports; i++)
         for (int twin = 0; twin < 2; twin++) e->fitness[2 * i + twin] = window_mean(&report[i], twin);
     mt_shape(e->how->shaping, 2 * (size_t)e->n_reports, e->fitness, e->order);
@@ -152,7 +151,7 @@ static void shape_fitness(mt_gradient_estimator *e, const mt_report *report) {
 
 /* How much worse the positive twin was in a segment of a window of `count` meta-losses; f: fitness of
  * the report's twins. */
-static double difference(const mt_gradient_estimator *e, const double *f, const mt_segment *s, double count) {
+static double difference(const mt_es_gradient *e, const double *f, const mt_segment *s, double count) {
     if (e->how->shaping == MT_UNSHAPED) {
         double d = (s->sum[0] - s->sum[1]) / count, clip = e->how->clip;
         return clip > 0 && isfinite(d) ? fmax(fmin(d, clip), -clip) : d;
@@ -165,7 +164,7 @@ static double difference(const mt_gradient_estimator *e, const double *f, const 
 /* ---- what a particle adds to the gradient -------------------------------------------------- */
 
 /* fitness: of its twins. count: what its sums are divided by. */
-static void plan(mt_gradient_estimator *e, const mt_report *r, const double *fitness, double count, mt_plan *to) {
+static void plan(mt_es_gradient *e, const mt_report *r, const double *fitness, double count, mt_plan *to) {
     double scale = 2.0 * (double)e->noise.std * (double)e->noise.std * (double)e->n_counted;
     int64_t *trajectory = &e->trajectory[r->particle], *last = &e->last_noise[r->particle];
     to->particle = r->particle;
@@ -197,14 +196,14 @@ static double squared_norm(size_t n, const double *x) {
 }
 
 /* Returns the squared norm of what a report adds. */
-static double add_report(mt_gradient_estimator *e, const mt_plan *to, mt_piece at) {
-    float delta[MT_PIECE], alone[MT_PIECE];
-    double part[MT_PIECE] = {0}, *gradient = e->gradient + at.begin;
+static double add_report(mt_es_gradient *e, const mt_plan *to, mt_chunk at) {
+    float delta[MT_NOISE_CHUNK], alone[MT_NOISE_CHUNK];
+    double part[MT_NOISE_CHUNK] = {0}, *gradient = e->gradient + at.begin;
     float *sum = e->sum ? e->sum + (size_t)to->particle * e->width + (at.begin - e->from) : alone;
     for (const mt_action *a = to->action; a < to->action + to->n_actions; a++) {
         if (a->restart) memset(sum, 0, at.n * sizeof *sum);
         if (a->add) {
-            mt_noise_draw(&e->noise, to->particle, a->noise, at, delta);
+            mt_draw_noise(&e->noise, to->particle, a->noise, at, delta);
             for (size_t i = 0; i < at.n; i++) sum[i] += delta[i];
         }
         for (size_t i = 0; a->counts && i < at.n; i++) part[i] += a->weight * (double)sum[i];
@@ -213,8 +212,8 @@ static double add_report(mt_gradient_estimator *e, const mt_plan *to, mt_piece a
     return squared_norm(at.n, part);
 }
 
-void mt_estimate_piece(mt_gradient_estimator *e, size_t k) {
-    mt_piece at = e->piece[k];
+void mt_compute_chunk(mt_es_gradient *e, size_t k) {
+    mt_chunk at = e->chunk[k];
     memset(e->gradient + at.begin, 0, at.n * sizeof *e->gradient);
     e->squares[k] = 0;
     for (int64_t i = 0; i < e->n_reports; i++) e->squares[k] += add_report(e, &e->plan[i], at);
@@ -223,7 +222,7 @@ void mt_estimate_piece(mt_gradient_estimator *e, size_t k) {
 /* ---- all reports --------------------------------------------------------------------------- */
 
 /* The published nres and gpes divide by the meta-losses of all reports together. */
-void mt_estimate_plan(mt_gradient_estimator *e, const mt_report *report) {
+void mt_plan_gradient(mt_es_gradient *e, const mt_report *report) {
     int together = e->how->compat == MT_REFERENCE && e->rule->redraw != MT_EACH_WINDOW;
     double all = 0;
     int64_t stale = 0;
@@ -240,7 +239,7 @@ void mt_estimate_plan(mt_gradient_estimator *e, const mt_report *report) {
 
 /* The gradient is a sum over independent reports whose squared norms add up to `squares`: its own
  * squared norm over the variance that their spread gives it. */
-static double signal_to_noise(const mt_gradient_estimator *e, double squares) {
+static double signal_to_noise(const mt_es_gradient *e, double squares) {
     double n = (double)e->n_counted, signal = squared_norm(e->noise.n, e->gradient);
     return e->n_counted > 1 ? signal / (n / (n - 1) * (squares - signal / n)) : NAN;
 }
@@ -310,18 +309,18 @@ static void summarise(const mt_report *report, int64_t n, mt_outer_summary *summ
     summarise_tasks(report, n, summary->task);
 }
 
-void mt_estimate_finish(mt_gradient_estimator *e, const mt_report *report, mt_outer_summary *summary) {
+void mt_finish_gradient(mt_es_gradient *e, const mt_report *report, mt_outer_summary *summary) {
     double squares = 0;
     *summary = (mt_outer_summary){0};
-    for (size_t k = 0; k < e->n_pieces; k++) squares += e->squares[k];
+    for (size_t k = 0; k < e->n_chunks; k++) squares += e->squares[k];
     for (size_t i = 0; e->how->compat == MT_REFERENCE && i < e->noise.n; i++)
         e->gradient[i] = isfinite(e->gradient[i]) ? e->gradient[i] : 0;
     summary->signal_to_noise = signal_to_noise(e, squares);
     summarise(report, e->n_reports, summary);
 }
 
-void mt_estimate(mt_gradient_estimator *e, const mt_report *report, mt_outer_summary *summary) {
-    mt_estimate_plan(e, report);
-    for (size_t k = 0; k < e->n_pieces; k++) mt_estimate_piece(e, k);
-    mt_estimate_finish(e, report, summary);
+void mt_compute_gradient(mt_es_gradient *e, const mt_report *report, mt_outer_summary *summary) {
+    mt_plan_gradient(e, report);
+    for (size_t k = 0; k < e->n_chunks; k++) mt_compute_chunk(e, k);
+    mt_finish_gradient(e, report, summary);
 }

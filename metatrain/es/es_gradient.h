@@ -36,11 +36,11 @@
  * The sums since reset are kept here, one vector a particle, and follow from the reports alone.
  * Particles are added in order, so the bits do not depend on who ran what.
  *
- *     mt_estimate(&e, report, &summary);         all of it; or, with `of` ranks (gradient_shares.c):
+ *     mt_compute_gradient(&e, report, &summary);         all of it; or, with `of` ranks (gradient_shares.c):
  *
- *     mt_estimate_plan(&e, report);              what each particle's noise is multiplied by -> e.plan
- *     mt_estimate_piece(&e, k);                  for k = e.first .. e.last - 1, each rank with the same plan
- *     mt_estimate_finish(&e, report, &summary);  when gradient and squares of all pieces are there
+ *     mt_plan_gradient(&e, report);              what each particle's noise is multiplied by -> e.plan
+ *     mt_compute_chunk(&e, k);                  for k = e.first .. e.last - 1, each rank with the same plan
+ *     mt_finish_gradient(&e, report, &summary);  when gradient and squares of all pieces are there
  *
  * A piece of theta (noise.h) depends on the plan alone, so who makes it does not show in the bits. */
 #ifndef MT_ESTIMATOR_H
@@ -78,16 +78,16 @@ typedef struct mt_plan {
     mt_action action[MT_MAX_SEGMENTS];
 } mt_plan;
 
-typedef struct mt_gradient_estimator {
+typedef struct mt_es_gradient {
     const mt_estimator_config *how; /* borrowed */
     const mt_rule *rule;
     mt_noise noise;
     int64_t particles;
-    int64_t n_reports; /* of an outer step: one a particle, unless mt_estimator_expect said otherwise */
+    int64_t n_reports; /* of an outer step: one a particle, unless mt_es_gradient_expect said otherwise */
     int64_t n_counted; /* that are not stale: the gradient is their mean */
     int64_t room;      /* for so many reports */
-    mt_piece *piece;   /* [n_pieces] of theta */
-    size_t n_pieces;
+    mt_chunk *chunk;   /* [n_chunks] of theta */
+    size_t n_chunks;
     size_t first, last;  /* pieces of this share: first .. last - 1 */
     size_t from, width;  /* numbers of theta in sum */
     float *sum;          /* [particles][width]: noise since reset; NULL unless the rule needs it */
@@ -97,18 +97,18 @@ typedef struct mt_gradient_estimator {
     size_t *order;       /* [2 room] scratch of ranking */
     mt_plan *plan;       /* [room] */
     double *gradient;    /* [n] result */
-    double *squares;     /* [n_pieces]: of what each report adds there, over reports */
-} mt_gradient_estimator;
+    double *squares;     /* [n_chunks]: of what each report adds there, over reports */
+} mt_es_gradient;
 
 /* With all sums and as its share all pieces. */
-int mt_estimator_open(mt_gradient_estimator *e, const mt_estimator_config *how, mt_noise noise, int64_t particles,
-                      lopt_error *err);
+int mt_es_gradient_open(mt_es_gradient *e, const mt_estimator_config *how, mt_noise noise, int64_t particles,
+                        lopt_error *err);
 /* With the sums of share `place` of `of` alone. */
-int mt_estimator_open_share(mt_gradient_estimator *e, const mt_estimator_config *how, mt_noise noise, int64_t particles,
-                            int place, int of, lopt_error *err);
-void mt_estimator_close(mt_gradient_estimator *e);
+int mt_es_gradient_open_share(mt_es_gradient *e, const mt_estimator_config *how, mt_noise noise, int64_t particles,
+                              int place, int of, lopt_error *err);
+void mt_es_gradient_close(mt_es_gradient *e);
 /* The next outer step has n reports: several of a particle, in the order of its windows, or none. */
-int mt_estimator_expect(mt_gradient_estimator *e, int64_t n, lopt_error *err);
+int mt_es_gradient_expect(mt_es_gradient *e, int64_t n, lopt_error *err);
 
 /* Of a task of the mixture in one outer step. */
 typedef struct mt_task_summary {
@@ -133,16 +133,16 @@ typedef struct mt_outer_summary {
 } mt_outer_summary;
 
 /* How many ranks share the gradient; trained: numbers of theta, pieces: of these. */
-int mt_estimator_shares(const mt_config *cfg, int64_t particles, int64_t trained, int64_t pieces, int ranks);
+int mt_count_shares(const mt_config *cfg, int64_t particles, int64_t trained, int64_t pieces, int ranks);
 /* Makes e->first and e->last those of share `place` of `of`, whatever the sums here. */
-void mt_estimator_share(mt_gradient_estimator *e, int place, int of);
+void mt_select_share(mt_es_gradient *e, int place, int of);
 /* Numbers of theta from the first to the last of a share; *from: the first. */
-size_t mt_estimator_range(const mt_gradient_estimator *e, int place, int of, size_t *from);
+size_t mt_share_range(const mt_es_gradient *e, int place, int of, size_t *from);
 
-void mt_estimate_plan(mt_gradient_estimator *e, const mt_report *report);
-void mt_estimate_piece(mt_gradient_estimator *e, size_t k);
-void mt_estimate_finish(mt_gradient_estimator *e, const mt_report *report, mt_outer_summary *summary);
+void mt_plan_gradient(mt_es_gradient *e, const mt_report *report);
+void mt_compute_chunk(mt_es_gradient *e, size_t k);
+void mt_finish_gradient(mt_es_gradient *e, const mt_report *report, mt_outer_summary *summary);
 /* report[n_reports], in particle order -> e->gradient and summary. */
-void mt_estimate(mt_gradient_estimator *e, const mt_report *report, mt_outer_summary *summary);
+void mt_compute_gradient(mt_es_gradient *e, const mt_report *report, mt_outer_summary *summary);
 
 #endif

@@ -9,9 +9,9 @@
  * It is made piece by piece, so that it is used while in the first cache and frozen numbers cost
  * nothing:
  *
- *     float delta[MT_PIECE];
- *     for (mt_piece p = mt_noise_piece(&noise, 0); p.n > 0; p = mt_noise_piece(&noise, p.begin + p.n))
- *         mt_noise_draw(&noise, particle, draw, p, delta);     of theta[p.begin .. p.begin + p.n)
+ *     float delta[MT_NOISE_CHUNK];
+ *     for (mt_chunk p = mt_noise_chunk(&noise, 0); p.n > 0; p = mt_noise_chunk(&noise, p.begin + p.n))
+ *         mt_draw_noise(&noise, particle, draw, p, delta);     of theta[p.begin .. p.begin + p.n)
  *
  * A piece has a random stream of its own, addressed by (particle, draw, begin). */
 #ifndef MT_NOISE_H
@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MT_PIECE = 1024 };
+enum { MT_NOISE_CHUNK = 1024 };
 
 typedef struct mt_noise {
     uint64_t seed;
@@ -30,15 +30,15 @@ typedef struct mt_noise {
 } mt_noise;
 
 /* Neighbours in theta, all trained. */
-typedef struct mt_piece {
-    size_t begin, n; /* n <= MT_PIECE */
-} mt_piece;
+typedef struct mt_chunk {
+    size_t begin, n; /* n <= MT_NOISE_CHUNK */
+} mt_chunk;
 
 /* The first piece at or after theta[from]; of size 0 where none is left. Follow one piece from the
  * end of the other: where a piece ends depends on where it begins. */
-mt_piece mt_noise_piece(const mt_noise *noise, size_t from);
-size_t mt_noise_pieces(const mt_noise *noise); /* how many */
+mt_chunk mt_noise_chunk(const mt_noise *noise, size_t from);
+size_t mt_count_noise_chunks(const mt_noise *noise); /* how many */
 
-void mt_noise_draw(const mt_noise *noise, int64_t particle, int64_t draw, mt_piece piece, float *delta /* [piece.n] */);
+void mt_draw_noise(const mt_noise *noise, int64_t particle, int64_t draw, mt_chunk piece, float *delta /* [piece.n] */);
 
 #endif

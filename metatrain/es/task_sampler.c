@@ -12,7 +12,7 @@
 
 /* ---- draws --------------------------------------------------------------------------------- */
 
-int64_t mt_mixture_draw(const mt_config *cfg, lopt_rng_stream *r) {
+int64_t mt_draw_task(const mt_config *cfg, lopt_rng_stream *r) {
     double total = 0;
     for (int i = 0; i < cfg->n_tasks; i++) total += cfg->tasks[i].weight;
     double at = lopt_rng_uniform(r) * total;
@@ -21,10 +21,10 @@ int64_t mt_mixture_draw(const mt_config *cfg, lopt_rng_stream *r) {
     return cfg->n_tasks - 1;
 }
 
-int64_t mt_mixture_coming(const mt_config *cfg, int64_t particle, int64_t trajectory) {
+int64_t mt_next_task(const mt_config *cfg, int64_t particle, int64_t trajectory) {
     lopt_rng_stream r;
     lopt_rng_open(&r, (lopt_rng_address){cfg->seed, LOPT_RNG_TASK, (uint64_t)particle, (uint64_t)trajectory, 0});
-    return mt_mixture_draw(cfg, &r);
+    return mt_draw_task(cfg, &r);
 }
 
 /* Log-uniform in the range, or what there is where the range is [0, 0]; draws in any case. */
@@ -53,26 +53,26 @@ static task_spec draw_sizes(const mt_task_config *t, lopt_rng_stream *r) {
 
 static lopt_rng_stream structure_stream(const mt_config *cfg, int64_t entry, int64_t particle, int64_t structure) {
     lopt_rng_stream r;
-    lopt_rng_open(
-        &r, (lopt_rng_address){cfg->seed, LOPT_RNG_STRUCTURE, (uint64_t)particle, (uint64_t)structure, (uint64_t)entry});
+    lopt_rng_open(&r, (lopt_rng_address){cfg->seed, LOPT_RNG_STRUCTURE, (uint64_t)particle, (uint64_t)structure,
+                                         (uint64_t)entry});
     return r;
 }
 
-task_spec mt_structure(const mt_config *cfg, int64_t entry, int64_t particle, int64_t structure) {
+task_spec mt_draw_structure(const mt_config *cfg, int64_t entry, int64_t particle, int64_t structure) {
     lopt_rng_stream r = structure_stream(cfg, entry, particle, structure);
     return draw_sizes(&cfg->tasks[entry], &r);
 }
 
 /* ---- families ------------------------------------------------------------------------------ */
 
-static void close_family(mt_family *f) {
+static void close_family(mt_task_instance *f) {
     for (int twin = 0; twin < 2; twin++) lopt_state_destroy(f->state[twin]);
     task_destroy(f->task);
-    *f = (mt_family){0};
+    *f = (mt_task_instance){0};
 }
 
 /* The optimizer's states on f->task. */
-static int open_states(mt_family *f, const mt_mixture *m, lopt_error *err) {
+static int open_states(mt_task_instance *f, const mt_task_sampler *m, lopt_error *err) {
     if (m->cfg->estimator.meta_value == MT_VALUE_ERROR && !task_has_accuracy(f->task))
         return mt_error(err, LOPT_EARG,
                         "%s: estimator.meta_value: found error, expected loss, as %s has no "
@@ -85,8 +85,8 @@ static int open_states(mt_family *f, const mt_mixture *m, lopt_error *err) {
     return 1;
 }
 
-static int open_family(mt_family *f, const mt_mixture *m, const task_spec *spec, lopt_error *err) {
-    *f = (mt_family){.task = task_create(spec, err)};
+static int open_family(mt_task_instance *f, const mt_task_sampler *m, const task_spec *spec, lopt_error *err) {
+    *f = (mt_task_instance){.task = task_create(spec, err)};
     return f->task && open_states(f, m, err);
 }
 
@@ -99,7 +99,7 @@ static size_t kept_by(const task *t) {
     return t->n_params + t->n_carried;
 }
 
-static void make_room(mt_mixture *m, const mt_family *f) {
+static void make_room(mt_task_sampler *m, const mt_task_instance *f) {
     size_t state_bytes;
     lopt_state_data(f->state[0], &state_bytes);
     m->sizes.n_tau = larger(m->sizes.n_tau, f->task->n_tau);
@@ -108,7 +108,7 @@ static void make_room(mt_mixture *m, const mt_family *f) {
     m->work_bytes = larger(m->work_bytes, f->task->work_bytes);
 }
 
-static int make_work(mt_mixture *m, size_t bytes, lopt_error *err) {
+static int make_work(mt_task_sampler *m, size_t bytes, lopt_error *err) {
     if (m->work && bytes <= m->work_bytes) return 1;
     free(m->work);
     m->work_bytes = bytes;
@@ -117,7 +117,7 @@ static int make_work(mt_mixture *m, size_t bytes, lopt_error *err) {
 }
 
 /* Particles have memory for max_params numbers in 64 vectors, which no optimizer here factorises. */
-static int make_room_for_bound(mt_mixture *m, const mt_task_config *t, lopt_error *err) {
+static int make_room_for_bound(mt_task_sampler *m, const mt_task_config *t, lopt_error *err) {
     enum { TENSORS = 64 };
     lopt_tensor tensors[TENSORS];
     int64_t each = ((int64_t)t->sample.max_params + TENSORS - 1) / TENSORS;
@@ -135,9 +135,9 @@ static int make_room_for_bound(mt_mixture *m, const mt_task_config *t, lopt_erro
 
 /* Sizes grow with every range but that of the depth: without hidden layers a network may be larger
  * than with narrow ones. One task is open while the next is made, so that they share their data. */
-static int make_room_for_largest(mt_mixture *m, const mt_task_config *t, lopt_error *err) {
+static int make_room_for_largest(mt_task_sampler *m, const mt_task_config *t, lopt_error *err) {
     task_spec spec = t->spec;
-    mt_family f, before = {0};
+    mt_task_instance f, before = {0};
     int by_depth = t->sample.hidden[1] > 0, ok = 1;
     spec.batch_size = t->sample.batch_size[1] ? t->sample.batch_size[1] : spec.batch_size;
     spec.image_size = t->sample.image_size[1] ? t->sample.image_size[1] : spec.image_size;
@@ -154,8 +154,8 @@ static int make_room_for_largest(mt_mixture *m, const mt_task_config *t, lopt_er
     return ok;
 }
 
-int mt_mixture_open(mt_mixture *m, const mt_config *cfg, lopt_optimizer *const optimizer[2], lopt_error *err) {
-    *m = (mt_mixture){.cfg = cfg, .optimizer = {optimizer[0], optimizer[1]}};
+int mt_sampler_open(mt_task_sampler *m, const mt_config *cfg, lopt_optimizer *const optimizer[2], lopt_error *err) {
+    *m = (mt_task_sampler){.cfg = cfg, .optimizer = {optimizer[0], optimizer[1]}};
     int ok = 1;
     for (int i = 0; ok && i < cfg->n_tasks; i++) {
         const mt_task_config *t = &cfg->tasks[i];
@@ -167,60 +167,60 @@ int mt_mixture_open(mt_mixture *m, const mt_config *cfg, lopt_optimizer *const o
         if (ok) make_room(m, &m->fixed[i]);
     }
     if (ok) ok = make_work(m, m->work_bytes, err);
-    if (!ok) mt_mixture_close(m);
+    if (!ok) mt_sampler_close(m);
     return ok;
 }
 
-void mt_mixture_close(mt_mixture *m) {
+void mt_sampler_close(mt_task_sampler *m) {
     for (int i = 0; i < MT_MAX_TASKS; i++) close_family(&m->fixed[i]);
     for (size_t i = 0; i < m->n_sampled; i++) close_family(&m->sampled[i]);
     free(m->sampled);
     free(m->work);
-    *m = (mt_mixture){0};
+    *m = (mt_task_sampler){0};
 }
 
 /* ---- sampled structures -------------------------------------------------------------------- */
 
-static mt_family *find(mt_mixture *m, int64_t particle, int64_t entry) {
+static mt_task_instance *find(mt_task_sampler *m, int64_t particle, int64_t entry) {
     for (size_t i = 0; i < m->n_sampled; i++)
         if (m->sampled[i].task && m->sampled[i].particle == particle && m->sampled[i].entry == entry)
             return &m->sampled[i];
     return NULL;
 }
 
-mt_family *mt_mixture_family(mt_mixture *m, const mt_particle *p) {
-    mt_family *fixed = &m->fixed[p->at.task];
+mt_task_instance *mt_sampler_instance(mt_task_sampler *m, const mt_particle *p) {
+    mt_task_instance *fixed = &m->fixed[p->at.task];
     return fixed->task ? fixed : find(m, p->at.number, p->at.task);
 }
 
-int mt_mixture_renews(const mt_config *cfg, const mt_particle_counters *at, int64_t outer_step) {
+int mt_structure_is_renewed(const mt_config *cfg, const mt_particle_counters *at, int64_t outer_step) {
     const mt_task_config *t = &cfg->tasks[at->task];
     lopt_rng_stream r;
     if (at->trajectory < 0 || !mt_is_sampled(t) || t->sample.every == 0) return 0;
-    lopt_rng_open(
-        &r, (lopt_rng_address){cfg->seed, LOPT_RNG_STRUCTURE, (uint64_t)at->number, (uint64_t)outer_step, MT_MAX_TASKS});
+    lopt_rng_open(&r, (lopt_rng_address){cfg->seed, LOPT_RNG_STRUCTURE, (uint64_t)at->number, (uint64_t)outer_step,
+                                         MT_MAX_TASKS});
     return lopt_rng_uniform(&r) * (double)t->sample.every < 1;
 }
 
-static mt_family *add(mt_mixture *m, lopt_error *err) {
+static mt_task_instance *add(mt_task_sampler *m, lopt_error *err) {
     for (size_t i = 0; i < m->n_sampled; i++)
         if (!m->sampled[i].task) return &m->sampled[i];
-    mt_family *more = realloc(m->sampled, (m->n_sampled + 1) * sizeof *more);
+    mt_task_instance *more = realloc(m->sampled, (m->n_sampled + 1) * sizeof *more);
     if (!more) {
         mt_error(err, LOPT_ENOMEM, "out of memory for %zu sampled tasks", m->n_sampled + 1);
         return NULL;
     }
     m->sampled = more;
-    more[m->n_sampled] = (mt_family){0};
+    more[m->n_sampled] = (mt_task_instance){0};
     return &more[m->n_sampled++];
 }
 
-void mt_mixture_forget(mt_mixture *m, int64_t particle) {
+void mt_sampler_forget(mt_task_sampler *m, int64_t particle) {
     for (size_t i = 0; i < m->n_sampled; i++)
         if (m->sampled[i].particle == particle) close_family(&m->sampled[i]);
 }
 
-static int has_room(const mt_mixture *m, const mt_family *f) {
+static int has_room(const mt_task_sampler *m, const mt_task_instance *f) {
     size_t state_bytes;
     lopt_state_data(f->state[0], &state_bytes);
     return f->task->n_tau <= m->sizes.n_tau && kept_by(f->task) <= m->sizes.n_params &&
@@ -229,7 +229,7 @@ static int has_room(const mt_mixture *m, const mt_family *f) {
 
 /* Particles were made for the largest structure; an optimizer whose state is not largest there must not
  * write past them. */
-static int check_room(const mt_mixture *m, const mt_family *f, lopt_error *err) {
+static int check_room(const mt_task_sampler *m, const mt_task_instance *f, lopt_error *err) {
     if (has_room(m, f) && f->task->work_bytes <= m->work_bytes) return 1;
     return mt_error(err, LOPT_EARG,
                     "%s: tasks: the sampled %s needs more memory than the largest structure of its "
@@ -243,14 +243,15 @@ static int is_within(const task *t, const mt_task_config *entry) {
 }
 
 /* The first draw within the bounds: the same on every rank, as nothing but the configuration decides. */
-static int open_within_bounds(mt_family *f, mt_mixture *m, const mt_task_config *t, lopt_rng_stream *r, lopt_error *err) {
+static int open_within_bounds(mt_task_instance *f, mt_task_sampler *m, const mt_task_config *t, lopt_rng_stream *r,
+                              lopt_error *err) {
     enum { DRAWS = 512 };
     for (int i = 0; i < DRAWS; i++) {
         task_spec spec = draw_sizes(t, r);
         if (t->sample.family && !task_family_sample(&spec, r, 0, err)) return 0;
         if (t->sample.augment == MT_AUGMENT_VELO) task_draw_augmentations(&spec, r);
         lopt_error why = {LOPT_OK, ""};
-        *f = (mt_family){.task = task_create(&spec, &why)};
+        *f = (mt_task_instance){.task = task_create(&spec, &why)};
         if (!f->task && why.status == LOPT_ESHAPE) /* too large for any bound */
             continue;
         if (!f->task) return mt_error(err, why.status, "%s", why.text);
@@ -265,7 +266,7 @@ static int open_within_bounds(mt_family *f, mt_mixture *m, const mt_task_config 
                     m->cfg->file, t->spec.task, DRAWS, t->sample.max_flops, t->sample.max_params);
 }
 
-static int open_structure(mt_family *f, mt_mixture *m, int64_t entry, int64_t particle, int64_t structure,
+static int open_structure(mt_task_instance *f, mt_task_sampler *m, int64_t entry, int64_t particle, int64_t structure,
                           lopt_error *err) {
     const mt_task_config *t = &m->cfg->tasks[entry];
     lopt_rng_stream r = structure_stream(m->cfg, entry, particle, structure);
@@ -274,9 +275,9 @@ static int open_structure(mt_family *f, mt_mixture *m, int64_t entry, int64_t pa
     return open_family(f, m, &spec, err) && check_room(m, f, err);
 }
 
-static int bring_up_to_date(mt_mixture *m, const mt_particle *p, int64_t entry, lopt_error *err) {
+static int bring_up_to_date(mt_task_sampler *m, const mt_particle *p, int64_t entry, lopt_error *err) {
     int64_t number = p->at.number, structure = p->at.structure;
-    mt_family *f = find(m, number, entry);
+    mt_task_instance *f = find(m, number, entry);
     if (f && f->structure == structure) return 1;
     if (!f && !(f = add(m, err))) return 0;
     close_family(f);
@@ -292,14 +293,14 @@ static int bring_up_to_date(mt_mixture *m, const mt_particle *p, int64_t entry, 
 
 /* A window sees the current trajectory and the next; a particle's first, which may be short, and the
  * two that follow it. */
-int mt_mixture_prepare(mt_mixture *m, mt_particle *p, int64_t outer_step, lopt_error *err) {
-    if (mt_mixture_renews(m->cfg, &p->at, outer_step)) {
+int mt_sampler_prepare(mt_task_sampler *m, mt_particle *p, int64_t outer_step, lopt_error *err) {
+    if (mt_structure_is_renewed(m->cfg, &p->at, outer_step)) {
         p->at.structure = outer_step;
         p->at.length = p->at.inner_step;
     }
     int64_t first = p->at.trajectory, last = first < 1 ? first + 2 : first + 1;
     for (int64_t t = first < 0 ? 0 : first; t <= last; t++) {
-        int64_t entry = t == first ? p->at.task : mt_mixture_coming(m->cfg, p->at.number, t);
+        int64_t entry = t == first ? p->at.task : mt_next_task(m->cfg, p->at.number, t);
         if (mt_is_sampled(&m->cfg->tasks[entry]) && !bring_up_to_date(m, p, entry, err)) return 0;
     }
     return 1;

@@ -29,7 +29,7 @@ int mt_unroller_open(mt_unroller *u, const mt_config *cfg, const lopt_optimizer 
     u->perturbed[0] = block(n * sizeof(float));
     u->perturbed[1] = block(n * sizeof(float));
     int ok = u->optimizer[0] && u->optimizer[1] && u->theta && u->perturbed[0] && u->perturbed[1];
-    if (ok && !mt_mixture_open(&u->mixture, cfg, u->optimizer, err)) {
+    if (ok && !mt_sampler_open(&u->mixture, cfg, u->optimizer, err)) {
         mt_unroller_close(u);
         return 0;
     }
@@ -40,7 +40,7 @@ int mt_unroller_open(mt_unroller *u, const mt_config *cfg, const lopt_optimizer 
 }
 
 void mt_unroller_close(mt_unroller *u) {
-    mt_mixture_close(&u->mixture);
+    mt_sampler_close(&u->mixture);
     for (int twin = 0; twin < 2; twin++) {
         lopt_destroy(u->optimizer[twin]);
         free(u->perturbed[twin]);
@@ -62,18 +62,18 @@ void mt_unroller_set_theta(mt_unroller *u, const float *theta) {
 static lopt_rng_stream stream(const mt_unroller *u, lopt_rng_purpose purpose, const mt_particle *p, int64_t step) {
     lopt_rng_stream r;
     lopt_rng_open(&r, (lopt_rng_address){u->cfg->seed, purpose, (uint64_t)p->at.number, (uint64_t)p->at.trajectory,
-                                     (uint64_t)step});
+                                         (uint64_t)step});
     return r;
 }
 
-void mt_coming_steps(const mt_config *cfg, const mt_particle_counters *at, int64_t window,
-                     int64_t steps[MT_MAX_TASKS]) {
+void mt_predict_steps(const mt_config *cfg, const mt_particle_counters *at, int64_t window,
+                      int64_t steps[MT_MAX_TASKS]) {
     int whole = mt_estimator_rule(cfg->estimator.name)->start == MT_NEW_TRAJECTORY;
     int64_t all = whole ? mt_trajectory_length(cfg, -1, at->trajectory + 1, window) : cfg->estimator.window;
     int64_t left = whole ? 0 : at->length - at->inner_step;
     memset(steps, 0, MT_MAX_TASKS * sizeof *steps);
     if (left > 0) steps[at->task] = left < all ? left : all;
-    if (left < all) steps[mt_mixture_coming(cfg, at->number, at->trajectory + 1)] += all - (left > 0 ? left : 0);
+    if (left < all) steps[mt_next_task(cfg, at->number, at->trajectory + 1)] += all - (left > 0 ? left : 0);
 }
 
 /* ---- one particle -------------------------------------------------------------------------- */
@@ -81,11 +81,11 @@ void mt_coming_steps(const mt_config *cfg, const mt_particle_counters *at, int64
 /* Puts both optimizers at theta +- the particle's current noise. */
 static void perturb(mt_unroller *u, const mt_particle *p) {
     const mt_noise *noise = &u->noise;
-    float delta[MT_PIECE];
-    for (mt_piece at = mt_noise_piece(noise, 0); at.n > 0; at = mt_noise_piece(noise, at.begin + at.n)) {
+    float delta[MT_NOISE_CHUNK];
+    for (mt_chunk at = mt_noise_chunk(noise, 0); at.n > 0; at = mt_noise_chunk(noise, at.begin + at.n)) {
         const float *theta = u->theta + at.begin;
         float *plus = u->perturbed[0] + at.begin, *minus = u->perturbed[1] + at.begin;
-        mt_noise_draw(noise, p->at.number, p->at.noise, at, delta);
+        mt_draw_noise(noise, p->at.number, p->at.noise, at, delta);
         for (size_t i = 0; i < at.n; i++) {
             plus[i] = theta[i] + delta[i];
             minus[i] = theta[i] - delta[i];
@@ -120,8 +120,8 @@ static void start_trajectory(mt_unroller *u, mt_particle *p) {
     draw_length(u, p, &planned);
     if (u->rule->redraw != MT_EACH_WINDOW) redraw(u, p);
     lopt_rng_stream r = stream(u, LOPT_RNG_TASK, p, 0);
-    p->at.task = mt_mixture_draw(u->cfg, &r);
-    u->now = mt_mixture_family(&u->mixture, p);
+    p->at.task = mt_draw_task(u->cfg, &r);
+    u->now = mt_sampler_instance(&u->mixture, p);
     const task *t = u->now->task;
     task_sample(t, &r, p->tau);
     r = stream(u, LOPT_RNG_INIT, p, 0);
@@ -138,7 +138,7 @@ static void start_trajectory(mt_unroller *u, mt_particle *p) {
  * windows. */
 static void exchange_states(mt_unroller *u, mt_particle *p, int save) {
     if (p->at.trajectory < 0) return;
-    u->now = mt_mixture_family(&u->mixture, p);
+    u->now = mt_sampler_instance(&u->mixture, p);
     for (int twin = 0; twin < 2; twin++) {
         size_t bytes;
         void *data = lopt_state_data(u->now->state[twin], &bytes);
@@ -241,12 +241,12 @@ static float normalised(const mt_unroller *u, float value, int at_end) {
 
 /* What a window takes depends on the tasks of its trajectories. */
 static void count_step(const mt_particle *p, mt_report *report) {
-    mt_part *part = &report->part[report->n_parts];
-    if (report->n_parts > 0 && part[-1].trajectory == p->at.trajectory)
+    mt_task_steps *part = &report->task_steps[report->n_task_steps];
+    if (report->n_task_steps > 0 && part[-1].trajectory == p->at.trajectory)
         part--;
-    else if (report->n_parts < MT_MAX_SEGMENTS) {
-        report->n_parts++;
-        *part = (mt_part){.trajectory = p->at.trajectory, .task = p->at.task};
+    else if (report->n_task_steps < MT_MAX_SEGMENTS) {
+        report->n_task_steps++;
+        *part = (mt_task_steps){.trajectory = p->at.trajectory, .task = p->at.task};
     } else
         return;
     part->steps++;

@@ -4,7 +4,7 @@
  *
  *     mt_unroller_open(&u, cfg, optimizer, trained, &err);   once a rank: tasks, optimizers, scratch
  *     mt_unroller_set_theta(&u, theta);                      at every outer step
- *     mt_mixture_prepare(&u.mixture, particle, window, &err);   for each particle of this rank, where
+ *     mt_sampler_prepare(&u.mixture, particle, window, &err);   for each particle of this rank, where
  *     mt_unroll_window(&u, particle, window, &report);          structures of tasks are sampled
  *
  * A window is `estimator.window` inner steps of both twins (full ES: a whole trajectory). The inner
@@ -30,15 +30,16 @@
 
 /* Inner steps of each task, steps[n_tasks], that this window of a particle makes unless a loss
  * diverges: for predicting what it costs. */
-void mt_coming_steps(const mt_config *cfg, const mt_particle_counters *at, int64_t window, int64_t steps[MT_MAX_TASKS]);
+void mt_predict_steps(const mt_config *cfg, const mt_particle_counters *at, int64_t window,
+                      int64_t steps[MT_MAX_TASKS]);
 
 typedef struct mt_unroller {
     const mt_config *cfg; /* borrowed */
     const mt_rule *rule;
     int64_t outer_step; /* of the window at hand */
     mt_noise noise;
-    mt_mixture mixture;
-    mt_family *now;               /* what the particle at hand trains on */
+    mt_task_sampler mixture;
+    mt_task_instance *now;        /* what the particle at hand trains on */
     lopt_optimizer *optimizer[2]; /* at theta+delta, theta-delta */
     float *theta, *perturbed[2];  /* [n_theta] each; of the twins: frozen numbers as in theta */
     float *grads;

@@ -25,10 +25,10 @@ typedef struct mt_segment {
 } mt_segment;
 
 /* Of a window, by trajectory. */
-typedef struct mt_part {
+typedef struct mt_task_steps {
     int64_t trajectory, task;
     int64_t steps; /* inner steps of each twin */
-} mt_part;
+} mt_task_steps;
 
 typedef struct mt_report {
     int64_t particle, window;
@@ -43,8 +43,8 @@ typedef struct mt_report {
     double wall_seconds;     /* the same by the clock on the wall */
     mt_particle_counters at; /* of the particle after it */
     mt_segment segment[MT_MAX_SEGMENTS];
-    int64_t n_parts;
-    mt_part part[MT_MAX_SEGMENTS];
+    int64_t n_task_steps;
+    mt_task_steps task_steps[MT_MAX_SEGMENTS];
 } mt_report;
 
 #endif

@@ -43,7 +43,7 @@ static int start_theta(lopt_optimizer *opt, uint64_t seed, lopt_error *err) {
 }
 
 /* The seed of the run that made a theta file; 1, the default, where the file does not say. */
-static uint64_t seed_of(const mt_theta *file) {
+static uint64_t seed_of(const mt_theta_file *file) {
     for (int i = 0; i < file->n_notes; i++)
         if (strcmp(file->note_name[i], "seed") == 0) return strtoull(file->note_value[i], NULL, 10);
     return 1;
@@ -64,7 +64,7 @@ static void name_theta(const char *word, const lopt_optimizer *opt, const char *
 
 static int add_theta(mt_comparison *c, const char *path, const char *given_label, int several, int untrained,
                      lopt_error *err) {
-    mt_theta *file = mt_theta_read(path, err);
+    mt_theta_file *file = mt_theta_file_read(path, err);
     if (file == NULL) return 0;
     int ok = 1;
     for (int before = 0; ok && before <= untrained; before++) {
@@ -77,7 +77,7 @@ static int add_theta(mt_comparison *c, const char *path, const char *given_label
         if (!before) snprintf(e->theta_path, sizeof e->theta_path, "%s", path);
         set_digest(e);
     }
-    mt_theta_free(file);
+    mt_theta_file_free(file);
     return ok;
 }
 
@@ -124,7 +124,7 @@ static lopt_optimizer *create_trial(const mt_suite *suite, const mt_contender *c
 /* The optimizer that the suite describes with the theta of a file; any settings may differ but those that
  * shape theta. */
 static int set_theta_from(lopt_optimizer *opt, const char *path, lopt_error *err) {
-    mt_theta *file = mt_theta_read(path, err);
+    mt_theta_file *file = mt_theta_file_read(path, err);
     if (file == NULL) return 0;
     const lopt_preset_info *theirs = lopt_info(file->optimizer), *ours = lopt_info(opt);
     int same = strcmp(theirs->kind, ours->kind) == 0 && lopt_n_theta(file->optimizer) == lopt_n_theta(opt);
@@ -133,7 +133,7 @@ static int set_theta_from(lopt_optimizer *opt, const char *path, lopt_error *err
     else
         mt_error(err, LOPT_ESHAPE, "%.200s: holds %zu weights of %s, the suite's %s has %zu", path,
                  lopt_n_theta(file->optimizer), theirs->name, ours->name, lopt_n_theta(opt));
-    mt_theta_free(file);
+    mt_theta_file_free(file);
     return same;
 }
 

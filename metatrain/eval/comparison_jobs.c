@@ -81,8 +81,8 @@ static void deal(phase *p, mt_comm *comm) {
 static void run_cell(const mt_comparison *c, const phase *p, size_t i, mt_comm *comm) {
     lopt_error err;
     const cell *one = &p->cells[i];
-    if (!mt_evaluate(c->tasks[one->task], c->entries[one->entry].opt[one->trial], p->plan, one->seed_index,
-                     &p->points[i * p->n_points], &p->seconds[i], &err)) {
+    if (!mt_compute_curve(c->tasks[one->task], c->entries[one->entry].opt[one->trial], p->plan, one->seed_index,
+                          &p->points[i * p->n_points], &p->seconds[i], &err)) {
         mt_print_error(&err);
         mt_comm_abort(comm, MT_FAILED);
     }

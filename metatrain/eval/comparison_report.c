@@ -278,7 +278,7 @@ static int write_json(const char *dir, const char *name, json_t *root, lopt_erro
     if (text == NULL) return mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
     size_t n = strlen(text);
     text[n] = '\n'; /* in place of the closing zero */
-    int ok = mt_durable_write(path, text, n + 1, err);
+    int ok = mt_write_atomically(path, text, n + 1, err);
     free(text);
     return ok;
 }

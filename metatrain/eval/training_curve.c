@@ -109,8 +109,8 @@ static void release(training *t) {
     free(t->work);
 }
 
-int mt_evaluate(const task *t, const lopt_optimizer *opt, const mt_curve_plan *plan, int64_t seed_index,
-                mt_point *points, double *seconds, lopt_error *err) {
+int mt_compute_curve(const task *t, const lopt_optimizer *opt, const mt_curve_plan *plan, int64_t seed_index,
+                     mt_point *points, double *seconds, lopt_error *err) {
     training run = {.task = t, .opt = opt, .plan = plan, .seed_index = (uint64_t)seed_index};
     run.task_key = XXH3_64bits(t->name, strlen(t->name));
     int ok = allocate(&run, err);

@@ -5,7 +5,7 @@
  *     mt_curve_plan plan = {.seed = 1, .steps = 500, .every = 10, .batches = 5, .last_batches = 20,
  *                           .splits = MT_SPLIT(TASK_TRAIN) | MT_SPLIT(TASK_OUTER_VALID)};
  *     mt_point *points = calloc(mt_curve_points(&plan), sizeof *points);
- *     mt_evaluate(task, opt, &plan, seed_index, points, &seconds, &err);
+ *     mt_compute_curve(task, opt, &plan, seed_index, points, &seconds, &err);
  *
  * Point i is taken after mt_curve_x(&plan, i) inner steps: at 0, every, 2 every, ..., and at the last step.
  * Each split in the plan is measured as the mean over fresh batches, drawn with replacement; the last point
@@ -44,7 +44,7 @@ int64_t mt_curve_x(const mt_curve_plan *plan, size_t point);
 
 /* points[mt_curve_points(plan)]; *seconds: time in inner steps, batches and gradients included, evaluation
  * left out. 1, or 0 and a sentence if the optimizer cannot train these tensors or memory is out. */
-int mt_evaluate(const task *t, const lopt_optimizer *opt, const mt_curve_plan *plan, int64_t seed_index,
-                mt_point *points, double *seconds, lopt_error *err);
+int mt_compute_curve(const task *t, const lopt_optimizer *opt, const mt_curve_plan *plan, int64_t seed_index,
+                     mt_point *points, double *seconds, lopt_error *err);
 
 #endif

@@ -55,7 +55,7 @@ static void print_comment(FILE *f, const char *name, const char *text) {
     fputc('\n', f);
 }
 
-static void print_manual(FILE *f, const mt_theta *theta, const char *prefix, int uses_mup) {
+static void print_manual(FILE *f, const mt_theta_file *theta, const char *prefix, int uses_mup) {
     static const char *const manual[] = {
         " * How to use it: tensors lie back to back in one array of parameters, gradients alike.\n",
         " *\n",
@@ -159,7 +159,7 @@ static void print_layers(FILE *f, const char *prefix, const mt_small_fc *fc) {
     fputc('\n', f);
 }
 
-static void print_header(FILE *f, const char *prefix, const mt_theta *theta, const mt_small_fc *fc) {
+static void print_header(FILE *f, const char *prefix, const mt_theta_file *theta, const mt_small_fc *fc) {
     print_manual(f, theta, prefix, fc->mup >= 0);
     fprintf(f, "#ifndef %s_LEARNED_OPTIMIZER_H\n#define %s_LEARNED_OPTIMIZER_H\n\n", prefix, prefix);
     fputs("#include <float.h>\n#include <math.h>\n#include <stdlib.h>\n#include <string.h>\n\n", f);
@@ -173,7 +173,7 @@ static void print_header(FILE *f, const char *prefix, const mt_theta *theta, con
     fputs("\n#endif\n", f);
 }
 
-int mt_c_header_write(const char *path, const mt_theta *theta, FILE *notes, lopt_error *err) {
+int mt_c_header_write(const char *path, const mt_theta_file *theta, FILE *notes, lopt_error *err) {
     char prefix[PREFIX_BYTES], *text = NULL;
     size_t n = 0;
     mt_small_fc fc;
@@ -182,8 +182,8 @@ int mt_c_header_write(const char *path, const mt_theta *theta, FILE *notes, lopt
     if (!f) return mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
     prefix_of(path, prefix);
     print_header(f, prefix, theta, &fc);
-    int ok =
-        fclose(f) == 0 ? mt_durable_write(path, text, n, err) : mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
+    int ok = fclose(f) == 0 ? mt_write_atomically(path, text, n, err)
+                            : mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
     free(text);
     if (ok) fprintf(notes, "%s: %s_create, %s_step, %s_destroy; link with -lm\n", path, prefix, prefix, prefix);
     return ok;

@@ -14,6 +14,6 @@
 
 #include "store/theta_file.h"
 
-int mt_c_header_write(const char *path, const mt_theta *theta, FILE *notes, lopt_error *err);
+int mt_c_header_write(const char *path, const mt_theta_file *theta, FILE *notes, lopt_error *err);
 
 #endif

@@ -332,7 +332,7 @@ static int put_tree(msgpack_packer *to, const leaf *leaves, size_t n, int depth,
     return failed;
 }
 
-int mt_flax_export(const char *path, const mt_theta *theta, FILE *notes, lopt_error *err) {
+int mt_flax_export(const char *path, const mt_theta_file *theta, FILE *notes, lopt_error *err) {
     const lopt_optimizer *opt = theta->optimizer;
     size_t n = lopt_n_blocks(opt);
     leaf *leaves = malloc((n + 1) * sizeof *leaves);
@@ -345,7 +345,7 @@ int mt_flax_export(const char *path, const mt_theta *theta, FILE *notes, lopt_er
     msgpack_sbuffer_init(&bytes);
     msgpack_packer_init(&to, &bytes, msgpack_sbuffer_write);
     int ok = put_tree(&to, leaves, n, 0, lopt_theta(opt)) ? mt_error(err, LOPT_ENOMEM, "%s: out of memory", path)
-                                                          : mt_durable_write(path, bytes.data, bytes.size, err);
+                                                          : mt_write_atomically(path, bytes.data, bytes.size, err);
     msgpack_sbuffer_destroy(&bytes);
     free(leaves);
     if (ok) {

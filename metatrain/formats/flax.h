@@ -30,6 +30,6 @@
 int mt_flax_read(mt_arrays *arrays, const char *path, lopt_error *err);
 int mt_flax_parse(mt_arrays *arrays, const char *file, const unsigned char *bytes, size_t n, lopt_error *err);
 
-int mt_flax_export(const char *path, const mt_theta *theta, FILE *notes, lopt_error *err);
+int mt_flax_export(const char *path, const mt_theta_file *theta, FILE *notes, lopt_error *err);
 
 #endif

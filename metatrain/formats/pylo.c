@@ -72,7 +72,7 @@ static int has_network(const network *n, const lopt_optimizer *opt) {
 
 /* ---- writing model.safetensors and config.json ----------------------------------------------- */
 
-static json_t *metadata_of(const mt_theta *theta) {
+static json_t *metadata_of(const mt_theta_file *theta) {
     const lopt_optimizer *opt = theta->optimizer;
     json_t *m = json_pack("{s:s, s:s, s:s}", "format", "pt", "optimizer", lopt_info(opt)->name, "pylo_class",
                           mt_pylo_class(opt));
@@ -120,7 +120,7 @@ static int select_arrays(const network *n, const mt_arrays *all, mt_arrays *to, 
     return 1;
 }
 
-static int write_tensors(const char *path, const network *n, const mt_theta *theta, lopt_error *err) {
+static int write_tensors(const char *path, const network *n, const mt_theta_file *theta, lopt_error *err) {
     mt_arrays *all = mt_arrays_create(path, err), *own = mt_arrays_create(path, err);
     json_t *metadata = metadata_of(theta);
     int ok = all && own && mt_arrays_from_theta(all, &mt_places_pylo, theta->optimizer, err) &&
@@ -135,13 +135,13 @@ static int write_config(const char *path, const network *n, const lopt_optimizer
     json_t *config = n->config(opt);
     char *text = json_dumps(config, JSON_INDENT(2) | JSON_SORT_KEYS);
     json_decref(config);
-    int ok =
-        text ? mt_durable_write(path, text, strlen(text), err) : mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
+    int ok = text ? mt_write_atomically(path, text, strlen(text), err)
+                  : mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
     free(text);
     return ok;
 }
 
-static int write_network(const char *folder, const network *n, const mt_theta *theta, lopt_error *err) {
+static int write_network(const char *folder, const network *n, const mt_theta_file *theta, lopt_error *err) {
     char path[PATH_BYTES], file[PATH_BYTES + 32];
     snprintf(path, sizeof path, "%.*s%s%s", PATH_BYTES - 32, folder, n->folder ? "/" : "", n->folder ? n->folder : "");
     if (!mt_make_folders(path, err)) return 0;
@@ -153,7 +153,7 @@ static int write_network(const char *folder, const network *n, const mt_theta *t
 
 /* ---- README.md ------------------------------------------------------------------------------- */
 
-static void print_provenance(FILE *f, const mt_theta *theta) {
+static void print_provenance(FILE *f, const mt_theta_file *theta) {
     char digest[33];
     const char *config = NULL;
     const lopt_preset_info *info = lopt_info(theta->optimizer);
@@ -190,7 +190,7 @@ static void print_use(FILE *f, const lopt_optimizer *opt) {
     fputs(",\n)\n```\n\n", f);
 }
 
-static void print_readme(FILE *f, const mt_theta *theta) {
+static void print_readme(FILE *f, const mt_theta_file *theta) {
     const lopt_optimizer *opt = theta->optimizer;
     const lopt_preset_info *info = lopt_info(opt);
     fprintf(f,
@@ -213,14 +213,14 @@ static void print_readme(FILE *f, const mt_theta *theta) {
     print_provenance(f, theta);
 }
 
-static int write_readme(const char *path, const mt_theta *theta, lopt_error *err) {
+static int write_readme(const char *path, const mt_theta_file *theta, lopt_error *err) {
     char *text = NULL;
     size_t n = 0;
     FILE *f = open_memstream(&text, &n);
     if (!f) return mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
     print_readme(f, theta);
     fclose(f);
-    int ok = mt_durable_write(path, text, n, err);
+    int ok = mt_write_atomically(path, text, n, err);
     free(text);
     return ok;
 }
@@ -259,7 +259,7 @@ static int check_target(const char *path, int depth, lopt_error *err) {
     return ok;
 }
 
-static int write_files(const char *folder, const mt_theta *theta, lopt_error *err) {
+static int write_files(const char *folder, const mt_theta_file *theta, lopt_error *err) {
     char readme[PATH_BYTES + 32];
     for (int i = 0; i < N_NETWORKS; i++)
         if (has_network(&networks[i], theta->optimizer) && !write_network(folder, &networks[i], theta, err)) return 0;
@@ -268,7 +268,7 @@ static int write_files(const char *folder, const mt_theta *theta, lopt_error *er
 }
 
 /* Built beside, then renamed. */
-static int write_folder(const char *target, const mt_theta *theta, lopt_error *err) {
+static int write_folder(const char *target, const mt_theta_file *theta, lopt_error *err) {
     char partial[PATH_BYTES];
     if (!check_target(target, 0, err) || !mt_partial_path(target, partial, sizeof partial, err)) return 0;
     mt_remove_tree(partial);
@@ -278,7 +278,7 @@ static int write_folder(const char *target, const mt_theta *theta, lopt_error *e
     return 0;
 }
 
-int mt_pylo_write(const char *path, const mt_theta *theta, FILE *notes, lopt_error *err) {
+int mt_pylo_write(const char *path, const mt_theta_file *theta, FILE *notes, lopt_error *err) {
     char target[PATH_BYTES - 16];
     const lopt_optimizer *opt = theta->optimizer;
     if (!mt_pylo_class(opt))

@@ -21,7 +21,7 @@
 #include "store/theta_file.h"
 
 /* 1, or 0 and a sentence. */
-int mt_pylo_write(const char *path, const mt_theta *theta, FILE *notes, lopt_error *err);
+int mt_pylo_write(const char *path, const mt_theta_file *theta, FILE *notes, lopt_error *err);
 
 /* Adds the arrays, sizes and provenance of a folder (or of its rnn/ and mlp/), or of one
  * model.safetensors. What config.json says is read for networks of the preset's kind. */

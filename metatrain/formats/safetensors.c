@@ -207,7 +207,7 @@ int mt_safetensors_write(const char *path, const mt_arrays *arrays, json_t *meta
             memcpy(data, a->data, a_bytes);
             data += a_bytes;
         }
-        ok = mt_durable_write(path, bytes, LENGTH_BYTES + padded + data_bytes, err);
+        ok = mt_write_atomically(path, bytes, LENGTH_BYTES + padded + data_bytes, err);
     }
     free(bytes);
     free(header);
@@ -216,7 +216,7 @@ int mt_safetensors_write(const char *path, const mt_arrays *arrays, json_t *meta
 
 /* ---- a file of ours -------------------------------------------------------------------------- */
 
-void mt_add_provenance(json_t *metadata, const mt_theta *theta) {
+void mt_add_provenance(json_t *metadata, const mt_theta_file *theta) {
     char key[KEY_BYTES];
     for (int i = 0; i < theta->n_notes; i++) {
         snprintf(key, sizeof key, "provenance.%s", theta->note_name[i]);
@@ -224,7 +224,7 @@ void mt_add_provenance(json_t *metadata, const mt_theta *theta) {
     }
 }
 
-static json_t *metadata_of(const mt_theta *theta) {
+static json_t *metadata_of(const mt_theta_file *theta) {
     const char *preset = lopt_info(theta->optimizer)->name;
     json_t *metadata = json_pack("{s:s, s:s}", "format", MT_SAFETENSORS_FORMAT, "optimizer", preset);
     lopt_hyper_info hyper;
@@ -238,7 +238,7 @@ static json_t *metadata_of(const mt_theta *theta) {
     return metadata;
 }
 
-int mt_safetensors_export(const char *path, const mt_theta *theta, FILE *notes, lopt_error *err) {
+int mt_safetensors_export(const char *path, const mt_theta_file *theta, FILE *notes, lopt_error *err) {
     mt_arrays *arrays = mt_arrays_create(path, err);
     if (!arrays) return 0;
     json_t *metadata = metadata_of(theta);

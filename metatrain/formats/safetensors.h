@@ -33,9 +33,9 @@ int mt_safetensors_parse(mt_arrays *arrays, const char *file, const unsigned cha
 int mt_safetensors_write(const char *path, const mt_arrays *arrays, json_t *metadata, lopt_error *err);
 
 /* theta as a file of ours. */
-int mt_safetensors_export(const char *path, const mt_theta *theta, FILE *notes, lopt_error *err);
+int mt_safetensors_export(const char *path, const mt_theta_file *theta, FILE *notes, lopt_error *err);
 
 /* Adds provenance.NAME of every note. */
-void mt_add_provenance(json_t *metadata, const mt_theta *theta);
+void mt_add_provenance(json_t *metadata, const mt_theta_file *theta);
 
 #endif

@@ -118,7 +118,8 @@ static int64_t replace(const double *cost, const int *owner, int64_t n, double f
     return moves;
 }
 
-int64_t mt_place(const double *cost, const int *owner, int64_t n, int ranks, double first, double move, int *placed) {
+int64_t mt_assign_particles(const double *cost, const int *owner, int64_t n, int ranks, double first, double move,
+                            int *placed) {
     mt_heap load;
     double mean;
     int64_t moves = 0;
@@ -134,7 +135,7 @@ int64_t mt_place(const double *cost, const int *owner, int64_t n, int ranks, dou
 
 /* ---- during a window ------------------------------------------------------------------------- */
 
-int64_t mt_give(const double *cost, int64_t n, double running, double move) {
+int64_t mt_choose_migration(const double *cost, int64_t n, double running, double move) {
     double all = running, best;
     int64_t which = -1;
     for (int64_t i = 0; i < n; i++) all += cost[i];
@@ -204,7 +205,7 @@ int mt_board_match(mt_board *b, int *thief, int *victim) {
 }
 
 /* The thief may have reported it already: then it has nothing left again. */
-void mt_board_gave(mt_board *b, int from, int to, double cost) {
+void mt_board_migrated(mt_board *b, int from, int to, double cost) {
     b->left[from]--;
     b->left[to]++;
     b->load[from] = fmax(b->load[from] - cost, 0);

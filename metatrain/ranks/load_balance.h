@@ -3,12 +3,12 @@
  * load_balance.h - which rank runs which particle, from predicted costs. No messages, no clocks: training
  * and `metatrain simulate` decide by the same functions.
  *
- *     mt_place(cost, owner, n, ranks, first, move, placed)   before a window: who begins with what
+ *     mt_assign_particles(cost, owner, n, ranks, first, move, placed)   before a window: who begins with what
  *     mt_board_start(&b, cost, placed, n, move)          during it: rank 0's view of who is how far
  *       mt_board_reported(&b, rank, cost)                a particle is done
  *       mt_board_match(&b, &thief, &victim)              who should give one to an idle rank
- *       mt_give(cost, n, running, move)                  the victim chooses which, or none
- *       mt_board_gave(&b, from, to, cost)                its answer
+ *       mt_choose_migration(cost, n, running, move)                  the victim chooses which, or none
+ *       mt_board_migrated(&b, from, to, cost)                its answer
  *
  * Costs are seconds; move is what it takes to move one particle. Measured costs say where a particle
  * runs, never what it computes. Ranks are numbered 0..ranks-1 without gaps here. */
@@ -34,11 +34,12 @@ static inline int mt_heap_top(const mt_heap *h) {
  * ends no later than such a placement would; nothing moves unless the last rank gains more than `move`.
  * owner[i] < 0: nowhere yet. first: seconds that rank 0 is busy with the reports of the others, on top of
  * its own particles. Fills placed[n]; returns how many change their rank, -1: out of memory. */
-int64_t mt_place(const double *cost, const int *owner, int64_t n, int ranks, double first, double move, int *placed);
+int64_t mt_assign_particles(const double *cost, const int *owner, int64_t n, int ranks, double first, double move,
+                            int *placed);
 
 /* Which of n particles not yet begun to give to an idle rank, so that both end soonest; -1 if that
  * would not pay. running: seconds that the one in hand still takes. */
-int64_t mt_give(const double *cost, int64_t n, double running, double move);
+int64_t mt_choose_migration(const double *cost, int64_t n, double running, double move);
 
 typedef struct mt_board {
     int ranks;
@@ -57,7 +58,7 @@ void mt_board_reported(mt_board *b, int rank, double cost);
  * 0: there are no such two. */
 int mt_board_match(mt_board *b, int *thief, int *victim);
 /* Its answer, which may come after the report of what was given. */
-void mt_board_gave(mt_board *b, int from, int to, double cost);
+void mt_board_migrated(mt_board *b, int from, int to, double cost);
 void mt_board_refused(mt_board *b, int to);
 
 #endif

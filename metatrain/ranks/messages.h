@@ -36,7 +36,7 @@ typedef enum mt_tag {
 
 typedef struct mt_window_head {
     int64_t window, n_moves;
-    mt_costs costs;
+    mt_cost_model costs;
 } mt_window_head;
 
 typedef struct mt_move {

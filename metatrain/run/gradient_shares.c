@@ -17,8 +17,8 @@
 static int shares(const mt_run *run) {
     int64_t trained = 0;
     for (size_t i = 0; i < lopt_n_theta(run->optimizer); i++) trained += run->trained[i];
-    return mt_estimator_shares(run->cfg, run->cfg->particles, trained, (int64_t)mt_noise_pieces(&run->unroller.noise),
-                               run->crew.n_live);
+    return mt_count_shares(run->cfg, run->cfg->particles, trained, (int64_t)mt_count_noise_chunks(&run->unroller.noise),
+                           run->crew.n_live);
 }
 
 int mt_gradient_deal(mt_run *run, lopt_error *err) {
@@ -26,13 +26,13 @@ int mt_gradient_deal(mt_run *run, lopt_error *err) {
     run->shares = shares(run);
     run->planned = 0;
     if (run->comm.rank == 0) {
-        mt_estimator_share(&run->estimator, 0, run->shares);
+        mt_select_share(&run->estimator, 0, run->shares);
         return 1;
     }
-    mt_estimator_close(&run->estimator);
+    mt_es_gradient_close(&run->estimator);
     return run->shares == 1 || place >= run->shares ||
-           mt_estimator_open_share(&run->estimator, &run->cfg->estimator, run->unroller.noise, run->cfg->particles,
-                                   place, run->shares, err);
+           mt_es_gradient_open_share(&run->estimator, &run->cfg->estimator, run->unroller.noise, run->cfg->particles,
+                                     place, run->shares, err);
 }
 
 /* SUMS and SLICE: a number (the particle, the window) and one or two arrays. */
@@ -52,8 +52,8 @@ static void send_parts(mt_run *run, int to, int tag, int64_t which, const void *
 /* The numbers of a particle that place `place` has. */
 static float *sums(mt_run *run, int64_t particle, int place, size_t *n) {
     size_t from;
-    mt_gradient_estimator *e = &run->estimator;
-    *n = mt_estimator_range(e, place, run->shares, &from);
+    mt_es_gradient *e = &run->estimator;
+    *n = mt_share_range(e, place, run->shares, &from);
     return e->sum + (size_t)particle * e->width + (*n ? from - e->from : 0);
 }
 
@@ -89,15 +89,15 @@ int mt_gradient_takes_sums(mt_run *run, const mt_message *m) {
 /* ---- one outer step ---------------------------------------------------------------------------- */
 
 static void make_piece(mt_run *run, size_t k) {
-    mt_gradient_estimator *e = &run->estimator;
+    mt_es_gradient *e = &run->estimator;
     double *draw = &run->measured.draw, start = mt_cpu_seconds();
-    mt_estimate_piece(e, k);
-    double each = (mt_cpu_seconds() - start) / ((double)e->particles * (double)e->piece[k].n);
+    mt_compute_chunk(e, k);
+    double each = (mt_cpu_seconds() - start) / ((double)e->particles * (double)e->chunk[k].n);
     *draw += (*draw > 0 ? 0.01 : 1) * (each - *draw);
 }
 
 int mt_gradient_pieces(mt_run *run) {
-    mt_gradient_estimator *e = &run->estimator;
+    mt_es_gradient *e = &run->estimator;
     for (size_t k = e->first; k < e->last; k++) {
         make_piece(run, k);
         if (mt_seconds() > run->next_look) mt_hear(run);
@@ -108,13 +108,13 @@ int mt_gradient_pieces(mt_run *run) {
 
 double mt_gradient_cpu(const mt_run *run) {
     double numbers = 0;
-    for (size_t k = 0; k < run->estimator.n_pieces; k++) numbers += (double)run->estimator.piece[k].n;
+    for (size_t k = 0; k < run->estimator.n_chunks; k++) numbers += (double)run->estimator.chunk[k].n;
     return run->measured.draw * numbers * (double)run->cfg->particles;
 }
 
 int mt_gradient(mt_run *run, mt_outer_summary *summary) {
-    mt_gradient_estimator *e = &run->estimator;
-    mt_estimate_plan(e, run->report);
+    mt_es_gradient *e = &run->estimator;
+    mt_plan_gradient(e, run->report);
     double start = mt_seconds();
     if (run->shares > 1) {
         run->n_missing = run->shares - 1;
@@ -125,7 +125,7 @@ int mt_gradient(mt_run *run, mt_outer_summary *summary) {
     double seconds = mt_seconds() - start, *usual = &run->measured.gradient;
     *usual += (*usual > 0 ? 0.05 : 1) * (seconds - *usual);
     run->reported += seconds; /* is no part of measured.serial */
-    mt_estimate_finish(e, run->report, summary);
+    mt_finish_gradient(e, run->report, summary);
     return 1;
 }
 
@@ -139,8 +139,8 @@ int mt_gradient_takes_plan(mt_run *run, const mt_message *m) {
 }
 
 void mt_run_gradient(mt_run *run) {
-    mt_gradient_estimator *e = &run->estimator;
-    size_t from, n = mt_estimator_range(e, run->crew.index[run->comm.rank], run->shares, &from);
+    mt_es_gradient *e = &run->estimator;
+    size_t from, n = mt_share_range(e, run->crew.index[run->comm.rank], run->shares, &from);
     run->planned = 0;
     if (mt_gradient_pieces(run))
         send_parts(run, 0, MT_TAG_SLICE, run->window, e->gradient + from, n * sizeof *e->gradient,
@@ -149,13 +149,13 @@ void mt_run_gradient(mt_run *run) {
 
 /* Frozen numbers between pieces come as zeros. */
 int mt_gradient_takes_slice(mt_run *run, const mt_message *m) {
-    mt_gradient_estimator *e = &run->estimator;
-    mt_gradient_estimator share = *e;
+    mt_es_gradient *e = &run->estimator;
+    mt_es_gradient share = *e;
     int64_t which = -1;
     int place = run->crew.index[m->from];
     if (place < 1 || place >= run->shares) return 0;
-    size_t from, n = mt_estimator_range(e, place, run->shares, &from);
-    mt_estimator_share(&share, place, run->shares);
+    size_t from, n = mt_share_range(e, place, run->shares, &from);
+    mt_select_share(&share, place, run->shares);
     size_t pieces = share.last - share.first;
     if (m->n != sizeof which + (n + pieces) * sizeof(double)) return 0;
     memcpy(&which, m->data, sizeof which);

@@ -135,11 +135,11 @@ static size_t keep_lines(char *text, size_t n, int64_t keep) {
 }
 
 static int start_file(const char *path, int64_t keep, lopt_error *err) {
-    if (keep < 0 || access(path, F_OK) != 0) return mt_durable_write(path, "", 0, err);
+    if (keep < 0 || access(path, F_OK) != 0) return mt_write_atomically(path, "", 0, err);
     size_t n;
     char *text = mt_text_read(path, MAX_BYTES, &n, err);
     if (text == NULL) return 0;
-    int ok = mt_durable_write(path, text, keep_lines(text, n, keep), err);
+    int ok = mt_write_atomically(path, text, keep_lines(text, n, keep), err);
     free(text);
     return ok;
 }

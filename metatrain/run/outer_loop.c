@@ -43,12 +43,12 @@ int mt_coordinator_dealt(mt_run *run, lopt_error *err) {
 /* Fills run->placed for the coming window; returns how many particles move. */
 static int64_t deal(mt_run *run) {
     int64_t n = run->cfg->particles;
-    mt_costs *c = &run->costs;
+    mt_cost_model *c = &run->costs;
     if (c->ship == 0) c->ship = 50e-6 + (double)mt_particle_bytes(&run->unroller.mixture.sizes) / 1e9;
     c->move += 0.1 * (4 * c->ship - c->move); /* what was measured once may be long past */
     double reports = run->crew.n_live > 1 ? (double)n * run->measured.message : 0;
-    for (int64_t p = 0; p < n; p++) run->cost[p] = mt_costs_predict(c, run->cfg, &run->report[p].at, run->at.step);
-    int64_t moves = mt_place(run->cost, run->owner, n, run->crew.n_live, reports, 2 * c->ship, run->placed);
+    for (int64_t p = 0; p < n; p++) run->cost[p] = mt_predict_cost(c, run->cfg, &run->report[p].at, run->at.step);
+    int64_t moves = mt_assign_particles(run->cost, run->owner, n, run->crew.n_live, reports, 2 * c->ship, run->placed);
     if (moves < 0) mt_comm_abort(&run->comm, MT_FAILED);
     return moves;
 }
@@ -71,7 +71,7 @@ void mt_take_gift(mt_run *run, int rank, const mt_steal *gift) {
     if (gift->particle < 0)
         mt_board_refused(&run->board, to);
     else {
-        mt_board_gave(&run->board, from, to, run->cost[gift->particle]);
+        mt_board_migrated(&run->board, from, to, run->cost[gift->particle]);
         run->asked[gift->particle] = gift->asked;
     }
     spread(run);
@@ -160,10 +160,10 @@ static int evaluate(mt_run *run) {
 /* ---- one outer step, in order ---------------------------------------------------------------- */
 
 void mt_learn_window(mt_run *run, const mt_report *r, double cost) {
-    mt_costs_learn(&run->costs, r);
-    if (r->n_parts != 1) return;
-    run->task_seconds[r->part[0].task] += r->seconds;
-    run->task_steps[r->part[0].task] += (double)r->part[0].steps;
+    mt_cost_model_learn(&run->costs, r);
+    if (r->n_task_steps != 1) return;
+    run->task_seconds[r->task_steps[0].task] += r->seconds;
+    run->task_steps[r->task_steps[0].task] += (double)r->task_steps[0].steps;
     if (cost > 0) {
         run->squares += pow(fmin(r->seconds / cost - 1, 1), 2);
         run->windows++;

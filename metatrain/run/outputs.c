@@ -47,7 +47,7 @@ static int write_theta_file(mt_run *run, const char *name, const char *score, lo
     if (run->cfg->outer.mode == MT_ASYNCHRONOUS)
         notes[n_notes++] = (mt_note){"mode", "asynchronous: another run gives other bits"};
     if (score[0]) notes[n_notes++] = (mt_note){"score", score};
-    int ok = mt_theta_write(path, run->optimizer, run->theta, notes, n_notes, err);
+    int ok = mt_theta_file_write(path, run->optimizer, run->theta, notes, n_notes, err);
     free(config);
     return ok;
 }
@@ -75,11 +75,11 @@ static void read_best(mt_run *run) {
     lopt_error err;
     snprintf(path, sizeof path, "%s/best.h5", run->dir);
     if (run->snapshot.n_tasks == 0 || access(path, F_OK) != 0) return;
-    mt_theta *best = mt_theta_read(path, &err);
+    mt_theta_file *best = mt_theta_file_read(path, &err);
     mt_warn_on_error(best != NULL, &err);
     for (int i = 0; best && i < best->n_notes; i++)
         if (strcmp(best->note_name[i], "score") == 0) run->snapshot.best = strtod(best->note_value[i], NULL);
-    mt_theta_free(best);
+    mt_theta_file_free(best);
 }
 
 /* ---- every outer step ------------------------------------------------------------------------ */
@@ -162,13 +162,13 @@ int mt_write_run_status(const mt_run *run, mt_state state, int status, lopt_erro
 
 int mt_write_costs(mt_run *run, lopt_error *err) {
     char path[MT_PATH + 16];
-    mt_measured now = run->measured;
+    mt_profile now = run->measured;
     now.costs = run->costs;
     for (int t = 0; t < run->cfg->n_tasks; t++)
         if (run->task_steps[t] > 0) now.costs.step[t] = run->task_seconds[t] / run->task_steps[t];
     now.spread = run->windows > 0 ? sqrt(run->squares / run->windows) : 0;
     snprintf(path, sizeof path, "%s/costs.json", run->dir);
-    return mt_costs_write(path, &now, run->cfg, err);
+    return mt_profile_write(path, &now, run->cfg, err);
 }
 
 void mt_finish_plot(mt_run *run) {

@@ -13,7 +13,7 @@
 
 #define MAX_BYTES ((size_t)1 << 20)
 
-int mt_costs_write(const char *path, const mt_measured *m, const mt_config *cfg, lopt_error *err) {
+int mt_profile_write(const char *path, const mt_profile *m, const mt_config *cfg, lopt_error *err) {
     json_t *tasks = json_array();
     for (int i = 0; i < cfg->n_tasks; i++)
         json_array_append_new(
@@ -23,8 +23,8 @@ int mt_costs_write(const char *path, const mt_measured *m, const mt_config *cfg,
                   m->outside, "message_seconds", m->message, "serial_seconds", m->serial, "draw_seconds", m->draw,
                   "gradient_seconds", m->gradient, "ship_seconds", m->costs.ship, "move_seconds", m->costs.move);
     char *text = all ? json_dumps(all, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
-    int ok =
-        text ? mt_durable_write(path, text, strlen(text), err) : mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
+    int ok = text ? mt_write_atomically(path, text, strlen(text), err)
+                  : mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
     free(text);
     json_decref(all);
     return ok;
@@ -43,7 +43,7 @@ static int read_number(const char *path, const json_t *object, const char *key, 
     return read_below(path, object, key, 1e9, value, err);
 }
 
-static int read_tasks(const char *path, const json_t *tasks, mt_measured *m, const mt_config *cfg, lopt_error *err) {
+static int read_tasks(const char *path, const json_t *tasks, mt_profile *m, const mt_config *cfg, lopt_error *err) {
     if ((int)json_array_size(tasks) != cfg->n_tasks)
         return mt_error(err, LOPT_EARG, "%s: lists %zu tasks, the configuration %d: it is of another run", path,
                         json_array_size(tasks), cfg->n_tasks);
@@ -52,14 +52,14 @@ static int read_tasks(const char *path, const json_t *tasks, mt_measured *m, con
     return 1;
 }
 
-int mt_costs_read(const char *path, mt_measured *m, const mt_config *cfg, lopt_error *err) {
+int mt_profile_read(const char *path, mt_profile *m, const mt_config *cfg, lopt_error *err) {
     size_t n;
     json_error_t where;
     char *text = mt_text_read(path, MAX_BYTES, &n, err);
     if (!text) return 0;
     json_t *all = json_loadb(text, n, JSON_REJECT_DUPLICATES, &where);
     free(text);
-    *m = (mt_measured){.spread = 0};
+    *m = (mt_profile){.spread = 0};
     int ok = all ? read_tasks(path, json_object_get(all, "tasks"), m, cfg, err) &&
                        read_number(path, all, "spread", &m->spread, err) &&
                        read_below(path, all, "outside_share", 1, &m->outside, err) &&

@@ -13,8 +13,8 @@
 
 #include "ranks/cost_model.h"
 
-typedef struct mt_measured {
-    mt_costs costs;
+typedef struct mt_profile {
+    mt_cost_model costs;
     double spread;   /* of the time of a window over its prediction: standard deviation */
     double message;  /* seconds of rank 0 for a message that it takes */
     double outside;  /* share of the CPU time of all ranks outside windows, serial and draw */
@@ -22,10 +22,10 @@ typedef struct mt_measured {
                      * for the gradient: */
     double draw;     /* CPU seconds of a number of it for a particle */
     double gradient; /* seconds that it took, by rank 0 or shared: to compare with; not read */
-} mt_measured;
+} mt_profile;
 
-int mt_costs_write(const char *path, const mt_measured *m, const mt_config *cfg, lopt_error *err);
+int mt_profile_write(const char *path, const mt_profile *m, const mt_config *cfg, lopt_error *err);
 /* The file must list as many tasks as cfg. */
-int mt_costs_read(const char *path, mt_measured *m, const mt_config *cfg, lopt_error *err);
+int mt_profile_read(const char *path, mt_profile *m, const mt_config *cfg, lopt_error *err);
 
 #endif

@@ -15,7 +15,7 @@
 /* Copies every block of a theta file into run->theta by name; blocks it lacks keep their random
  * start. */
 static int start_from_file(mt_run *run, lopt_error *err) {
-    mt_theta *file = mt_theta_read(run->cfg->init, err);
+    mt_theta_file *file = mt_theta_file_read(run->cfg->init, err);
     if (!file) return 0;
     int ok = 1;
     size_t found = 0;
@@ -35,7 +35,7 @@ static int start_from_file(mt_run *run, lopt_error *err) {
     if (ok && !found)
         ok = mt_error(err, LOPT_EARG, "%s: optimizer.init: %s (%s) has no block of %s", run->cfg->file, run->cfg->init,
                       lopt_info(file->optimizer)->name, lopt_info(run->optimizer)->name);
-    mt_theta_free(file);
+    mt_theta_file_free(file);
     return ok;
 }
 
@@ -84,7 +84,7 @@ static int open_coordinator(mt_run *run, lopt_error *err) {
     if (!run->report || !run->owner || !run->placed || !run->cost || !run->asked || !run->cpu)
         return mt_error(err, LOPT_ENOMEM, "out of memory for %zu reports", n);
     return mt_async_open(run, err) &&
-           mt_estimator_open(&run->estimator, &run->cfg->estimator, run->unroller.noise, run->cfg->particles, err) &&
+           mt_es_gradient_open(&run->estimator, &run->cfg->estimator, run->unroller.noise, run->cfg->particles, err) &&
            mt_outer_open(&run->outer, run->cfg, run->trained, lopt_n_theta(run->optimizer), err);
 }
 
@@ -109,7 +109,7 @@ void mt_run_close(mt_run *run) {
     mt_metrics_close(run->metrics);
     mt_event_file_close(run->events);
     mt_outer_close(&run->outer);
-    mt_estimator_close(&run->estimator);
+    mt_es_gradient_close(&run->estimator);
     mt_async_close(run);
     mt_board_close(&run->board);
     for (int64_t p = 0; run->particle && p < run->cfg->particles; p++) mt_particle_close(&run->particle[p]);

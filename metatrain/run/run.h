@@ -83,7 +83,7 @@ typedef struct mt_run {
     int64_t n_todo;
     mt_snapshot snapshot;
     int evaluate; /* its jobs of this rank are to be run */
-    mt_costs costs;
+    mt_cost_model costs;
     double hand_free;  /* when the window in hand will end, by prediction */
     double next_look;  /* for messages */
     mt_report *unsent; /* [MT_UNSENT] */
@@ -98,7 +98,7 @@ typedef struct mt_run {
     int planned;       /* its share of this rank is to be made */
     int ended, status; /* END came */
 
-    mt_gradient_estimator estimator; /* other ranks than 0: of a share, or none */
+    mt_es_gradient estimator; /* other ranks than 0: of a share, or none */
 
     /* coordinator */
     mt_outer outer;
@@ -107,9 +107,9 @@ typedef struct mt_run {
     double *cost;        /* [particles] predicted seconds of the window */
     double *asked;       /* [particles] when a rank was asked to give it; 0: not */
     mt_board board;
-    int64_t n_missing;    /* reports, or answers to SETUP, SAVE, RESTART */
-    lopt_error answer;    /* the first that was not good */
-    mt_measured measured; /* for costs.json; .costs and .spread are made when it is written */
+    int64_t n_missing;   /* reports, or answers to SETUP, SAVE, RESTART */
+    lopt_error answer;   /* the first that was not good */
+    mt_profile measured; /* for costs.json; .costs and .spread are made when it is written */
     double task_seconds[MT_MAX_TASKS], task_steps[MT_MAX_TASKS]; /* of windows of one task */
     double squares, windows;                                     /* of relative errors of predictions; how many */
     double reported;       /* when the last report of the outer step came; 0: not yet */

@@ -87,20 +87,20 @@ static int outputs_are_files(const char *dir, lopt_error *err) {
     return ok;
 }
 
-int mt_run_folder_claim(const char *dir, int keep, lopt_error *err) {
+int mt_run_dir_claim(const char *dir, int keep, lopt_error *err) {
     if (!mt_make_folders(dir, err)) return -1;
     int lock = lock_folder(dir, err);
     if (lock >= 0 && keep && !outputs_are_files(dir, err)) {
-        mt_run_folder_release(lock);
+        mt_run_dir_release(lock);
         return -1;
     }
     if (lock < 0 || keep || !holds_a_run(dir)) return lock;
     int moved = move_aside(dir, err);
-    mt_run_folder_release(lock);
+    mt_run_dir_release(lock);
     if (!moved || !mt_make_folders(dir, err)) return -1;
     return lock_folder(dir, err);
 }
 
-void mt_run_folder_release(int lock) {
+void mt_run_dir_release(int lock) {
     if (lock >= 0) close(lock);
 }

@@ -2,9 +2,9 @@
  *
  * run_dir.h - the folder of a run belongs to one run at a time.
  *
- *     int lock = mt_run_folder_claim(dir, keep, &err);     -1 and a sentence
+ *     int lock = mt_run_dir_claim(dir, keep, &err);     -1 and a sentence
  *     ...
- *     mt_run_folder_release(lock);                         also at exit, however the process ends
+ *     mt_run_dir_release(lock);                         also at exit, however the process ends
  *
  * A folder in use by a living process is refused. keep = 0 (a fresh start): an earlier run found in dir is
  * moved aside whole, to dir.old-1, dir.old-2, ...; keep = 1 (a resume): what is there stays, and a pipe or folder in
@@ -15,7 +15,7 @@
 
 #include "lopt.h"
 
-int mt_run_folder_claim(const char *dir, int keep, lopt_error *err);
-void mt_run_folder_release(int lock); /* negative is fine */
+int mt_run_dir_claim(const char *dir, int keep, lopt_error *err);
+void mt_run_dir_release(int lock); /* negative is fine */
 
 #endif

@@ -32,8 +32,8 @@ int mt_status_write(const char *dir, const mt_status *status, lopt_error *err) {
     json_decref(root);
     if (text == NULL) return mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
     size_t n = strlen(text);
-    text[n] = '\n'; /* in place of the closing zero, which mt_durable_write does not need */
-    int ok = mt_durable_write(path, text, n + 1, err);
+    text[n] = '\n'; /* in place of the closing zero, which mt_write_atomically does not need */
+    int ok = mt_write_atomically(path, text, n + 1, err);
     free(text);
     return ok;
 }

@@ -155,10 +155,11 @@ static void make_room(mt_run *run, int64_t n) {
 
 static int makes_sense(const mt_run *run, const mt_report *r) {
     int ok = r->particle >= 0 && r->particle < run->cfg->particles && r->window <= run->at.step && r->n_segments >= 0 &&
-             r->n_segments <= MT_MAX_SEGMENTS && r->n_parts >= 0 && r->n_parts <= MT_MAX_SEGMENTS;
+             r->n_segments <= MT_MAX_SEGMENTS && r->n_task_steps >= 0 && r->n_task_steps <= MT_MAX_SEGMENTS;
     for (int k = 0; ok && k < r->n_segments; k++)
         ok = r->segment[k].task >= 0 && r->segment[k].task < run->cfg->n_tasks;
-    for (int64_t k = 0; ok && k < r->n_parts; k++) ok = r->part[k].task >= 0 && r->part[k].task < run->cfg->n_tasks;
+    for (int64_t k = 0; ok && k < r->n_task_steps; k++)
+        ok = r->task_steps[k].task >= 0 && r->task_steps[k].task < run->cfg->n_tasks;
     return ok;
 }
 
@@ -247,15 +248,15 @@ static void note_idle_share(mt_run *run) {
 /* From the oldest n reports, if their gradient could be made; listens meanwhile. 0 if a rank was lost. */
 static int make_step(mt_run *run, int64_t n) {
     mt_async *a = &run->async;
-    mt_gradient_estimator *e = &run->estimator;
+    mt_es_gradient *e = &run->estimator;
     mt_outer_summary summary;
     mt_outer_norms norms;
     lopt_error err;
-    if (!mt_estimator_expect(e, n, &err)) mt_comm_abort(&run->comm, mt_print_error(&err));
+    if (!mt_es_gradient_expect(e, n, &err)) mt_comm_abort(&run->comm, mt_print_error(&err));
     for (int64_t i = 0; i < n; i++) a->report[i].stale = age(run, &a->report[i]) > run->cfg->outer.staleness;
-    mt_estimate_plan(e, a->report);
+    mt_plan_gradient(e, a->report);
     if (!mt_gradient_pieces(run)) return 0;
-    mt_estimate_finish(e, a->report, &summary);
+    mt_finish_gradient(e, a->report, &summary);
     note_staleness(run, n, &summary);
     note_idle_share(run);
     a->n_reports -= n;

@@ -56,7 +56,7 @@ int mt_snapshot_run(mt_snapshot *s, int64_t job, void (*between)(void *), void *
                           .splits = MT_SPLIT(TASK_OUTER_VALID),
                           .between = between,
                           .listener = listener};
-    int ok = mt_evaluate(s->task[job / seeds], s->optimizer, &plan, job % seeds, point, &seconds, err);
+    int ok = mt_compute_curve(s->task[job / seeds], s->optimizer, &plan, job % seeds, point, &seconds, err);
     *loss = ok ? point[1].normalised[TASK_OUTER_VALID] : NAN;
     return ok;
 }

@@ -37,7 +37,7 @@ int mt_run_deal(mt_run *run, int64_t step, lopt_error *err) {
     run->window = -1;
     for (int64_t p = 0; p < all; p++) {
         mt_particle_close(&run->particle[p]);
-        mt_mixture_forget(&run->unroller.mixture, p);
+        mt_sampler_forget(&run->unroller.mixture, p);
         if (p % run->crew.n_live == index && !mt_particle_open(&run->particle[p], p, &run->unroller.mixture.sizes, err))
             return 0;
     }
@@ -47,7 +47,7 @@ int mt_run_deal(mt_run *run, int64_t step, lopt_error *err) {
 }
 
 static double predict(const mt_run *run, int64_t particle) {
-    return mt_costs_predict(&run->costs, run->cfg, &run->particle[particle].at, run->window);
+    return mt_predict_cost(&run->costs, run->cfg, &run->particle[particle].at, run->window);
 }
 
 static void add_todo(mt_run *run, int64_t particle) {
@@ -87,7 +87,7 @@ static void send_particle(mt_run *run, int64_t particle, int to) {
     mt_particle_pack(&run->particle[particle], &run->unroller.mixture.sizes, buffer + sizeof run->window);
     mt_comm_send(&run->comm, to, MT_TAG_PARTICLE, buffer, bytes);
     mt_particle_close(&run->particle[particle]);
-    mt_mixture_forget(&run->unroller.mixture, particle);
+    mt_sampler_forget(&run->unroller.mixture, particle);
     free(buffer);
     run->costs.ship += 0.1 * (seconds_of_this_process() - start - run->costs.ship);
 }
@@ -112,7 +112,7 @@ void mt_run_give(mt_run *run, int to, double asked) {
     if (!cost) out_of_memory(run);
     for (int64_t i = 0; i < run->n_todo; i++) cost[i] = run->todo[i].cost;
     double busy = run->hand_free - mt_seconds();
-    int64_t i = mt_give(cost, run->n_todo, busy > 0 ? busy : 0, run->costs.move);
+    int64_t i = mt_choose_migration(cost, run->n_todo, busy > 0 ? busy : 0, run->costs.move);
     free(cost);
     if (i >= 0) answer.particle = take_todo(run, i).particle;
     if (run->comm.rank > 0) /* first: the thief's report shall not come before */
@@ -154,7 +154,7 @@ void mt_run_begin(mt_run *run, const mt_window_head *head, const mt_move *move) 
 
 static void prepare_task(mt_run *run, mt_particle *p) {
     lopt_error err;
-    if (mt_mixture_prepare(&run->unroller.mixture, p, run->window, &err)) return;
+    if (mt_sampler_prepare(&run->unroller.mixture, p, run->window, &err)) return;
     mt_print_error(&err);
     mt_comm_abort(&run->comm, MT_FAILED);
 }

@@ -93,7 +93,7 @@ static void start_trajectory(const mt_config *cfg, mt_particle_counters *at, int
     int whole = mt_estimator_rule(cfg->estimator.name)->start == MT_NEW_TRAJECTORY;
     at->trajectory++;
     at->inner_step = 0;
-    at->task = mt_mixture_coming(cfg, at->number, at->trajectory);
+    at->task = mt_next_task(cfg, at->number, at->trajectory);
     at->length = mt_trajectory_length(cfg, whole ? -1 : at->number, at->trajectory, window);
     if (!whole && at->trajectory == 0) at->length = mt_first_length(cfg, at->number, at->length);
 }
@@ -101,7 +101,7 @@ static void start_trajectory(const mt_config *cfg, mt_particle_counters *at, int
 /* A window: as unroll.c goes through trajectories, without the training. */
 static void advance(const mt_config *cfg, mt_particle_counters *at, int64_t window) {
     int whole = mt_estimator_rule(cfg->estimator.name)->start == MT_NEW_TRAJECTORY;
-    if (mt_mixture_renews(cfg, at, window)) at->length = at->inner_step;
+    if (mt_structure_is_renewed(cfg, at, window)) at->length = at->inner_step;
     if (whole) {
         start_trajectory(cfg, at, window);
         at->inner_step = at->length;
@@ -156,7 +156,7 @@ static int64_t give(model *m, int victim) {
     int64_t n = 0, *link = &m->first[victim], taken;
     for (int64_t p = *link; p >= 0; p = m->next[p]) m->given[n++] = m->cost[p];
     double in_hand = m->ends.key[victim] == NEVER ? 0 : -m->ends.key[victim] - m->clock;
-    int64_t which = mt_give(m->given, n, in_hand, m->how->measured.costs.move);
+    int64_t which = mt_choose_migration(m->given, n, in_hand, m->how->measured.costs.move);
     if (which < 0) return -1;
     while (which-- > 0) link = &m->next[*link];
     taken = *link;
@@ -173,7 +173,7 @@ static void spread(model *m) {
             mt_board_refused(&m->board, thief);
             continue;
         }
-        mt_board_gave(&m->board, victim, thief, m->cost[p]);
+        mt_board_migrated(&m->board, victim, thief, m->cost[p]);
         m->owner[p] = thief;
         m->result->stolen++;
         begin(m, thief, p, (m->desk - m->now) * share(m) + m->how->measured.costs.move);
@@ -207,10 +207,10 @@ static int place(model *m, int64_t window) {
     const mt_simulation *how = m->how;
     double start = mt_seconds();
     for (int64_t p = 0; p < how->particles; p++)
-        m->cost[p] = mt_costs_predict(&how->measured.costs, how->cfg, &m->at[p], window) + how->perturb;
-    int64_t moves = mt_place(m->cost, m->owner, how->particles, how->workers,
-                             how->workers > 1 ? (double)how->particles * how->measured.message : 0,
-                             2 * how->measured.costs.ship, m->placed);
+        m->cost[p] = mt_predict_cost(&how->measured.costs, how->cfg, &m->at[p], window) + how->perturb;
+    int64_t moves = mt_assign_particles(m->cost, m->owner, how->particles, how->workers,
+                                        how->workers > 1 ? (double)how->particles * how->measured.message : 0,
+                                        2 * how->measured.costs.ship, m->placed);
     if (moves < 0) return 0;
     mt_board_start(&m->board, m->cost, m->placed, how->particles, how->measured.costs.move);
     m->now += mt_seconds() - start;
@@ -230,11 +230,11 @@ static int depth(int place) {
 /* Of the gradient (gradient_shares.c): the plan down the tree, the largest share, its numbers and those of the
  * other shares back at rank 0. */
 static double gradient_seconds(const mt_simulation *how) {
-    int64_t pieces = (how->theta + MT_PIECE - 1) / MT_PIECE;
-    int shares = mt_estimator_shares(how->cfg, how->particles, how->theta, pieces, how->workers);
+    int64_t pieces = (how->theta + MT_NOISE_CHUNK - 1) / MT_NOISE_CHUNK;
+    int shares = mt_count_shares(how->cfg, how->particles, how->theta, pieces, how->workers);
     double crowd = shares > how->cores ? (double)shares / how->cores : 1;
     int64_t largest = (pieces + shares - 1) / shares;
-    double own = fmin((double)(largest * MT_PIECE), (double)how->theta);
+    double own = fmin((double)(largest * MT_NOISE_CHUNK), (double)how->theta);
     double work = (double)how->particles * own * how->measured.draw * crowd;
     if (shares == 1) return work;
     double plans = (double)how->particles * sizeof(mt_plan), others = (double)how->theta * (shares - 1) / shares,
@@ -329,7 +329,7 @@ static void keep_least(mt_update *least, const double at[4], int64_t theta) {
     least->outer = fmin(least->outer, at[3] - at[2]);
 }
 
-static void time_updates(const mt_config *cfg, mt_gradient_estimator *e, mt_outer *o, float *theta, mt_update *update) {
+static void time_updates(const mt_config *cfg, mt_es_gradient *e, mt_outer *o, float *theta, mt_update *update) {
     *update = (mt_update){INFINITY, INFINITY, INFINITY};
     for (int64_t round = 0; round < ROUNDS; round++) {
         mt_report report[SAMPLE];
@@ -338,11 +338,11 @@ static void time_updates(const mt_config *cfg, mt_gradient_estimator *e, mt_oute
         double at[4];
         make_reports(cfg, round, report);
         at[0] = mt_seconds();
-        mt_estimate_plan(e, report);
+        mt_plan_gradient(e, report);
         at[1] = mt_seconds();
-        for (size_t k = 0; k < e->n_pieces; k++) mt_estimate_piece(e, k);
+        for (size_t k = 0; k < e->n_chunks; k++) mt_compute_chunk(e, k);
         at[2] = mt_seconds();
-        mt_estimate_finish(e, report, &summary);
+        mt_finish_gradient(e, report, &summary);
         mt_outer_update(o, e->gradient, theta, &norms);
         at[3] = mt_seconds();
         keep_least(update, at, (int64_t)e->noise.n);
@@ -354,14 +354,14 @@ int mt_measure_update(const mt_config *cfg, int64_t theta, mt_update *update, lo
     unsigned char *trained = malloc(n);
     float *numbers = calloc(n, sizeof *numbers);
     mt_noise noise = {cfg->seed, (float)cfg->estimator.std, n, trained};
-    mt_gradient_estimator e = {0};
+    mt_es_gradient e = {0};
     mt_outer o = {0};
     if (trained) memset(trained, 1, n);
-    int ok = trained && numbers ? mt_estimator_open(&e, &cfg->estimator, noise, SAMPLE, err)
+    int ok = trained && numbers ? mt_es_gradient_open(&e, &cfg->estimator, noise, SAMPLE, err)
                                 : mt_error(err, LOPT_ENOMEM, "out of memory for a theta of %zu numbers", n);
     ok = ok && mt_outer_open(&o, cfg, trained, n, err);
     if (ok) time_updates(cfg, &e, &o, numbers, update);
-    mt_estimator_close(&e);
+    mt_es_gradient_close(&e);
     mt_outer_close(&o);
     free(trained);
     free(numbers);

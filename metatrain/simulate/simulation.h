@@ -17,7 +17,7 @@
 
 typedef struct mt_simulation {
     const mt_config *cfg;
-    mt_measured measured;
+    mt_profile measured;
     int workers, cores;
     int64_t particles, outer_steps;
     int64_t theta;    /* numbers, all trained */

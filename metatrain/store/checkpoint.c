@@ -192,8 +192,8 @@ static int write_manifest(const char *folder, int64_t step, int n_shards, lopt_e
     if (!files) return 0;
     json_t *manifest = json_pack("{s:s, s:I, s:o}", "format", FORMAT, "step", (json_int_t)step, "files", files);
     char *text = manifest ? json_dumps(manifest, JSON_INDENT(1)) : NULL;
-    int ok =
-        text ? mt_durable_write(path, text, strlen(text), err) : mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
+    int ok = text ? mt_write_atomically(path, text, strlen(text), err)
+                  : mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
     free(text);
     json_decref(manifest);
     return ok;

@@ -281,7 +281,7 @@ int mt_hdf5_save(mt_hdf5 *f, lopt_error *err) {
     char *bytes = n > 0 ? malloc(SEAL_BYTES + (size_t)n) : NULL;
     if (!bytes) return mt_error(err, LOPT_ENOMEM, "%s: out of memory for a file of %zd bytes", f->path, n);
     close_and_seal(f, (size_t)n, bytes);
-    int ok = mt_durable_write(f->path, bytes, SEAL_BYTES + (size_t)n, err);
+    int ok = mt_write_atomically(f->path, bytes, SEAL_BYTES + (size_t)n, err);
     free(bytes);
     return ok;
 }

@@ -83,8 +83,8 @@ static int put_notes(mt_hdf5 *f, const mt_note *notes, int n_notes, lopt_error *
     return 1;
 }
 
-int mt_theta_write(const char *path, const lopt_optimizer *opt, const float *theta, const mt_note *notes, int n_notes,
-                   lopt_error *err) {
+int mt_theta_file_write(const char *path, const lopt_optimizer *opt, const float *theta, const mt_note *notes,
+                        int n_notes, lopt_error *err) {
     char hex[33];
     if (n_notes > MT_MAX_PROVENANCE)
         return mt_error(err, LOPT_EARG, "%s: %d notes of provenance, at most %d", path, n_notes, MT_MAX_PROVENANCE);
@@ -222,10 +222,10 @@ static int read_theta(const mt_hdf5 *f, const char *path, lopt_optimizer *opt, l
     return ok;
 }
 
-mt_theta *mt_theta_read(const char *path, lopt_error *err) {
+mt_theta_file *mt_theta_file_read(const char *path, lopt_error *err) {
     mt_hdf5 *f = mt_hdf5_open(path, err);
     if (!f) return NULL;
-    mt_theta *t = calloc(1, sizeof *t);
+    mt_theta_file *t = calloc(1, sizeof *t);
     int ok = t ? check_format(f, path, err) : mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
     ok = ok && (t->optimizer = read_optimizer(f, path, err)) != NULL;
     /* Content before the seal: what is wrong in it says more than "damaged". */
@@ -234,11 +234,11 @@ mt_theta *mt_theta_read(const char *path, lopt_error *err) {
          mt_hdf5_check_seal(f, err);
     mt_hdf5_close(f);
     if (ok) return t;
-    mt_theta_free(t);
+    mt_theta_file_free(t);
     return NULL;
 }
 
-void mt_theta_free(mt_theta *theta) {
+void mt_theta_file_free(mt_theta_file *theta) {
     if (!theta) return;
     for (int i = 0; i < theta->n_notes; i++) {
         free(theta->note_name[i]);

@@ -18,17 +18,17 @@ typedef struct mt_note {
 } mt_note;
 
 /* 0 and a sentence on failure (statuses: LOPT_EARG bad input, else the work failed). */
-int mt_theta_write(const char *path, const lopt_optimizer *opt, const float *theta, const mt_note *notes, int n_notes,
-                   lopt_error *err);
+int mt_theta_file_write(const char *path, const lopt_optimizer *opt, const float *theta, const mt_note *notes,
+                        int n_notes, lopt_error *err);
 
-typedef struct mt_theta {
+typedef struct mt_theta_file {
     lopt_optimizer *optimizer; /* with theta set */
     int n_notes;
     char *note_name[MT_MAX_PROVENANCE], *note_value[MT_MAX_PROVENANCE];
-} mt_theta;
+} mt_theta_file;
 
-mt_theta *mt_theta_read(const char *path, lopt_error *err);
-void mt_theta_free(mt_theta *theta);
+mt_theta_file *mt_theta_file_read(const char *path, lopt_error *err);
+void mt_theta_file_free(mt_theta_file *theta);
 
 /* digest over theta's layout (block names, shapes) and bits: 32 hex digits of XXH3-128. */
 void mt_theta_digest(const lopt_optimizer *opt, const float *theta, char hex[33]);

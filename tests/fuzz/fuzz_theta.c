@@ -126,12 +126,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         write_bytes(path, in);
     else
         write_items(path, in);
-    mt_theta *theta = mt_theta_read(path, &err);
+    mt_theta_file *theta = mt_theta_file_read(path, &err);
     if (!theta && (err.status == LOPT_OK || strncmp(err.text, path, strlen(path)) != 0)) {
         fprintf(stderr, "sentence: %s\n", err.text);
         abort();
     }
-    mt_theta_free(theta);
+    mt_theta_file_free(theta);
     unlink(path);
     return 0;
 }
