@@ -95,13 +95,21 @@ task_spec task_spec_default(void) {
     return spec;
 }
 
+static void fix_settings(const task_kind *kind, const task_spec *named, task_spec *spec) {
+    for (size_t i = 0; i < kind->n_settings; i++) {
+        const task_setting *s = &kind->settings[i];
+        int open = kind->open_settings && task_choice_index(kind->open_settings, s->key) >= 0;
+        if (!open || task_is_standard(s, spec)) task_copy_setting(s, named, spec);
+    }
+}
+
 int task_spec_resolve(task_spec *spec, lopt_error *err) {
     if (task_kind_find(spec->task)) return 1;
     const task_name *name = find_name(spec->task);
     if (name) {
         const task_kind *kind = task_kind_find(name->spec.task);
         snprintf(spec->task, sizeof spec->task, "%s", kind->name);
-        if (kind->fix) kind->fix(&name->spec, spec);
+        fix_settings(kind, &name->spec, spec);
         return 1;
     }
     char text[96];

@@ -540,6 +540,16 @@ static void check_round_trip(const char *text) {
     mt_config_free(b);
 }
 
+Test(config, every_task_loads_back_from_the_resolved_text) {
+    const task_info *info;
+    const task_family *family;
+    for (size_t i = 0, n = 0; (info = task_known(i)) || (family = task_family_known(n)); i++, n += !info) {
+        char text[128];
+        snprintf(text, sizeof text, "tasks: [{task: %s}]", info ? info->name : family->name);
+        check_round_trip(text);
+    }
+}
+
 Test(config, text_loads_to_the_same_bytes) {
     check_round_trip(everything);
     check_round_trip("seed: 0\n");

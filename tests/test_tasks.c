@@ -459,6 +459,23 @@ Test(names, every_name_resolves_to_a_kind) {
     cr_assert(n >= 17, "only %zu names", n);
 }
 
+/* A key that several kinds have lands in one field and has one default; a default is in every range. */
+Test(names, settings_of_one_key_agree) {
+    const task_setting *s;
+    size_t i = 0;
+    for (; (s = task_setting_at(i)); i++) {
+        const task_setting *first = task_setting_at(task_setting_find(s->key));
+        task_spec spec = task_spec_default();
+        lopt_error err = {LOPT_OK, ""};
+        cr_assert(s->at == first->at && s->type == first->type && s->bytes == first->bytes &&
+                      s->max_n == first->max_n && s->n_at == first->n_at && strcmp(s->standard, first->standard) == 0,
+                  "%s", s->key);
+        cr_assert(task_is_standard(s, &spec), "%s", s->key);
+        cr_assert(task_check_settings("x", s, 1, &spec, &err), "%s", err.text);
+    }
+    cr_assert(i > 100, "%zu settings", i);
+}
+
 Test(names, published_sizes_and_overrides) {
     task_spec spec = spec_of("ImageMLP_FashionMnist_Relu128x128");
     spec.activation = TASK_TANH;

@@ -12,7 +12,7 @@ typedef struct task_info {
     const char *name, *summary;
 } task_info;
 
-/* A published name: the fields of the spec that its kind's `fix` copies. */
+/* A published name: values for all settings of its kind, zeros included. */
 typedef struct task_name {
     task_info info;
     task_spec spec; /* .task is the kind */
@@ -31,8 +31,7 @@ typedef struct task_kind {
     const task_family *family; /* NULL: none */
     const task_setting *settings;
     size_t n_settings;
-    /* Copies to spec what a published name of the kind fixes (task_name below); NULL where there is none. */
-    void (*fix)(const task_spec *named, task_spec *spec);
+    const char *open_settings; /* "a|b": those that a published name sets only where they have their default; or NULL */
     /* Fills t->tensors, n_tau, work_bytes, name, self (the kind's own memory); 0 and *err if it cannot. A kind
      * that describes a task_model may leave out sample, initial_params and loss. */
     int (*create)(task *t, const task_spec *spec, lopt_error *err);

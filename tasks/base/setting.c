@@ -52,6 +52,25 @@ void task_set_standard(const task_setting *s, task_spec *spec) {
     if (s->max_n && s->n_at != TASK_EXACTLY) *(int *)(void *)((char *)spec + s->n_at) = n;
 }
 
+static int list_length(const task_setting *s, const task_spec *spec) {
+    if (!s->max_n || s->n_at == TASK_EXACTLY) return s->max_n ? s->max_n : 1;
+    return *(const int *)(const void *)((const char *)spec + s->n_at);
+}
+
+void task_copy_setting(const task_setting *s, const task_spec *from, task_spec *to) {
+    memcpy((char *)to + s->at, (const char *)from + s->at, s->bytes * (size_t)(s->max_n ? s->max_n : 1));
+    if (s->max_n && s->n_at != TASK_EXACTLY) *(int *)(void *)((char *)to + s->n_at) = list_length(s, from);
+}
+
+int task_is_standard(const task_setting *s, const task_spec *spec) {
+    task_spec standard = {.task = ""};
+    task_set_standard(s, &standard);
+    const char *at = (const char *)spec + s->at, *expected = (const char *)&standard + s->at;
+    if (s->type == TASK_SETTING_TEXT) return strcmp(at, expected) == 0;
+    int n = list_length(s, spec);
+    return n == list_length(s, &standard) && memcmp(at, expected, s->bytes * (size_t)n) == 0;
+}
+
 static int check_value(const char *task, const task_setting *s, const char *at, lopt_error *err) {
     char word[64];
     double value = s->type == TASK_SETTING_NUMBER ? *(const double *)(const void *)at : *(const int *)(const void *)at;
@@ -65,14 +84,13 @@ static int check_value(const char *task, const task_setting *s, const char *at, 
 int task_check_settings(const char *task, const task_setting *settings, size_t n, const task_spec *spec,
                         lopt_error *err) {
     for (const task_setting *s = settings; s < settings + n; s++) {
-        const char *from = (const char *)spec;
-        int count = !s->max_n ? 1 : s->n_at == TASK_EXACTLY ? s->max_n : *(const int *)(const void *)(from + s->n_at);
+        int count = list_length(s, spec);
         if (s->type == TASK_SETTING_TEXT) continue;
         if (count < 0 || (s->max_n && count > s->max_n))
             return task_fail(err, LOPT_EARG, "task %s: %s has %d values, allowed: 0 to %d", task, s->key, count,
                              s->max_n);
         for (int i = 0; i < count; i++)
-            if (!check_value(task, s, from + s->at + (size_t)i * s->bytes, err)) return 0;
+            if (!check_value(task, s, (const char *)spec + s->at + (size_t)i * s->bytes, err)) return 0;
     }
     return 1;
 }

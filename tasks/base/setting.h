@@ -58,6 +58,8 @@ void task_choice_word(const char *choices, int i, char *word, size_t word_bytes)
 int task_choice_index(const char *choices, const char *word);
 
 void task_set_standard(const task_setting *s, task_spec *spec);
+int task_is_standard(const task_setting *s, const task_spec *spec);
+void task_copy_setting(const task_setting *s, const task_spec *from, task_spec *to);
 /* That every value is in its range; 0 and *err else. Texts are checked by who uses them. */
 int task_check_settings(const char *task, const task_setting *settings, size_t n, const task_spec *spec,
                         lopt_error *err);

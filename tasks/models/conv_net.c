@@ -44,12 +44,6 @@ static int create(task *t, const task_spec *spec, lopt_error *err) {
     return task_images_classify(t, self, x, spec, spec->per_task ? TASK_BELOW_GUESS : TASK_CLIP_GUESS_NAN, err);
 }
 
-static void fix(const task_spec *named, task_spec *spec) {
-    task_images_fix(named, spec);
-    task_hidden_fix(named, spec);
-    spec->strided = named->strided;
-}
-
 #define CONV(set, size, batch, layers, ...)                                                                            \
     .spec = {.task = "image_conv",                                                                                     \
              .dataset = set,                                                                                           \
@@ -120,9 +114,9 @@ const task_kind task_kind_image_conv = {
     .source = "learned_optimization, Metz et al. 2022",
     .settings = settings,
     .n_settings = TASK_COUNT(settings),
-    .fix = fix,
     .create = create,
     .accuracy = task_images_accuracy,
     .names = names,
+    .open_settings = "data_split|loss",
     .family = &family,
 };

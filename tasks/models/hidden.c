@@ -32,15 +32,6 @@ int task_hidden_layer(task_model *m, int x, int width, const task_hidden *h) {
     return task_hidden_activation(m, x, h);
 }
 
-void task_hidden_fix(const task_spec *named, task_spec *spec) {
-    spec->n_hidden = named->n_hidden;
-    memcpy(spec->hidden, named->hidden, sizeof spec->hidden);
-    spec->activation = named->activation;
-    spec->norm = named->norm;
-    spec->dropout = named->dropout;
-    spec->per_task = named->per_task;
-}
-
 void task_hidden_name(task *t, size_t n, int in, int out, const task_spec *spec) {
     char activation[16];
     static const char *const norms[] = {"", " layer norm", " batch norm"};

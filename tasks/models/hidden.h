@@ -25,7 +25,6 @@ typedef struct task_hidden {
 task_hidden task_hidden_plan(task_model *m, const task_spec *spec);
 int task_hidden_layer(task_model *m, int x, int width, const task_hidden *hidden); /* dense .. activation */
 int task_hidden_activation(task_model *m, int x, const task_hidden *hidden);       /* it alone */
-void task_hidden_fix(const task_spec *named, task_spec *spec);
 /* " 64-32-10 relu, batch 64" behind the first n characters of t->name. */
 void task_hidden_name(task *t, size_t n, int in, int out, const task_spec *spec);
 

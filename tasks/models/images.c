@@ -52,13 +52,6 @@ size_t task_images_name(task *t, const task_images *self, const task_spec *spec,
     return (size_t)n < sizeof t->name ? (size_t)n : sizeof t->name - 1;
 }
 
-void task_images_fix(const task_spec *named, task_spec *spec) {
-    snprintf(spec->dataset, sizeof spec->dataset, "%s", named->dataset);
-    spec->image_size = named->image_size;
-    spec->batch_size = named->batch_size;
-    spec->grey = named->grey;
-}
-
 void task_images_destroy(task *t) {
     task_images *self = t->self;
     if (self) task_dataset_close(self->data);

@@ -34,9 +34,6 @@ int task_images_classify(task *t, task_images *self, int logits, const task_spec
 /* t->name is "KIND fashion_mnist 8x8"; returns its length, never beyond room for more. */
 size_t task_images_name(task *t, const task_images *self, const task_spec *spec, const char *kind);
 
-/* What a published name fixes: dataset, image_size, grey, batch_size. */
-void task_images_fix(const task_spec *named, task_spec *spec);
-
 void task_images_destroy(task *t);
 void task_images_draw(const task *t, const real *tau, task_split split, lopt_rng_stream *r, void *work);
 real task_images_accuracy(const task *t, const real *tau, void *work, const real *params);

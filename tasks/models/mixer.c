@@ -54,11 +54,6 @@ static int create(task *t, const task_spec *spec, lopt_error *err) {
     return task_images_classify(t, self, x, spec, TASK_OF_GUESS, err);
 }
 
-static void fix(const task_spec *named, task_spec *spec) {
-    task_images_fix(named, spec);
-    spec->sequence = named->sequence;
-}
-
 #define MIXER(set, size, batch, numbers, blocks, across, between)                                                      \
     .spec = {.task = "mlp_mixer",                                                                                      \
              .dataset = set,                                                                                           \
@@ -99,8 +94,8 @@ const task_kind task_kind_mlp_mixer = {
     .source = "learned_optimization, Metz et al. 2022",
     .settings = settings,
     .n_settings = TASK_COUNT(settings),
-    .fix = fix,
     .create = create,
     .accuracy = task_images_accuracy,
     .names = names,
+    .open_settings = "data_split|loss",
 };

@@ -51,12 +51,6 @@ static int create(task *t, const task_spec *spec, lopt_error *err) {
     return task_model_finish(m, err);
 }
 
-static void fix(const task_spec *named, task_spec *spec) {
-    task_images_fix(named, spec);
-    task_hidden_fix(named, spec);
-    spec->encoder = named->encoder;
-}
-
 #define AE(name_, text, set, size, batch, ...)                                                                         \
     {                                                                                                                  \
         {"ImageMLPAE_" name_, text}, {                                                                                 \
@@ -117,8 +111,8 @@ const task_kind task_kind_mlp_autoencoder = {
     .source = "learned_optimization, Metz et al. 2022",
     .settings = settings,
     .n_settings = TASK_COUNT(settings),
-    .fix = fix,
     .create = create,
     .names = names,
+    .open_settings = "data_split",
     .family = &family,
 };

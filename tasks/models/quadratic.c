@@ -232,16 +232,11 @@ static const task_setting noisy_mean_settings[] = {DIM("[1, 512]"), NOISE};
 
 #define SOURCE "learned_optimization, Metz et al. 2022"
 
-static void fix(const task_spec *named, task_spec *spec) {
-    if (named->dim) spec->dim = named->dim;
-    if (named->noise > 0) spec->noise = named->noise;
-}
-
 static const task_name names[] = {
     {{"Quadratic", "sum of squares of 10 parameters"}, {.task = "quadratic", .dim = 10}},
-    {{"FixedDimQuadraticFamily", "squared distance to a sampled centre"}, {.task = "quadratic_family"}},
+    {{"FixedDimQuadraticFamily", "squared distance to a sampled centre"}, {.task = "quadratic_family", .dim = 10}},
     {{"NoisyQuadraticFamily", "sampled centre and curvature, gradient noise of scale `noise`"},
-     {.task = "noisy_quadratic"}},
+     {.task = "noisy_quadratic", .dim = 10}},
     {{"LogQuadratic", "logarithm of the sum of squares of 10 parameters"}, {.task = "log_quadratic", .dim = 10}},
     {{"SumQuadratic", "squared sum of two vectors of 10 parameters"}, {.task = "sum_quadratic", .dim = 10}},
     {{"NoisyMeanQuadratic", "quadratic of 2 parameters, centre redrawn at each evaluation"},
@@ -255,7 +250,6 @@ const task_kind task_kind_quadratic = {
     .source = SOURCE,
     .settings = noiseless_settings,
     .n_settings = TASK_COUNT(noiseless_settings),
-    .fix = fix,
     .create = create_vector,
     .destroy = destroy,
     .initial_params = initial_normals,
@@ -271,7 +265,7 @@ const task_kind task_kind_quadratic_family = {
     .source = SOURCE,
     .settings = noiseless_settings,
     .n_settings = TASK_COUNT(noiseless_settings),
-    .fix = fix,
+    .open_settings = "dim",
     .create = create_centre,
     .destroy = destroy,
     .sample = sample_centre,
@@ -287,7 +281,7 @@ const task_kind task_kind_noisy_quadratic = {
     .source = SOURCE,
     .settings = noisy_settings,
     .n_settings = TASK_COUNT(noisy_settings),
-    .fix = fix,
+    .open_settings = "dim|noise",
     .create = create_noisy,
     .destroy = destroy,
     .sample = sample_noisy,
@@ -303,7 +297,6 @@ const task_kind task_kind_log_quadratic = {
     .source = SOURCE,
     .settings = noiseless_settings,
     .n_settings = TASK_COUNT(noiseless_settings),
-    .fix = fix,
     .create = create_vector,
     .destroy = destroy,
     .initial_params = initial_normals,
@@ -318,7 +311,6 @@ const task_kind task_kind_sum_quadratic = {
     .source = SOURCE,
     .settings = noiseless_settings,
     .n_settings = TASK_COUNT(noiseless_settings),
-    .fix = fix,
     .create = create_sum,
     .destroy = destroy,
     .initial_params = initial_normals,
@@ -333,7 +325,6 @@ const task_kind task_kind_noisy_mean_quadratic = {
     .source = SOURCE,
     .settings = noisy_mean_settings,
     .n_settings = TASK_COUNT(noisy_mean_settings),
-    .fix = fix,
     .create = create_noisy_mean,
     .destroy = destroy,
     .initial_params = initial_wide,

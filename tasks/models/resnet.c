@@ -92,11 +92,6 @@ static int create(task *t, const task_spec *spec, lopt_error *err) {
     return task_images_classify(t, self, x, spec, spec->per_task ? TASK_OF_GUESS : TASK_AS_IT_IS, err);
 }
 
-static void fix(const task_spec *named, task_spec *spec) {
-    task_images_fix(named, spec);
-    spec->resnet = named->resnet;
-}
-
 /* Number, image size, batch, channels, size of the stem, pool, blocks. */
 #define RESNET(k, pixels, batch, stem, has_pool, widths, ...)                                                          \
     {                                                                                                                  \
@@ -179,9 +174,9 @@ const task_kind task_kind_image_resnet = {
     .source = "learned_optimization, Metz et al. 2022",
     .settings = settings,
     .n_settings = TASK_COUNT(settings),
-    .fix = fix,
     .create = create,
     .accuracy = task_images_accuracy,
     .names = names,
+    .open_settings = "data_split|activation|loss",
     .family = &family,
 };

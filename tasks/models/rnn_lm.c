@@ -99,5 +99,6 @@ const task_kind task_kind_rnn_lm = {
     .n_settings = TASK_COUNT(settings),
     .create = create,
     .names = names,
+    .open_settings = "dataset",
     .family = &family,
 };

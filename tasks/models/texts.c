@@ -79,14 +79,6 @@ void task_texts_name(task *t, const task_texts *self, const task_spec *spec, con
              tokens, model, self->vocab, self->length, self->batch);
 }
 
-void task_texts_fix(const task_spec *named, task_spec *spec) {
-    if (says_no_text(spec)) snprintf(spec->dataset, sizeof spec->dataset, "%s", named->dataset);
-    spec->batch_size = named->batch_size;
-    spec->sequence = named->sequence;
-    spec->dropout = named->dropout;
-    spec->per_task = 0;
-}
-
 void task_texts_sample(task_spec *spec, lopt_rng_stream *r) {
     spec->batch_size = task_draw_log_int(r, 4, 512);
     spec->sequence.length = task_draw_log_int(r, 4, 512);

@@ -34,9 +34,8 @@ void task_texts_draw(const task *t, const real *tau, task_split split, lopt_rng_
 /* "KIND fortunes bytes, length 32, " and what follows: the model. */
 void task_texts_name(task *t, const task_texts *self, const task_spec *spec, const char *kind, const char *model);
 
-/* What published names fix of a model of text, and what families of them draw: batch 4..512, length 4..512, text,
+/* What families of models of text draw: batch 4..512, length 4..512, text,
  * vocabulary 100..10000. */
-void task_texts_fix(const task_spec *named, task_spec *spec);
 void task_texts_sample(task_spec *spec, lopt_rng_stream *r);
 
 // clang-format off
@@ -50,6 +49,6 @@ void task_texts_sample(task_spec *spec, lopt_rng_stream *r);
      "text: size of the embedding of a token; width of a transformer"}
 // clang-format on
 
-#define TASK_TEXTS_FUNCTIONS .destroy = task_texts_destroy, .draw_batch = task_texts_draw, .fix = task_texts_fix
+#define TASK_TEXTS_FUNCTIONS .destroy = task_texts_destroy, .draw_batch = task_texts_draw
 
 #endif

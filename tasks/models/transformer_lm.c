@@ -114,5 +114,6 @@ const task_kind task_kind_transformer_lm = {
     .n_settings = TASK_COUNT(settings),
     .create = create,
     .names = names,
+    .open_settings = "dataset",
     .family = &family,
 };

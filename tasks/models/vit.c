@@ -69,12 +69,6 @@ static int create(task *t, const task_spec *spec, lopt_error *err) {
     return task_images_classify(t, self, x, spec, TASK_OF_GUESS, err);
 }
 
-static void fix(const task_spec *named, task_spec *spec) {
-    task_images_fix(named, spec);
-    spec->sequence = named->sequence;
-    spec->dropout = 0;
-}
-
 #define VIT(set, size, n_layers, n_heads, numbers, between)                                                            \
     .spec = {.task = "vit",                                                                                            \
              .dataset = set,                                                                                           \
@@ -138,9 +132,9 @@ const task_kind task_kind_vit = {
     .source = "learned_optimization, Metz et al. 2022",
     .settings = settings,
     .n_settings = TASK_COUNT(settings),
-    .fix = fix,
     .create = create,
     .accuracy = task_images_accuracy,
     .names = names,
+    .open_settings = "data_split|loss",
     .family = &family,
 };
