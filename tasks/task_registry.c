@@ -48,7 +48,7 @@ _Static_assert(offsetof(task_kind, name) == offsetof(task_info, name) &&
                    offsetof(task_kind, summary) == offsetof(task_info, summary),
                "task_kind starts like task_info");
 
-const task_info *task_known(size_t i) {
+const task_info *task_name_at(size_t i) {
     if (i < N_KINDS) return (const task_info *)(const void *)task_kinds[i];
     i -= N_KINDS;
     for (int k = 0; k < N_KINDS; k++)
@@ -57,13 +57,13 @@ const task_info *task_known(size_t i) {
     return NULL;
 }
 
-const task_family *task_family_known(size_t i) {
+const task_family *task_family_at(size_t i) {
     for (int k = 0; k < N_KINDS; k++)
         if (task_kinds[k]->family && i-- == 0) return task_kinds[k]->family;
     return NULL;
 }
 
-static const task_name *find_name(const char *name) {
+static const task_name *find_published_name(const char *name) {
     for (int k = 0; k < N_KINDS; k++)
         for (const task_name *n = task_kinds[k]->names; n && n->info.name; n++)
             if (!strcmp(name, n->info.name)) return n;
@@ -95,7 +95,7 @@ task_spec task_spec_default(void) {
     return spec;
 }
 
-static void fix_settings(const task_kind *kind, const task_spec *named, task_spec *spec) {
+static void fix_published_settings(const task_kind *kind, const task_spec *named, task_spec *spec) {
     for (size_t i = 0; i < kind->n_settings; i++) {
         const task_setting *s = &kind->settings[i];
         int open = kind->open_settings && task_choice_index(kind->open_settings, s->key) >= 0;
@@ -105,17 +105,17 @@ static void fix_settings(const task_kind *kind, const task_spec *named, task_spe
 
 int task_spec_resolve(task_spec *spec, lopt_error *err) {
     if (task_kind_find(spec->task)) return 1;
-    const task_name *name = find_name(spec->task);
+    const task_name *name = find_published_name(spec->task);
     if (name) {
         const task_kind *kind = task_kind_find(name->spec.task);
         snprintf(spec->task, sizeof spec->task, "%s", kind->name);
-        fix_settings(kind, &name->spec, spec);
+        fix_published_settings(kind, &name->spec, spec);
         return 1;
     }
     char text[96];
     const task_info *info;
     lopt__suggestion s = lopt__suggestion_for(spec->task);
-    for (size_t i = 0; (info = task_known(i)); i++) lopt__suggest(&s, info->name);
-    return task_fail(err, LOPT_EUNKNOWN, "there is no task \"%.64s\"%s: `metatrain list tasks` prints all", spec->task,
-                     lopt__suggestion_text(&s, text, sizeof text));
+    for (size_t i = 0; (info = task_name_at(i)); i++) lopt__suggest(&s, info->name);
+    return task_set_error(err, LOPT_EUNKNOWN, "there is no task \"%.64s\"%s: `metatrain list tasks` prints all",
+                          spec->task, lopt__suggestion_text(&s, text, sizeof text));
 }

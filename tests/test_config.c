@@ -543,7 +543,7 @@ static void check_round_trip(const char *text) {
 Test(config, every_task_loads_back_from_the_resolved_text) {
     const task_info *info;
     const task_family *family;
-    for (size_t i = 0, n = 0; (info = task_known(i)) || (family = task_family_known(n)); i++, n += !info) {
+    for (size_t i = 0, n = 0; (info = task_name_at(i)) || (family = task_family_at(n)); i++, n += !info) {
         char text[128];
         snprintf(text, sizeof text, "tasks: [{task: %s}]", info ? info->name : family->name);
         check_round_trip(text);
@@ -561,8 +561,8 @@ Test(config, text_loads_to_the_same_bytes) {
     check_round_trip("optimizer: {init: \"true\"}\ndata: {path: \"a\\nb\\n\"}\n");
     check_round_trip("tasks:\n- task: ImageMLP_FashionMnist8_Relu32\n- task: quadratic\n  hidden: []\n");
     char family[256];
-    for (size_t i = 0; task_family_known(i); i++) {
-        snprintf(family, sizeof family, "tasks:\n- {task: %s, sample: {augment: velo}}\n", task_family_known(i)->name);
+    for (size_t i = 0; task_family_at(i); i++) {
+        snprintf(family, sizeof family, "tasks:\n- {task: %s, sample: {augment: velo}}\n", task_family_at(i)->name);
         check_round_trip(family);
     }
     refuse("tasks:\n- {task: vit_family, batch_size: 8}\n",

@@ -4,9 +4,9 @@
  * of 50 structures of each family, made small; what the families draw; normalisers. */
 #include <stdio.h>
 
-#include "data/dataset.h"
 #include "base/declare.h"
 #include "base/normaliser.h"
+#include "data/dataset.h"
 #include "task_check.h"
 
 enum { SAMPLES = 50 };
@@ -35,7 +35,7 @@ static void shrink(task_spec *spec) {
 static void check_perceptrons(const char *prefix, int expected) {
     int n = 0;
     const task_info *info;
-    for (size_t i = 0; (info = task_known(i)); i++) {
+    for (size_t i = 0; (info = task_name_at(i)); i++) {
         if (strncmp(info->name, prefix, strlen(prefix)) != 0) continue;
         task_spec spec = named(info->name);
         lopt_error err;
@@ -105,9 +105,9 @@ Test(perceptrons, family_within_a_cost) {
     task_spec spec = named("image_mlp_family");
     lopt_rng_open(&r, (lopt_rng_address){6, LOPT_RNG_TEST, 1, 0, 0});
     cr_assert(task_family_sample(&spec, &r, 2e6, &err), "%s", err.text);
-    task *t = task_create(&spec, &err);
+    task *t = task_create_task(&spec, &err);
     cr_assert(t->flops_per_step <= 2e6);
-    task_destroy(t);
+    task_destroy_task(t);
     spec = named("image_mlp");
     cr_assert(!task_family_sample(&spec, &r, 0, &err) && strstr(err.text, "there is no family \"image_mlp\""));
 }

@@ -189,14 +189,14 @@ static task *create_task(const char *name, const mt_sets *sets, lopt_error *err)
         all[i + 1] = keys[i];
     }
     mt_suite *suite = mt_suite_load(NULL, all, sets->n + 1, err);
-    task *t = suite ? task_create(&suite->tasks[0].spec, err) : NULL;
+    task *t = suite ? task_create_task(&suite->tasks[0].spec, err) : NULL;
     mt_suite_free(suite);
     return t;
 }
 
 static const char *summary_of(const char *name) {
     const task_info *info;
-    for (size_t i = 0; (info = task_known(i)); i++)
+    for (size_t i = 0; (info = task_name_at(i)); i++)
         if (strcmp(info->name, name) == 0) return info->summary;
     return "";
 }
@@ -246,6 +246,6 @@ int mt_show_task(const char *name, const mt_sets *sets, int json, FILE *f, lopt_
         mt_json_print(task_json(name, t), f);
     else
         print_task(name, t, f);
-    task_destroy(t);
+    task_destroy_task(t);
     return 1;
 }

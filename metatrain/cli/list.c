@@ -31,9 +31,9 @@ static int optimizer_entry(size_t i, entry *e) {
 /* Families come after the tasks: a configuration may name them alike. */
 static int task_entry(size_t i, entry *e) {
     size_t n_tasks = 0;
-    while (task_known(n_tasks)) n_tasks++;
-    const task_info *info = i < n_tasks ? task_known(i) : NULL;
-    const task_family *family = i < n_tasks ? NULL : task_family_known(i - n_tasks);
+    while (task_name_at(n_tasks)) n_tasks++;
+    const task_info *info = i < n_tasks ? task_name_at(i) : NULL;
+    const task_family *family = i < n_tasks ? NULL : task_family_at(i - n_tasks);
     if (!info && !family) return 0;
     *e = info ? (entry){info->name, info->summary, NULL} : (entry){family->name, family->summary, NULL};
     return 1;

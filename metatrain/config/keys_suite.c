@@ -25,7 +25,7 @@ static const mt_key contender_keys[] = {
              "`sweep`"},
 };
 
-static int check_search(const mt_key_item *item) {
+static int check_random_search(const mt_key_item *item) {
     const mt_contender *contender = item->value;
     const char *name = contender->optimizer.name;
     int searchable = strcmp(name, "nadamw") == 0 || strcmp(name, "optlist") == 0;
@@ -45,7 +45,7 @@ static int check_contender(const mt_key_item *item) {
 }
 
 static const mt_check contender_checks[] = {
-    {"`search` above 0 is for `nadamw` and `optlist`, without `learning_rate: sweep`.", check_search},
+    {"`search` above 0 is for `nadamw` and `optlist`, without `learning_rate: sweep`.", check_random_search},
     {"Each of `optimizers` has a `name` or a `theta`.", check_contender},
 };
 
@@ -95,7 +95,7 @@ static int check_suite_tasks(const mt_key_item *item) {
     return 1;
 }
 
-static int check_sweep(const mt_key_item *item) {
+static int check_sweep_rates(const mt_key_item *item) {
     const mt_suite *suite = item->value;
     for (int i = 0; i < suite->n_contenders; i++)
         if (suite->contenders[i].sweep && suite->n_sweep == 0)
@@ -106,10 +106,10 @@ static int check_sweep(const mt_key_item *item) {
 
 static const mt_check suite_checks[] = {
     {"No task has sampled sizes: all optimizers train the same.", check_suite_tasks},
-    {"`sweep` has learning rates where an optimizer says `learning_rate: sweep`.", check_sweep},
+    {"`sweep` has learning rates where an optimizer says `learning_rate: sweep`.", check_sweep_rates},
 };
 
-static void finish_suite(void *into) {
+static void finish_suite_paths(void *into) {
     mt_suite *suite = into;
     mt_set_data_path(suite->tasks, suite->n_tasks, suite->data_path);
 }
@@ -120,4 +120,4 @@ const mt_schema mt_suite_schema = {.name = "",
                                    .keys = suite_keys,
                                    .n_checks = MT_COUNT(suite_checks),
                                    .checks = suite_checks,
-                                   .finish = finish_suite};
+                                   .finish = finish_suite_paths};

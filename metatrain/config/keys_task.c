@@ -43,7 +43,7 @@ static const mt_key task_keys[] = {
      .unit = "outer steps", .help = "how long, on average, a particle keeps a drawn structure; 0: for good"},
 };
 
-static void begin_task(void *into) {
+static void begin_task_config(void *into) {
     ((mt_task_config *)into)->spec = task_spec_default();
 }
 
@@ -63,29 +63,29 @@ void mt_set_data_path(mt_task_config *tasks, int n, const char *data_path) {
 
 /* ---- checks across keys ---------------------------------------------------------------------- */
 
-static int is_family(const char *name) {
+static int is_task_family(const char *name) {
     const task_family *family;
-    for (size_t i = 0; (family = task_family_known(i)) && strcmp(name, family->name) != 0;) i++;
+    for (size_t i = 0; (family = task_family_at(i)) && strcmp(name, family->name) != 0;) i++;
     return family != NULL;
 }
 
-static int check_name(const mt_key_item *item) {
+static int check_task_name(const mt_key_item *item) {
     const mt_task_config *t = item->value;
     task_spec spec = t->spec;
-    if (is_family(spec.task) || task_spec_resolve(&spec, NULL)) return 1;
+    if (is_task_family(spec.task) || task_spec_resolve(&spec, NULL)) return 1;
     char text[MT_KEY_PATH];
     const task_info *known;
     const task_family *family;
     lopt__suggestion s = lopt__suggestion_for(spec.task);
-    for (size_t i = 0; (known = task_known(i)); i++) lopt__suggest(&s, known->name);
-    for (size_t i = 0; (family = task_family_known(i)); i++) lopt__suggest(&s, family->name);
+    for (size_t i = 0; (known = task_name_at(i)); i++) lopt__suggest(&s, known->name);
+    for (size_t i = 0; (family = task_family_at(i)); i++) lopt__suggest(&s, family->name);
     return mt_item_error(item, "task", "found %s, expected a name of `metatrain list tasks`%s", spec.task,
                          lopt__suggestion_text(&s, text, sizeof text));
 }
 
 /* Whether the two have one value for a key; if not, and wanted, a message about it. */
-static int same_value(const mt_key *key, const mt_task_config *t, const mt_task_config *other,
-                      const mt_key_item *item) {
+static int compare_key_values(const mt_key *key, const mt_task_config *t, const mt_task_config *other,
+                              const mt_key_item *item) {
     char *a = mt_key_text(key, t), *b = mt_key_text(key, other);
     int same = a && b && strcmp(a, b) == 0;
     if (!same && item)
@@ -96,42 +96,42 @@ static int same_value(const mt_key *key, const mt_task_config *t, const mt_task_
     return same;
 }
 
-static int check_published(const mt_key_item *item) {
+static int check_published_sizes(const mt_key_item *item) {
     const mt_task_config *t = item->value;
     mt_task_config fixed = *t;
-    if (is_family(t->spec.task) || !task_spec_resolve(&fixed.spec, NULL)) return 1;
+    if (is_task_family(t->spec.task) || !task_spec_resolve(&fixed.spec, NULL)) return 1;
     for (mt_key_walk w = {.schema = &mt_task_schema}; mt_next_key(&w);)
         if (strcmp(w.key.path, "task") != 0 && mt_yaml_find(item->node, w.key.path) &&
-            !same_value(&w.key, t, &fixed, item))
+            !compare_key_values(&w.key, t, &fixed, item))
             return 0;
     return 1;
 }
 
 /* The standard values may stand there: a run's own configuration has all. */
-static int check_family(const mt_key_item *item) {
+static int check_family_draws(const mt_key_item *item) {
     static const char *const drawn[] = {"batch_size",        "image_size",    "hidden",
                                         "activation",        "dim",           "noise",
                                         "sample.hidden",     "sample.layers", "sample.batch_size",
                                         "sample.image_size", "sample.dim"};
     const mt_task_config *t = item->value, plain = {.spec = task_spec_default(), .sample = {.layers = {1, 1}}};
-    for (size_t i = 0; is_family(t->spec.task) && i < MT_COUNT(drawn); i++) {
+    for (size_t i = 0; is_task_family(t->spec.task) && i < MT_COUNT(drawn); i++) {
         mt_key key;
         if (mt_yaml_find(item->node, drawn[i]) && mt_find_key(&mt_task_schema, drawn[i], &key) &&
-            !same_value(&key, t, &plain, NULL))
+            !compare_key_values(&key, t, &plain, NULL))
             return mt_item_error(item, drawn[i], "found a value, expected none, as the family %s draws it",
                                  t->spec.task);
     }
     return 1;
 }
 
-static int check_reparam(const mt_key_item *item) {
+static int check_reparam_range(const mt_key_item *item) {
     const double *range = ((const mt_task_config *)item->value)->spec.reparam_range;
     return range[0] <= range[1] ||
            mt_item_error(item, "augment.reparam.range", "found [%g, %g], expected the smaller number first", range[0],
                          range[1]);
 }
 
-static int check_sampled(const mt_key_item *item) {
+static int check_sampled_ranges(const mt_key_item *item) {
     const mt_task_config *t = item->value;
     const struct {
         const char *key;
@@ -153,18 +153,19 @@ static int check_sampled(const mt_key_item *item) {
 }
 
 static const mt_check checks[] = {
-    {"`task` is a name of `metatrain list tasks`.", check_name},
-    {"A published task name fixes its sizes: another value for one of them is an error.", check_published},
-    {"A family draws its sizes: beside it they have no other value than their defaults.", check_family},
-    {"`augment.reparam.range` has the smaller number first.", check_reparam},
-    {"Ranges of `sample` have the smaller number first, at least 1 (`layers`: 0), or are [0, 0].", check_sampled},
+    {"`task` is a name of `metatrain list tasks`.", check_task_name},
+    {"A published task name fixes its sizes: another value for one of them is an error.", check_published_sizes},
+    {"A family draws its sizes: beside it they have no other value than their defaults.", check_family_draws},
+    {"`augment.reparam.range` has the smaller number first.", check_reparam_range},
+    {"Ranges of `sample` have the smaller number first, at least 1 (`layers`: 0), or are [0, 0].",
+     check_sampled_ranges},
 };
 
 /* The sizes that a published name fixes; spec.task stays the name a person chose. */
-static void finish_task(void *into) {
+static void finish_task_config(void *into) {
     mt_task_config *t = into;
     task_spec fixed = t->spec;
-    t->sample.family = is_family(t->spec.task);
+    t->sample.family = is_task_family(t->spec.task);
     if (t->sample.family || !task_spec_resolve(&fixed, NULL)) return;
     memcpy(fixed.task, t->spec.task, sizeof fixed.task);
     t->spec = fixed;
@@ -176,5 +177,5 @@ const mt_schema mt_task_schema = {.name = "tasks[].",
                                   .keys = task_keys,
                                   .n_checks = MT_COUNT(checks),
                                   .checks = checks,
-                                  .begin = begin_task,
-                                  .finish = finish_task};
+                                  .begin = begin_task_config,
+                                  .finish = finish_task_config};

@@ -163,7 +163,7 @@ static const mt_key config_keys[] = {
 
 /* ---- checks across keys ---------------------------------------------------------------------- */
 
-static int check_optimizer(const mt_key_item *item) {
+static int check_learned_optimizer(const mt_key_item *item) {
     const mt_config *cfg = item->value;
     const lopt_preset_info *preset;
     for (size_t i = 0; (preset = lopt_preset(i)) && strcmp(preset->name, cfg->optimizer.name) != 0;) i++;
@@ -182,7 +182,7 @@ static int check_length_order(const mt_key_item *item) {
                          min, max);
 }
 
-static int check_window(const mt_key_item *item) {
+static int check_window_length(const mt_key_item *item) {
     const mt_config *cfg = item->value;
     int constant = cfg->estimator.schedule.name == MT_CONSTANT;
     long long shortest = constant ? cfg->estimator.schedule.max : cfg->estimator.schedule.min;
@@ -206,8 +206,8 @@ static int check_knot_lengths(const mt_key_item *item) {
 }
 
 /* `needed`: the schedule that must have some, where it is chosen; else NULL. */
-static int check_knots(const mt_key_item *item, const mt_knots *k, const char *steps, const char *values,
-                       const char *needed) {
+static int check_schedule_knots(const mt_key_item *item, const mt_knots *k, const char *steps, const char *values,
+                                const char *needed) {
     if (needed && k->n_steps == 0)
         return mt_item_error(item, steps, "found no steps, expected some, as schedule %s needs them", needed);
     for (int i = 1; i < k->n_steps; i++)
@@ -220,15 +220,16 @@ static int check_knots(const mt_key_item *item, const mt_knots *k, const char *s
 
 static int check_length_knots(const mt_key_item *item) {
     const mt_config *cfg = item->value;
-    return check_knots(item, &cfg->estimator.schedule.knots, "estimator.schedule.knot_steps",
-                       "estimator.schedule.knot_lengths",
-                       cfg->estimator.schedule.name == MT_SCHEDULED ? "scheduled" : NULL);
+    return check_schedule_knots(item, &cfg->estimator.schedule.knots, "estimator.schedule.knot_steps",
+                                "estimator.schedule.knot_lengths",
+                                cfg->estimator.schedule.name == MT_SCHEDULED ? "scheduled" : NULL);
 }
 
 static int check_rate_knots(const mt_key_item *item) {
     const mt_config *cfg = item->value;
-    return check_knots(item, &cfg->outer.schedule.knots, "outer.schedule.knot_steps", "outer.schedule.knot_fractions",
-                       cfg->outer.schedule.name == MT_OUTER_PIECEWISE ? "piecewise" : NULL);
+    return check_schedule_knots(item, &cfg->outer.schedule.knots, "outer.schedule.knot_steps",
+                                "outer.schedule.knot_fractions",
+                                cfg->outer.schedule.name == MT_OUTER_PIECEWISE ? "piecewise" : NULL);
 }
 
 static int check_noise_every(const mt_key_item *item) {
@@ -239,7 +240,7 @@ static int check_noise_every(const mt_key_item *item) {
                          every, window);
 }
 
-static int check_clip(const mt_key_item *item) {
+static int check_clip_alone(const mt_key_item *item) {
     const mt_config *cfg = item->value;
     return cfg->estimator.clip == 0 || cfg->estimator.shaping == MT_UNSHAPED ||
            mt_item_error(item, "estimator.clip", "found %g, expected 0, as estimator.shaping bounds the differences",
@@ -264,7 +265,7 @@ static int check_weight_decay(const mt_key_item *item) {
                          cfg->outer.weight_decay);
 }
 
-static int check_warmup(const mt_key_item *item) {
+static int check_warmup_length(const mt_key_item *item) {
     const mt_config *cfg = item->value;
     int falls = cfg->outer.schedule.name == MT_OUTER_WARMUP_COSINE || cfg->outer.schedule.name == MT_OUTER_LINEAR;
     long long warmup = cfg->outer.schedule.warmup, decay = cfg->outer.schedule.decay;
@@ -273,7 +274,7 @@ static int check_warmup(const mt_key_item *item) {
                          warmup, decay);
 }
 
-static int check_mode(const mt_key_item *item) {
+static int check_outer_mode(const mt_key_item *item) {
     const mt_config *cfg = item->value;
     const struct {
         const char *key;
@@ -300,25 +301,25 @@ static int check_evaluated_tasks(const mt_key_item *item) {
 }
 
 static const mt_check checks[] = {
-    {"`optimizer.name` is a learned optimizer: the others have no theta.", check_optimizer},
+    {"`optimizer.name` is a learned optimizer: the others have no theta.", check_learned_optimizer},
     {"`estimator.schedule.min` is at most `estimator.schedule.max` (`log_uniform` without knots).", check_length_order},
     {"No trajectory is shorter than `estimator.window`, so that a window holds one reset at most (except for `es`, "
      "where the window is the trajectory).",
-     check_window},
+     check_window_length},
     {"`estimator.schedule.knot_lengths` are at least `estimator.schedule.min`.", check_knot_lengths},
     {"`estimator.schedule.knot_steps` rise, with one of `knot_lengths` each; `scheduled` needs some.",
      check_length_knots},
     {"`estimator.noise_every` is a multiple of `estimator.window` (`gpes`).", check_noise_every},
-    {"`estimator.clip` is 0 where `estimator.shaping` is not `none`.", check_clip},
+    {"`estimator.clip` is 0 where `estimator.shaping` is not `none`.", check_clip_alone},
     {"`estimator.reduction` other than `mean` is for `es`.", check_reduction},
     {"`outer.weight_decay` is for `adamw` and `lion`.", check_weight_decay},
-    {"`outer.schedule.warmup` is less than `outer.schedule.decay` (`warmup_cosine`, `linear`).", check_warmup},
-    {"`outer.batch` and `outer.staleness` have their defaults where `outer.mode` is `synchronous`.", check_mode},
+    {"`outer.schedule.warmup` is less than `outer.schedule.decay` (`warmup_cosine`, `linear`).", check_warmup_length},
+    {"`outer.batch` and `outer.staleness` have their defaults where `outer.mode` is `synchronous`.", check_outer_mode},
     {"`outer.schedule.knot_steps` rise, with one of `knot_fractions` each; `piecewise` needs some.", check_rate_knots},
     {"What is evaluated (`evaluate.every` above 0) has no sampled sizes.", check_evaluated_tasks},
 };
 
-static void finish_config(void *into) {
+static void finish_data_paths(void *into) {
     mt_config *cfg = into;
     mt_set_data_path(cfg->tasks, cfg->n_tasks, cfg->data_path);
     mt_set_data_path(cfg->evaluate.tasks, cfg->evaluate.n_tasks, cfg->data_path);
@@ -330,4 +331,4 @@ const mt_schema mt_config_schema = {.name = "",
                                     .keys = config_keys,
                                     .n_checks = MT_COUNT(checks),
                                     .checks = checks,
-                                    .finish = finish_config};
+                                    .finish = finish_data_paths};

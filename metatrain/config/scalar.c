@@ -11,28 +11,28 @@
 
 #include "task.h"
 
-static size_t digits(const char *s) {
+static size_t count_digits(const char *s) {
     return strspn(s, "0123456789");
 }
 
 /* -?(0|[1-9][0-9]*) and nothing after it: 010 and 0x10 mean other numbers to other readers. */
-static int is_integer(const char *s) {
+static int is_integer_text(const char *s) {
     s += *s == '-';
-    size_t n = digits(s);
+    size_t n = count_digits(s);
     return n > 0 && !s[n] && (s[0] != '0' || n == 1);
 }
 
-static int is_number(const char *s) {
+static int is_number_text(const char *s) {
     s += *s == '-';
-    size_t whole = digits(s), fraction = 0;
+    size_t whole = count_digits(s), fraction = 0;
     if (whole > 1 && s[0] == '0') return 0;
     s += whole;
-    if (*s == '.') s += 1 + (fraction = digits(s + 1));
+    if (*s == '.') s += 1 + (fraction = count_digits(s + 1));
     if (whole + fraction == 0) return 0;
     if (*s == 'e' || *s == 'E') {
         s += 1 + (s[1] == '-' || s[1] == '+');
-        if (!digits(s)) return 0;
-        s += digits(s);
+        if (!count_digits(s)) return 0;
+        s += count_digits(s);
     }
     return !*s;
 }
@@ -44,23 +44,23 @@ int mt_scalar_error(lopt_error *err, const mt_yaml *node, const char *path, cons
 }
 
 int mt_read_integer(const mt_yaml *node, const char *path, const char *range, long long *out, lopt_error *err) {
-    int right = node->kind == MT_YAML_SCALAR && node->plain && is_integer(node->text);
+    int right = node->kind == MT_YAML_SCALAR && node->plain && is_integer_text(node->text);
     long long value = right ? strtoll(node->text, NULL, 10) : 0; /* too large: the largest, out of range */
-    if (!right || !task_in_range(range, (double)value)) return mt_scalar_error(err, node, path, "an integer", range);
+    if (!right || !task_is_in_range(range, (double)value)) return mt_scalar_error(err, node, path, "an integer", range);
     *out = value;
     return 1;
 }
 
 int mt_read_number(const mt_yaml *node, const char *path, const char *range, double *out, lopt_error *err) {
-    int right = node->kind == MT_YAML_SCALAR && node->plain && is_number(node->text);
+    int right = node->kind == MT_YAML_SCALAR && node->plain && is_number_text(node->text);
     double value = right ? strtod(node->text, NULL) : NAN;
-    if (!isfinite(value) || !task_in_range(range, value)) return mt_scalar_error(err, node, path, "a number", range);
+    if (!isfinite(value) || !task_is_in_range(range, value)) return mt_scalar_error(err, node, path, "a number", range);
     *out = value;
     return 1;
 }
 
 int mt_read_seed(const mt_yaml *node, const char *path, uint64_t *out, lopt_error *err) {
-    int right = node->kind == MT_YAML_SCALAR && node->plain && is_integer(node->text) && node->text[0] != '-';
+    int right = node->kind == MT_YAML_SCALAR && node->plain && is_integer_text(node->text) && node->text[0] != '-';
     errno = 0;
     unsigned long long value = right ? strtoull(node->text, NULL, 10) : 0;
     if (!right || errno) return mt_scalar_error(err, node, path, "an integer", "[0, 18446744073709551615]");

@@ -23,7 +23,7 @@ int mt_item_error(const mt_key_item *item, const char *key, const char *format, 
     return mt_yaml_error(item->err, mt_yaml_nearest(item->node, key), path, "%s", text);
 }
 
-static mt_key setting_key(const task_setting *s, size_t spec_at) {
+static mt_key key_of_task_setting(const task_setting *s, size_t spec_at) {
     static const mt_key_type types[] = {[TASK_SETTING_INTEGER] = MT_KEY_INTEGER,
                                         [TASK_SETTING_NUMBER] = MT_KEY_NUMBER,
                                         [TASK_SETTING_CHOICE] = MT_KEY_CHOICE,
@@ -50,7 +50,7 @@ int mt_next_key(mt_key_walk *w) {
         }
         while ((s = task_setting_at(w->setting++))) {
             if (task_setting_find(s->key) + 1 != w->setting) continue; /* a key that several kinds have */
-            w->key = setting_key(s, row->at);
+            w->key = key_of_task_setting(s, row->at);
             return 1;
         }
     }
@@ -62,7 +62,7 @@ int mt_find_key(const mt_schema *schema, const char *path, mt_key *key) {
         const mt_key *row = &schema->keys[i];
         const task_setting *s = row->type == MT_KEY_TASK ? task_setting_at(task_setting_find(path)) : NULL;
         if (!s && (row->type == MT_KEY_TASK || strcmp(row->path, path) != 0)) continue;
-        *key = s ? setting_key(s, row->at) : *row;
+        *key = s ? key_of_task_setting(s, row->at) : *row;
         return 1;
     }
     return 0;

@@ -11,7 +11,7 @@
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
-static int read_text(const mt_key *key, const mt_yaml *node, const char *path, char *out, lopt_error *err) {
+static int read_string_value(const mt_key *key, const mt_yaml *node, const char *path, char *out, lopt_error *err) {
     char expected[64];
     int may_be_empty = !key->range || strcmp(key->range, "filled") != 0;
     snprintf(expected, sizeof expected, "a string of %s%zu bytes", may_be_empty ? "at most " : "1 to ", key->bytes - 1);
@@ -21,7 +21,7 @@ static int read_text(const mt_key *key, const mt_yaml *node, const char *path, c
     return 1;
 }
 
-static int fill_value(const mt_key *key, const mt_yaml *node, const char *path, char *out, lopt_error *err) {
+static int fill_single_value(const mt_key *key, const mt_yaml *node, const char *path, char *out, lopt_error *err) {
     long long integer = 0;
     int choice = 0;
     switch (key->type) {
@@ -41,14 +41,15 @@ static int fill_value(const mt_key *key, const mt_yaml *node, const char *path, 
         *(int *)out = choice;
         return 1;
     default:
-        return read_text(key, node, path, out, err);
+        return read_string_value(key, node, path, out, err);
     }
 }
 
-static int fill_map(const mt_schema *schema, const mt_yaml *map, const char *inside, const char *path, void *into,
-                    lopt_error *err);
+static int fill_from_mapping(const mt_schema *schema, const mt_yaml *map, const char *inside, const char *path,
+                             void *into, lopt_error *err);
 
-static int finish_item(const mt_schema *schema, const mt_yaml *node, const char *path, void *into, lopt_error *err) {
+static int check_filled_item(const mt_schema *schema, const mt_yaml *node, const char *path, void *into,
+                             lopt_error *err) {
     mt_key_item item = {into, node, path, err};
     for (size_t i = 0; i < schema->n_checks; i++)
         if (!schema->checks[i].holds(&item)) return 0;
@@ -56,16 +57,16 @@ static int finish_item(const mt_schema *schema, const mt_yaml *node, const char 
     return 1;
 }
 
-static int fill_item(const mt_schema *items, const mt_yaml *node, const char *path, void *into, lopt_error *err) {
+static int fill_list_item(const mt_schema *items, const mt_yaml *node, const char *path, void *into, lopt_error *err) {
     char found[MT_YAML_FOUND], inside[MT_KEY_PATH];
     if (node->kind != MT_YAML_MAP)
         return mt_yaml_error(err, node, path, "found %s, expected a mapping", mt_yaml_found(node, found));
     mt_key_path(inside, "%s.", path);
     mt_schema_defaults(items, into);
-    return fill_map(items, node, "", inside, into, err) && finish_item(items, node, inside, into, err);
+    return fill_from_mapping(items, node, "", inside, into, err) && check_filled_item(items, node, inside, into, err);
 }
 
-static int fill_list(const mt_key *key, const mt_yaml *node, const char *path, char *base, lopt_error *err) {
+static int fill_list_values(const mt_key *key, const mt_yaml *node, const char *path, char *base, lopt_error *err) {
     char found[MT_YAML_FOUND], where[MT_KEY_PATH];
     size_t max = (size_t)key->max_n, stride = key->items ? key->items->bytes : key->bytes;
     if (node->kind != MT_YAML_LIST)
@@ -80,8 +81,8 @@ static int fill_list(const mt_key *key, const mt_yaml *node, const char *path, c
     for (size_t i = 0; i < node->n; i++) {
         mt_key_path(where, "%s.%zu", path, i);
         char *out = base + key->at + i * stride;
-        int ok = key->items ? fill_item(key->items, node->child[i], where, out, err)
-                            : fill_value(key, node->child[i], where, out, err);
+        int ok = key->items ? fill_list_item(key->items, node->child[i], where, out, err)
+                            : fill_single_value(key, node->child[i], where, out, err);
         if (!ok) return 0;
     }
     if (!exactly) *(int *)(base + key->n_at) = (int)node->n;
@@ -91,15 +92,15 @@ static int fill_list(const mt_key *key, const mt_yaml *node, const char *path, c
 /* ---- tables ---------------------------------------------------------------------------------- */
 
 /* Whether keys begin with "path." */
-static int is_section(const mt_schema *schema, const char *path) {
+static int is_key_section(const mt_schema *schema, const char *path) {
     size_t n = strlen(path);
     for (mt_key_walk w = {.schema = schema}; mt_next_key(&w);)
         if (strncmp(w.key.path, path, n) == 0 && w.key.path[n] == '.' && w.key.path[n + 1] != '*') return 1;
     return 0;
 }
 
-static int unknown_key(const mt_schema *schema, const mt_yaml *node, const char *inside, const char *path,
-                       lopt_error *err) {
+static int report_unknown_key(const mt_schema *schema, const mt_yaml *node, const char *inside, const char *path,
+                              lopt_error *err) {
     char word[MT_KEY_PATH], text[MT_KEY_PATH + 32];
     mt_key_path(word, "%s%s", inside, node->key);
     lopt__suggestion s = lopt__suggestion_for(word);
@@ -110,8 +111,8 @@ static int unknown_key(const mt_schema *schema, const mt_yaml *node, const char 
 
 /* Fills from one mapping. inside: its path in the schema, with a dot at its end; path: that of
  * the item the schema describes. */
-static int fill_map(const mt_schema *schema, const mt_yaml *map, const char *inside, const char *path, void *into,
-                    lopt_error *err) {
+static int fill_from_mapping(const mt_schema *schema, const mt_yaml *map, const char *inside, const char *path,
+                             void *into, lopt_error *err) {
     char within[MT_KEY_PATH], where[MT_KEY_PATH], found[MT_YAML_FOUND], rest[MT_KEY_PATH];
     mt_key_path(rest, "%s*", inside);
     mt_key settings, key;
@@ -122,15 +123,16 @@ static int fill_map(const mt_schema *schema, const mt_yaml *map, const char *ins
         mt_key_path(where, "%s%s", path, within);
         if (mt_find_key(schema, within, &key) && key.type != MT_KEY_SETTINGS) {
             char *out = (char *)into + key.at;
-            int ok = key.max_n ? fill_list(&key, node, where, into, err) : fill_value(&key, node, where, out, err);
+            int ok = key.max_n ? fill_list_values(&key, node, where, into, err)
+                               : fill_single_value(&key, node, where, out, err);
             if (!ok) return 0;
-        } else if (is_section(schema, within)) {
+        } else if (is_key_section(schema, within)) {
             if (node->kind != MT_YAML_MAP)
                 return mt_yaml_error(err, node, where, "found %s, expected a mapping", mt_yaml_found(node, found));
             mt_key_path(rest, "%s.", within);
-            if (!fill_map(schema, node, rest, path, into, err)) return 0;
+            if (!fill_from_mapping(schema, node, rest, path, into, err)) return 0;
         } else if (!has_settings) {
-            return unknown_key(schema, node, inside, path, err);
+            return report_unknown_key(schema, node, inside, path, err);
         }
     }
     if (!has_settings) return 1;
@@ -141,13 +143,13 @@ static int fill_map(const mt_schema *schema, const mt_yaml *map, const char *ins
 
 /* The defaults are text like a user's, so that they pass the same checks (a test reads every
  * one). */
-static void fill_default(const mt_key *key, void *into) {
+static void fill_default_value(const mt_key *key, void *into) {
     mt_yaml *node = mt_yaml_read(key->standard, strlen(key->standard), "default", NULL);
     if (!node) return;
     if (key->max_n)
-        fill_list(key, node, key->path, into, NULL);
+        fill_list_values(key, node, key->path, into, NULL);
     else
-        fill_value(key, node, key->path, (char *)into + key->at, NULL);
+        fill_single_value(key, node, key->path, (char *)into + key->at, NULL);
     mt_yaml_free(node);
 }
 
@@ -155,7 +157,7 @@ void mt_schema_defaults(const mt_schema *schema, void *into) {
     memset(into, 0, schema->bytes);
     if (schema->begin) schema->begin(into);
     for (mt_key_walk w = {.schema = schema}; mt_next_key(&w);)
-        if (w.key.standard) fill_default(&w.key, into);
+        if (w.key.standard) fill_default_value(&w.key, into);
 }
 
 int mt_schema_seed_lists(const mt_schema *schema, mt_yaml *root, lopt_error *err) {
@@ -173,5 +175,5 @@ int mt_schema_fill(const mt_schema *schema, const mt_yaml *root, void *into, lop
     if (root->kind != MT_YAML_MAP)
         return mt_yaml_error(err, root, "", "found %s, expected keys and values", mt_yaml_found(root, found));
     mt_schema_defaults(schema, into);
-    return fill_map(schema, root, "", "", into, err) && finish_item(schema, root, "", into, err);
+    return fill_from_mapping(schema, root, "", "", into, err) && check_filled_item(schema, root, "", into, err);
 }

@@ -123,7 +123,7 @@ static void start_trajectory(mt_unroller *u, mt_particle *p) {
     p->at.task = mt_draw_task(u->cfg, &r);
     u->now = mt_sampler_instance(&u->mixture, p);
     const task *t = u->now->task;
-    task_sample(t, &r, p->tau);
+    task_sample_tau(t, &r, p->tau);
     r = stream(u, LOPT_RNG_INIT, p, 0);
     task_initial_params(t, p->tau, &r, p->params[0]);
     memcpy(p->params[1], p->params[0], (t->n_params + t->n_carried) * sizeof(float));
@@ -161,7 +161,7 @@ static void copy_positive_twin(mt_unroller *u, mt_particle *p) {
 static float judge(const mt_unroller *u, const mt_particle *p, int twin, float loss) {
     const task *t = u->now->task;
     if (u->cfg->estimator.meta_value == MT_VALUE_LOSS) return loss;
-    return isfinite(loss) ? 1 - task_accuracy(t, p->tau, u->mixture.work, p->params[twin]) : 1;
+    return isfinite(loss) ? 1 - task_compute_accuracy(t, p->tau, u->mixture.work, p->params[twin]) : 1;
 }
 
 /* A fresh batch of a split judges both twins as they are now. */
@@ -170,7 +170,7 @@ static void judge_on(mt_unroller *u, mt_particle *p, task_split split, int64_t b
     lopt_rng_stream r = stream(u, LOPT_RNG_META_BATCH, p, batch);
     task_draw_batch(t, p->tau, split, &r, u->mixture.work);
     for (int twin = 0; twin < 2; twin++)
-        value[twin] = judge(u, p, twin, task_loss(t, p->tau, u->mixture.work, p->params[twin], NULL));
+        value[twin] = judge(u, p, twin, task_compute_loss(t, p->tau, u->mixture.work, p->params[twin], NULL));
 }
 
 /* Both twins make one inner step on the same batch; value[2]: what judges them, not yet
@@ -186,12 +186,12 @@ static void step_twins(mt_unroller *u, mt_particle *p, float value[2]) {
     lopt_rng_stream r = stream(u, LOPT_RNG_BATCH, p, p->at.inner_step);
     task_draw_batch(t, p->tau, TASK_TRAIN, &r, u->mixture.work);
     for (int twin = 0; twin < 2; twin++) {
-        float loss = task_loss(t, p->tau, u->mixture.work, p->params[twin], u->grads);
+        float loss = task_compute_loss(t, p->tau, u->mixture.work, p->params[twin], u->grads);
         if (kind == MT_LOSS_TRAIN) value[twin] = judge(u, p, twin, loss);
         lopt_step(u->optimizer[twin], u->now->state[twin], p->params[twin], u->grads, loss, NULL);
         task_after_step(t, p->tau, p->params[twin]);
         if (kind == MT_LOSS_SAME_DATA)
-            value[twin] = judge(u, p, twin, task_loss(t, p->tau, u->mixture.work, p->params[twin], NULL));
+            value[twin] = judge(u, p, twin, task_compute_loss(t, p->tau, u->mixture.work, p->params[twin], NULL));
     }
     p->at.inner_step++;
     if (kind != MT_LOSS_TRAIN && kind != MT_LOSS_SAME_DATA) judge_on(u, p, fresh_split[kind], p->at.inner_step, value);
@@ -236,7 +236,7 @@ static int64_t credited(const mt_unroller *u, const mt_particle *p) {
  * of full ES. */
 static float normalised(const mt_unroller *u, float value, int at_end) {
     if (u->cfg->estimator.meta_value == MT_VALUE_ERROR && (at_end || !published(u))) return value;
-    return task_normalise(u->now->task, value);
+    return task_normalise_loss(u->now->task, value);
 }
 
 /* What a window takes depends on the tasks of its trajectories. */

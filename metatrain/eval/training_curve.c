@@ -48,10 +48,10 @@ static void measure_split(training *t, task_split split, int64_t step, mt_point 
     double loss = 0, normalised = 0, accuracy = 0;
     for (int64_t i = 0; i < batches; i++) {
         task_draw_batch(t->task, t->tau, split, &r, t->work);
-        real one = task_loss(t->task, t->tau, t->work, t->params, NULL);
+        real one = task_compute_loss(t->task, t->tau, t->work, t->params, NULL);
         loss += one;
-        normalised += task_normalise(t->task, one);
-        if (has_accuracy) accuracy += task_accuracy(t->task, t->tau, t->work, t->params);
+        normalised += task_normalise_loss(t->task, one);
+        if (has_accuracy) accuracy += task_compute_accuracy(t->task, t->tau, t->work, t->params);
     }
     out->loss[split] = loss / (double)batches;
     out->normalised[split] = normalised / (double)batches;
@@ -69,7 +69,7 @@ static void measure(training *t, int64_t step, mt_point *out) {
 
 static void begin(training *t) {
     lopt_rng_stream r = open_stream(t, USE_SAMPLE, 0);
-    task_sample(t->task, &r, t->tau);
+    task_sample_tau(t->task, &r, t->tau);
     r = open_stream(t, USE_INITIAL, 0);
     task_initial_params(t->task, t->tau, &r, t->params);
     lopt_state_reset(t->opt, t->state, t->plan->steps);
@@ -79,7 +79,7 @@ static void take_steps(training *t, int64_t from, int64_t to) {
     for (int64_t step = from; step < to; step++) {
         lopt_rng_stream r = open_stream(t, USE_BATCH, step);
         task_draw_batch(t->task, t->tau, TASK_TRAIN, &r, t->work);
-        real loss = task_loss(t->task, t->tau, t->work, t->params, t->grads);
+        real loss = task_compute_loss(t->task, t->tau, t->work, t->params, t->grads);
         lopt_step(t->opt, t->state, t->params, t->grads, loss, NULL);
         task_after_step(t->task, t->tau, t->params);
         if (t->plan->between) t->plan->between(t->plan->listener);

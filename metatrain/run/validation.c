@@ -21,7 +21,7 @@ int mt_snapshot_open(mt_snapshot *s, const mt_config *cfg, lopt_error *err) {
     for (int i = 0; i < n; i++) total += tasks[i].weight;
     for (; s->n_tasks < n; s->n_tasks++) {
         s->weight[s->n_tasks] = tasks[s->n_tasks].weight / total;
-        if (!(s->task[s->n_tasks] = task_create(&tasks[s->n_tasks].spec, err))) return 0;
+        if (!(s->task[s->n_tasks] = task_create_task(&tasks[s->n_tasks].spec, err))) return 0;
     }
     s->n_jobs = n * cfg->evaluate.seeds;
     s->loss = calloc((size_t)s->n_jobs, sizeof *s->loss);
@@ -29,7 +29,7 @@ int mt_snapshot_open(mt_snapshot *s, const mt_config *cfg, lopt_error *err) {
 }
 
 void mt_snapshot_close(mt_snapshot *s) {
-    for (int i = 0; i < s->n_tasks; i++) task_destroy(s->task[i]);
+    for (int i = 0; i < s->n_tasks; i++) task_destroy_task(s->task[i]);
     lopt_destroy(s->optimizer);
     free(s->loss);
     *s = (mt_snapshot){0};

@@ -6,7 +6,7 @@
 #include "augment/wrap.h"
 #include "base/draws.h"
 
-/* The batch is reduced by whoever draws it (task_create): the first examples of a batch are a smaller batch. */
+/* The batch is reduced by whoever draws it (task_create_task): the first examples of a batch are a smaller batch. */
 static task *leave_unwrapped(task *inner, const task_spec *spec, lopt_error *err) {
     (void)spec, (void)err;
     return inner;
@@ -37,12 +37,12 @@ int task_augment_check(const task_spec *spec, lopt_error *err) {
                             err);
 }
 
-task *task_augment(task *t, const task_spec *spec, lopt_error *err) {
+task *task_add_augmentations(task *t, const task_spec *spec, lopt_error *err) {
     for (size_t w = 0; w < TASK_COUNT(wrappers); w++) t = wrappers[w]->wrap(t, spec, err);
     return t;
 }
 
-static void draw_reparam(task_spec *spec, lopt_rng_stream *r) {
+static void draw_reparam_scales(task_spec *spec, lopt_rng_stream *r) {
     static const task_reparam levels[] = {TASK_REPARAM_NONE,     TASK_REPARAM_NONE,   TASK_REPARAM_GLOBAL,
                                           TASK_REPARAM_GLOBAL,   TASK_REPARAM_TENSOR, TASK_REPARAM_TENSOR,
                                           TASK_REPARAM_PARAMETER};
@@ -53,13 +53,13 @@ static void draw_reparam(task_spec *spec, lopt_rng_stream *r) {
 }
 
 void task_draw_augmentations(task_spec *spec, lopt_rng_stream *r) {
-    draw_reparam(spec, r);
+    draw_reparam_scales(spec, r);
     spec->es_pairs = lopt_rng_uniform(r) < 0.08 ? 1 << task_draw_choice(r, 5) : 0;
-    spec->es_std = task_draw_log(r, 0.001, 0.1);
+    spec->es_std = task_draw_log_uniform(r, 0.001, 0.1);
     spec->batch_fraction = lopt_rng_uniform(r) < 0.2 ? 0.01 + 0.99 * lopt_rng_uniform(r) : 1;
     spec->bf16 = lopt_rng_uniform(r) < 0.2;
     spec->unit_gradient = lopt_rng_uniform(r) < 0.05;
-    spec->directions = lopt_rng_uniform(r) < 0.08 ? task_draw_log_int(r, 1, 1024) : 0;
+    spec->directions = lopt_rng_uniform(r) < 0.08 ? task_draw_log_integer(r, 1, 1024) : 0;
     spec->direction_signs = task_draw_choice(r, 2);
-    spec->delay = lopt_rng_uniform(r) < 0.05 ? task_draw_log_int(r, 1, 8) : 0;
+    spec->delay = lopt_rng_uniform(r) < 0.05 ? task_draw_log_integer(r, 1, 8) : 0;
 }

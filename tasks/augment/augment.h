@@ -8,7 +8,7 @@
 
 /* Every augmentation that the spec asks for, around inner, from the inside out in VeLO's order. Takes inner
  * over; NULL and a sentence on failure. */
-task *task_augment(task *inner, const task_spec *spec, lopt_error *err);
+task *task_add_augmentations(task *inner, const task_spec *spec, lopt_error *err);
 
 /* Settings of all augmentations; NULL past the last. That a spec's are in their ranges; 0 and *err else. */
 const task_setting *task_augment_setting(size_t i);

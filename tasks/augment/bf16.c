@@ -12,7 +12,7 @@
 #include "augment/wrap.h"
 #include "model/model.h"
 
-static real nearest(real x) {
+static real round_to_bf16(real x) {
     float f = (float)x;
     uint32_t bits;
     if (!isfinite(f)) return x;
@@ -22,44 +22,44 @@ static real nearest(real x) {
     return (real)f;
 }
 
-static void round_all(size_t n, real *x) {
-    for (size_t i = 0; i < n; i++) x[i] = nearest(x[i]);
+static void round_all_to_bf16(size_t n, real *x) {
+    for (size_t i = 0; i < n; i++) x[i] = round_to_bf16(x[i]);
 }
 
-static void initial_params(const task *t, const real *tau, lopt_rng_stream *r, real *params) {
+static void bf16_initial_params(const task *t, const real *tau, lopt_rng_stream *r, real *params) {
     task_initial_params(t->inner, tau, r, params);
-    round_all(t->n_params, params);
+    round_all_to_bf16(t->n_params, params);
 }
 
-static void after_step(const task *t, const real *tau, real *params) {
-    round_all(t->n_params, params);
+static void bf16_after_step(const task *t, const real *tau, real *params) {
+    round_all_to_bf16(t->n_params, params);
     task_after_step(t->inner, tau, params);
 }
 
-static void draw_batch(const task *t, const real *tau, task_split split, lopt_rng_stream *r, void *work) {
+static void bf16_draw_batch(const task *t, const real *tau, task_split split, lopt_rng_stream *r, void *work) {
     const task *plain = t;
     task_draw_batch(t->inner, tau, split, r, work);
     while (plain->inner) plain = plain->inner;
-    if (plain->model) task_model_map_inputs(plain->model, work, round_all);
+    if (plain->model) task_model_map_inputs(plain->model, work, round_all_to_bf16);
 }
 
-static real loss(const task *t, const real *tau, void *work, const real *params, real *grads) {
-    real value = task_loss(t->inner, tau, work, params, grads);
-    if (grads) round_all(t->n_params, grads);
+static real bf16_loss(const task *t, const real *tau, void *work, const real *params, real *grads) {
+    real value = task_compute_loss(t->inner, tau, work, params, grads);
+    if (grads) round_all_to_bf16(t->n_params, grads);
     return value;
 }
 
 static const task_kind kind = {.name = "bf16",
                                .summary = "another task in bfloat16 numbers",
                                .source = "VeLO, Metz et al. 2022",
-                               .initial_params = initial_params,
-                               .after_step = after_step,
-                               .draw_batch = draw_batch,
-                               .loss = loss};
+                               .initial_params = bf16_initial_params,
+                               .after_step = bf16_after_step,
+                               .draw_batch = bf16_draw_batch,
+                               .loss = bf16_loss};
 
-static task *task_bf16_wrap(task *inner, const task_spec *spec, lopt_error *err) {
-    task *t = inner && spec->bf16 ? task_wrap(inner, &kind, 1, err) : inner;
-    if (t && t != inner) task_name_more(t, ", bf16");
+static task *bf16_wrap(task *inner, const task_spec *spec, lopt_error *err) {
+    task *t = inner && spec->bf16 ? task_wrap_task(inner, &kind, 1, err) : inner;
+    if (t && t != inner) task_append_name(t, ", bf16");
     return t;
 }
 
@@ -68,4 +68,4 @@ static const task_setting bf16_settings[] = {
      "what parameters, data and gradients are rounded to"},
 };
 
-const task_wrapper task_wrapper_bf16 = {bf16_settings, TASK_COUNT(bf16_settings), task_bf16_wrap};
+const task_wrapper task_wrapper_bf16 = {bf16_settings, TASK_COUNT(bf16_settings), bf16_wrap};

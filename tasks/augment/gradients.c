@@ -18,25 +18,25 @@ typedef struct vectors {
     size_t stream, normals, vector; /* work offsets: lopt_rng_stream, float[n_params], real[n_params] */
 } vectors;
 
-static void add_vectors(task *t, vectors *v) {
+static void add_random_vectors(task *t, vectors *v) {
     v->stream = task_add_work(t, sizeof(lopt_rng_stream));
     v->normals = task_add_work(t, t->n_params * sizeof(float));
     v->vector = task_add_work(t, t->n_params * sizeof(real));
 }
 
-static lopt_rng_stream *stream_of(const vectors *v, void *work) {
+static lopt_rng_stream *stream_of_vectors(const vectors *v, void *work) {
     return (lopt_rng_stream *)(void *)((char *)work + v->stream);
 }
 
-static void draw_vectors(const task *t, const vectors *v, const real *tau, task_split split, lopt_rng_stream *r,
-                         void *work) {
+static void draw_vector_stream(const task *t, const vectors *v, const real *tau, task_split split, lopt_rng_stream *r,
+                               void *work) {
     task_draw_batch(t->inner, tau, split, r, work);
     uint64_t seed = lopt_rng_u64(r);
-    lopt_rng_seed(stream_of(v, work), seed, lopt_rng_u64(r));
+    lopt_rng_seed(stream_of_vectors(v, work), seed, lopt_rng_u64(r));
 }
 
 /* The next vector of N(0, 1). */
-static const float *next_normals(const task *t, const vectors *v, lopt_rng_stream *r, void *work) {
+static const float *next_random_vector(const task *t, const vectors *v, lopt_rng_stream *r, void *work) {
     float *normals = (float *)(void *)((char *)work + v->normals);
     lopt_rng_normals(r, t->n_params, normals);
     return normals;
@@ -52,26 +52,26 @@ typedef struct es {
 } es;
 
 static void es_draw_batch(const task *t, const real *tau, task_split split, lopt_rng_stream *r, void *work) {
-    draw_vectors(t, &((const es *)t->self)->draws, tau, split, r, work);
+    draw_vector_stream(t, &((const es *)t->self)->draws, tau, split, r, work);
 }
 
-static real loss_beside(const task *t, const real *tau, void *work, const real *params, real distance,
-                        const float *direction) {
-    real *beside = task_at(work, ((const es *)t->self)->draws.vector);
+static real compute_loss_beside(const task *t, const real *tau, void *work, const real *params, real distance,
+                                const float *direction) {
+    real *beside = task_work_at(work, ((const es *)t->self)->draws.vector);
     for (size_t i = 0; i < t->n_params; i++) beside[i] = params[i] + distance * (real)direction[i];
-    return task_loss(t->inner, tau, work, beside, NULL);
+    return task_compute_loss(t->inner, tau, work, beside, NULL);
 }
 
 static real es_loss(const task *t, const real *tau, void *work, const real *params, real *grads) {
     const es *self = t->self;
-    real value = task_loss(t->inner, tau, work, params, NULL);
+    real value = task_compute_loss(t->inner, tau, work, params, NULL);
     if (!grads) return value;
-    lopt_rng_stream r = *stream_of(&self->draws, work);
+    lopt_rng_stream r = *stream_of_vectors(&self->draws, work);
     for (size_t i = 0; i < t->n_params; i++) grads[i] = 0;
     for (int j = 0; j < self->pairs; j++) {
-        const float *e = next_normals(t, &self->draws, &r, work);
-        real difference =
-            loss_beside(t, tau, work, params, self->std, e) - loss_beside(t, tau, work, params, -self->std, e);
+        const float *e = next_random_vector(t, &self->draws, &r, work);
+        real difference = compute_loss_beside(t, tau, work, params, self->std, e) -
+                          compute_loss_beside(t, tau, work, params, -self->std, e);
         real scale = difference / (2 * self->std * (real)self->pairs);
         for (size_t i = 0; i < t->n_params; i++) grads[i] += scale * (real)e[i];
     }
@@ -84,16 +84,16 @@ static const task_kind es_kind = {.name = "es gradient",
                                   .draw_batch = es_draw_batch,
                                   .loss = es_loss};
 
-static task *task_es_wrap(task *inner, const task_spec *spec, lopt_error *err) {
-    task *t = inner && spec->es_pairs > 0 ? task_wrap(inner, &es_kind, sizeof(es), err) : inner;
+static task *es_wrap(task *inner, const task_spec *spec, lopt_error *err) {
+    task *t = inner && spec->es_pairs > 0 ? task_wrap_task(inner, &es_kind, sizeof(es), err) : inner;
     if (!t || t == inner) return t;
     es *self = t->self;
-    add_vectors(t, &self->draws);
+    add_random_vectors(t, &self->draws);
     self->pairs = spec->es_pairs;
     self->std = (real)spec->es_std;
     /* A gradient counts as three evaluations of the loss. */
     t->flops_per_step = (1 + 2.0 * self->pairs) * inner->flops_per_step / 3 + 6.0 * self->pairs * (double)t->n_params;
-    task_name_more(t, ", es %d pairs of %g", spec->es_pairs, spec->es_std);
+    task_append_name(t, ", es %d pairs of %g", spec->es_pairs, spec->es_std);
     return t;
 }
 
@@ -104,21 +104,21 @@ static const task_setting es_settings[] = {
      "standard deviation of their perturbations"},
 };
 
-const task_wrapper task_wrapper_es = {es_settings, TASK_COUNT(es_settings), task_es_wrap};
+const task_wrapper task_wrapper_es = {es_settings, TASK_COUNT(es_settings), es_wrap};
 
 /* ---- unit gradient --------------------------------------------------------------------------- */
 
 /* Summed in double, so that neither a large model nor a large gradient loses it. */
-static double dot(size_t n, const real *a, const real *b) {
+static double dot_product(size_t n, const real *a, const real *b) {
     double sum = 0;
     for (size_t i = 0; i < n; i++) sum += (double)a[i] * (double)b[i];
     return sum;
 }
 
-static real unit_loss(const task *t, const real *tau, void *work, const real *params, real *grads) {
-    real value = task_loss(t->inner, tau, work, params, grads);
+static real unit_gradient_loss(const task *t, const real *tau, void *work, const real *params, real *grads) {
+    real value = task_compute_loss(t->inner, tau, work, params, grads);
     if (!grads) return value;
-    double norm = sqrt(dot(t->n_params, grads, grads));
+    double norm = sqrt(dot_product(t->n_params, grads, grads));
     for (size_t i = 0; i < t->n_params; i++) grads[i] = (real)((double)grads[i] / norm);
     return value;
 }
@@ -126,11 +126,11 @@ static real unit_loss(const task *t, const real *tau, void *work, const real *pa
 static const task_kind unit_kind = {.name = "unit gradient",
                                     .summary = "another task with gradients of length one",
                                     .source = "VeLO, Metz et al. 2022",
-                                    .loss = unit_loss};
+                                    .loss = unit_gradient_loss};
 
-static task *task_unit_gradient_wrap(task *inner, const task_spec *spec, lopt_error *err) {
-    task *t = inner && spec->unit_gradient ? task_wrap(inner, &unit_kind, 1, err) : inner;
-    if (t && t != inner) task_name_more(t, ", unit gradient");
+static task *unit_gradient_wrap(task *inner, const task_spec *spec, lopt_error *err) {
+    task *t = inner && spec->unit_gradient ? task_wrap_task(inner, &unit_kind, 1, err) : inner;
+    if (t && t != inner) task_append_name(t, ", unit gradient");
     return t;
 }
 
@@ -140,7 +140,7 @@ static const task_setting unit_gradient_settings[] = {
 };
 
 const task_wrapper task_wrapper_unit_gradient = {unit_gradient_settings, TASK_COUNT(unit_gradient_settings),
-                                                 task_unit_gradient_wrap};
+                                                 unit_gradient_wrap};
 
 /* ---- directions ------------------------------------------------------------------------------ */
 
@@ -150,11 +150,11 @@ typedef struct directions {
 } directions;
 
 static void directions_draw_batch(const task *t, const real *tau, task_split split, lopt_rng_stream *r, void *work) {
-    draw_vectors(t, &((const directions *)t->self)->draws, tau, split, r, work);
+    draw_vector_stream(t, &((const directions *)t->self)->draws, tau, split, r, work);
 }
 
 /* What v_k / |v_k|^2 or v_k / |v_k| is multiplied by, for a v of any length. */
-static double along(const directions *self, size_t n, const float *v, const real *g) {
+static double scale_along_vector(const directions *self, size_t n, const float *v, const real *g) {
     double product = 0, square = 0;
     for (size_t i = 0; i < n; i++) {
         product += (double)v[i] * (double)g[i];
@@ -166,17 +166,17 @@ static double along(const directions *self, size_t n, const float *v, const real
 
 static real directions_loss(const task *t, const real *tau, void *work, const real *params, real *grads) {
     const directions *self = t->self;
-    real *g = task_at(work, self->draws.vector);
-    real value = task_loss(t->inner, tau, work, params, grads);
+    real *g = task_work_at(work, self->draws.vector);
+    real value = task_compute_loss(t->inner, tau, work, params, grads);
     if (!grads) return value;
-    lopt_rng_stream r = *stream_of(&self->draws, work);
+    lopt_rng_stream r = *stream_of_vectors(&self->draws, work);
     for (size_t i = 0; i < t->n_params; i++) {
         g[i] = grads[i];
         grads[i] = 0;
     }
     for (int k = 0; k < self->n; k++) {
-        const float *v = next_normals(t, &self->draws, &r, work);
-        real scale = (real)along(self, t->n_params, v, g);
+        const float *v = next_random_vector(t, &self->draws, &r, work);
+        real scale = (real)scale_along_vector(self, t->n_params, v, g);
         for (size_t i = 0; i < t->n_params; i++) grads[i] += scale * (real)v[i];
     }
     return value;
@@ -188,15 +188,15 @@ static const task_kind directions_kind = {.name = "directions",
                                           .draw_batch = directions_draw_batch,
                                           .loss = directions_loss};
 
-static task *task_directions_wrap(task *inner, const task_spec *spec, lopt_error *err) {
-    task *t = inner && spec->directions > 0 ? task_wrap(inner, &directions_kind, sizeof(directions), err) : inner;
+static task *directions_wrap(task *inner, const task_spec *spec, lopt_error *err) {
+    task *t = inner && spec->directions > 0 ? task_wrap_task(inner, &directions_kind, sizeof(directions), err) : inner;
     if (!t || t == inner) return t;
     directions *self = t->self;
-    add_vectors(t, &self->draws);
+    add_random_vectors(t, &self->draws);
     self->n = spec->directions;
     self->signs = (int)spec->direction_signs;
     t->flops_per_step += 6.0 * self->n * (double)t->n_params;
-    task_name_more(t, ", %d directions%s", self->n, self->signs ? ", signs" : "");
+    task_append_name(t, ", %d directions%s", self->n, self->signs ? ", signs" : "");
     return t;
 }
 
@@ -207,5 +207,4 @@ static const task_setting directions_settings[] = {
      "what is known along a direction"},
 };
 
-const task_wrapper task_wrapper_directions = {directions_settings, TASK_COUNT(directions_settings),
-                                              task_directions_wrap};
+const task_wrapper task_wrapper_directions = {directions_settings, TASK_COUNT(directions_settings), directions_wrap};

@@ -11,14 +11,14 @@
 #include "base/task_error.h"
 #include "model/delegate.h"
 
-task *task_wrap(task *inner, const task_kind *kind, size_t self_size, lopt_error *err) {
+task *task_wrap_task(task *inner, const task_kind *kind, size_t self_size, lopt_error *err) {
     task *t = malloc(sizeof *t);
     void *self = calloc(1, self_size);
     if (!t || !self) {
-        task_fail(err, LOPT_ENOMEM, "task %s: out of memory", inner->name);
+        task_set_error(err, LOPT_ENOMEM, "task %s: out of memory", inner->name);
         free(t);
         free(self);
-        task_destroy(inner);
+        task_destroy_task(inner);
         return NULL;
     }
     *t = *inner;
@@ -29,7 +29,7 @@ task *task_wrap(task *inner, const task_kind *kind, size_t self_size, lopt_error
     return t;
 }
 
-void task_name_more(task *t, const char *format, ...) {
+void task_append_name(task *t, const char *format, ...) {
     size_t used = strlen(t->name);
     va_list args;
     va_start(args, format);

@@ -2,9 +2,9 @@
  *
  * wrap.h - tasks that hold another task and change one thing about it.
  *
- *     task *t = task_wrap(inner, &kind, sizeof(delay), &err);   takes inner over, also on failure
+ *     task *t = task_wrap_task(inner, &kind, sizeof(delay), &err);   takes inner over, also on failure
  *     delay *self = t->self;                                    zeroed memory of the wrapper's own
- *     task_name_more(t, ", delay %d", n);
+ *     task_append_name(t, ", delay %d", n);
  *
  * What a kind leaves out is the inner task's (model/delegate.h): a wrapper writes only what it changes. A wrapped task
  * has the tensors of the inner one, and its tau and work before its own, so wrappers compose. The one that
@@ -15,8 +15,8 @@
 #include "base/declare.h"
 #include "model/delegate.h"
 
-task *task_wrap(task *inner, const task_kind *kind, size_t self_size, lopt_error *err);
-void task_name_more(task *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+task *task_wrap_task(task *inner, const task_kind *kind, size_t self_size, lopt_error *err);
+void task_append_name(task *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* An augmentation. wrap returns inner where the spec does not ask for it, and NULL for NULL. */
 typedef struct task_wrapper {

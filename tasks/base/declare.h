@@ -8,7 +8,7 @@
  *     d->weights = task_add_tensor(t, "w0", 2, (int64_t[]){in, out});   offset in params, in reals
  *     d->y = task_add_work(t, batch * out * sizeof(real));              offset in work, in bytes
  *
- * task_at turns a work offset into a pointer. */
+ * task_work_at turns a work offset into a pointer. */
 #ifndef TASK_DECLARE_H
 #define TASK_DECLARE_H
 
@@ -18,7 +18,7 @@
 size_t task_add_tensor(task *t, const char *name, int rank, const int64_t *dim);
 size_t task_add_work(task *t, size_t bytes); /* aligned to 64 bytes */
 
-static inline real *task_at(void *work, size_t offset) {
+static inline real *task_work_at(void *work, size_t offset) {
     return (real *)(void *)((char *)work + offset);
 }
 

@@ -6,8 +6,8 @@
 
 #include "base/spec.h"
 
-int task_draw_log_int(lopt_rng_stream *r, double low, double high); /* floor(exp(uniform(ln low, ln high))) */
-double task_draw_log(lopt_rng_stream *r, double low, double high);
+int task_draw_log_integer(lopt_rng_stream *r, double low, double high); /* floor(exp(uniform(ln low, ln high))) */
+double task_draw_log_uniform(lopt_rng_stream *r, double low, double high);
 int task_draw_choice(lopt_rng_stream *r, int n); /* 0..n-1 */
 
 void task_draw_images(task_spec *spec, lopt_rng_stream *r); /* size 4..32, batch 4..512 */

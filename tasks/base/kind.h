@@ -46,7 +46,7 @@ typedef struct task_kind {
     real (*accuracy)(const task *t, const real *tau, void *work, const real *params);
 } task_kind;
 
-/* What task_normalise does unless the kind does it itself (tasks/normaliser.h); C classes, clip(low, high). */
+/* What task_normalise_loss does unless the kind does it itself (tasks/normaliser.h); C classes, clip(low, high). */
 typedef enum task_normaliser_kind {
     TASK_AS_IT_IS,
     TASK_CLIP_GUESS,     /* clip(0, 1.5 ln C), NaN to the upper end */

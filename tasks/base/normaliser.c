@@ -12,7 +12,7 @@ typedef struct rule {
     double instead, low, high, zero, scale;
 } rule;
 
-static rule rule_of(const task_normaliser *normaliser) {
+static rule rule_of_normaliser(const task_normaliser *normaliser) {
     double n = normaliser->n, guess = log(n), twice = log(2 * n);
     switch (normaliser->kind) {
     case TASK_CLIP_GUESS:
@@ -42,7 +42,7 @@ static rule rule_of(const task_normaliser *normaliser) {
 }
 
 real task_normaliser_apply(const task_normaliser *normaliser, real loss) {
-    rule r = rule_of(normaliser);
+    rule r = rule_of_normaliser(normaliser);
     double y = (double)loss;
     if (normaliser->kind == TASK_AS_IT_IS) return loss;
     if (r.takes_log) y = log(y + 1e-8);
@@ -54,6 +54,6 @@ real task_normaliser_apply(const task_normaliser *normaliser, real loss) {
 
 void task_set_normaliser(task *t, task_normaliser_kind kind, double n) {
     t->normaliser = (task_normaliser){kind, n};
-    rule r = rule_of(&t->normaliser);
+    rule r = rule_of_normaliser(&t->normaliser);
     t->loss_bound = (double)(real)(r.scale * (r.high - r.zero));
 }

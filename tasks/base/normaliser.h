@@ -3,7 +3,7 @@
  * normaliser.h - what a loss counts as in meta-training: finite and of one size for all tasks.
  *
  *     task_set_normaliser(t, TASK_CLIP_GUESS, classes);      in create; sets t->loss_bound
- *     task_normaliser_apply(&t->normaliser, loss);           what task_normalise does
+ *     task_normaliser_apply(&t->normaliser, loss);           what task_normalise_loss does
  *
  * Source: the normalisers of learned_optimization's tasks. n is the number of classes, words or pixels. */
 #ifndef TASK_NORMALISER_H

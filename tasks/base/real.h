@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #ifdef TASK_REAL_DOUBLE
-#include "double_names.h" /* made by the build: task_loss becomes task_loss_double, so that both link into one program */
+#include "double_names.h" /* made by the build: task_compute_loss becomes task_compute_loss_double, so that both link into one program */
 typedef double real;
 #else
 typedef float real;

@@ -52,7 +52,7 @@ typedef struct task_setting {
 // clang-format on
 
 /* NaN is in no range. */
-int task_in_range(const char *range, double value);
+int task_is_in_range(const char *range, double value);
 /* Word number i of "a|b|c"; "" past the last. The number of a word, or -1. */
 void task_choice_word(const char *choices, int i, char *word, size_t word_bytes);
 int task_choice_index(const char *choices, const char *word);

@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-int task_fail(lopt_error *err, lopt_status status, const char *format, ...) {
+int task_set_error(lopt_error *err, lopt_status status, const char *format, ...) {
     if (!err) return 0;
     va_list args;
     va_start(args, format);
@@ -18,5 +18,5 @@ int task_fail(lopt_error *err, lopt_status status, const char *format, ...) {
 
 int task_check_range(const char *name, const char *field, double value, double min, double max, lopt_error *err) {
     if (value >= min && value <= max) return 1;
-    return task_fail(err, LOPT_EARG, "task %s: %s is %g, allowed: %g to %g", name, field, value, min, max);
+    return task_set_error(err, LOPT_EARG, "task %s: %s is %g, allowed: %g to %g", name, field, value, min, max);
 }

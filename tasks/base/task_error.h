@@ -8,7 +8,7 @@
 #include "lopt.h"
 
 /* Writes the message to *err (which may be NULL) and returns 0. */
-int task_fail(lopt_error *err, lopt_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int task_set_error(lopt_error *err, lopt_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 int task_check_range(const char *name, const char *field, double value, double min, double max, lopt_error *err);
 
 #endif

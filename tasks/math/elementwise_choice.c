@@ -7,7 +7,7 @@
 
 extern const task_elementwise task_elementwise_portable, task_elementwise_avx2, task_elementwise_avx512;
 
-static int usable(const task_elementwise *table) {
+static int is_table_usable(const task_elementwise *table) {
 #ifdef TASK_HAVE_X86
     if (table == &task_elementwise_avx512) {
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
@@ -32,14 +32,14 @@ enum { N_TABLES = sizeof tables / sizeof *tables };
 
 const task_elementwise *task_elementwise_best(void) {
     for (int i = 0; i < N_TABLES; i++) {
-        if (usable(tables[i])) return tables[i];
+        if (is_table_usable(tables[i])) return tables[i];
     }
     return &task_elementwise_portable;
 }
 
 const task_elementwise *task_elementwise_find(const char *name) {
     for (int i = 0; i < N_TABLES; i++) {
-        if (!strcmp(name, tables[i]->name)) return usable(tables[i]) ? tables[i] : NULL;
+        if (!strcmp(name, tables[i]->name)) return is_table_usable(tables[i]) ? tables[i] : NULL;
     }
     return NULL;
 }

@@ -17,7 +17,7 @@ double task_gemm_flops(const task_gemm *g) {
 
 #ifdef TASK_REAL_DOUBLE
 
-static task_gemm plan(task_gemm_kind kind, int rows, int cols, int depth, int added) {
+static task_gemm plan_gemm_call(task_gemm_kind kind, int rows, int cols, int depth, int added) {
     return (task_gemm){kind, rows, cols, depth, added, NULL, 0};
 }
 
@@ -51,7 +51,7 @@ static void clear_upper_halves(void) {
 }
 #endif
 
-static task_gemm plan(task_gemm_kind kind, int rows, int cols, int depth, int added) {
+static task_gemm plan_gemm_call(task_gemm_kind kind, int rows, int cols, int depth, int added) {
     task_gemm g = {kind, rows, cols, depth, added, NULL, 0};
 #if defined(__x86_64__)
     g.has_avx = __builtin_cpu_supports("avx") != 0;
@@ -82,15 +82,15 @@ void task_gemm_run(const task_gemm *g, const real *a, const real *b, real *c) {
 #endif
 
 task_gemm task_gemm_plan(task_gemm_kind kind, int rows, int cols, int depth) {
-    return plan(kind, rows, cols, depth, 0);
+    return plan_gemm_call(kind, rows, cols, depth, 0);
 }
 
 task_gemm task_gemm_plan_added(task_gemm_kind kind, int rows, int cols, int depth) {
-    return plan(kind, rows, cols, depth, 1);
+    return plan_gemm_call(kind, rows, cols, depth, 1);
 }
 
 /* By square blocks that stay in cache. */
-void task_transpose(int rows, int cols, const real *restrict in, real *restrict out) {
+void task_transpose_matrix(int rows, int cols, const real *restrict in, real *restrict out) {
     enum { BLOCK = 16 };
     for (int i0 = 0; i0 < rows; i0 += BLOCK) {
         int i1 = i0 + BLOCK < rows ? i0 + BLOCK : rows;

@@ -9,12 +9,12 @@
 #include "base/normaliser.h"
 #include "model/model.h"
 
-void task_destroy(task *t) {
+void task_destroy_task(task *t) {
     if (!t) return;
     if (t->kind->destroy) t->kind->destroy(t);
     if (t->inner) {
         free(t->self);
-        task_destroy(t->inner);
+        task_destroy_task(t->inner);
     } else {
         task_model_destroy(t->model);
         free(t->tensors);
@@ -24,11 +24,11 @@ void task_destroy(task *t) {
 
 /* What a kind leaves out is the wrapped task's, else the model's. */
 
-void task_sample(const task *t, lopt_rng_stream *r, real *tau) {
+void task_sample_tau(const task *t, lopt_rng_stream *r, real *tau) {
     if (t->kind->sample)
         t->kind->sample(t, r, tau);
     else if (t->inner)
-        task_sample(t->inner, r, tau);
+        task_sample_tau(t->inner, r, tau);
     else if (t->model)
         task_model_sample(t->model, r, tau);
 }
@@ -56,14 +56,14 @@ void task_after_step(const task *t, const real *tau, real *params) {
         task_after_step(t->inner, tau, params);
 }
 
-real task_loss(const task *t, const real *tau, void *work, const real *params, real *grads) {
+real task_compute_loss(const task *t, const real *tau, void *work, const real *params, real *grads) {
     if (t->kind->loss) return t->kind->loss(t, tau, work, params, grads);
-    if (t->inner) return task_loss(t->inner, tau, work, params, grads);
+    if (t->inner) return task_compute_loss(t->inner, tau, work, params, grads);
     return task_model_loss(t->model, tau, work, params, grads);
 }
 
-real task_normalise(const task *t, real loss) {
-    if (t->inner) return task_normalise(t->inner, loss);
+real task_normalise_loss(const task *t, real loss) {
+    if (t->inner) return task_normalise_loss(t->inner, loss);
     return t->kind->normalise ? t->kind->normalise(t, loss) : task_normaliser_apply(&t->normaliser, loss);
 }
 
@@ -71,8 +71,8 @@ int task_has_accuracy(const task *t) {
     return t->inner ? task_has_accuracy(t->inner) : t->kind->accuracy != NULL;
 }
 
-real task_accuracy(const task *t, const real *tau, void *work, const real *params) {
+real task_compute_accuracy(const task *t, const real *tau, void *work, const real *params) {
     if (!task_has_accuracy(t)) return (real)NAN;
     if (t->kind->accuracy) return t->kind->accuracy(t, tau, work, params);
-    return task_accuracy(t->inner, tau, work, params);
+    return task_compute_accuracy(t->inner, tau, work, params);
 }

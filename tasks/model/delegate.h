@@ -7,15 +7,15 @@
 
 #include "base/kind.h"
 
-void task_destroy(task *t);
+void task_destroy_task(task *t);
 
-void task_sample(const task *t, lopt_rng_stream *r, real *tau);
+void task_sample_tau(const task *t, lopt_rng_stream *r, real *tau);
 void task_initial_params(const task *t, const real *tau, lopt_rng_stream *r, real *params);
 void task_draw_batch(const task *t, const real *tau, task_split split, lopt_rng_stream *r, void *work);
 void task_after_step(const task *t, const real *tau, real *params);
-real task_loss(const task *t, const real *tau, void *work, const real *params, real *grads);
-real task_normalise(const task *t, real loss);
+real task_compute_loss(const task *t, const real *tau, void *work, const real *params, real *grads);
+real task_normalise_loss(const task *t, real loss);
 int task_has_accuracy(const task *t);
-real task_accuracy(const task *t, const real *tau, void *work, const real *params);
+real task_compute_accuracy(const task *t, const real *tau, void *work, const real *params);
 
 #endif

@@ -18,29 +18,30 @@
 #include "models/hidden.h"
 #include "models/images.h"
 
-static int layer(task_model *m, int x, int channels, int stride, const task_hidden *hidden) {
-    x = task_conv(m, x, (task_conv_shape){channels, 3, stride, TASK_SAME}, hidden->init);
+static int add_conv_block(task_model *m, int x, int channels, int stride, const task_hidden *hidden) {
+    x = task_add_conv(m, x, (task_conv_shape){channels, 3, stride, TASK_SAME}, hidden->init);
     x = task_hidden_activation(m, x, hidden);
-    if (hidden->norm == TASK_NORM_LAYER) x = task_layer_norm(m, x, 1e-5);
-    if (hidden->norm == TASK_NORM_BATCH) x = task_batch_norm(m, x, 1, 1e-5);
+    if (hidden->norm == TASK_NORM_LAYER) x = task_add_layer_norm(m, x, 1e-5);
+    if (hidden->norm == TASK_NORM_BATCH) x = task_add_batch_norm(m, x, 1, 1e-5);
     return x;
 }
 
 /* "image_conv cifar10 32x32 3-32-64-64-10 relu, batch 128" */
-static void set_name(task *t, const task_images *self, const task_spec *spec) {
+static void set_conv_net_name(task *t, const task_images *self, const task_spec *spec) {
     size_t n = task_images_name(t, self, spec, "image_conv");
     task_hidden_name(t, n, self->data->n_channels, self->n_classes, spec);
 }
 
-static int create(task *t, const task_spec *spec, lopt_error *err) {
+static int conv_net_create(task *t, const task_spec *spec, lopt_error *err) {
     task_images *self = task_images_open(t, spec, sizeof *self, err);
     if (!self) return 0;
     task_model *m = t->model;
     task_hidden hidden = task_hidden_plan(m, spec);
     int x = self->images;
-    for (int l = 0; l < spec->n_hidden; l++) x = layer(m, x, spec->hidden[l], l < spec->strided ? 2 : 1, &hidden);
-    x = task_dense(m, task_global_average(m, x), self->n_classes, (task_init){0});
-    set_name(t, self, spec);
+    for (int l = 0; l < spec->n_hidden; l++)
+        x = add_conv_block(m, x, spec->hidden[l], l < spec->strided ? 2 : 1, &hidden);
+    x = task_add_dense(m, task_add_global_average(m, x), self->n_classes, (task_init){0});
+    set_conv_net_name(t, self, spec);
     return task_images_classify(t, self, x, spec, spec->per_task ? TASK_BELOW_GUESS : TASK_CLIP_GUESS_NAN, err);
 }
 
@@ -80,9 +81,9 @@ static const task_name names[] = {
     {{NULL, NULL}, {.task = ""}},
 };
 
-static void sample(task_spec *spec, lopt_rng_stream *r) {
+static void conv_net_sample(task_spec *spec, lopt_rng_stream *r) {
     snprintf(spec->task, sizeof spec->task, "image_conv");
-    int channels = task_draw_log_int(r, 4, 64);
+    int channels = task_draw_log_integer(r, 4, 64);
     spec->n_hidden = task_draw_choice(r, 4);
     for (int l = 0; l < spec->n_hidden; l++) spec->hidden[l] = channels;
     spec->strided = task_draw_choice(r, 3);
@@ -95,7 +96,7 @@ static void sample(task_spec *spec, lopt_rng_stream *r) {
 static const task_family family = {
     .name = "image_conv_family",
     .summary = "convolutional nets: channels, depth, strides, size, batch; activation and start with the task",
-    .sample = sample,
+    .sample = conv_net_sample,
 };
 
 static const task_setting settings[] = {
@@ -114,7 +115,7 @@ const task_kind task_kind_image_conv = {
     .source = "learned_optimization, Metz et al. 2022",
     .settings = settings,
     .n_settings = TASK_COUNT(settings),
-    .create = create,
+    .create = conv_net_create,
     .accuracy = task_images_accuracy,
     .names = names,
     .open_settings = "data_split|loss",

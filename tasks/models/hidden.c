@@ -21,14 +21,14 @@ task_hidden task_hidden_plan(task_model *m, const task_spec *spec) {
 }
 
 int task_hidden_activation(task_model *m, int x, const task_hidden *h) {
-    return h->per_task ? task_activation_sampled(m, x, h->which) : task_activation(m, x, h->activation);
+    return h->per_task ? task_add_sampled_activation(m, x, h->which) : task_add_activation(m, x, h->activation);
 }
 
 int task_hidden_layer(task_model *m, int x, int width, const task_hidden *h) {
-    x = task_dense(m, x, width, h->init);
-    x = task_dropout(m, x, h->dropout);
-    if (h->norm == TASK_NORM_LAYER) x = task_layer_norm(m, x, 1e-5);
-    if (h->norm == TASK_NORM_BATCH) x = task_batch_norm(m, x, 1, 1e-5);
+    x = task_add_dense(m, x, width, h->init);
+    x = task_add_dropout(m, x, h->dropout);
+    if (h->norm == TASK_NORM_LAYER) x = task_add_layer_norm(m, x, 1e-5);
+    if (h->norm == TASK_NORM_BATCH) x = task_add_batch_norm(m, x, 1, 1e-5);
     return task_hidden_activation(m, x, h);
 }
 

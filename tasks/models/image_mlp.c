@@ -19,20 +19,20 @@
 #include "models/images.h"
 
 /* "image_mlp fashion_mnist 8x8 64-32-10 relu, batch 64" */
-static void set_name(task *t, const task_images *self, const task_spec *spec) {
+static void set_image_mlp_name(task *t, const task_images *self, const task_spec *spec) {
     size_t n = task_images_name(t, self, spec, "image_mlp");
     task_hidden_name(t, n, self->data->n_pixels, self->n_classes, spec);
 }
 
-static int create(task *t, const task_spec *spec, lopt_error *err) {
+static int image_mlp_create(task *t, const task_spec *spec, lopt_error *err) {
     task_images *self = task_images_open(t, spec, sizeof *self, err);
     if (!self) return 0;
     task_model *m = t->model;
     task_hidden hidden = task_hidden_plan(m, spec);
     int x = self->pixels;
     for (int l = 0; l < spec->n_hidden; l++) x = task_hidden_layer(m, x, spec->hidden[l], &hidden);
-    x = task_dense(m, x, self->n_classes, hidden.init);
-    set_name(t, self, spec);
+    x = task_add_dense(m, x, self->n_classes, hidden.init);
+    set_image_mlp_name(t, self, spec);
     return task_images_classify(t, self, x, spec, spec->per_task ? TASK_BELOW_GUESS : TASK_CLIP_GUESS, err);
 }
 
@@ -103,7 +103,7 @@ static const task_name names[] = {
     {{NULL, NULL}, {.task = ""}},
 };
 
-static void sample(task_spec *spec, lopt_rng_stream *r) {
+static void image_mlp_sample(task_spec *spec, lopt_rng_stream *r) {
     snprintf(spec->task, sizeof spec->task, "image_mlp");
     task_draw_hidden(spec, r);
     task_draw_images(spec, r);
@@ -115,7 +115,7 @@ static void sample(task_spec *spec, lopt_rng_stream *r) {
 static const task_family family = {
     .name = "image_mlp_family",
     .summary = "multi-layer perceptrons on images: width, depth, size, batch; activation and start with the task",
-    .sample = sample,
+    .sample = image_mlp_sample,
 };
 
 static const task_setting settings[] = {
@@ -132,7 +132,7 @@ const task_kind task_kind_image_mlp = {
     .source = "learned_optimization, Metz et al. 2022",
     .settings = settings,
     .n_settings = TASK_COUNT(settings),
-    .create = create,
+    .create = image_mlp_create,
     .accuracy = task_images_accuracy,
     .names = names,
     .open_settings = "data_split",

@@ -23,31 +23,32 @@
 
 static const task_init variance = {TASK_INIT_VARIANCE, 1, 0};
 
-static int mlp(task_model *m, int x, int width) {
+static int add_mixer_perceptron(task_model *m, int x, int width) {
     int out = (int)(x < 0 ? 0 : task_value_shape(m, x)->cols);
-    return task_dense(m, task_activation(m, task_dense(m, x, width, variance), TASK_GELU), out, variance);
+    return task_add_dense(m, task_add_activation(m, task_add_dense(m, x, width, variance), TASK_GELU), out, variance);
 }
 
-static int block(task_model *m, int h, const task_spec *spec) {
-    int x = mlp(m, task_swap_tokens(m, task_layer_norm(m, h, EPSILON)), spec->sequence.token_mlp);
-    h = task_sum(m, 2, (int[]){h, task_swap_tokens(m, x)});
-    x = mlp(m, task_layer_norm(m, h, EPSILON), spec->sequence.mlp);
-    return task_sum(m, 2, (int[]){h, x});
+static int add_mixer_block(task_model *m, int h, const task_spec *spec) {
+    int x =
+        add_mixer_perceptron(m, task_add_swap_tokens(m, task_add_layer_norm(m, h, EPSILON)), spec->sequence.token_mlp);
+    h = task_add_sum(m, 2, (int[]){h, task_add_swap_tokens(m, x)});
+    x = add_mixer_perceptron(m, task_add_layer_norm(m, h, EPSILON), spec->sequence.mlp);
+    return task_add_sum(m, 2, (int[]){h, x});
 }
 
-static int create(task *t, const task_spec *spec, lopt_error *err) {
+static int mixer_create(task *t, const task_spec *spec, lopt_error *err) {
     task_images *self = task_images_open(t, spec, sizeof *self, err);
     if (!self) return 0;
     task_model *m = t->model;
     int patch = spec->sequence.patch, width = spec->sequence.width;
     task_conv_shape shape = {.channels = width, .size = patch, .stride = patch, .padding = TASK_SAME};
-    int x = task_conv(m, self->images, shape, variance);
+    int x = task_add_conv(m, self->images, shape, variance);
     task_shape s = {0};
     if (x >= 0) s = *task_value_shape(m, x);
-    x = task_reshape(m, x, 3, (int64_t[]){s.dim[0], s.dim[1] * s.dim[2], s.dim[3]});
-    for (int l = 0; l < spec->sequence.layers; l++) x = block(m, x, spec);
-    x = task_reshape(m, task_layer_norm(m, x, EPSILON), 4, s.dim);
-    x = task_dense(m, task_global_average(m, x), self->n_classes, (task_init){TASK_INIT_CONSTANT, 0, 0});
+    x = task_add_reshape(m, x, 3, (int64_t[]){s.dim[0], s.dim[1] * s.dim[2], s.dim[3]});
+    for (int l = 0; l < spec->sequence.layers; l++) x = add_mixer_block(m, x, spec);
+    x = task_add_reshape(m, task_add_layer_norm(m, x, EPSILON), 4, s.dim);
+    x = task_add_dense(m, task_add_global_average(m, x), self->n_classes, (task_init){TASK_INIT_CONSTANT, 0, 0});
     size_t n = task_images_name(t, self, spec, "mlp_mixer");
     snprintf(t->name + n, sizeof t->name - n, " patch %d, %d blocks of %d, mlps %d and %d, batch %d", patch,
              spec->sequence.layers, width, spec->sequence.token_mlp, spec->sequence.mlp, self->batch);
@@ -94,7 +95,7 @@ const task_kind task_kind_mlp_mixer = {
     .source = "learned_optimization, Metz et al. 2022",
     .settings = settings,
     .n_settings = TASK_COUNT(settings),
-    .create = create,
+    .create = mixer_create,
     .accuracy = task_images_accuracy,
     .names = names,
     .open_settings = "data_split|loss",

@@ -18,36 +18,36 @@
 #include "models/hidden.h"
 #include "models/images.h"
 
-static void set_normaliser(task *t, const task_spec *spec) {
+static void set_autoencoder_normaliser(task *t, const task_spec *spec) {
     if (!spec->per_task)
         task_set_normaliser(t, TASK_CLIP_ONE, 1);
     else
         task_set_normaliser(t, spec->encoder.log_loss ? TASK_IS_LOG : TASK_LOG, 1);
 }
 
-static void add_loss(task_model *m, const task_images *self, int x, int target, int log_loss) {
+static void add_pixel_loss(task_model *m, const task_images *self, int x, int target, int log_loss) {
     const task_dataset *d = self->data;
     int64_t dim[] = {self->batch, d->n_rows, d->n_pixels / d->n_rows};
     if (log_loss)
-        task_log_squared_error(m, task_reshape(m, x, 3, dim), target);
+        task_add_log_squared_error(m, task_add_reshape(m, x, 3, dim), target);
     else
-        task_squared_error(m, x, target);
+        task_add_squared_error(m, x, target);
 }
 
-static int create(task *t, const task_spec *spec, lopt_error *err) {
+static int autoencoder_create(task *t, const task_spec *spec, lopt_error *err) {
     task_images *self = task_images_open(t, spec, sizeof *self, err);
     if (!self) return 0;
     task_model *m = t->model;
     task_hidden hidden = task_hidden_plan(m, spec);
     int pixels = self->data->n_pixels, target = self->pixels;
-    if (spec->encoder.centre) target = task_affine(m, target, 2, -1);
+    if (spec->encoder.centre) target = task_add_affine(m, target, 2, -1);
     int x = target;
     for (int l = 0; l < spec->n_hidden; l++) x = task_hidden_layer(m, x, spec->hidden[l], &hidden);
-    x = task_dense(m, x, pixels, hidden.init);
-    if (spec->encoder.constrain) x = task_activation(m, x, spec->encoder.centre ? TASK_TANH : TASK_SIGMOID);
-    add_loss(m, self, x, target, spec->encoder.log_loss);
+    x = task_add_dense(m, x, pixels, hidden.init);
+    if (spec->encoder.constrain) x = task_add_activation(m, x, spec->encoder.centre ? TASK_TANH : TASK_SIGMOID);
+    add_pixel_loss(m, self, x, target, spec->encoder.log_loss);
     task_hidden_name(t, task_images_name(t, self, spec, "mlp_autoencoder"), pixels, pixels, spec);
-    set_normaliser(t, spec);
+    set_autoencoder_normaliser(t, spec);
     return task_model_finish(m, err);
 }
 
@@ -74,7 +74,7 @@ static const task_name names[] = {
     {{NULL, NULL}, {.task = ""}},
 };
 
-static void sample(task_spec *spec, lopt_rng_stream *r) {
+static void autoencoder_sample(task_spec *spec, lopt_rng_stream *r) {
     snprintf(spec->task, sizeof spec->task, "mlp_autoencoder");
     task_draw_hidden(spec, r);
     task_draw_images(spec, r);
@@ -89,7 +89,7 @@ static const task_family family = {
     .name = "mlp_autoencoder_family",
     .summary = "perceptrons from images to images: width, depth, size, batch, form of the loss; activation and start "
                "with the task",
-    .sample = sample,
+    .sample = autoencoder_sample,
 };
 
 static const task_setting settings[] = {
@@ -111,7 +111,7 @@ const task_kind task_kind_mlp_autoencoder = {
     .source = "learned_optimization, Metz et al. 2022",
     .settings = settings,
     .n_settings = TASK_COUNT(settings),
-    .create = create,
+    .create = autoencoder_create,
     .names = names,
     .open_settings = "data_split",
     .family = &family,

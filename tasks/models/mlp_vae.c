@@ -17,23 +17,23 @@
 #include "models/hidden.h"
 #include "models/images.h"
 
-static void describe(task_model *m, const task_images *self, const task_spec *spec) {
+static void describe_vae_model(task_model *m, const task_images *self, const task_spec *spec) {
     task_hidden hidden = task_hidden_plan(m, spec);
     int target = self->pixels, pixels = self->data->n_pixels;
-    if (spec->vae.centre) target = task_affine(m, target, 2, -1);
+    if (spec->vae.centre) target = task_add_affine(m, target, 2, -1);
     int x = target;
     for (int l = 0; l < spec->vae.encoder_layers; l++) x = task_hidden_layer(m, x, spec->vae.encoder_width, &hidden);
-    int stats = task_dense(m, x, 2 * spec->vae.latent, hidden.init);
-    x = task_gaussian(m, stats);
+    int stats = task_add_dense(m, x, 2 * spec->vae.latent, hidden.init);
+    x = task_add_gaussian(m, stats);
     for (int l = 0; l < spec->vae.decoder_layers; l++) x = task_hidden_layer(m, x, spec->vae.decoder_width, &hidden);
-    x = task_dense(m, x, 2 * pixels, hidden.init);
-    task_elbo(m, stats, x, target, spec->vae.per_pixel);
+    x = task_add_dense(m, x, 2 * pixels, hidden.init);
+    task_add_elbo(m, stats, x, target, spec->vae.per_pixel);
 }
 
-static int create(task *t, const task_spec *spec, lopt_error *err) {
+static int mlp_vae_create(task *t, const task_spec *spec, lopt_error *err) {
     task_images *self = task_images_open(t, spec, sizeof *self, err);
     if (!self) return 0;
-    describe(t->model, self, spec);
+    describe_vae_model(t->model, self, spec);
     size_t n = task_images_name(t, self, spec, "mlp_vae");
     snprintf(t->name + n, sizeof t->name - n, " %d of %d, latent %d, %d of %d, batch %d", spec->vae.encoder_layers,
              spec->vae.encoder_width, spec->vae.latent, spec->vae.decoder_layers, spec->vae.decoder_width,
@@ -42,13 +42,13 @@ static int create(task *t, const task_spec *spec, lopt_error *err) {
     return task_model_finish(t->model, err);
 }
 
-static void sample(task_spec *spec, lopt_rng_stream *r) {
+static void mlp_vae_sample(task_spec *spec, lopt_rng_stream *r) {
     snprintf(spec->task, sizeof spec->task, "mlp_vae");
-    spec->vae.encoder_width = task_draw_log_int(r, 4, 128);
-    spec->vae.decoder_width = task_draw_log_int(r, 4, 128);
+    spec->vae.encoder_width = task_draw_log_integer(r, 4, 128);
+    spec->vae.decoder_width = task_draw_log_integer(r, 4, 128);
     spec->vae.encoder_layers = task_draw_choice(r, 5);
     spec->vae.decoder_layers = task_draw_choice(r, 5);
-    spec->vae.latent = task_draw_log_int(r, 2, 128);
+    spec->vae.latent = task_draw_log_integer(r, 2, 128);
     spec->vae.centre = task_draw_choice(r, 2);
     spec->vae.per_pixel = task_draw_choice(r, 2);
     spec->norm = TASK_NORM_NONE;
@@ -61,7 +61,7 @@ static const task_family family = {
     .name = "mlp_vae_family",
     .summary = "variational auto-encoders of images: widths, depths, latent, size, batch; activation and start with "
                "the task",
-    .sample = sample,
+    .sample = mlp_vae_sample,
 };
 
 static const task_setting settings[] = {
@@ -89,6 +89,6 @@ const task_kind task_kind_mlp_vae = {
     .source = "learned_optimization, Metz et al. 2022",
     .settings = settings,
     .n_settings = TASK_COUNT(settings),
-    .create = create,
+    .create = mlp_vae_create,
     .family = &family,
 };

@@ -28,9 +28,9 @@ typedef struct quadratic {
     double *curvature; /* [dim, dim] H of noisy_mean_quadratic, else NULL */
 } quadratic;
 
-static int create(task *t, const task_spec *spec, lopt_error *err) {
+static int create_quadratic(task *t, const task_spec *spec, lopt_error *err) {
     quadratic *q = calloc(1, sizeof *q);
-    if (!q) return task_fail(err, LOPT_ENOMEM, "task %s: out of memory", spec->task);
+    if (!q) return task_set_error(err, LOPT_ENOMEM, "task %s: out of memory", spec->task);
     q->dim = spec->dim;
     q->noise = spec->noise;
     t->self = q;
@@ -39,39 +39,39 @@ static int create(task *t, const task_spec *spec, lopt_error *err) {
     return 1;
 }
 
-static int create_vector(task *t, const task_spec *spec, lopt_error *err) {
-    if (!create(t, spec, err)) return 0;
+static int quadratic_create_vector(task *t, const task_spec *spec, lopt_error *err) {
+    if (!create_quadratic(t, spec, err)) return 0;
     task_add_tensor(t, "p", 1, (int64_t[]){spec->dim});
     return 1;
 }
 
-static void destroy(task *t) {
+static void quadratic_destroy(task *t) {
     quadratic *q = t->self;
     if (q) free(q->curvature);
     free(q);
 }
 
-static void normals(lopt_rng_stream *r, double scale, size_t n, real *out) {
+static void fill_scaled_normals(lopt_rng_stream *r, double scale, size_t n, real *out) {
     for (size_t i = 0; i < n; i++) out[i] = (real)(scale * lopt_rng_normal(r));
 }
 
-static void initial_normals(const task *t, const real *tau, lopt_rng_stream *r, real *params) {
+static void quadratic_initial_normals(const task *t, const real *tau, lopt_rng_stream *r, real *params) {
     (void)tau;
-    normals(r, 1, t->n_params, params);
+    fill_scaled_normals(r, 1, t->n_params, params);
 }
 
-static void draw_nothing(const task *t, const real *tau, task_split split, lopt_rng_stream *r, void *work) {
+static void quadratic_draw_nothing(const task *t, const real *tau, task_split split, lopt_rng_stream *r, void *work) {
     (void)t, (void)tau, (void)split, (void)r, (void)work;
 }
 
-static real normalise_identity(const task *t, real loss) {
+static real quadratic_normalise(const task *t, real loss) {
     (void)t;
     return loss;
 }
 
 /* ---- quadratic and log_quadratic ------------------------------------------------------------- */
 
-static real loss_squares(const task *t, const real *tau, void *work, const real *params, real *grads) {
+static real quadratic_loss_squares(const task *t, const real *tau, void *work, const real *params, real *grads) {
     (void)tau, (void)work;
     double sum = 0;
     for (size_t i = 0; i < t->n_params; i++) sum += (double)params[i] * params[i];
@@ -81,8 +81,8 @@ static real loss_squares(const task *t, const real *tau, void *work, const real 
     return (real)sum;
 }
 
-static real loss_log(const task *t, const real *tau, void *work, const real *params, real *grads) {
-    real sum = loss_squares(t, tau, work, params, grads);
+static real quadratic_loss_log(const task *t, const real *tau, void *work, const real *params, real *grads) {
+    real sum = quadratic_loss_squares(t, tau, work, params, grads);
     if (grads) {
         for (size_t i = 0; i < t->n_params; i++) grads[i] /= sum;
     }
@@ -91,14 +91,14 @@ static real loss_log(const task *t, const real *tau, void *work, const real *par
 
 /* ---- sum_quadratic --------------------------------------------------------------------------- */
 
-static int create_sum(task *t, const task_spec *spec, lopt_error *err) {
-    if (!create(t, spec, err)) return 0;
+static int quadratic_create_sum(task *t, const task_spec *spec, lopt_error *err) {
+    if (!create_quadratic(t, spec, err)) return 0;
     task_add_tensor(t, "a", 1, (int64_t[]){spec->dim});
     task_add_tensor(t, "b", 1, (int64_t[]){spec->dim});
     return 1;
 }
 
-static real loss_sum(const task *t, const real *tau, void *work, const real *params, real *grads) {
+static real quadratic_loss_sum(const task *t, const real *tau, void *work, const real *params, real *grads) {
     (void)tau, (void)work;
     int dim = ((const quadratic *)t->self)->dim;
     double sum = 0;
@@ -112,17 +112,17 @@ static real loss_sum(const task *t, const real *tau, void *work, const real *par
 
 /* ---- quadratic_family and noisy_quadratic ---------------------------------------------------- */
 
-static int create_centre(task *t, const task_spec *spec, lopt_error *err) {
-    if (!create_vector(t, spec, err)) return 0;
+static int quadratic_create_centre(task *t, const task_spec *spec, lopt_error *err) {
+    if (!quadratic_create_vector(t, spec, err)) return 0;
     t->n_tau = (size_t)spec->dim;
     return 1;
 }
 
-static void sample_centre(const task *t, lopt_rng_stream *r, real *tau) {
-    normals(r, 1, t->n_params, tau);
+static void quadratic_sample_centre(const task *t, lopt_rng_stream *r, real *tau) {
+    fill_scaled_normals(r, 1, t->n_params, tau);
 }
 
-static real loss_centre(const task *t, const real *tau, void *work, const real *params, real *grads) {
+static real quadratic_loss_centre(const task *t, const real *tau, void *work, const real *params, real *grads) {
     (void)work;
     double sum = 0;
     for (size_t i = 0; i < t->n_params; i++) {
@@ -134,25 +134,25 @@ static real loss_centre(const task *t, const real *tau, void *work, const real *
 }
 
 /* tau is the centre, then the curvatures' roots s. */
-static int create_noisy(task *t, const task_spec *spec, lopt_error *err) {
-    if (!create_vector(t, spec, err)) return 0;
+static int quadratic_create_noisy(task *t, const task_spec *spec, lopt_error *err) {
+    if (!quadratic_create_vector(t, spec, err)) return 0;
     t->n_tau = 2 * (size_t)spec->dim;
     t->flops_per_step = 10.0 * spec->dim;
     task_add_work(t, t->n_params * sizeof(real));
     return 1;
 }
 
-static void sample_noisy(const task *t, lopt_rng_stream *r, real *tau) {
-    normals(r, 1, t->n_params, tau);
+static void quadratic_sample_noisy(const task *t, lopt_rng_stream *r, real *tau) {
+    fill_scaled_normals(r, 1, t->n_params, tau);
     for (size_t i = 0; i < t->n_params; i++) tau[t->n_params + i] = (real)(25 * lopt_rng_uniform(r));
 }
 
-static void draw_noise(const task *t, const real *tau, task_split split, lopt_rng_stream *r, void *work) {
+static void quadratic_draw_noise(const task *t, const real *tau, task_split split, lopt_rng_stream *r, void *work) {
     (void)tau, (void)split;
-    normals(r, ((const quadratic *)t->self)->noise, t->n_params, work);
+    fill_scaled_normals(r, ((const quadratic *)t->self)->noise, t->n_params, work);
 }
 
-static real loss_noisy(const task *t, const real *tau, void *work, const real *params, real *grads) {
+static real quadratic_loss_noisy(const task *t, const real *tau, void *work, const real *params, real *grads) {
     const real *s = tau + t->n_params, *noise = work;
     double sum = 0;
     for (size_t i = 0; i < t->n_params; i++) {
@@ -166,7 +166,7 @@ static real loss_noisy(const task *t, const real *tau, void *work, const real *p
 /* ---- noisy_mean_quadratic -------------------------------------------------------------------- */
 
 /* H = A A' from one fixed stream: the same H for every task of a dimension. */
-static int fixed_curvature(quadratic *q) {
+static int make_fixed_curvature(quadratic *q) {
     size_t dim = (size_t)q->dim;
     double *a = calloc(dim * dim, sizeof *a);
     q->curvature = calloc(dim * dim, sizeof *q->curvature);
@@ -186,22 +186,22 @@ static int fixed_curvature(quadratic *q) {
     return made;
 }
 
-static int create_noisy_mean(task *t, const task_spec *spec, lopt_error *err) {
-    if (!create_vector(t, spec, err)) return 0;
-    if (!fixed_curvature(t->self)) {
-        return task_fail(err, LOPT_ENOMEM, "task %s: out of memory", spec->task);
+static int quadratic_create_noisy_mean(task *t, const task_spec *spec, lopt_error *err) {
+    if (!quadratic_create_vector(t, spec, err)) return 0;
+    if (!make_fixed_curvature(t->self)) {
+        return task_set_error(err, LOPT_ENOMEM, "task %s: out of memory", spec->task);
     }
     t->flops_per_step = 2.0 * spec->dim * spec->dim;
     task_add_work(t, t->n_params * sizeof(real));
     return 1;
 }
 
-static void initial_wide(const task *t, const real *tau, lopt_rng_stream *r, real *params) {
+static void quadratic_initial_wide(const task *t, const real *tau, lopt_rng_stream *r, real *params) {
     (void)tau;
-    normals(r, 10, t->n_params, params);
+    fill_scaled_normals(r, 10, t->n_params, params);
 }
 
-static real loss_noisy_mean(const task *t, const real *tau, void *work, const real *params, real *grads) {
+static real quadratic_loss_noisy_mean(const task *t, const real *tau, void *work, const real *params, real *grads) {
     (void)tau;
     const quadratic *q = t->self;
     const real *mean = work;
@@ -250,12 +250,12 @@ const task_kind task_kind_quadratic = {
     .source = SOURCE,
     .settings = noiseless_settings,
     .n_settings = TASK_COUNT(noiseless_settings),
-    .create = create_vector,
-    .destroy = destroy,
-    .initial_params = initial_normals,
-    .draw_batch = draw_nothing,
-    .loss = loss_squares,
-    .normalise = normalise_identity,
+    .create = quadratic_create_vector,
+    .destroy = quadratic_destroy,
+    .initial_params = quadratic_initial_normals,
+    .draw_batch = quadratic_draw_nothing,
+    .loss = quadratic_loss_squares,
+    .normalise = quadratic_normalise,
     .names = names,
 };
 
@@ -266,13 +266,13 @@ const task_kind task_kind_quadratic_family = {
     .settings = noiseless_settings,
     .n_settings = TASK_COUNT(noiseless_settings),
     .open_settings = "dim",
-    .create = create_centre,
-    .destroy = destroy,
-    .sample = sample_centre,
-    .initial_params = initial_normals,
-    .draw_batch = draw_nothing,
-    .loss = loss_centre,
-    .normalise = normalise_identity,
+    .create = quadratic_create_centre,
+    .destroy = quadratic_destroy,
+    .sample = quadratic_sample_centre,
+    .initial_params = quadratic_initial_normals,
+    .draw_batch = quadratic_draw_nothing,
+    .loss = quadratic_loss_centre,
+    .normalise = quadratic_normalise,
 };
 
 const task_kind task_kind_noisy_quadratic = {
@@ -282,13 +282,13 @@ const task_kind task_kind_noisy_quadratic = {
     .settings = noisy_settings,
     .n_settings = TASK_COUNT(noisy_settings),
     .open_settings = "dim|noise",
-    .create = create_noisy,
-    .destroy = destroy,
-    .sample = sample_noisy,
-    .initial_params = initial_normals,
-    .draw_batch = draw_noise,
-    .loss = loss_noisy,
-    .normalise = normalise_identity,
+    .create = quadratic_create_noisy,
+    .destroy = quadratic_destroy,
+    .sample = quadratic_sample_noisy,
+    .initial_params = quadratic_initial_normals,
+    .draw_batch = quadratic_draw_noise,
+    .loss = quadratic_loss_noisy,
+    .normalise = quadratic_normalise,
 };
 
 const task_kind task_kind_log_quadratic = {
@@ -297,12 +297,12 @@ const task_kind task_kind_log_quadratic = {
     .source = SOURCE,
     .settings = noiseless_settings,
     .n_settings = TASK_COUNT(noiseless_settings),
-    .create = create_vector,
-    .destroy = destroy,
-    .initial_params = initial_normals,
-    .draw_batch = draw_nothing,
-    .loss = loss_log,
-    .normalise = normalise_identity,
+    .create = quadratic_create_vector,
+    .destroy = quadratic_destroy,
+    .initial_params = quadratic_initial_normals,
+    .draw_batch = quadratic_draw_nothing,
+    .loss = quadratic_loss_log,
+    .normalise = quadratic_normalise,
 };
 
 const task_kind task_kind_sum_quadratic = {
@@ -311,12 +311,12 @@ const task_kind task_kind_sum_quadratic = {
     .source = SOURCE,
     .settings = noiseless_settings,
     .n_settings = TASK_COUNT(noiseless_settings),
-    .create = create_sum,
-    .destroy = destroy,
-    .initial_params = initial_normals,
-    .draw_batch = draw_nothing,
-    .loss = loss_sum,
-    .normalise = normalise_identity,
+    .create = quadratic_create_sum,
+    .destroy = quadratic_destroy,
+    .initial_params = quadratic_initial_normals,
+    .draw_batch = quadratic_draw_nothing,
+    .loss = quadratic_loss_sum,
+    .normalise = quadratic_normalise,
 };
 
 const task_kind task_kind_noisy_mean_quadratic = {
@@ -325,10 +325,10 @@ const task_kind task_kind_noisy_mean_quadratic = {
     .source = SOURCE,
     .settings = noisy_mean_settings,
     .n_settings = TASK_COUNT(noisy_mean_settings),
-    .create = create_noisy_mean,
-    .destroy = destroy,
-    .initial_params = initial_wide,
-    .draw_batch = draw_noise,
-    .loss = loss_noisy_mean,
-    .normalise = normalise_identity,
+    .create = quadratic_create_noisy_mean,
+    .destroy = quadratic_destroy,
+    .initial_params = quadratic_initial_wide,
+    .draw_batch = quadratic_draw_noise,
+    .loss = quadratic_loss_noisy_mean,
+    .normalise = quadratic_normalise,
 };

@@ -29,66 +29,67 @@
 #define GROUPS 4
 #define EPSILON 1e-5
 
-static int conv(task_model *m, int x, int channels, int size, int stride) {
-    return task_conv_without_bias(m, x, (task_conv_shape){channels, size, stride, TASK_SAME}, (task_init){0});
+static int add_conv_no_bias(task_model *m, int x, int channels, int size, int stride) {
+    return task_add_conv_without_bias(m, x, (task_conv_shape){channels, size, stride, TASK_SAME}, (task_init){0});
 }
 
-static int norm_relu(task_model *m, int x) {
-    return task_activation(m, task_batch_norm(m, x, 1, EPSILON), TASK_RELU);
+static int add_norm_and_relu(task_model *m, int x) {
+    return task_add_activation(m, task_add_batch_norm(m, x, 1, EPSILON), TASK_RELU);
 }
 
-static int block_1(task_model *m, int x, int channels, int stride, int first) {
-    int skip = first ? task_batch_norm(m, conv(m, x, channels, 1, stride), 1, EPSILON) : x;
-    int y = norm_relu(m, conv(m, x, channels / 4, 1, 1));
-    y = norm_relu(m, conv(m, y, channels / 4, 3, stride));
-    y = task_batch_norm(m, conv(m, y, channels, 1, 1), 0, EPSILON);
-    return task_activation(m, task_sum(m, 2, (int[]){y, skip}), TASK_RELU);
+static int add_resnet_block_1(task_model *m, int x, int channels, int stride, int first) {
+    int skip = first ? task_add_batch_norm(m, add_conv_no_bias(m, x, channels, 1, stride), 1, EPSILON) : x;
+    int y = add_norm_and_relu(m, add_conv_no_bias(m, x, channels / 4, 1, 1));
+    y = add_norm_and_relu(m, add_conv_no_bias(m, y, channels / 4, 3, stride));
+    y = task_add_batch_norm(m, add_conv_no_bias(m, y, channels, 1, 1), 0, EPSILON);
+    return task_add_activation(m, task_add_sum(m, 2, (int[]){y, skip}), TASK_RELU);
 }
 
-static int block_2(task_model *m, int x, int channels, int stride, int first) {
-    int y = norm_relu(m, x), skip = first ? conv(m, y, channels, 1, stride) : x;
-    y = norm_relu(m, conv(m, y, channels / 4, 1, 1));
-    y = norm_relu(m, conv(m, y, channels / 4, 3, stride));
-    return task_sum(m, 2, (int[]){conv(m, y, channels, 1, 1), skip});
+static int add_resnet_block_2(task_model *m, int x, int channels, int stride, int first) {
+    int y = add_norm_and_relu(m, x), skip = first ? add_conv_no_bias(m, y, channels, 1, stride) : x;
+    y = add_norm_and_relu(m, add_conv_no_bias(m, y, channels / 4, 1, 1));
+    y = add_norm_and_relu(m, add_conv_no_bias(m, y, channels / 4, 3, stride));
+    return task_add_sum(m, 2, (int[]){add_conv_no_bias(m, y, channels, 1, 1), skip});
 }
 
-static int stem(task_model *m, int x, const task_spec *spec) {
-    x = conv(m, x, spec->resnet.stem_channels, spec->resnet.stem_size, spec->resnet.stem_stride);
+static int add_resnet_stem(task_model *m, int x, const task_spec *spec) {
+    x = add_conv_no_bias(m, x, spec->resnet.stem_channels, spec->resnet.stem_size, spec->resnet.stem_stride);
     if (spec->resnet.version == 1) {
-        x = task_batch_norm(m, x, 1, EPSILON);
+        x = task_add_batch_norm(m, x, 1, EPSILON);
         if (spec->per_task)
-            x = task_activation_sampled(m, x, task_sample_choice(m, TASK_N_SAMPLED_ACTIVATIONS));
+            x = task_add_sampled_activation(m, x, task_sample_choice(m, TASK_N_SAMPLED_ACTIVATIONS));
         else
-            x = task_activation(m, x, spec->activation);
+            x = task_add_activation(m, x, spec->activation);
     }
-    return spec->resnet.pool ? task_max_pool(m, x, 3, 2, TASK_SAME) : x;
+    return spec->resnet.pool ? task_add_max_pool(m, x, 3, 2, TASK_SAME) : x;
 }
 
-static int groups(task_model *m, int x, const task_spec *spec) {
+static int add_resnet_groups(task_model *m, int x, const task_spec *spec) {
     for (int g = 0; g < GROUPS; g++) {
         for (int b = 0; b < spec->resnet.blocks[g]; b++) {
             int stride = g > 0 && b == 0 ? 2 : 1;
-            x = (spec->resnet.version == 1 ? block_1 : block_2)(m, x, spec->resnet.channels[g], stride, b == 0);
+            x = (spec->resnet.version == 1 ? add_resnet_block_1 : add_resnet_block_2)(m, x, spec->resnet.channels[g],
+                                                                                      stride, b == 0);
         }
     }
-    return spec->resnet.version == 1 ? x : norm_relu(m, x);
+    return spec->resnet.version == 1 ? x : add_norm_and_relu(m, x);
 }
 
 /* "image_resnet imagenet16 16x16 v2 blocks 1-1-1-1 channels 8-16-16-16, batch 64" */
-static void set_name(task *t, const task_images *self, const task_spec *spec) {
+static void set_resnet_name(task *t, const task_images *self, const task_spec *spec) {
     size_t n = task_images_name(t, self, spec, "image_resnet");
     const int *b = spec->resnet.blocks, *c = spec->resnet.channels;
     snprintf(t->name + n, sizeof t->name - n, " v%d blocks %d-%d-%d-%d channels %d-%d-%d-%d, batch %d",
              spec->resnet.version, b[0], b[1], b[2], b[3], c[0], c[1], c[2], c[3], self->batch);
 }
 
-static int create(task *t, const task_spec *spec, lopt_error *err) {
+static int resnet_create(task *t, const task_spec *spec, lopt_error *err) {
     task_images *self = task_images_open(t, spec, sizeof *self, err);
     if (!self) return 0;
     task_model *m = t->model;
-    int x = groups(m, stem(m, self->images, spec), spec);
-    x = task_dense(m, task_global_average(m, x), self->n_classes, (task_init){TASK_INIT_CONSTANT, 0, 0});
-    set_name(t, self, spec);
+    int x = add_resnet_groups(m, add_resnet_stem(m, self->images, spec), spec);
+    x = task_add_dense(m, task_add_global_average(m, x), self->n_classes, (task_init){TASK_INIT_CONSTANT, 0, 0});
+    set_resnet_name(t, self, spec);
     return task_images_classify(t, self, x, spec, spec->per_task ? TASK_OF_GUESS : TASK_AS_IT_IS, err);
 }
 
@@ -125,21 +126,21 @@ static const task_name names[] = {
     {{NULL, NULL}, {.task = ""}},
 };
 
-static void sample(task_spec *spec, lopt_rng_stream *r) {
+static void resnet_sample(task_spec *spec, lopt_rng_stream *r) {
     static const int patterns[][GROUPS] = {{1, 1, 1, 1}, {1, 2, 4, 8}, {1, 2, 2, 4}, {1, 2, 2, 2}, {1, 2, 4, 4}};
     snprintf(spec->task, sizeof spec->task, "image_resnet");
-    int most = task_draw_log_int(r, 1, 10);
-    for (int g = 0; g < GROUPS; g++) spec->resnet.blocks[g] = task_draw_log_int(r, 1, most);
+    int most = task_draw_log_integer(r, 1, 10);
+    for (int g = 0; g < GROUPS; g++) spec->resnet.blocks[g] = task_draw_log_integer(r, 1, most);
     const int *pattern = patterns[task_draw_choice(r, sizeof patterns / sizeof *patterns)];
-    int channels = task_draw_log_int(r, 8, 256);
+    int channels = task_draw_log_integer(r, 8, 256);
     for (int g = 0; g < GROUPS; g++) spec->resnet.channels[g] = channels * pattern[g];
     spec->resnet.version = 1;
     spec->resnet.stem_size = 3 + 2 * task_draw_choice(r, 3);
-    spec->resnet.stem_channels = task_draw_log_int(r, 8, 64);
+    spec->resnet.stem_channels = task_draw_log_integer(r, 8, 64);
     spec->resnet.stem_stride = 2;
     spec->resnet.pool = task_draw_choice(r, 2);
-    spec->image_size = task_draw_log_int(r, 8, 64);
-    spec->batch_size = task_draw_log_int(r, 4, 256);
+    spec->image_size = task_draw_log_integer(r, 8, 64);
+    spec->batch_size = task_draw_log_integer(r, 4, 256);
     spec->loss = TASK_LOSS_CROSS_ENTROPY;
     spec->per_task = 1;
 }
@@ -147,7 +148,7 @@ static void sample(task_spec *spec, lopt_rng_stream *r) {
 static const task_family family = {
     .name = "image_resnet_family",
     .summary = "residual nets: blocks, channels, stem, size, batch; activation of the stem with the task",
-    .sample = sample,
+    .sample = resnet_sample,
 };
 
 static const task_setting settings[] = {
@@ -174,7 +175,7 @@ const task_kind task_kind_image_resnet = {
     .source = "learned_optimization, Metz et al. 2022",
     .settings = settings,
     .n_settings = TASK_COUNT(settings),
-    .create = create,
+    .create = resnet_create,
     .accuracy = task_images_accuracy,
     .names = names,
     .open_settings = "data_split|activation|loss",

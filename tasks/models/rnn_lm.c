@@ -16,16 +16,16 @@
 #include "models/blocks.h"
 #include "models/texts.h"
 
-static int create(task *t, const task_spec *spec, lopt_error *err) {
+static int rnn_lm_create(task *t, const task_spec *spec, lopt_error *err) {
     task_texts *self = task_texts_open(t, spec, 1, err);
     if (!self) return 0;
     task_model *m = t->model;
     task_init table = {TASK_INIT_TRUNCATED, 1, 0}, output = {0};
     if (spec->per_task) table = output = task_init_sampled(m);
     int64_t dim[] = {self->length, self->batch, spec->sequence.embed};
-    int x = task_embed(m, self->tokens, 3, dim, self->vocab, table);
-    x = task_recurrent(m, x, spec->sequence.cell, spec->sequence.width);
-    x = task_dense(m, x, self->vocab, output);
+    int x = task_add_embedding(m, self->tokens, 3, dim, self->vocab, table);
+    x = task_add_recurrent(m, x, spec->sequence.cell, spec->sequence.width);
+    x = task_add_dense(m, x, self->vocab, output);
     char cell[16], model[64];
     task_choice_word(TASK_WORDS(TASK_CELLS), (int)spec->sequence.cell, cell, sizeof cell);
     snprintf(model, sizeof model, "%s %d, embedding %d", cell, spec->sequence.width, spec->sequence.embed);
@@ -69,10 +69,10 @@ static const task_name names[] = {
     {{NULL, NULL}, {.task = ""}},
 };
 
-static void sample(task_spec *spec, lopt_rng_stream *r) {
+static void rnn_lm_sample(task_spec *spec, lopt_rng_stream *r) {
     snprintf(spec->task, sizeof spec->task, "rnn_lm");
-    spec->sequence.width = task_draw_log_int(r, 8, 256);
-    spec->sequence.embed = task_draw_log_int(r, 8, 256);
+    spec->sequence.width = task_draw_log_integer(r, 8, 256);
+    spec->sequence.embed = task_draw_log_integer(r, 8, 256);
     task_texts_sample(spec, r);
     spec->sequence.cell = TASK_LSTM;
 }
@@ -80,7 +80,7 @@ static void sample(task_spec *spec, lopt_rng_stream *r) {
 static const task_family family = {
     .name = "rnn_lm_family",
     .summary = "LSTMs on text: width, embedding, length, batch, vocabulary; start with the task",
-    .sample = sample,
+    .sample = rnn_lm_sample,
 };
 
 static const task_setting settings[] = {
@@ -97,7 +97,7 @@ const task_kind task_kind_rnn_lm = {
     .source = "learned_optimization, Metz et al. 2022",
     .settings = settings,
     .n_settings = TASK_COUNT(settings),
-    .create = create,
+    .create = rnn_lm_create,
     .names = names,
     .open_settings = "dataset",
     .family = &family,

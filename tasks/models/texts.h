@@ -4,7 +4,7 @@
  *
  *     task_texts *self = task_texts_open(t, spec, time_first, err);
  *     if (!self) return 0;
- *     int x = task_embed(t->model, self->tokens, 3, (int64_t[]){time, batch, width}, self->vocab, init);
+ *     int x = task_add_embedding(t->model, self->tokens, 3, (int64_t[]){time, batch, width}, self->vocab, init);
  *     ... logits [time, batch, vocab] ...
  *     return task_texts_finish(t, self, logits, normaliser, err);
  *     const task_kind task_kind_x = {TASK_TEXTS_FUNCTIONS, .create = create, ...};

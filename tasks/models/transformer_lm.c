@@ -24,16 +24,16 @@
 
 #define EPSILON 1e-5
 
-static int block(task_model *m, int h, const task_attention_shape *a, double dropout) {
+static int add_transformer_block(task_model *m, int h, const task_attention_shape *a, double dropout) {
     int width = (int)(h < 0 ? 0 : task_value_shape(m, h)->cols);
-    int x = task_dropout(m, task_attention(m, task_layer_norm(m, h, EPSILON), a), dropout);
-    h = task_sum(m, 2, (int[]){h, x});
-    x = task_dense(m, task_layer_norm(m, h, EPSILON), 4 * width, a->init);
-    x = task_dense(m, task_activation(m, x, TASK_GELU), width, a->init);
-    return task_sum(m, 2, (int[]){h, task_dropout(m, x, dropout)});
+    int x = task_add_dropout(m, task_add_attention(m, task_add_layer_norm(m, h, EPSILON), a), dropout);
+    h = task_add_sum(m, 2, (int[]){h, x});
+    x = task_add_dense(m, task_add_layer_norm(m, h, EPSILON), 4 * width, a->init);
+    x = task_add_dense(m, task_add_activation(m, x, TASK_GELU), width, a->init);
+    return task_add_sum(m, 2, (int[]){h, task_add_dropout(m, x, dropout)});
 }
 
-static int create(task *t, const task_spec *spec, lopt_error *err) {
+static int transformer_lm_create(task *t, const task_spec *spec, lopt_error *err) {
     task_texts *self = task_texts_open(t, spec, 0, err);
     if (!self) return 0;
     task_model *m = t->model;
@@ -41,9 +41,9 @@ static int create(task *t, const task_spec *spec, lopt_error *err) {
         .heads = spec->sequence.heads, .head_size = spec->sequence.head_size, .causal = 1, .pad_ids = &self->tokens};
     a.init = (task_init){TASK_INIT_VARIANCE, 2.0 / spec->sequence.layers, 0};
     int64_t dim[] = {self->batch, self->length, spec->sequence.embed};
-    int x = task_embed(m, self->tokens, 3, dim, self->vocab, (task_init){TASK_INIT_TRUNCATED, 1, 0});
-    for (int l = 0; l < spec->sequence.layers; l++) x = block(m, x, &a, spec->dropout);
-    x = task_dense(m, task_layer_norm(m, x, EPSILON), self->vocab, (task_init){0});
+    int x = task_add_embedding(m, self->tokens, 3, dim, self->vocab, (task_init){TASK_INIT_TRUNCATED, 1, 0});
+    for (int l = 0; l < spec->sequence.layers; l++) x = add_transformer_block(m, x, &a, spec->dropout);
+    x = task_add_dense(m, task_add_layer_norm(m, x, EPSILON), self->vocab, (task_init){0});
     char model[64];
     snprintf(model, sizeof model, "%d layers of %d, %d heads", spec->sequence.layers, spec->sequence.embed,
              spec->sequence.heads);
@@ -81,13 +81,13 @@ static const task_name names[] = {
     {{NULL, NULL}, {.task = ""}},
 };
 
-static void sample(task_spec *spec, lopt_rng_stream *r) {
+static void transformer_lm_sample(task_spec *spec, lopt_rng_stream *r) {
     snprintf(spec->task, sizeof spec->task, "transformer_lm");
-    int per_head = task_draw_log_int(r, 8, 128);
-    spec->sequence.heads = task_draw_log_int(r, 8, 128);
+    int per_head = task_draw_log_integer(r, 8, 128);
+    spec->sequence.heads = task_draw_log_integer(r, 8, 128);
     spec->sequence.head_size = 32;
     spec->sequence.embed = per_head * spec->sequence.heads;
-    spec->sequence.layers = task_draw_log_int(r, 1, 8);
+    spec->sequence.layers = task_draw_log_integer(r, 1, 8);
     task_texts_sample(spec, r);
     spec->dropout = 0.1;
 }
@@ -95,7 +95,7 @@ static void sample(task_spec *spec, lopt_rng_stream *r) {
 static const task_family family = {
     .name = "transformer_lm_family",
     .summary = "transformers on text: heads, width, layers, length, batch, vocabulary",
-    .sample = sample,
+    .sample = transformer_lm_sample,
 };
 
 static const task_setting settings[] = {
@@ -112,7 +112,7 @@ const task_kind task_kind_transformer_lm = {
     .source = "learned_optimization, Metz et al. 2022",
     .settings = settings,
     .n_settings = TASK_COUNT(settings),
-    .create = create,
+    .create = transformer_lm_create,
     .names = names,
     .open_settings = "dataset",
     .family = &family,
