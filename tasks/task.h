@@ -2,13 +2,13 @@
  *
  * task.h - what a learned optimizer is trained on: a model, its data and its loss.
  *
- * A task has a fixed structure (tensors, sizes, data set) and, where it is a family, a few sampled numbers
+ * A task has a fixed structure (tensors, sizes, data set) and, where it is a family, a few sampled values
  * `tau` that say which member this is (centre of a quadratic, scales of a reparametrisation). One inner
  * training, as every caller does it:
  *
  *     task *t = task_create_task(&spec, &err);                       structure; may read a data set
  *     task_sample_tau(t, &rng, tau);                                which member: tau[t->n_tau]
- *     task_initial_params(t, tau, &rng, params);                params[t->n_params + t->n_carried]
+ *     task_initial_params(t, tau, &rng, params);                params[t->n_params + t->n_aux]
  *     for each inner step:
  *         task_draw_batch(t, tau, TASK_TRAIN, &rng, work);      batch into work; twins share it
  *         loss = task_compute_loss(t, tau, work, params, grads);        grads NULL: the loss alone
@@ -24,7 +24,7 @@
  * Work     scratch of t->work_bytes, 64-byte aligned, owned by the caller, one per thread. It carries the
  *          drawn batch from task_draw_batch to task_compute_loss; nothing else survives between calls.
  * Random   every function takes a stream opened by the caller and is a pure function of it.
- * Errors   task_create_task returns NULL and a sentence; LOPT_ESHAPE where the model's sizes are empty or too large,
+ * Errors   task_create_task returns NULL and *err; LOPT_ESHAPE where the model's sizes are empty or too large,
  *          which families may draw (task_family_sample draws again). The others cannot fail; a diverged model gives a
  *          non-finite loss, which the caller handles (task_normalise_loss maps it to the task's bound if any).
  * real     float; the gradient tests compile this folder with -DTASK_REAL_DOUBLE. */

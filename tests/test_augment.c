@@ -29,7 +29,7 @@ static probe start(const task_spec *spec) {
     probe p = {.t = task_create_task(spec, &err)};
     cr_assert(p.t != NULL, "%s", err.text);
     p.tau = aligned((p.t->n_tau + 1) * sizeof(float));
-    p.params = aligned((p.t->n_params + p.t->n_carried) * sizeof(float));
+    p.params = aligned((p.t->n_params + p.t->n_aux) * sizeof(float));
     p.grads = aligned(p.t->n_params * sizeof(float));
     p.work = aligned(p.t->work_bytes);
     lopt_rng_open(&p.r, (lopt_rng_address){5, LOPT_RNG_TEST, 0, 0, 0});
@@ -212,7 +212,7 @@ static void run_all(int level, float out[8]) {
     spec.reparam = (task_reparam)level, spec.es_pairs = 2, spec.batch_fraction = 0.5, spec.bf16 = 1;
     spec.unit_gradient = 1, spec.directions = 3, spec.delay = 2;
     probe p = start(&spec);
-    cr_assert(task_has_accuracy(p.t) && p.t->n_carried == 3 * p.t->n_params + 1 && isfinite(p.t->loss_bound));
+    cr_assert(task_has_accuracy(p.t) && p.t->n_aux == 3 * p.t->n_params + 1 && isfinite(p.t->loss_bound));
     for (int t = 0; t < 8; t++) {
         out[t] = next_loss(&p);
         cr_assert(isfinite(task_normalise_loss(p.t, out[t])) &&

@@ -180,12 +180,12 @@ Test(config, defaults) {
     mt_config_free(c);
     mt_suite *s = mt_suite_load(NULL, NULL, 0, NULL);
     cr_assert(s && s->steps == 1000 && s->seeds == 5 && s->every == 10 && s->batches == 5 && s->last_batches == 20);
-    cr_assert(s->n_sweep == 15 && s->n_tasks == 1 && s->n_contenders == 2);
+    cr_assert(s->n_sweep == 15 && s->n_tasks == 1 && s->n_baselines == 2);
     for (int i = 0; i < 15; i++) {
         double rate = (i % 2 ? 3 : 1) * pow(10, i / 2 - 7);
         cr_assert(fabs(s->sweep[i] / rate - 1) < 1e-12, "rate %d is %g", i, s->sweep[i]);
     }
-    cr_assert(s->contenders[0].sweep && strcmp(s->contenders[1].optimizer.name, "sgdm") == 0);
+    cr_assert(s->baselines[0].sweep && strcmp(s->baselines[1].optimizer.name, "sgdm") == 0);
     mt_suite_free(s);
 }
 
@@ -344,7 +344,7 @@ Test(config, wrong_values) {
            "t.yaml:4: tasks.0.hidden.2: found x, expected an integer in [1, 65536]");
     refuse("tasks:\n- augment: {reparam: {range: [1]}}\n",
            "t.yaml:2: tasks.0.augment.reparam.range: found 1 values, expected 2");
-    refuse("tasks:\n- task: ''\n", "t.yaml:2: tasks.0.task: found an empty text, expected a string of 1 to 63 bytes");
+    refuse("tasks:\n- task: ''\n", "t.yaml:2: tasks.0.task: found an empty string, expected a string of 1 to 63 bytes");
     refuse("data: {path: [a]}\n", "t.yaml:1: data.path: found a list, expected a string of at most 1023 bytes");
 }
 
@@ -419,7 +419,7 @@ Test(config, checks_across_keys) {
            "t.yaml:2: estimator.schedule.knot_lengths: found 40, expected at least 100 "
            "(estimator.schedule.min)");
     refuse("outer:\n  schedule:\n    knot_steps: [1, 2, 2]\n",
-           "t.yaml:3: outer.schedule.knot_steps: found 2 after 2, expected rising steps");
+           "t.yaml:3: outer.schedule.knot_steps: found 2 after 2, expected increasing steps");
     refuse("outer:\n  schedule: {knot_steps: [1, 2]}\n",
            "t.yaml:2: outer.schedule.knot_fractions: found 0 values, expected 2, one for each step of "
            "outer.schedule.knot_steps");
@@ -598,11 +598,11 @@ Test(config, suites) {
     lopt_error err;
     mt_suite *s = mt_suite_load(NULL, sets, COUNT(sets), &err);
     cr_assert(s, "%s", err.text);
-    cr_assert(s->steps == 7 && s->n_sweep == 2 && s->sweep[0] == 0.5 && s->n_contenders == 3);
-    cr_assert(strcmp(s->contenders[0].theta, "a.h5") == 0 && strcmp(s->contenders[0].label, "mine") == 0);
-    cr_assert(!s->contenders[0].sweep && s->contenders[1].sweep && !s->contenders[2].sweep);
-    cr_assert(s->contenders[1].optimizer.n_settings == 1, "the swept rate is not a setting");
-    cr_assert(strcmp(s->contenders[2].optimizer.settings[0].value, "0.25") == 0);
+    cr_assert(s->steps == 7 && s->n_sweep == 2 && s->sweep[0] == 0.5 && s->n_baselines == 3);
+    cr_assert(strcmp(s->baselines[0].theta, "a.h5") == 0 && strcmp(s->baselines[0].label, "mine") == 0);
+    cr_assert(!s->baselines[0].sweep && s->baselines[1].sweep && !s->baselines[2].sweep);
+    cr_assert(s->baselines[1].optimizer.n_settings == 1, "the swept rate is not a setting");
+    cr_assert(strcmp(s->baselines[2].optimizer.settings[0].value, "0.25") == 0);
     char *text = mt_suite_text(s), path[] = "/tmp/test_config_suite_XXXXXX";
     int fd = mkstemp(path);
     cr_assert(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) && close(fd) == 0);

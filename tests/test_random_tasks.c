@@ -87,7 +87,7 @@ static outcome train(const task *t, const lopt_optimizer *adam, long k, int rubb
     cr_assert(state, "%s", err.text);
     lopt_state_reset(adam, state, STEPS);
     float *tau = room(t->n_tau * sizeof *tau, rubbish), *grads = room(t->n_params * sizeof *grads, rubbish);
-    float *params = room((t->n_params + t->n_carried) * sizeof *params, rubbish);
+    float *params = room((t->n_params + t->n_aux) * sizeof *params, rubbish);
     void *work = room(t->work_bytes, rubbish);
     lopt_rng_stream r;
     outcome out = {.accuracy = 0};

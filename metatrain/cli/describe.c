@@ -207,10 +207,10 @@ static void print_task(const char *name, const task *t, FILE *f) {
     fprintf(f, "sampled numbers: %zu a trajectory\n", t->n_tau);
     fprintf(f, "work: %.0f FLOP a loss and gradient, %zu bytes of memory\n", t->flops_per_step, t->work_bytes);
     if (isfinite(t->loss_bound))
-        fprintf(f, "loss: counts as at most %.4g", t->loss_bound);
+        fprintf(f, "loss: clipped at %.4g", t->loss_bound);
     else
-        fputs("loss: without bound", f);
-    fprintf(f, "%s\n\n", task_has_accuracy(t) ? "; has an accuracy" : "");
+        fputs("loss: unbounded", f);
+    fprintf(f, "%s\n\n", task_has_accuracy(t) ? "; reports accuracy" : "");
     static const mt_column columns[] = {{"tensor", 'l'}, {"shape", 'l'}, {"numbers", 'r'}, {"role", 'l'}};
     mt_text_table *table = mt_text_table_create(columns, 4);
     for (size_t i = 0; table && i < t->n_tensors; i++) {

@@ -146,7 +146,7 @@ typedef struct mt_config {
         double learning_rate, beta1, beta2, epsilon, epsilon_root, weight_decay;
         double gradient_clip; /* global norm; 0: none */
         int64_t accumulate;   /* outer steps whose mean gradient makes one update */
-        int64_t share_from;   /* particles times trained numbers that make ranks share the gradient */
+        int64_t share_from;   /* particles times trained parameters from which on ranks share the gradient */
         mt_outer_mode mode;
         int64_t batch, staleness; /* asynchronous (step_async.c) */
         struct {
@@ -180,23 +180,23 @@ mt_config *mt_config_parse(const char *text, const char *name, const char *const
 char *mt_config_text(const mt_config *cfg); /* YAML, caller frees */
 void mt_config_free(mt_config *cfg);
 
-/* The optimizer a configuration names. NULL and a sentence (with file and line) if it cannot be made. */
+/* The optimizer a configuration names. NULL and *err (with file and line) if it cannot be made. */
 lopt_optimizer *mt_optimizer_create(const mt_optimizer_config *cfg, const char *file, lopt_error *err);
 
 /* ---- evaluation suites (configs/eval/) ----------------------------------------------------------- */
 
-#define MT_MAX_CONTENDERS 32
+#define MT_MAX_BASELINES 32
 #define MT_MAX_SWEEP 64
 #define MT_MAX_SEARCH 1000
 
-typedef struct mt_contender {
+typedef struct mt_baseline {
     mt_optimizer_config optimizer;
     char theta[MT_PATH]; /* theta file of a learned optimizer, or "" */
     int sweep;           /* learning_rate: sweep */
     int64_t search;      /* rows of a random search that are tried; 0: none */
     uint64_t search_seed;
     char label[96]; /* name in tables; "" for one made from the settings */
-} mt_contender;
+} mt_baseline;
 
 typedef struct mt_suite {
     char file[MT_PATH];
@@ -204,12 +204,12 @@ typedef struct mt_suite {
     int64_t steps, seeds;
     int64_t every, batches, last_batches; /* evaluate every so many steps, batches of each split */
     int n_sweep;
-    double sweep[MT_MAX_SWEEP]; /* learning rates tried where a contender says sweep */
+    double sweep[MT_MAX_SWEEP]; /* learning rates tried where a baseline says sweep */
     char data_path[MT_PATH];    /* as in mt_config */
     int n_tasks;
     mt_task_config tasks[MT_MAX_TASKS];
-    int n_contenders;
-    mt_contender contenders[MT_MAX_CONTENDERS];
+    int n_baselines;
+    mt_baseline baselines[MT_MAX_BASELINES];
 } mt_suite;
 
 mt_suite *mt_suite_load(const char *path, const char *const *sets, int n_sets, lopt_error *err);

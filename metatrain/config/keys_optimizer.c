@@ -137,14 +137,14 @@ int mt_settings_fill(const mt_schema *schema, const char *inside, const mt_yaml 
 
 /* ---- making one ------------------------------------------------------------------------------ */
 
-/* Line of the setting a sentence of the core speaks of, or 0. One name may lie in another: the
+/* Line of the setting a message of the core is about, or 0. One name may lie in another: the
  * longest counts. */
-static int line_of_setting(const mt_optimizer_config *cfg, const char *sentence) {
+static int line_of_setting(const mt_optimizer_config *cfg, const char *message) {
     size_t longest = 0;
     int line = 0;
     for (int i = 0; i < cfg->n_settings; i++) {
         size_t n = strlen(cfg->settings[i].name);
-        if (n <= longest || !strstr(sentence, cfg->settings[i].name)) continue;
+        if (n <= longest || !strstr(message, cfg->settings[i].name)) continue;
         longest = n;
         line = cfg->settings[i].line;
     }

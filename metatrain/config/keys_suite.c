@@ -6,71 +6,69 @@
 #include "config/schema.h"
 
 #define ANY_COUNT "[1, 1000000000]"
-#define IN_CONTENDER(field) offsetof(mt_contender, field), sizeof(((mt_contender *)0)->field)
+#define IN_BASELINE(field) offsetof(mt_baseline, field), sizeof(((mt_baseline *)0)->field)
 
-static const mt_key contender_keys[] = {
-    {"name", MT_KEY_TEXT, IN_CONTENDER(optimizer.name),
+static const mt_key baseline_keys[] = {
+    {"name", MT_KEY_TEXT, IN_BASELINE(optimizer.name),
      .help = "optimizer (`metatrain list optimizers`); may be left out where a theta file names "
              "it"},
-    {"theta", MT_KEY_TEXT, IN_CONTENDER(theta), .help = "theta file of a learned optimizer; empty: a random theta"},
-    {"label", MT_KEY_TEXT, IN_CONTENDER(label), .help = "its name in tables and plots; empty: made from the rest"},
-    {"search", MT_KEY_INTEGER, IN_CONTENDER(search), .range = "[0, 1000]", .standard = "0", .unit = "trials",
-     .help = "nadamw, optlist: tries so many rows of a random search over NAdamW's hyperparameters "
-             "(docs/optimizers.md); settings given here hold in every row"},
-    {"search_seed", MT_KEY_SEED, IN_CONTENDER(search_seed), .standard = "1",
-     .help = "search: row i of a seed is always the same row"},
-    {"*", MT_KEY_SETTINGS, offsetof(mt_contender, optimizer), sizeof(mt_optimizer_config), 0,
-     offsetof(mt_contender, sweep), .range = "",
-     .help = "hyperparameters of that optimizer; `learning_rate: sweep` tries every rate of "
-             "`sweep`"},
+    {"theta", MT_KEY_TEXT, IN_BASELINE(theta), .help = "theta file of a learned optimizer; empty: a random theta"},
+    {"label", MT_KEY_TEXT, IN_BASELINE(label), .help = "name in tables and plots; empty: made from the settings"},
+    {"search", MT_KEY_INTEGER, IN_BASELINE(search), .range = "[0, 1000]", .standard = "0", .unit = "trials",
+     .help = "nadamw, optlist: number of trials of a random search over NAdamW's hyperparameters "
+             "(docs/optimizers.md); settings given here are the same in every trial"},
+    {"search_seed", MT_KEY_SEED, IN_BASELINE(search_seed), .standard = "1",
+     .help = "search: seed of the trials; trial i of a seed is always the same"},
+    {"*", MT_KEY_SETTINGS, offsetof(mt_baseline, optimizer), sizeof(mt_optimizer_config), 0,
+     offsetof(mt_baseline, sweep), .range = "",
+     .help = "hyperparameters of that optimizer; `learning_rate: sweep` tries every rate of `sweep`"},
 };
 
 static int check_random_search(const mt_key_item *item) {
-    const mt_contender *contender = item->value;
-    const char *name = contender->optimizer.name;
+    const mt_baseline *baseline = item->value;
+    const char *name = baseline->optimizer.name;
     int searchable = strcmp(name, "nadamw") == 0 || strcmp(name, "optlist") == 0;
-    return contender->search == 0 || (searchable && !contender->sweep) ||
-           mt_item_error(item, "search", "found %lld, expected 0, as %s", (long long)contender->search,
+    return baseline->search == 0 || (searchable && !baseline->sweep) ||
+           mt_item_error(item, "search", "found %lld, expected 0, as %s", (long long)baseline->search,
                          searchable ? "the search draws what `learning_rate: sweep` tries"
                                     : "only nadamw and optlist have a random search");
 }
 
-static int check_contender(const mt_key_item *item) {
-    const mt_contender *contender = item->value;
+static int check_baseline(const mt_key_item *item) {
+    const mt_baseline *baseline = item->value;
     char path[MT_KEY_PATH];
     mt_key_path(path, "%.*s", (int)strlen(item->path) - 1, item->path);
-    return contender->optimizer.name[0] || contender->theta[0] ||
+    return baseline->optimizer.name[0] || baseline->theta[0] ||
            mt_yaml_error(item->err, item->node, path,
                          "found no name, expected the name of an optimizer or a theta file");
 }
 
-static const mt_check contender_checks[] = {
+static const mt_check baseline_checks[] = {
     {"`search` above 0 is for `nadamw` and `optlist`, without `learning_rate: sweep`.", check_random_search},
-    {"Each of `optimizers` has a `name` or a `theta`.", check_contender},
+    {"Each of `optimizers` has a `name` or a `theta`.", check_baseline},
 };
 
-static const mt_schema contender_schema = {.name = "optimizers[].",
-                                           .n = MT_COUNT(contender_keys),
-                                           .bytes = sizeof(mt_contender),
-                                           .keys = contender_keys,
-                                           .n_checks = MT_COUNT(contender_checks),
-                                           .checks = contender_checks};
+static const mt_schema baseline_schema = {.name = "optimizers[].",
+                                          .n = MT_COUNT(baseline_keys),
+                                          .bytes = sizeof(mt_baseline),
+                                          .keys = baseline_keys,
+                                          .n_checks = MT_COUNT(baseline_checks),
+                                          .checks = baseline_checks};
 
 #define IN_SUITE(field) offsetof(mt_suite, field), sizeof(((mt_suite *)0)->field)
 
 static const mt_key suite_keys[] = {
-    {"seed", MT_KEY_SEED, IN_SUITE(seed), .standard = "1",
-     .help = "every random number of the evaluation follows from it"},
+    {"seed", MT_KEY_SEED, IN_SUITE(seed), .standard = "1", .help = "seed of all random numbers of the evaluation"},
     {"steps", MT_KEY_INTEGER, IN_SUITE(steps), .range = ANY_COUNT, .standard = "1000", .unit = "inner steps",
      .help = "length of every training"},
     {"seeds", MT_KEY_INTEGER, IN_SUITE(seeds), .range = "[1, 100000]", .standard = "5",
-     .help = "trainings of each optimizer on each task: initial parameters and batches differ"},
+     .help = "trainings of each optimizer on each task, with different initial parameters and batches"},
     {"every", MT_KEY_INTEGER, IN_SUITE(every), .range = ANY_COUNT, .standard = "10", .unit = "inner steps",
-     .help = "inner steps from one evaluation to the next"},
+     .help = "inner steps between evaluations"},
     {"batches", MT_KEY_INTEGER, IN_SUITE(batches), .range = "[1, 100000]", .standard = "5", .unit = "batches",
-     .help = "batches of each split an evaluation averages over"},
+     .help = "batches of each split per evaluation"},
     {"last_batches", MT_KEY_INTEGER, IN_SUITE(last_batches), .range = "[1, 100000]", .standard = "20",
-     .unit = "batches", .help = "the same for the evaluation after the last step"},
+     .unit = "batches", .help = "batches of each split for the evaluation after the last step"},
     {"sweep", MT_KEY_NUMBER, offsetof(mt_suite, sweep), sizeof(double), MT_MAX_SWEEP, offsetof(mt_suite, n_sweep),
      "(0, 1000000]",
      .standard = "[1e-7, 3e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1]",
@@ -79,10 +77,11 @@ static const mt_key suite_keys[] = {
      .help = "folders searched for data sets before the system's, separated by colons"},
     {"tasks", MT_KEY_ITEMS, offsetof(mt_suite, tasks), sizeof(mt_task_config), MT_MAX_TASKS,
      offsetof(mt_suite, n_tasks), "", &mt_task_schema, "[{task: image_mlp}]",
-     .help = "what is trained, with the keys of `tasks` above"},
-    {"optimizers", MT_KEY_ITEMS, offsetof(mt_suite, contenders), sizeof(mt_contender), MT_MAX_CONTENDERS,
-     offsetof(mt_suite, n_contenders), "", &contender_schema,
-     "[{name: adam, learning_rate: sweep}, {name: sgdm, learning_rate: sweep}]", .help = "what is compared"},
+     .help = "the tasks, with the keys of `tasks` above"},
+    {"optimizers", MT_KEY_ITEMS, offsetof(mt_suite, baselines), sizeof(mt_baseline), MT_MAX_BASELINES,
+     offsetof(mt_suite, n_baselines), "", &baseline_schema,
+     "[{name: adam, learning_rate: sweep}, {name: sgdm, learning_rate: sweep}]",
+     .help = "the optimizers that are compared"},
 };
 
 static int check_suite_tasks(const mt_key_item *item) {
@@ -97,8 +96,8 @@ static int check_suite_tasks(const mt_key_item *item) {
 
 static int check_sweep_rates(const mt_key_item *item) {
     const mt_suite *suite = item->value;
-    for (int i = 0; i < suite->n_contenders; i++)
-        if (suite->contenders[i].sweep && suite->n_sweep == 0)
+    for (int i = 0; i < suite->n_baselines; i++)
+        if (suite->baselines[i].sweep && suite->n_sweep == 0)
             return mt_item_error(item, "sweep",
                                  "found no learning rates, expected some, as optimizers.%d.learning_rate is sweep", i);
     return 1;

@@ -12,15 +12,15 @@
 
 static const mt_key task_keys[] = {
     {"task", MT_KEY_TEXT, IN_TASK(spec.task), .range = "filled",
-     .help = "kind, published name or family (`metatrain list tasks`); a published name fixes the "
-             "keys below that belong to it, a family draws them"},
+     .help = "kind, published name or family (`metatrain list tasks`); a published name fixes the sizes below, a "
+             "family draws them"},
     {"weight", MT_KEY_NUMBER, IN_TASK(weight), .range = "(0, 1000000]", .standard = "1",
-     .help = "how often a trajectory takes this task, relative to the others"},
+     .help = "probability of the task, relative to the others"},
     {.type = MT_KEY_TASK, .at = offsetof(mt_task_config, spec), .path = ""},
     {"sample.hidden", SAMPLED(hidden), "[0, 65536]", .standard = "[0, 0]", .unit = "units",
-     .help = "meta-training: hidden layers of a width drawn log-uniformly; [0, 0]: as `hidden` says"},
+     .help = "meta-training: width of the hidden layers, drawn log-uniformly; [0, 0]: as in `hidden`"},
     {"sample.layers", SAMPLED(layers), "[0, 8]", .standard = "[1, 1]", .unit = "layers",
-     .help = "sample.hidden: how many of them, drawn uniformly"},
+     .help = "sample.hidden: number of hidden layers, drawn uniformly"},
     {"sample.batch_size", SAMPLED(batch_size), "[0, 65536]", .standard = "[0, 0]", .unit = "examples",
      .help = "the same for batch_size"},
     {"sample.image_size", SAMPLED(image_size), "[0, 1024]", .standard = "[0, 0]", .unit = "pixels",
@@ -29,18 +29,16 @@ static const mt_key task_keys[] = {
      .help = "the same for dim"},
     {"sample.augment", MT_KEY_CHOICE, IN_TASK(sample.augment), .range = TASK_WORDS(MT_AUGMENTATIONS),
      .standard = "fixed",
-     .help = "velo: augmentations are drawn with the structure, as VeLO's were, in place of "
-             "`augment`"},
+     .help = "velo: augmentations are drawn with the structure, as for VeLO, in place of `augment`"},
     {"sample.max_flops", MT_KEY_NUMBER, IN_TASK(sample.max_flops), .range = "[1, 1000000000000]",
      .standard = "20000000", .unit = "FLOP",
-     .help = "of a family, or with sample.augment: draws whose loss and gradient cost more are "
-             "drawn again"},
+     .help = "of a family, or with sample.augment: structures whose loss and gradient cost more are drawn again"},
     {"sample.max_params", MT_KEY_NUMBER, IN_TASK(sample.max_params), .range = "[64, 1000000000]", .standard = "100000",
-     .unit = "numbers",
-     .help = "the same for parameters, with what late gradients keep of them: every particle has "
-             "memory for so many, in 64 tensors"},
+     .unit = "parameters",
+     .help = "the same for parameters and what delayed gradients keep of them; every particle has memory for this "
+             "many, in 64 tensors"},
     {"sample.every", MT_KEY_INTEGER, IN_TASK(sample.every), .range = "[0, 1000000000]", .standard = "200",
-     .unit = "outer steps", .help = "how long, on average, a particle keeps a drawn structure; 0: for good"},
+     .unit = "outer steps", .help = "mean time that a particle keeps a drawn structure; 0: always"},
 };
 
 static void begin_task_config(void *into) {
@@ -155,10 +153,9 @@ static int check_sampled_ranges(const mt_key_item *item) {
 static const mt_check checks[] = {
     {"`task` is a name of `metatrain list tasks`.", check_task_name},
     {"A published task name fixes its sizes: another value for one of them is an error.", check_published_sizes},
-    {"A family draws its sizes: beside it they have no other value than their defaults.", check_family_draws},
-    {"`augment.reparam.range` has the smaller number first.", check_reparam_range},
-    {"Ranges of `sample` have the smaller number first, at least 1 (`layers`: 0), or are [0, 0].",
-     check_sampled_ranges},
+    {"A family draws its sizes: another value than the default for one of them is an error.", check_family_draws},
+    {"`augment.reparam.range` is [min, max].", check_reparam_range},
+    {"Ranges of `sample` are [min, max] with min at least 1 (`layers`: 0), or [0, 0].", check_sampled_ranges},
 };
 
 /* The sizes that a published name fixes; spec.task stays the name a person chose. */

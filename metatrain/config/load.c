@@ -26,7 +26,7 @@ static int apply_overrides(const mt_schema *schema, mt_yaml *root, const char *c
     return 1;
 }
 
-/* text NULL: defaults and sets alone. Returns a struct of the schema, or NULL and a sentence. */
+/* text NULL: defaults and sets alone. Returns a struct of the schema, or NULL and *err. */
 static void *parse_schema_text(const mt_schema *schema, const char *text, const char *name, const char *const *sets,
                                int n_sets, lopt_error *err) {
     locale_t before = enter_c_locale();

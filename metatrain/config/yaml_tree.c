@@ -37,7 +37,7 @@ int mt_yaml_error(lopt_error *err, const mt_yaml *node, const char *path, const 
 const char *mt_yaml_found(const mt_yaml *node, char text[MT_YAML_FOUND]) {
     if (node->kind == MT_YAML_LIST) return "a list";
     if (node->kind == MT_YAML_MAP) return "a mapping";
-    if (!node->text[0]) return node->plain ? "nothing" : "an empty text";
+    if (!node->text[0]) return node->plain ? "nothing" : "an empty string";
     const char *quote = node->plain ? "" : "\"", *more = strlen(node->text) > 40 ? "..." : "";
     snprintf(text, MT_YAML_FOUND, "%s%.40s%s%s", quote, node->text, more, quote);
     return text;

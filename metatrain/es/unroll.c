@@ -126,7 +126,7 @@ static void start_trajectory(mt_unroller *u, mt_particle *p) {
     task_sample_tau(t, &r, p->tau);
     r = stream(u, LOPT_RNG_INIT, p, 0);
     task_initial_params(t, p->tau, &r, p->params[0]);
-    memcpy(p->params[1], p->params[0], (t->n_params + t->n_carried) * sizeof(float));
+    memcpy(p->params[1], p->params[0], (t->n_params + t->n_aux) * sizeof(float));
     for (int twin = 0; twin < 2; twin++) {
         if (unperturbed) lopt_set_theta(u->optimizer[twin], u->theta);
         lopt_state_reset(u->optimizer[twin], u->now->state[twin], planned);
@@ -153,7 +153,7 @@ static void copy_positive_twin(mt_unroller *u, mt_particle *p) {
     size_t bytes;
     void *positive = lopt_state_data(u->now->state[0], &bytes);
     memcpy(lopt_state_data(u->now->state[1], &bytes), positive, bytes);
-    memcpy(p->params[1], p->params[0], (t->n_params + t->n_carried) * sizeof(float));
+    memcpy(p->params[1], p->params[0], (t->n_params + t->n_aux) * sizeof(float));
 }
 
 /* What judges a twin on the batch at hand, given its loss (spec B.3). Parameters that diverged are

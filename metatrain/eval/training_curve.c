@@ -94,7 +94,7 @@ static int allocate(training *t, lopt_error *err) {
     t->state = lopt_state_create(t->opt, t->task->tensors, t->task->n_tensors, err);
     if (t->state == NULL) return 0;
     t->tau = aligned_alloc(64, aligned_size(t->task->n_tau * sizeof *t->tau));
-    t->params = aligned_alloc(64, aligned_size((t->task->n_params + t->task->n_carried) * sizeof *t->params));
+    t->params = aligned_alloc(64, aligned_size((t->task->n_params + t->task->n_aux) * sizeof *t->params));
     t->grads = aligned_alloc(64, aligned_size(t->task->n_params * sizeof *t->grads));
     t->work = aligned_alloc(64, aligned_size(t->task->work_bytes));
     if (t->tau && t->params && t->grads && t->work) return 1;

@@ -7,7 +7,7 @@
 #include "base/kind.h"
 
 /* Every augmentation that the spec asks for, around inner, from the inside out in VeLO's order. Takes inner
- * over; NULL and a sentence on failure. */
+ * over; NULL and *err on failure. */
 task *task_add_augmentations(task *inner, const task_spec *spec, lopt_error *err);
 
 /* Settings of all augmentations; NULL past the last. That a spec's are in their ranges; 0 and *err else. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * bf16.c - a task whose parameters, data and gradients are bfloat16 numbers: 8 bits of a float's 24.
+ * bf16.c - a task whose parameters, data and gradients are bfloat16: 8 bits of a float's 24.
  *
  * Parameters are rounded (to the nearest, ties to even) when they start and after every step, so a step below
  * half a unit in the last place is lost, as it is where a network is kept in bfloat16. Products and sums are
@@ -50,7 +50,7 @@ static real bf16_loss(const task *t, const real *tau, void *work, const real *pa
 }
 
 static const task_kind kind = {.name = "bf16",
-                               .summary = "another task in bfloat16 numbers",
+                               .summary = "another task in bfloat16",
                                .source = "VeLO, Metz et al. 2022",
                                .initial_params = bf16_initial_params,
                                .after_step = bf16_after_step,
@@ -65,7 +65,7 @@ static task *bf16_wrap(task *inner, const task_spec *spec, lopt_error *err) {
 
 static const task_setting bf16_settings[] = {
     {"augment.dtype", TASK_CHOICE(bf16), "float32|bfloat16", "float32", NULL,
-     "what parameters, data and gradients are rounded to"},
+     "precision of parameters, data and gradients"},
 };
 
 const task_wrapper task_wrapper_bf16 = {bf16_settings, TASK_COUNT(bf16_settings), bf16_wrap};

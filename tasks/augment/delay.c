@@ -2,7 +2,7 @@
  *
  * delay.c - delayed gradients: loss and gradient are those of the parameters of n steps ago.
  *
- * The last n + 1 parameters travel with the particle, behind its own (n_carried of task.h): a ring, then the number
+ * The last n + 1 parameters travel with the particle, behind its own (n_aux of task.h): a ring, then the number
  * of its oldest place. Before n steps were made the oldest are the initial ones. Source: the task augmentations
  * of VeLO (Metz et al. 2022); there a delay of n >= 2 is one of n - 1, by the arithmetic of an index. */
 #include <string.h>
@@ -48,7 +48,7 @@ static real delay_accuracy(const task *t, const real *tau, void *work, const rea
 }
 
 static const task_kind kind = {.name = "delay",
-                               .summary = "another task with gradients of parameters some steps ago",
+                               .summary = "another task with delayed gradients",
                                .source = "VeLO, Metz et al. 2022",
                                .initial_params = delay_initial_params,
                                .after_step = delay_after_step,
@@ -61,14 +61,14 @@ static task *delay_wrap(task *inner, const task_spec *spec, lopt_error *err) {
     delay *self = t->self;
     self->size = inner->n_params;
     self->n_places = (size_t)spec->delay + 1;
-    t->n_carried = self->n_places * self->size + 1;
+    t->n_aux = self->n_places * self->size + 1;
     task_append_name(t, ", delay %d", spec->delay);
     return t;
 }
 
 static const task_setting delay_settings[] = {
     {"augment.delay", TASK_INTEGER(delay), "[0, 65536]", "0", "inner steps",
-     "losses and gradients are those of the parameters of so many steps ago"},
+     "delayed gradients: loss and gradient are taken at the parameters of this many steps ago"},
 };
 
 const task_wrapper task_wrapper_delay = {delay_settings, TASK_COUNT(delay_settings), delay_wrap};

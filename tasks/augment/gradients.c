@@ -91,7 +91,7 @@ static task *es_wrap(task *inner, const task_spec *spec, lopt_error *err) {
     add_random_vectors(t, &self->draws);
     self->pairs = spec->es_pairs;
     self->std = (real)spec->es_std;
-    /* A gradient counts as three evaluations of the loss. */
+    /* A gradient costs as much as three evaluations of the loss. */
     t->flops_per_step = (1 + 2.0 * self->pairs) * inner->flops_per_step / 3 + 6.0 * self->pairs * (double)t->n_params;
     task_append_name(t, ", es %d pairs of %g", spec->es_pairs, spec->es_std);
     return t;
@@ -99,7 +99,7 @@ static task *es_wrap(task *inner, const task_spec *spec, lopt_error *err) {
 
 static const task_setting es_settings[] = {
     {"augment.es.pairs", TASK_INTEGER(es_pairs), "[0, 65536]", "0", "pairs",
-     "gradients are estimated from so many antithetic pairs of losses; 0: true gradients"},
+     "gradients are estimated by ES from this many antithetic pairs of losses; 0: exact gradients"},
     {"augment.es.std", TASK_NUMBER(es_std), "(0, 1000000000]", "0.01", NULL,
      "standard deviation of their perturbations"},
 };
@@ -136,7 +136,7 @@ static task *unit_gradient_wrap(task *inner, const task_spec *spec, lopt_error *
 
 static const task_setting unit_gradient_settings[] = {
     {"augment.gradient", TASK_CHOICE(unit_gradient), "plain|unit", "plain", NULL,
-     "unit: gradients are divided by their length"},
+     "unit: gradients are normalised to length 1"},
 };
 
 const task_wrapper task_wrapper_unit_gradient = {unit_gradient_settings, TASK_COUNT(unit_gradient_settings),
@@ -202,9 +202,9 @@ static task *directions_wrap(task *inner, const task_spec *spec, lopt_error *err
 
 static const task_setting directions_settings[] = {
     {"augment.directions.count", TASK_INTEGER(directions), "[0, 65536]", "0", NULL,
-     "gradients are known along so many random directions, drawn at every step; 0: wholly"},
+     "gradients are projected on this many random directions, redrawn every step; 0: full gradients"},
     {"augment.directions.known", TASK_CHOICE(direction_signs), "slope|sign", "slope", NULL,
-     "what is known along a direction"},
+     "what is kept of the gradient along a direction: the slope or its sign"},
 };
 
 const task_wrapper task_wrapper_directions = {directions_settings, TASK_COUNT(directions_settings), directions_wrap};

@@ -8,7 +8,7 @@
  *
  * What a kind leaves out is the inner task's (model/delegate.h): a wrapper writes only what it changes. A wrapped task
  * has the tensors of the inner one, and its tau and work before its own, so wrappers compose. The one that
- * carries numbers from step to step (delay) is the outermost. */
+ * keeps values from step to step (delay) is the outermost. */
 #ifndef TASK_WRAP_H
 #define TASK_WRAP_H
 

@@ -46,19 +46,19 @@ typedef struct task_kind {
     real (*accuracy)(const task *t, const real *tau, void *work, const real *params);
 } task_kind;
 
-/* What task_normalise_loss does unless the kind does it itself (tasks/normaliser.h); C classes, clip(low, high). */
+/* What task_normalise_loss does unless the kind does it itself (base/normaliser.h); C classes, clip(low, high). */
 typedef enum task_normaliser_kind {
-    TASK_AS_IT_IS,
-    TASK_CLIP_GUESS,     /* clip(0, 1.5 ln C), NaN to the upper end */
-    TASK_CLIP_GUESS_NAN, /* the same, NaN stays NaN */
-    TASK_TEN_TIMES,      /* 10 min(loss, 1) */
-    TASK_CLIP_ONE,       /* clip(0, 1), NaN stays NaN */
-    TASK_OF_GUESS,       /* 10 / ln(2C) clip(0, ln 2C) */
-    TASK_BELOW_GUESS,    /* 10 / ln C (clip(0, ln 2C) - ln(C / 5)) */
-    TASK_LOG,            /* 10 + clip(-12, 1) / 2 of ln(loss + 1e-8) */
-    TASK_IS_LOG,         /* the same of a loss that is a logarithm */
-    TASK_CLIP_TEN,       /* clip(0, 10) */
-    TASK_CLIP_TEN_EACH   /* clip(0, 10) of loss / n */
+    TASK_IDENTITY,
+    TASK_CLIP_TO_CHANCE,     /* clip(0, 1.5 ln C), NaN to the upper end */
+    TASK_CLIP_TO_CHANCE_NAN, /* the same, NaN stays NaN */
+    TASK_TEN_TIMES,          /* 10 min(loss, 1) */
+    TASK_CLIP_ONE,           /* clip(0, 1), NaN stays NaN */
+    TASK_RELATIVE_TO_CHANCE, /* 10 / ln(2C) clip(0, ln 2C) */
+    TASK_LOG_BELOW_CHANCE,   /* 10 / ln C (clip(0, ln 2C) - ln(C / 5)) */
+    TASK_LOG,                /* 10 + clip(-12, 1) / 2 of ln(loss + 1e-8) */
+    TASK_IS_LOG,             /* the same of a loss that is a logarithm */
+    TASK_CLIP_TEN,           /* clip(0, 10) */
+    TASK_CLIP_TEN_PER_PIXEL  /* clip(0, 10) of loss / n */
 } task_normaliser_kind;
 
 typedef struct task_normaliser {
@@ -69,11 +69,11 @@ typedef struct task_normaliser {
 struct task {
     const task_kind *kind;
     char name[128];
-    struct task_model *model; /* its layers (tasks/model.h), or NULL */
+    struct task_model *model; /* its layers (model/model.h), or NULL */
     lopt_tensor *tensors;     /* its own */
     size_t n_tensors, n_params, n_tau, work_bytes;
-    size_t n_carried; /* numbers behind the parameters that the task keeps from step to step, not the optimizer */
-    task *inner;      /* what a wrapper holds; functions that its kind leaves out are this one's. NULL: none */
+    size_t n_aux; /* values behind the parameters that the task, not the optimizer, keeps from step to step */
+    task *inner;  /* what a wrapper holds; functions that its kind leaves out are this one's. NULL: none */
     task_normaliser normaliser;
     double loss_bound;     /* upper bound of normalise; INFINITY if none */
     double flops_per_step; /* of one loss and gradient, multiply-add = 2 */

@@ -275,7 +275,7 @@ static int merge_best_pairs(trainer *t, int vocab) {
     return 1;
 }
 
-/* ---- the door -------------------------------------------------------------------------------- */
+/* ---- tokens of a text ------------------------------------------------------------------------- */
 
 static int train_tokenizer(trainer *t, size_t n_train, int vocab) {
     if (!collect_corpus_words(t, n_train)) return 0;

@@ -17,7 +17,7 @@
  *          its first bytes; a chapter is a text, verse numbers are dropped).
  * Texts    the parts between empty lines, or lines that are "%"; cut where they are longer than TASK_LONGEST_TEXT
  *          bytes. At least TASK_FEWEST_TEXTS, so that every split has one; 1 GB in all at most.
- * Errors   one sentence; no length or byte of a file is trusted. */
+ * Errors   one message; no length or byte of a file is trusted. */
 #ifndef TASK_CORPUS_H
 #define TASK_CORPUS_H
 

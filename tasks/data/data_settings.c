@@ -26,10 +26,10 @@ static int read_data_setting(const char *of, char *word, task_setting *table, in
         size_t length = strlen(table[i].name);
         if (!equals || length != (size_t)(equals - word) || memcmp(word, table[i].name, length) != 0) continue;
         double value = strtod(equals + 1, &end);
-        if (end == equals + 1 || *end || !(value >= table[i].least && value <= table[i].most) ||
+        if (end == equals + 1 || *end || !(value >= table[i].min && value <= table[i].max) ||
             (table[i].whole && value != floor(value))) {
             return task_set_error(err, LOPT_EARG, "data set %s: found %s, expected %s in [%g, %g]", of, word,
-                                  table[i].whole ? "a whole number" : "a number", table[i].least, table[i].most);
+                                  table[i].whole ? "a whole number" : "a number", table[i].min, table[i].max);
         }
         table[i].value = value;
         return 1;

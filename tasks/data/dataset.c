@@ -158,7 +158,7 @@ static void fill_image_row(const plan *p, const task_raw *raw, size_t source, si
         memcpy(p->images + row * n, p->pixels, n * sizeof *p->pixels);
         return;
     }
-    double unit = (double)d->most / (double)group; /* codes of the channels add */
+    double unit = (double)d->max_code / (double)group; /* codes of the channels add */
     for (size_t k = 0; k < n; k++) {
         long code = 0;
         for (size_t c = 0; c < group; c++) code += lrint((double)p->pixels[k * group + c] * unit);
@@ -217,10 +217,10 @@ static void describe_dataset_block(plan *p, const task_raw *raw, const origin fr
     if (!d->is_image || !p->rows || !p->cols) return;
     task_resize_taps(raw->rows, d->n_rows, p->rows);
     task_resize_taps(raw->cols, d->n_cols, p->cols);
-    int most =
+    int max_code =
         255 * task_resize_levels(d->n_rows, p->rows) * task_resize_levels(d->n_cols, p->cols) * (p->grey ? 3 : 1);
-    h->coded = most > 0 && most <= MAX_CODE;
-    d->most = (real)(h->coded ? most : 0);
+    h->coded = max_code > 0 && max_code <= MAX_CODE;
+    d->max_code = (real)(h->coded ? max_code : 0);
 }
 
 /* The block of a described set: where its codes or numbers and its labels are. */
@@ -373,7 +373,7 @@ static void prefetch_dataset_row(const task_dataset *d, size_t row) {
 void task_dataset_gather(const task_dataset *d, int n, const int32_t *rows, real *images) {
     size_t n_pixels = (size_t)d->n_pixels;
     if (d->codes) {
-        task_elementwise_best()->gather(n, rows, n_pixels, d->codes, d->most, images);
+        task_elementwise_best()->gather(n, rows, n_pixels, d->codes, d->max_code, images);
         return;
     }
     for (int i = 0; i < n; i++) {

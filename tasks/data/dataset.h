@@ -33,7 +33,7 @@ typedef struct task_dataset {
     int n_pixels; /* product of the three */
     int n_classes, is_image;
     size_t begin[TASK_N_SPLITS], count[TASK_N_SPLITS]; /* rows of images and labels */
-    real most;                                         /* a pixel is code over most */
+    real max_code;                                     /* a pixel is code / max_code */
     const uint16_t *codes;                             /* [sum of count, n_pixels], or NULL and */
     const real *images;                                /* the same of numbers */
     const uint16_t *labels;

@@ -100,7 +100,7 @@ static void set_teacher_shape(const task_setting *s, task_raw *raw) {
 static int32_t compute_teacher_label(const float *x, int dim, int hidden, int classes, const float *w0, const float *w1,
                                      double *h) {
     int32_t best = 0;
-    double most = -INFINITY;
+    double largest = -INFINITY;
     for (int j = 0; j < hidden; j++) {
         double sum = 0;
         for (int k = 0; k < dim; k++) sum += (double)x[k] * (double)w0[(size_t)j * (size_t)dim + (size_t)k];
@@ -109,7 +109,7 @@ static int32_t compute_teacher_label(const float *x, int dim, int hidden, int cl
     for (int c = 0; c < classes; c++) {
         double sum = 0;
         for (int j = 0; j < hidden; j++) sum += h[j] * (double)w1[(size_t)c * (size_t)hidden + (size_t)j];
-        if (sum > most) most = sum, best = c;
+        if (sum > largest) largest = sum, best = c;
     }
     return best;
 }

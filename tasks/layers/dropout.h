@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * dropout.h - numbers left out at random, with the batch: y = x / (1 - rate) or 0, the latter with probability rate.
+ * dropout.h - values dropped at random, drawn with the batch: y = x / (1 - rate) or 0, the latter with probability rate.
  *
  *     x = task_add_dropout(m, x, 0.2);      0 <= rate < 1; rate 0 is no layer
  *

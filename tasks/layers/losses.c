@@ -144,7 +144,7 @@ static compared *add_compared_loss(task_model *m, const task_layer_kind *kind, i
     if (x < 0 || target < 0) return NULL;
     task_shape a = *task_value_shape(m, x), b = *task_value_shape(m, target);
     if (a.rows * a.cols != b.rows * b.cols || a.dim[0] != b.dim[0]) {
-        task_model_fail(m, "%lld numbers are compared with %lld", (long long)a.rows * a.cols,
+        task_model_fail(m, "%lld values are compared with %lld", (long long)a.rows * a.cols,
                         (long long)b.rows * b.cols);
         return NULL;
     }

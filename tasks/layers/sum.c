@@ -56,7 +56,7 @@ int task_add_sum(task_model *m, int n, const int *x) {
     for (int k = 1; k < n; k++) {
         const task_shape *a = task_value_shape(m, x[0]), *b = task_value_shape(m, x[k]);
         if (a->rows != b->rows || a->cols != b->cols)
-            return task_model_fail(m, "a sum of %lld x %lld and %lld x %lld numbers", (long long)a->rows,
+            return task_model_fail(m, "a sum of %lld x %lld and %lld x %lld values", (long long)a->rows,
                                    (long long)a->cols, (long long)b->rows, (long long)b->cols);
     }
     sum *l = add_sum_layer(m, &sum_kind, n, x);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * sum.h - the sum of values of one shape (residual connections), learned numbers along the last axis, and a fixed
+ * sum.h - the sum of values of one shape (residual connections), learned vectors along the last axis, and a fixed
  * scale and shift. */
 #ifndef TASK_SUM_H
 #define TASK_SUM_H

@@ -353,8 +353,8 @@ static real elementwise_cross_entropy(int rows, int classes, const real *restric
 
 /* With multiply-adds by the inverse in two parts: as exact as the division that takes longer. */
 static void elementwise_gather(int batch, const int32_t *restrict rows, size_t n, const uint16_t *restrict codes,
-                               real most, real *restrict out) {
-    const double inverse = 1 / (double)most;
+                               real max_code, real *restrict out) {
+    const double inverse = 1 / (double)max_code;
     const real high = (real)inverse, low = (real)(inverse - (double)high);
     for (int i = 0; i < batch; i++, out += n) {
         const uint16_t *restrict row = codes + (size_t)rows[i] * n;
@@ -363,7 +363,7 @@ static void elementwise_gather(int batch, const int32_t *restrict rows, size_t n
             out[j] = MUL_ADD((real)row[j], high, (real)row[j] * low);
 #else
             (void)high, (void)low;
-            out[j] = (real)row[j] / most;
+            out[j] = (real)row[j] / max_code;
 #endif
         }
     }

@@ -8,7 +8,7 @@
 extern const task_elementwise task_elementwise_portable, task_elementwise_avx2, task_elementwise_avx512;
 
 static int is_table_usable(const task_elementwise *table) {
-#ifdef TASK_HAVE_X86
+#ifdef TASK_WITH_X86
     if (table == &task_elementwise_avx512) {
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
@@ -21,7 +21,7 @@ static int is_table_usable(const task_elementwise *table) {
 }
 
 static const task_elementwise *const tables[] = {
-#ifdef TASK_HAVE_X86
+#ifdef TASK_WITH_X86
     &task_elementwise_avx512,
     &task_elementwise_avx2,
 #endif

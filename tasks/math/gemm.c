@@ -6,7 +6,7 @@
 
 #ifndef TASK_REAL_DOUBLE
 #include <cblas.h>
-#ifdef TASK_HAVE_LIBXSMM
+#ifdef TASK_WITH_LIBXSMM
 #include <libxsmm.h>
 #endif
 #endif
@@ -36,7 +36,7 @@ void task_gemm_run(const task_gemm *g, const real *a, const real *b, real *c) {
 /* Absent from a BLAS other than OpenBLAS. */
 extern void openblas_set_num_threads(int n) __attribute__((weak));
 
-/* Multiply-adds up to which libxsmm's unblocked kernels beat a blocked BLAS (measured on Zen 4: 115
+/* Multiply-adds up to which libxsmm's unblocked kernels are faster than a blocked BLAS (measured on Zen 4: 115
  * to 105 GFLOP/s against 100 at a peak of 118; at 128 x 4096 x 1024, 30 against 90). */
 #define LARGEST_SMALL_PRODUCT (1 << 26)
 
@@ -57,7 +57,7 @@ static task_gemm plan_gemm_call(task_gemm_kind kind, int rows, int cols, int dep
     g.has_avx = __builtin_cpu_supports("avx") != 0;
 #endif
     if (openblas_set_num_threads) openblas_set_num_threads(1);
-#ifdef TASK_HAVE_LIBXSMM
+#ifdef TASK_WITH_LIBXSMM
     if ((double)rows * cols * depth <= LARGEST_SMALL_PRODUCT) {
         int flags = kind == TASK_GEMM_TN ? LIBXSMM_GEMM_FLAG_TRANS_B : LIBXSMM_GEMM_FLAG_NONE;
         int ld_second = kind == TASK_GEMM_TN ? rows : depth;

@@ -92,7 +92,7 @@ static int64_t count_shape_numbers(const task_shape *s) {
     return s->rows * s->cols;
 }
 
-/* 0 if an axis is empty or the whole beyond 2^31 numbers, which is what products and ids count to. */
+/* 0 if an axis is empty or the whole larger than 2^31 values, which is what products and ids count to. */
 static int make_value_shape(int rank, const int64_t *dim, task_shape *s) {
     *s = (task_shape){.rank = rank, .rows = 1, .cols = 1};
     for (int i = 0; i < rank; i++) {
@@ -134,7 +134,7 @@ int task_add_reshape(task_model *m, int x, int rank, const int64_t *dim) {
     int64_t before = count_shape_numbers(&m->values[x].shape);
     int v = add_model_value(m, rank, dim, m->values[x].from, m->values[x].root);
     if (v >= 0 && count_shape_numbers(&m->values[v].shape) != before)
-        return task_model_fail(m, "a reshape of %lld numbers into %lld", (long long)before,
+        return task_model_fail(m, "a reshape of %lld values into %lld", (long long)before,
                                (long long)count_shape_numbers(&m->values[v].shape));
     return v;
 }

@@ -14,7 +14,7 @@
  *     x = task_add_dense(m, x, classes, init);
  *     size_t labels = task_add_input_ids(m, batch);                a work offset: filled by draw_batch too
  *     task_add_cross_entropy(m, x, labels);                        the loss: the last layer, its value has rank 0
- *     if (!task_model_finish(m, &err)) return 0;               the first mistake of the description, as a sentence
+ *     if (!task_model_finish(m, &err)) return 0;               reports the first mistake of the description
  *
  *     task_model_sample(m, &rng, tau);                         what the description said is sampled
  *     task_model_init(m, tau, &rng, params);                   every layer's initial parameters, in order
@@ -34,7 +34,7 @@
  * Order    forward runs the layers as described, backward in reverse: nothing else is known of the graph.
  *          Where a layer's output is read by the next alone, its kind may take that one over (fuse): dense
  *          does so with an activation. Values have memory only after that.
- * Sampled  task_sample_uniform and task_sample_choice declare numbers of tau that differ from one sampled
+ * Sampled  task_sample_uniform and task_sample_choice declare values of tau that differ from one sampled
  *          task to the next; a layer reads them as run->tau[offset] (task_add_sampled_activation, task_init).
  * Errors   description functions return -1 once something is wrong (a shape that does not fit, memory); they
  *          take -1 and pass it on, so that one check at task_model_finish is enough.
@@ -139,7 +139,7 @@ task_model *task_model_create(task *t, lopt_error *err); /* NULL: no memory; des
 int task_model_finish(task_model *m, lopt_error *err);
 void task_model_destroy(task_model *m); /* task_destroy_task does; NULL is fine */
 
-int task_add_input(task_model *m, int rank, const int64_t *dim); /* real numbers */
+int task_add_input(task_model *m, int rank, const int64_t *dim); /* of real values */
 size_t task_add_input_ids(task_model *m, size_t n);              /* work offset of int32_t[n]: labels, tokens */
 int task_add_reshape(task_model *m, int x, int rank, const int64_t *dim);
 

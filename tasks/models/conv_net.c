@@ -42,7 +42,8 @@ static int conv_net_create(task *t, const task_spec *spec, lopt_error *err) {
         x = add_conv_block(m, x, spec->hidden[l], l < spec->strided ? 2 : 1, &hidden);
     x = task_add_dense(m, task_add_global_average(m, x), self->n_classes, (task_init){0});
     set_conv_net_name(t, self, spec);
-    return task_images_classify(t, self, x, spec, spec->per_task ? TASK_BELOW_GUESS : TASK_CLIP_GUESS_NAN, err);
+    return task_images_classify(t, self, x, spec, spec->per_task ? TASK_LOG_BELOW_CHANCE : TASK_CLIP_TO_CHANCE_NAN,
+                                err);
 }
 
 #define CONV(set, size, batch, layers, ...)                                                                            \
@@ -95,7 +96,8 @@ static void conv_net_sample(task_spec *spec, lopt_rng_stream *r) {
 
 static const task_family family = {
     .name = "image_conv_family",
-    .summary = "convolutional nets: channels, depth, strides, size, batch; activation and start with the task",
+    .summary = "convolutional nets: channels, depth, strides, size, batch; activation and initialisation "
+               "with the task",
     .sample = conv_net_sample,
 };
 
@@ -111,7 +113,7 @@ static const task_setting settings[] = {
 const task_kind task_kind_image_conv = {
     TASK_IMAGES_FUNCTIONS,
     .name = "image_conv",
-    .summary = "classification of images by 3x3 convolutions of any numbers of channels",
+    .summary = "classification of images by 3x3 convolutions, any number of channels",
     .source = "learned_optimization, Metz et al. 2022",
     .settings = settings,
     .n_settings = TASK_COUNT(settings),

@@ -4,7 +4,7 @@
  *
  *     pixels -> (dense, [dropout], [norm], activation) per hidden width -> dense -> loss
  *
- * The loss is cross-entropy, normalised by clipping to [0, 1.5 ln classes], a bit above that of a guess (of a
+ * The loss is cross-entropy, normalised by clipping to [0, 1.5 ln classes]; chance is ln classes (of a
  * family's structures by the parametric tasks' normaliser), or the squared error of one-hot labels. Initial
  * weights: TN(1/sqrt(in)), biases 0. Source: the ImageMLP tasks of learned_optimization (Metz et al. 2022). */
 #include <stdio.h>
@@ -33,7 +33,7 @@ static int image_mlp_create(task *t, const task_spec *spec, lopt_error *err) {
     for (int l = 0; l < spec->n_hidden; l++) x = task_hidden_layer(m, x, spec->hidden[l], &hidden);
     x = task_add_dense(m, x, self->n_classes, hidden.init);
     set_image_mlp_name(t, self, spec);
-    return task_images_classify(t, self, x, spec, spec->per_task ? TASK_BELOW_GUESS : TASK_CLIP_GUESS, err);
+    return task_images_classify(t, self, x, spec, spec->per_task ? TASK_LOG_BELOW_CHANCE : TASK_CLIP_TO_CHANCE, err);
 }
 
 #define MLP(set, size, batch, layers, ...)                                                                             \
@@ -114,7 +114,8 @@ static void image_mlp_sample(task_spec *spec, lopt_rng_stream *r) {
 
 static const task_family family = {
     .name = "image_mlp_family",
-    .summary = "multi-layer perceptrons on images: width, depth, size, batch; activation and start with the task",
+    .summary = "multi-layer perceptrons on images: width, depth, size, batch; activation and initialisation "
+               "with the task",
     .sample = image_mlp_sample,
 };
 

@@ -52,7 +52,7 @@ static int mixer_create(task *t, const task_spec *spec, lopt_error *err) {
     size_t n = task_images_name(t, self, spec, "mlp_mixer");
     snprintf(t->name + n, sizeof t->name - n, " patch %d, %d blocks of %d, mlps %d and %d, batch %d", patch,
              spec->sequence.layers, width, spec->sequence.token_mlp, spec->sequence.mlp, self->batch);
-    return task_images_classify(t, self, x, spec, TASK_OF_GUESS, err);
+    return task_images_classify(t, self, x, spec, TASK_RELATIVE_TO_CHANCE, err);
 }
 
 #define MIXER(set, size, batch, numbers, blocks, across, between)                                                      \
@@ -91,7 +91,7 @@ static const task_setting settings[] = {
 const task_kind task_kind_mlp_mixer = {
     TASK_IMAGES_FUNCTIONS,
     .name = "mlp_mixer",
-    .summary = "classification of images by perceptrons across patches and across channels",
+    .summary = "classification of images by an MLP mixer: perceptrons across patches and across channels",
     .source = "learned_optimization, Metz et al. 2022",
     .settings = settings,
     .n_settings = TASK_COUNT(settings),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * mlp_autoencoder.c - images through a narrow perceptron back to themselves.
+ * mlp_autoencoder.c - an auto-encoder of images, a multi-layer perceptron.
  *
  *     pixels -> (dense, activation) per hidden width -> dense [-> sigmoid, or tanh of centred pixels] -> loss
  *
@@ -87,7 +87,8 @@ static void autoencoder_sample(task_spec *spec, lopt_rng_stream *r) {
 
 static const task_family family = {
     .name = "mlp_autoencoder_family",
-    .summary = "perceptrons from images to images: width, depth, size, batch, form of the loss; activation and start "
+    .summary = "perceptron auto-encoders of images: width, depth, size, batch, form of the loss; activation and "
+               "initialisation "
                "with the task",
     .sample = autoencoder_sample,
 };
@@ -107,7 +108,7 @@ static const task_setting settings[] = {
 const task_kind task_kind_mlp_autoencoder = {
     TASK_IMAGES_FUNCTIONS,
     .name = "mlp_autoencoder",
-    .summary = "images through a perceptron back to themselves",
+    .summary = "auto-encoder of images, a multi-layer perceptron",
     .source = "learned_optimization, Metz et al. 2022",
     .settings = settings,
     .n_settings = TASK_COUNT(settings),

@@ -38,7 +38,7 @@ static int mlp_vae_create(task *t, const task_spec *spec, lopt_error *err) {
     snprintf(t->name + n, sizeof t->name - n, " %d of %d, latent %d, %d of %d, batch %d", spec->vae.encoder_layers,
              spec->vae.encoder_width, spec->vae.latent, spec->vae.decoder_layers, spec->vae.decoder_width,
              spec->batch_size);
-    task_set_normaliser(t, spec->vae.per_pixel ? TASK_CLIP_TEN : TASK_CLIP_TEN_EACH, self->data->n_pixels);
+    task_set_normaliser(t, spec->vae.per_pixel ? TASK_CLIP_TEN : TASK_CLIP_TEN_PER_PIXEL, self->data->n_pixels);
     return task_model_finish(t->model, err);
 }
 
@@ -59,8 +59,8 @@ static void mlp_vae_sample(task_spec *spec, lopt_rng_stream *r) {
 
 static const task_family family = {
     .name = "mlp_vae_family",
-    .summary = "variational auto-encoders of images: widths, depths, latent, size, batch; activation and start with "
-               "the task",
+    .summary = "variational auto-encoders of images: widths, depths, latent, size, batch; activation and "
+               "initialisation with the task",
     .sample = mlp_vae_sample,
 };
 
@@ -85,7 +85,7 @@ static const task_setting settings[] = {
 const task_kind task_kind_mlp_vae = {
     TASK_IMAGES_FUNCTIONS,
     .name = "mlp_vae",
-    .summary = "a variational auto-encoder of images, both halves perceptrons",
+    .summary = "variational auto-encoder of images, both halves multi-layer perceptrons",
     .source = "learned_optimization, Metz et al. 2022",
     .settings = settings,
     .n_settings = TASK_COUNT(settings),

@@ -11,8 +11,8 @@
  * The 1x1 and 3x3 have a quarter of the group's channels, the last 1x1 all; no convolution has a bias. The first
  * block of a group replaces x in the sum by a 1x1 convolution: of x, with a norm (1), or of relu(norm(x)) (2).
  * From the second group on its stride is 2, as is that of its 3x3. Version 1 has the stem in brackets, version 2
- * the end. The dense layer starts at 0: so the first loss is that of a guess. Losses count as they are; those of the
- * family relative to a guess. Source: Haiku's ResNet; sizes of learned_optimization (Metz et al. 2022). */
+ * the end. The dense layer starts at 0: so the first loss is that of chance. Losses are not
+ * normalised; those of the family are relative to chance. Source: Haiku's ResNet; sizes of learned_optimization (Metz et al. 2022). */
 #include <stdio.h>
 #include <string.h>
 
@@ -90,7 +90,7 @@ static int resnet_create(task *t, const task_spec *spec, lopt_error *err) {
     int x = add_resnet_groups(m, add_resnet_stem(m, self->images, spec), spec);
     x = task_add_dense(m, task_add_global_average(m, x), self->n_classes, (task_init){TASK_INIT_CONSTANT, 0, 0});
     set_resnet_name(t, self, spec);
-    return task_images_classify(t, self, x, spec, spec->per_task ? TASK_OF_GUESS : TASK_AS_IT_IS, err);
+    return task_images_classify(t, self, x, spec, spec->per_task ? TASK_RELATIVE_TO_CHANCE : TASK_IDENTITY, err);
 }
 
 /* Number, image size, batch, channels, size of the stem, pool, blocks. */

@@ -30,7 +30,7 @@ static int rnn_lm_create(task *t, const task_spec *spec, lopt_error *err) {
     task_choice_word(TASK_WORDS(TASK_CELLS), (int)spec->sequence.cell, cell, sizeof cell);
     snprintf(model, sizeof model, "%s %d, embedding %d", cell, spec->sequence.width, spec->sequence.embed);
     task_texts_name(t, self, spec, "rnn_lm", model);
-    return task_texts_finish(t, self, x, spec->per_task ? TASK_BELOW_GUESS : TASK_AS_IT_IS, err);
+    return task_texts_finish(t, self, x, spec->per_task ? TASK_LOG_BELOW_CHANCE : TASK_IDENTITY, err);
 }
 
 #define RNN(text, ids, time, kind, numbers, table)                                                                     \
@@ -79,7 +79,7 @@ static void rnn_lm_sample(task_spec *spec, lopt_rng_stream *r) {
 
 static const task_family family = {
     .name = "rnn_lm_family",
-    .summary = "LSTMs on text: width, embedding, length, batch, vocabulary; start with the task",
+    .summary = "LSTMs on text: width, embedding, length, batch, vocabulary; initialisation with the task",
     .sample = rnn_lm_sample,
 };
 
@@ -93,7 +93,7 @@ static const task_setting settings[] = {
 const task_kind task_kind_rnn_lm = {
     TASK_TEXTS_FUNCTIONS,
     .name = "rnn_lm",
-    .summary = "the next token of a text (fortunes, bible or your own) by a recurrent net",
+    .summary = "language model: the next token of a text (fortunes, bible or your own) by a recurrent net",
     .source = "learned_optimization, Metz et al. 2022",
     .settings = settings,
     .n_settings = TASK_COUNT(settings),

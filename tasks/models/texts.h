@@ -10,7 +10,7 @@
  *     const task_kind task_kind_x = {TASK_TEXTS_FUNCTIONS, .create = create, ...};
  *
  * Tokens   spec->sequence.length of them and as many labels, each the token after: [time, batch] if time_first,
- *          else [batch, time]. Where a token is padding (0) its label is -1, so that it counts for nothing.
+ *          else [batch, time]. Where a token is padding (0) its label is -1, so that it is ignored.
  * Data     spec->dataset is a name of data/corpus.h; what stands there by default, a set of images, means
  *          `fortunes`. Published names stand for `lm1b` or `wikipedia` unless the spec names another text. */
 #ifndef TASK_TEXTS_H

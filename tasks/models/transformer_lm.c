@@ -48,7 +48,7 @@ static int transformer_lm_create(task *t, const task_spec *spec, lopt_error *err
     snprintf(model, sizeof model, "%d layers of %d, %d heads", spec->sequence.layers, spec->sequence.embed,
              spec->sequence.heads);
     task_texts_name(t, self, spec, "transformer_lm", model);
-    return task_texts_finish(t, self, x, spec->per_task ? TASK_BELOW_GUESS : TASK_AS_IT_IS, err);
+    return task_texts_finish(t, self, x, spec->per_task ? TASK_LOG_BELOW_CHANCE : TASK_IDENTITY, err);
 }
 
 #define TRANSFORMER(n_heads, d, n_layers, batch, time, drop)                                                           \
@@ -108,7 +108,7 @@ static const task_setting settings[] = {
 const task_kind task_kind_transformer_lm = {
     TASK_TEXTS_FUNCTIONS,
     .name = "transformer_lm",
-    .summary = "the next token of a text (fortunes, bible or your own) by causal attention",
+    .summary = "language model: the next token of a text (fortunes, bible or your own) by a causal transformer",
     .source = "learned_optimization, Metz et al. 2022",
     .settings = settings,
     .n_settings = TASK_COUNT(settings),

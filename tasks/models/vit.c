@@ -66,7 +66,7 @@ static int vit_create(task *t, const task_spec *spec, lopt_error *err) {
     size_t n = task_images_name(t, self, spec, "vit");
     snprintf(t->name + n, sizeof t->name - n, " patch %d, %d layers of %d, %d heads, mlp %d, batch %d",
              spec->sequence.patch, spec->sequence.layers, width, spec->sequence.heads, spec->sequence.mlp, self->batch);
-    return task_images_classify(t, self, x, spec, TASK_OF_GUESS, err);
+    return task_images_classify(t, self, x, spec, TASK_RELATIVE_TO_CHANCE, err);
 }
 
 #define VIT(set, size, n_layers, n_heads, numbers, between)                                                            \
@@ -128,7 +128,7 @@ static const task_setting settings[] = {
 const task_kind task_kind_vit = {
     TASK_IMAGES_FUNCTIONS,
     .name = "vit",
-    .summary = "classification of images by attention between patches",
+    .summary = "classification of images by a vision transformer",
     .source = "learned_optimization, Metz et al. 2022",
     .settings = settings,
     .n_settings = TASK_COUNT(settings),
