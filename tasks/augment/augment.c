@@ -3,42 +3,51 @@
  * augment.c - see augment.h. */
 #include "augment/augment.h"
 
-#include "augment/wrap.h"
 #include "base/draws.h"
-
-/* The batch is reduced by whoever draws it (task_create_task): the first examples of a batch are a smaller batch. */
-static task *leave_unwrapped(task *inner, const task_spec *spec, lopt_error *err) {
-    (void)spec, (void)err;
-    return inner;
-}
-
-static const task_setting batch_settings[] = {
-    {"augment.batch_fraction", TASK_NUMBER(batch_fraction), "(0, 1]", "1", NULL,
-     "fraction of batch_size that is used, at least one example"},
-};
-static const task_wrapper smaller_batch = {batch_settings, TASK_COUNT(batch_settings), leave_unwrapped};
+#include "base/task_error.h"
+#include "model/delegate.h"
 
 /* From the inside out, in VeLO's order. */
-static const task_wrapper *const wrappers[] = {
-    &task_wrapper_reparam,       &smaller_batch,           &task_wrapper_es,    &task_wrapper_bf16,
-    &task_wrapper_unit_gradient, &task_wrapper_directions, &task_wrapper_delay,
-};
+// clang-format off
+#define WRAPPERS(X)                                                                                                    \
+    X(reparam)                                                                                                         \
+    X(es)                                                                                                              \
+    X(bf16)                                                                                                            \
+    X(unit_gradient)                                                                                                   \
+    X(directions)                                                                                                      \
+    X(delay)
+// clang-format on
+
+#define DECLARE(wrapper) extern const task_kind task_wrapper_##wrapper;
+WRAPPERS(DECLARE)
+
+#define ADDRESS(wrapper) &task_wrapper_##wrapper,
+static const task_kind *const wrappers[] = {WRAPPERS(ADDRESS)};
+
+static const task_setting batch_fraction = {"augment.batch_fraction",
+                                            TASK_NUMBER(batch_fraction),
+                                            "(0, 1]",
+                                            "1",
+                                            NULL,
+                                            "fraction of batch_size that is used, at least one example"};
 
 const task_setting *task_augment_setting(size_t i) {
     for (size_t w = 0; w < TASK_COUNT(wrappers); i -= wrappers[w++]->n_settings)
         if (i < wrappers[w]->n_settings) return &wrappers[w]->settings[i];
-    return NULL;
+    return i == 0 ? &batch_fraction : NULL;
 }
 
 int task_augment_check(const task_spec *spec, lopt_error *err) {
-    for (size_t w = 0; w < TASK_COUNT(wrappers); w++)
-        if (!task_check_settings(spec->task, wrappers[w]->settings, wrappers[w]->n_settings, spec, err)) return 0;
+    const task_setting *s;
+    for (size_t i = 0; (s = task_augment_setting(i)); i++)
+        if (!task_check_settings(spec->task, s, 1, spec, err)) return 0;
     return task_check_range(spec->task, "augment.reparam.range.1", spec->reparam_range[1], spec->reparam_range[0], 1e10,
                             err);
 }
 
 task *task_add_augmentations(task *t, const task_spec *spec, lopt_error *err) {
-    for (size_t w = 0; w < TASK_COUNT(wrappers); w++) t = wrappers[w]->wrap(t, spec, err);
+    for (size_t w = 0; t && w < TASK_COUNT(wrappers); w++)
+        if (!task_is_standard(&wrappers[w]->settings[0], spec)) t = task_create_of_kind(wrappers[w], t, spec, err);
     return t;
 }
 

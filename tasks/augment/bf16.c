@@ -9,7 +9,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "augment/wrap.h"
+#include "base/declare.h"
+#include "model/delegate.h"
 #include "model/model.h"
 
 static real round_to_bf16(real x) {
@@ -49,18 +50,10 @@ static real bf16_loss(const task *t, const real *tau, void *work, const real *pa
     return value;
 }
 
-static const task_kind kind = {.name = "bf16",
-                               .summary = "another task in bfloat16",
-                               .source = "VeLO, Metz et al. 2022",
-                               .initial_params = bf16_initial_params,
-                               .after_step = bf16_after_step,
-                               .draw_batch = bf16_draw_batch,
-                               .loss = bf16_loss};
-
-static task *bf16_wrap(task *inner, const task_spec *spec, lopt_error *err) {
-    task *t = inner && spec->bf16 ? task_wrap_task(inner, &kind, 1, err) : inner;
-    if (t && t != inner) task_append_name(t, ", bf16");
-    return t;
+static int bf16_create(task *t, const task_spec *spec, lopt_error *err) {
+    (void)spec, (void)err;
+    task_append_name(t, ", bf16");
+    return 1;
 }
 
 static const task_setting bf16_settings[] = {
@@ -68,4 +61,13 @@ static const task_setting bf16_settings[] = {
      "precision of parameters, data and gradients"},
 };
 
-const task_wrapper task_wrapper_bf16 = {bf16_settings, TASK_COUNT(bf16_settings), bf16_wrap};
+const task_kind task_wrapper_bf16 = {
+    .name = "bf16",
+    .settings = bf16_settings,
+    .n_settings = TASK_COUNT(bf16_settings),
+    .create = bf16_create,
+    .initial_params = bf16_initial_params,
+    .after_step = bf16_after_step,
+    .draw_batch = bf16_draw_batch,
+    .loss = bf16_loss,
+};

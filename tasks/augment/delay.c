@@ -7,7 +7,8 @@
  * of VeLO (Metz et al. 2022); there a delay of n >= 2 is one of n - 1, by the arithmetic of an index. */
 #include <string.h>
 
-#include "augment/wrap.h"
+#include "base/declare.h"
+#include "model/delegate.h"
 
 typedef struct delay {
     size_t size, n_places; /* a place holds the parameters at a step */
@@ -47,23 +48,14 @@ static real delay_accuracy(const task *t, const real *tau, void *work, const rea
     return task_compute_accuracy(t->inner, tau, work, oldest_params(t, params));
 }
 
-static const task_kind kind = {.name = "delay",
-                               .summary = "another task with delayed gradients",
-                               .source = "VeLO, Metz et al. 2022",
-                               .initial_params = delay_initial_params,
-                               .after_step = delay_after_step,
-                               .loss = delay_loss,
-                               .accuracy = delay_accuracy};
-
-static task *delay_wrap(task *inner, const task_spec *spec, lopt_error *err) {
-    task *t = inner && spec->delay > 0 ? task_wrap_task(inner, &kind, sizeof(delay), err) : inner;
-    if (!t || t == inner) return t;
+static int delay_create(task *t, const task_spec *spec, lopt_error *err) {
+    (void)err;
     delay *self = t->self;
-    self->size = inner->n_params;
+    self->size = t->inner->n_params;
     self->n_places = (size_t)spec->delay + 1;
     t->n_aux = self->n_places * self->size + 1;
     task_append_name(t, ", delay %d", spec->delay);
-    return t;
+    return 1;
 }
 
 static const task_setting delay_settings[] = {
@@ -71,4 +63,14 @@ static const task_setting delay_settings[] = {
      "delayed gradients: loss and gradient are taken at the parameters of this many steps ago"},
 };
 
-const task_wrapper task_wrapper_delay = {delay_settings, TASK_COUNT(delay_settings), delay_wrap};
+const task_kind task_wrapper_delay = {
+    .name = "delay",
+    .settings = delay_settings,
+    .n_settings = TASK_COUNT(delay_settings),
+    .self_size = sizeof(delay),
+    .create = delay_create,
+    .initial_params = delay_initial_params,
+    .after_step = delay_after_step,
+    .loss = delay_loss,
+    .accuracy = delay_accuracy,
+};

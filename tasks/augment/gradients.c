@@ -10,7 +10,8 @@
  * which they are made anew. Source: the task augmentations of VeLO (Metz et al. 2022). */
 #include <math.h>
 
-#include "augment/wrap.h"
+#include "base/declare.h"
+#include "model/delegate.h"
 
 /* ---- random vectors -------------------------------------------------------------------------- */
 
@@ -78,23 +79,17 @@ static real es_loss(const task *t, const real *tau, void *work, const real *para
     return value;
 }
 
-static const task_kind es_kind = {.name = "es gradient",
-                                  .summary = "another task with gradients estimated by ES",
-                                  .source = "VeLO, Metz et al. 2022",
-                                  .draw_batch = es_draw_batch,
-                                  .loss = es_loss};
-
-static task *es_wrap(task *inner, const task_spec *spec, lopt_error *err) {
-    task *t = inner && spec->es_pairs > 0 ? task_wrap_task(inner, &es_kind, sizeof(es), err) : inner;
-    if (!t || t == inner) return t;
+static int es_create(task *t, const task_spec *spec, lopt_error *err) {
+    (void)err;
     es *self = t->self;
     add_random_vectors(t, &self->draws);
     self->pairs = spec->es_pairs;
     self->std = (real)spec->es_std;
     /* A gradient costs as much as three evaluations of the loss. */
-    t->flops_per_step = (1 + 2.0 * self->pairs) * inner->flops_per_step / 3 + 6.0 * self->pairs * (double)t->n_params;
+    t->flops_per_step =
+        (1 + 2.0 * self->pairs) * t->inner->flops_per_step / 3 + 6.0 * self->pairs * (double)t->n_params;
     task_append_name(t, ", es %d pairs of %g", spec->es_pairs, spec->es_std);
-    return t;
+    return 1;
 }
 
 static const task_setting es_settings[] = {
@@ -104,7 +99,15 @@ static const task_setting es_settings[] = {
      "standard deviation of their perturbations"},
 };
 
-const task_wrapper task_wrapper_es = {es_settings, TASK_COUNT(es_settings), es_wrap};
+const task_kind task_wrapper_es = {
+    .name = "es gradient",
+    .settings = es_settings,
+    .n_settings = TASK_COUNT(es_settings),
+    .self_size = sizeof(es),
+    .create = es_create,
+    .draw_batch = es_draw_batch,
+    .loss = es_loss,
+};
 
 /* ---- unit gradient --------------------------------------------------------------------------- */
 
@@ -123,15 +126,10 @@ static real unit_gradient_loss(const task *t, const real *tau, void *work, const
     return value;
 }
 
-static const task_kind unit_kind = {.name = "unit gradient",
-                                    .summary = "another task with gradients of length one",
-                                    .source = "VeLO, Metz et al. 2022",
-                                    .loss = unit_gradient_loss};
-
-static task *unit_gradient_wrap(task *inner, const task_spec *spec, lopt_error *err) {
-    task *t = inner && spec->unit_gradient ? task_wrap_task(inner, &unit_kind, 1, err) : inner;
-    if (t && t != inner) task_append_name(t, ", unit gradient");
-    return t;
+static int unit_gradient_create(task *t, const task_spec *spec, lopt_error *err) {
+    (void)spec, (void)err;
+    task_append_name(t, ", unit gradient");
+    return 1;
 }
 
 static const task_setting unit_gradient_settings[] = {
@@ -139,8 +137,13 @@ static const task_setting unit_gradient_settings[] = {
      "unit: gradients are normalised to length 1"},
 };
 
-const task_wrapper task_wrapper_unit_gradient = {unit_gradient_settings, TASK_COUNT(unit_gradient_settings),
-                                                 unit_gradient_wrap};
+const task_kind task_wrapper_unit_gradient = {
+    .name = "unit gradient",
+    .settings = unit_gradient_settings,
+    .n_settings = TASK_COUNT(unit_gradient_settings),
+    .create = unit_gradient_create,
+    .loss = unit_gradient_loss,
+};
 
 /* ---- directions ------------------------------------------------------------------------------ */
 
@@ -182,22 +185,15 @@ static real directions_loss(const task *t, const real *tau, void *work, const re
     return value;
 }
 
-static const task_kind directions_kind = {.name = "directions",
-                                          .summary = "another task with gradients known along random directions",
-                                          .source = "VeLO, Metz et al. 2022",
-                                          .draw_batch = directions_draw_batch,
-                                          .loss = directions_loss};
-
-static task *directions_wrap(task *inner, const task_spec *spec, lopt_error *err) {
-    task *t = inner && spec->directions > 0 ? task_wrap_task(inner, &directions_kind, sizeof(directions), err) : inner;
-    if (!t || t == inner) return t;
+static int directions_create(task *t, const task_spec *spec, lopt_error *err) {
+    (void)err;
     directions *self = t->self;
     add_random_vectors(t, &self->draws);
     self->n = spec->directions;
     self->signs = (int)spec->direction_signs;
     t->flops_per_step += 6.0 * self->n * (double)t->n_params;
     task_append_name(t, ", %d directions%s", self->n, self->signs ? ", signs" : "");
-    return t;
+    return 1;
 }
 
 static const task_setting directions_settings[] = {
@@ -207,4 +203,12 @@ static const task_setting directions_settings[] = {
      "what is kept of the gradient along a direction: the slope or its sign"},
 };
 
-const task_wrapper task_wrapper_directions = {directions_settings, TASK_COUNT(directions_settings), directions_wrap};
+const task_kind task_wrapper_directions = {
+    .name = "directions",
+    .settings = directions_settings,
+    .n_settings = TASK_COUNT(directions_settings),
+    .self_size = sizeof(directions),
+    .create = directions_create,
+    .draw_batch = directions_draw_batch,
+    .loss = directions_loss,
+};

@@ -7,7 +7,8 @@
  * one per parameter. tau is the inner task's, then the scales. Source: the task augmentation of VeLO (Metz et al. 2022). */
 #include <math.h>
 
-#include "augment/wrap.h"
+#include "base/declare.h"
+#include "model/delegate.h"
 
 typedef struct reparam {
     task_reparam level;
@@ -78,32 +79,22 @@ static real reparam_accuracy(const task *t, const real *tau, void *work, const r
     return task_compute_accuracy(t->inner, tau, work, scaled);
 }
 
-static const task_kind kind = {.name = "reparam",
-                               .summary = "another task in rescaled parameters",
-                               .source = "VeLO, Metz et al. 2022",
-                               .sample = reparam_sample,
-                               .initial_params = reparam_initial_params,
-                               .loss = reparam_loss,
-                               .accuracy = reparam_accuracy};
-
-static task *reparam_wrap(task *inner, const task_spec *spec, lopt_error *err) {
-    int wanted = inner && spec->reparam != TASK_REPARAM_NONE;
-    task *t = wanted ? task_wrap_task(inner, &kind, sizeof(reparam), err) : inner;
-    if (!t || t == inner) return t;
+static int reparam_create(task *t, const task_spec *spec, lopt_error *err) {
+    (void)err;
     reparam *self = t->self;
     self->level = spec->reparam;
     self->log_min = log(spec->reparam_range[0]);
     self->log_max = log(spec->reparam_range[1]);
     self->n_scales = spec->reparam == TASK_REPARAM_GLOBAL   ? 1
-                     : spec->reparam == TASK_REPARAM_TENSOR ? inner->n_tensors
-                                                            : inner->n_params;
-    self->scaled = task_add_work(t, inner->n_params * sizeof(real));
+                     : spec->reparam == TASK_REPARAM_TENSOR ? t->inner->n_tensors
+                                                            : t->inner->n_params;
+    self->scaled = task_add_work(t, t->inner->n_params * sizeof(real));
     t->n_tau += self->n_scales;
-    t->flops_per_step += 2.0 * (double)inner->n_params;
+    t->flops_per_step += 2.0 * (double)t->inner->n_params;
     char level[16];
     task_choice_word(TASK_WORDS(TASK_REPARAMS), (int)spec->reparam, level, sizeof level);
     task_append_name(t, ", reparam %s %g..%g", level, spec->reparam_range[0], spec->reparam_range[1]);
-    return t;
+    return 1;
 }
 
 static const task_setting reparam_settings[] = {
@@ -114,4 +105,14 @@ static const task_setting reparam_settings[] = {
      "(0, 1000000000]", "[0.01, 100]", NULL, "bounds of the scales, which are drawn log-uniformly"},
 };
 
-const task_wrapper task_wrapper_reparam = {reparam_settings, TASK_COUNT(reparam_settings), reparam_wrap};
+const task_kind task_wrapper_reparam = {
+    .name = "reparam",
+    .settings = reparam_settings,
+    .n_settings = TASK_COUNT(reparam_settings),
+    .self_size = sizeof(reparam),
+    .create = reparam_create,
+    .sample = reparam_sample,
+    .initial_params = reparam_initial_params,
+    .loss = reparam_loss,
+    .accuracy = reparam_accuracy,
+};

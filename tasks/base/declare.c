@@ -3,7 +3,10 @@
  * declare.c - see declare.h. */
 #include "base/declare.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Where memory lacks, n_tensors counts on but tensors is NULL: create_plain notices. */
 size_t task_add_tensor(task *t, const char *name, int rank, const int64_t *dim) {
@@ -23,4 +26,12 @@ size_t task_add_work(task *t, size_t bytes) {
     size_t offset = t->work_bytes;
     t->work_bytes += (bytes + TASK_ALIGNMENT - 1) / TASK_ALIGNMENT * TASK_ALIGNMENT;
     return offset;
+}
+
+void task_append_name(task *t, const char *format, ...) {
+    size_t used = strlen(t->name);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(t->name + used, sizeof t->name - used, format, args);
+    va_end(args);
 }

@@ -17,6 +17,7 @@
 
 size_t task_add_tensor(task *t, const char *name, int rank, const int64_t *dim);
 size_t task_add_work(task *t, size_t bytes); /* aligned to 64 bytes */
+void task_append_name(task *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static inline real *task_work_at(void *work, size_t offset) {
     return (real *)(void *)((char *)work + offset);

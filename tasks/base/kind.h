@@ -31,9 +31,10 @@ typedef struct task_kind {
     const task_family *family; /* NULL: none */
     const task_setting *settings;
     size_t n_settings;
+    size_t self_size;          /* of t->self: zeroed before create, freed after destroy */
     const char *open_settings; /* "a|b": those that a published name sets only where they have their default; or NULL */
-    /* Fills t->tensors, n_tau, work_bytes, name, self (the kind's own memory); 0 and *err if it cannot. A kind
-     * that describes a task_model may leave out sample, initial_params and loss. */
+    /* Fills t->tensors, n_tau, work_bytes, name and t->self; 0 and *err if it cannot. A kind that describes a
+     * task_model may leave out sample, initial_params and loss; a wrapper whatever it takes from t->inner. */
     int (*create)(task *t, const task_spec *spec, lopt_error *err);
     void (*destroy)(task *t);                                     /* also of a task that create gave up on */
     void (*sample)(const task *t, lopt_rng_stream *r, real *tau); /* NULL when n_tau = 0 */
@@ -77,7 +78,7 @@ struct task {
     task_normaliser normaliser;
     double loss_bound;     /* upper bound of normalise; INFINITY if none */
     double flops_per_step; /* of one loss and gradient, multiply-add = 2 */
-    void *self;
+    void *self;            /* of self_size of its kind */
 };
 
 #endif

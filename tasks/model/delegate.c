@@ -7,18 +7,40 @@
 #include <stdlib.h>
 
 #include "base/normaliser.h"
+#include "base/task_error.h"
 #include "model/model.h"
+
+task *task_create_of_kind(const task_kind *kind, task *inner, const task_spec *spec, lopt_error *err) {
+    task *t = calloc(1, sizeof *t);
+    void *self = calloc(1, kind->self_size + 1);
+    if (!t || !self) {
+        task_set_error(err, LOPT_ENOMEM, "task %s: out of memory", spec->task);
+        free(t);
+        free(self);
+        task_destroy_task(inner);
+        return NULL;
+    }
+    *t = inner ? *inner : (task){.loss_bound = INFINITY};
+    t->kind = kind;
+    t->inner = inner;
+    t->model = NULL;
+    t->self = self;
+    int ok = kind->create(t, spec, err);
+    if (ok && !t->tensors) ok = task_set_error(err, LOPT_ENOMEM, "task %s: out of memory", spec->task);
+    if (ok) return t;
+    task_destroy_task(t);
+    return NULL;
+}
 
 void task_destroy_task(task *t) {
     if (!t) return;
     if (t->kind->destroy) t->kind->destroy(t);
-    if (t->inner) {
-        free(t->self);
-        task_destroy_task(t->inner);
-    } else {
+    if (!t->inner) {
         task_model_destroy(t->model);
         free(t->tensors);
     }
+    task_destroy_task(t->inner);
+    free(t->self);
     free(t);
 }
 

@@ -33,7 +33,7 @@ static void set_conv_net_name(task *t, const task_images *self, const task_spec 
 }
 
 static int conv_net_create(task *t, const task_spec *spec, lopt_error *err) {
-    task_images *self = task_images_open(t, spec, sizeof *self, err);
+    task_images *self = task_images_open(t, spec, err);
     if (!self) return 0;
     task_model *m = t->model;
     task_hidden hidden = task_hidden_plan(m, spec);

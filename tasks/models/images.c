@@ -17,13 +17,8 @@ static void add_image_inputs(task_model *m, task_images *self) {
     self->labels = task_add_input_ids(m, (size_t)self->batch);
 }
 
-void *task_images_open(task *t, const task_spec *spec, size_t size, lopt_error *err) {
-    task_images *self = calloc(1, size);
-    t->self = self;
-    if (!self) {
-        task_set_error(err, LOPT_ENOMEM, "task %s: out of memory", spec->task);
-        return NULL;
-    }
+task_images *task_images_open(task *t, const task_spec *spec, lopt_error *err) {
+    task_images *self = t->self;
     self->data = task_dataset_of(spec, err);
     task_model *m = self->data ? task_model_create(t, err) : NULL;
     if (!m) return NULL;
@@ -53,9 +48,7 @@ size_t task_images_name(task *t, const task_images *self, const task_spec *spec,
 }
 
 void task_images_destroy(task *t) {
-    task_images *self = t->self;
-    if (self) task_dataset_close(self->data);
-    free(self);
+    task_dataset_close(((task_images *)t->self)->data);
 }
 
 void task_images_draw(const task *t, const real *tau, task_split split, lopt_rng_stream *r, void *work) {

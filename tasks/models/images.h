@@ -4,7 +4,7 @@
  * classifier.
  *
  *     static int create(task *t, const task_spec *spec, lopt_error *err) {
- *         task_images *self = task_images_open(t, spec, sizeof *self, err);
+ *         task_images *self = task_images_open(t, spec, err);
  *         if (!self) return 0;
  *         int x = ... layers on self->images, [batch, rows, cols, channels], or self->pixels, [batch, pixels] ...
  *         task_images_name(t, self, spec, "image_mlp");
@@ -26,8 +26,8 @@ typedef struct task_images {
     size_t labels;
 } task_images;
 
-/* Opens the data set and begins the model; t->self is calloc(size). NULL and *err. */
-void *task_images_open(task *t, const task_spec *spec, size_t size, lopt_error *err);
+/* Opens the data set and begins the model; returns t->self, or NULL and *err. */
+task_images *task_images_open(task *t, const task_spec *spec, lopt_error *err);
 /* Loss (spec->loss), normaliser and the end of the model; clip is the normaliser of cross-entropy. */
 int task_images_classify(task *t, task_images *self, int logits, const task_spec *spec, task_normaliser_kind clip,
                          lopt_error *err);
@@ -51,6 +51,7 @@ real task_images_accuracy(const task *t, const real *tau, void *work, const real
      "of classification; the squared error is that of one-hot labels"}
 // clang-format on
 
-#define TASK_IMAGES_FUNCTIONS .destroy = task_images_destroy, .draw_batch = task_images_draw
+#define TASK_IMAGES_FUNCTIONS                                                                                          \
+    .self_size = sizeof(task_images), .destroy = task_images_destroy, .draw_batch = task_images_draw
 
 #endif

@@ -37,7 +37,7 @@ static int add_mixer_block(task_model *m, int h, const task_spec *spec) {
 }
 
 static int mixer_create(task *t, const task_spec *spec, lopt_error *err) {
-    task_images *self = task_images_open(t, spec, sizeof *self, err);
+    task_images *self = task_images_open(t, spec, err);
     if (!self) return 0;
     task_model *m = t->model;
     int patch = spec->sequence.patch, width = spec->sequence.width;

@@ -35,7 +35,7 @@ static void add_pixel_loss(task_model *m, const task_images *self, int x, int ta
 }
 
 static int autoencoder_create(task *t, const task_spec *spec, lopt_error *err) {
-    task_images *self = task_images_open(t, spec, sizeof *self, err);
+    task_images *self = task_images_open(t, spec, err);
     if (!self) return 0;
     task_model *m = t->model;
     task_hidden hidden = task_hidden_plan(m, spec);

@@ -31,7 +31,7 @@ static void describe_vae_model(task_model *m, const task_images *self, const tas
 }
 
 static int mlp_vae_create(task *t, const task_spec *spec, lopt_error *err) {
-    task_images *self = task_images_open(t, spec, sizeof *self, err);
+    task_images *self = task_images_open(t, spec, err);
     if (!self) return 0;
     describe_vae_model(t->model, self, spec);
     size_t n = task_images_name(t, self, spec, "mlp_vae");

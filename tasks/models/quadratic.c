@@ -29,11 +29,10 @@ typedef struct quadratic {
 } quadratic;
 
 static int create_quadratic(task *t, const task_spec *spec, lopt_error *err) {
-    quadratic *q = calloc(1, sizeof *q);
-    if (!q) return task_set_error(err, LOPT_ENOMEM, "task %s: out of memory", spec->task);
+    (void)err;
+    quadratic *q = t->self;
     q->dim = spec->dim;
     q->noise = spec->noise;
-    t->self = q;
     t->flops_per_step = 6.0 * q->dim;
     snprintf(t->name, sizeof t->name, "%s dim %d", spec->task, q->dim);
     return 1;
@@ -46,9 +45,7 @@ static int quadratic_create_vector(task *t, const task_spec *spec, lopt_error *e
 }
 
 static void quadratic_destroy(task *t) {
-    quadratic *q = t->self;
-    if (q) free(q->curvature);
-    free(q);
+    free(((quadratic *)t->self)->curvature);
 }
 
 static void fill_scaled_normals(lopt_rng_stream *r, double scale, size_t n, real *out) {
@@ -250,6 +247,7 @@ const task_kind task_kind_quadratic = {
     .source = SOURCE,
     .settings = noiseless_settings,
     .n_settings = TASK_COUNT(noiseless_settings),
+    .self_size = sizeof(quadratic),
     .create = quadratic_create_vector,
     .destroy = quadratic_destroy,
     .initial_params = quadratic_initial_normals,
@@ -266,6 +264,7 @@ const task_kind task_kind_quadratic_family = {
     .settings = noiseless_settings,
     .n_settings = TASK_COUNT(noiseless_settings),
     .open_settings = "dim",
+    .self_size = sizeof(quadratic),
     .create = quadratic_create_centre,
     .destroy = quadratic_destroy,
     .sample = quadratic_sample_centre,
@@ -282,6 +281,7 @@ const task_kind task_kind_noisy_quadratic = {
     .settings = noisy_settings,
     .n_settings = TASK_COUNT(noisy_settings),
     .open_settings = "dim|noise",
+    .self_size = sizeof(quadratic),
     .create = quadratic_create_noisy,
     .destroy = quadratic_destroy,
     .sample = quadratic_sample_noisy,
@@ -297,6 +297,7 @@ const task_kind task_kind_log_quadratic = {
     .source = SOURCE,
     .settings = noiseless_settings,
     .n_settings = TASK_COUNT(noiseless_settings),
+    .self_size = sizeof(quadratic),
     .create = quadratic_create_vector,
     .destroy = quadratic_destroy,
     .initial_params = quadratic_initial_normals,
@@ -311,6 +312,7 @@ const task_kind task_kind_sum_quadratic = {
     .source = SOURCE,
     .settings = noiseless_settings,
     .n_settings = TASK_COUNT(noiseless_settings),
+    .self_size = sizeof(quadratic),
     .create = quadratic_create_sum,
     .destroy = quadratic_destroy,
     .initial_params = quadratic_initial_normals,
@@ -325,6 +327,7 @@ const task_kind task_kind_noisy_mean_quadratic = {
     .source = SOURCE,
     .settings = noisy_mean_settings,
     .n_settings = TASK_COUNT(noisy_mean_settings),
+    .self_size = sizeof(quadratic),
     .create = quadratic_create_noisy_mean,
     .destroy = quadratic_destroy,
     .initial_params = quadratic_initial_wide,

@@ -84,7 +84,7 @@ static void set_resnet_name(task *t, const task_images *self, const task_spec *s
 }
 
 static int resnet_create(task *t, const task_spec *spec, lopt_error *err) {
-    task_images *self = task_images_open(t, spec, sizeof *self, err);
+    task_images *self = task_images_open(t, spec, err);
     if (!self) return 0;
     task_model *m = t->model;
     int x = add_resnet_groups(m, add_resnet_stem(m, self->images, spec), spec);

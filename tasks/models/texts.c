@@ -24,12 +24,7 @@ static const char *name_of_text(const task_spec *spec) {
 task_texts *task_texts_open(task *t, const task_spec *spec, int time_first, lopt_error *err) {
     int vocab = spec->sequence.vocab;
     if (vocab && !task_check_range(spec->task, "sequence.vocab", vocab, 3, TASK_MAX_VOCAB, err)) return NULL;
-    task_texts *self = calloc(1, sizeof *self);
-    t->self = self;
-    if (!self) {
-        task_set_error(err, LOPT_ENOMEM, "task %s: out of memory", spec->task);
-        return NULL;
-    }
+    task_texts *self = t->self;
     self->batch = spec->batch_size;
     self->length = spec->sequence.length;
     self->vocab = spec->sequence.vocab ? spec->sequence.vocab : spec->sequence.tokens;
@@ -51,9 +46,7 @@ int task_texts_finish(task *t, const task_texts *self, int logits, task_normalis
 }
 
 void task_texts_destroy(task *t) {
-    task_texts *self = t->self;
-    if (self) task_text_close(self->data);
-    free(self);
+    task_text_close(((task_texts *)t->self)->data);
 }
 
 void task_texts_draw(const task *t, const real *tau, task_split split, lopt_rng_stream *r, void *work) {

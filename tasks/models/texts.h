@@ -49,6 +49,7 @@ void task_texts_sample(task_spec *spec, lopt_rng_stream *r);
      "text: size of the embedding of a token; width of a transformer"}
 // clang-format on
 
-#define TASK_TEXTS_FUNCTIONS .destroy = task_texts_destroy, .draw_batch = task_texts_draw
+#define TASK_TEXTS_FUNCTIONS                                                                                           \
+    .self_size = sizeof(task_texts), .destroy = task_texts_destroy, .draw_batch = task_texts_draw
 
 #endif

@@ -50,7 +50,7 @@ static int add_image_patches(task_model *m, int x, int size, int width) {
 }
 
 static int vit_create(task *t, const task_spec *spec, lopt_error *err) {
-    task_images *self = task_images_open(t, spec, sizeof *self, err);
+    task_images *self = task_images_open(t, spec, err);
     if (!self) return 0;
     int width = spec->sequence.heads * spec->sequence.head_size;
     task_model *m = t->model;
