@@ -23,20 +23,20 @@ import sys
 FLOORS = {
     "metatrain": [["."], ["bench"], ["cli"], ["simulate"], ["run"], ["eval"], ["ranks"], ["es", "formats"], ["config"],
                   ["store"], ["base"]],
-    "tasks": [["."], ["families", "models"], ["augment"], ["model"], ["layers"], ["data"], ["base"]],
+    "tasks": [["."], ["models", "augment"], ["layers"], ["model"], ["data"], ["math"], ["base"]],
     "src": [["optimizers"], ["learned", "classical"], ["kernels"], ["core"], ["rng"]],
 }
 LAYERS = ["metatrain", "tasks", "src", "include"]  # a layer may include the public headers of those behind it
 PUBLIC = {
     "include": ["lopt.h"],
     "src": ["rng/rng.h", "core/suggest.h", "kernels/job.h"],
-    "tasks": ["task.h", "data/classes.h", "data/npy.h", "data/shared.h", "data/sources.h", "data/synthetic.h",
-              "families/draws.h"],
+    "tasks": ["task.h", "augment/augment.h", "data/classes.h", "data/npy.h", "data/shared.h", "data/sources.h",
+              "data/synthetic.h"],
     "metatrain": [],
 }
-# Names of one word that users of liblopt rest on.
+# Names of one word behind the prefix that users of the libraries rest on.
 PUBLIC_API = {"lopt_clone", "lopt_create", "lopt_destroy", "lopt_get", "lopt_hyper", "lopt_info", "lopt_preset",
-              "lopt_step", "lopt_theta", "lopt_threads", "lopt_version"}
+              "lopt_step", "lopt_theta", "lopt_threads", "lopt_version", "task_create", "task_destroy"}
 STATIC_NAMES = 10  # that may stand in more than one file
 GENERATED = {"double_names.h"}
 

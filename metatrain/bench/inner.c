@@ -106,7 +106,7 @@ static void run_window(void *self) {
 
 static void run_gradient(void *self) {
     inner *in = self;
-    task_loss(in->task, NULL, in->work, in->params, in->grads);
+    task_compute_loss(in->task, NULL, in->work, in->params, in->grads);
 }
 
 static void run_step(void *self) {
@@ -135,7 +135,7 @@ static void run_in_turn(void *self) {
     run_batch(in);
     for (int twin = 0; twin < 2; twin++) {
         float *params = in->twin_params[twin];
-        float loss = task_loss(in->task, NULL, in->work, params, u->grads);
+        float loss = task_compute_loss(in->task, NULL, in->work, params, u->grads);
         lopt_step(u->optimizer[twin], in->twin_state[twin], params, u->grads, loss, NULL);
     }
 }

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "augment/augment.h"
 #include "base/error.h"
-#include "families/draws.h"
 
 /* ---- draws --------------------------------------------------------------------------------- */
 
@@ -81,7 +81,7 @@ static size_t larger(size_t a, size_t b) {
 
 /* Numbers a particle keeps for a twin beside the optimizer's state. */
 static size_t kept_by(const task *t) {
-    return t->n_params + t->n_carried;
+    return t->n_params + t->n_aux;
 }
 
 static void make_room(mt_task_sampler *m, const mt_task_instance *f) {

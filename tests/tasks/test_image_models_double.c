@@ -4,9 +4,9 @@
  * drawn from the families, made small; sizes, first losses and what the published tables say of them. */
 #include <stdio.h>
 
+#include "base/declare.h"
 #include "data/dataset.h"
-#include "declare.h"
-#include "model.h"
+#include "model/model.h"
 #include "task_check.h"
 
 static task_spec named(const char *name) {
@@ -110,7 +110,7 @@ Test(image_models, starts) {
     lopt_rng_open_stream(&r, (lopt_rng_address){6, LOPT_RNG_TEST, 0, 0, 0});
     task_initial_params(t, NULL, &r, params);
     task_draw_batch(t, NULL, TASK_TRAIN, &r, work);
-    real loss = task_loss(t, NULL, work, params, NULL);
+    real loss = task_compute_loss(t, NULL, work, params, NULL);
     cr_assert(fabs(loss - log(10)) < 1e-12, "%.15g", loss);
     task_destroy(t);
     free(params), free(work);

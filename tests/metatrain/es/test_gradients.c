@@ -194,16 +194,16 @@ static float first_step(setup *s, const mt_particle *p, mt_meta_loss kind, int e
     task_initial_params(t, NULL, &r, params);
     lopt_rng_open_stream(&r, (lopt_rng_address){13, LOPT_RNG_BATCH, number, 0, 0});
     task_draw_batch(t, NULL, TASK_TRAIN, &r, work);
-    float before = error ? 1 - task_accuracy(t, NULL, work, params) : 0;
-    float loss = task_loss(t, NULL, work, params, grads);
+    float before = error ? 1 - task_compute_accuracy(t, NULL, work, params) : 0;
+    float loss = task_compute_loss(t, NULL, work, params, grads);
     lopt_step(opt, state, params, grads, loss, NULL);
     if (kind > MT_LOSS_SAME_DATA) {
         lopt_rng_open_stream(&r, (lopt_rng_address){13, LOPT_RNG_META_BATCH, number, 0, 1});
         task_draw_batch(t, NULL, split[kind], &r, work);
     }
     float value = kind == MT_LOSS_TRAIN ? (error ? before : loss)
-                  : error               ? 1 - task_accuracy(t, NULL, work, params)
-                                        : task_loss(t, NULL, work, params, NULL);
+                  : error               ? 1 - task_compute_accuracy(t, NULL, work, params)
+                                        : task_compute_loss(t, NULL, work, params, NULL);
     lopt_state_destroy(state);
     lopt_destroy(opt);
     task_destroy(t);

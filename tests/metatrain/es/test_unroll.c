@@ -101,7 +101,7 @@ static void act_reset(setup *s, lopt_optimizer *twin[2], actor *a, int64_t p) {
     for (int k = 0; k < 2; k++) perturb(s, twin[k], p, a->noise, k ? -1 : 1);
     r = stream(s, LOPT_RNG_TASK, p, a, 0);
     (void)lopt_rng_draw_uniform(&r); /* which task: there is one */
-    task_sample(a->task, &r, a->tau);
+    task_sample_tau(a->task, &r, a->tau);
     r = stream(s, LOPT_RNG_INIT, p, a, 0);
     task_initial_params(a->task, a->tau, &r, a->params[0]);
     memcpy(a->params[1], a->params[0], sizeof a->params[0]);
@@ -128,8 +128,8 @@ static void take_step(const setup *s, lopt_optimizer *twin[2], actor *a, int64_t
     lopt_rng_stream r = stream(s, LOPT_RNG_BATCH, p, a, a->step++);
     task_draw_batch(a->task, a->tau, TASK_TRAIN, &r, a->work);
     for (int k = 0; k < 2; k++) {
-        float raw = task_loss(a->task, a->tau, a->work, a->params[k], grads);
-        loss[k] = (double)task_normalise(a->task, raw);
+        float raw = task_compute_loss(a->task, a->tau, a->work, a->params[k], grads);
+        loss[k] = (double)task_normalise_loss(a->task, raw);
         lopt_step(twin[k], a->state[k], a->params[k], grads, raw, NULL);
     }
 }
