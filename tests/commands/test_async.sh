@@ -6,13 +6,13 @@
 # need it are refused without it.
 source tests/lib.sh
 export METATRAIN
-if ! command -v mpirun mpicc >/dev/null; then
-    skip "no mpirun or no mpicc"
-fi
+for program in mpirun mpicc; do
+    command -v $program >/dev/null || skip "no $program"
+done
 preload=
 if [ -z "${SANITIZE-}" ]; then # a sanitizer must be the first library
     preload=$SCRATCH/slow.so
-    mpicc -shared -fPIC -O2 -o "$preload" tests/slow_shim.c
+    mpicc -shared -fPIC -O2 -o "$preload" tests/commands/slow_shim.c
 fi
 
 train() { # N NAME ARGUMENT...

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Event files, read by a second implementation of the format: framing, checksums, fields, and what a resume leaves.
- * tests/test_tensorboard.sh has TensorBoard read them. */
+ * tests/commands/test_tensorboard.sh has TensorBoard read them. */
 #include <criterion/criterion.h>
 #include <glob.h>
 #include <math.h>

@@ -4,9 +4,9 @@
 # Same seed, same bits, for every estimator and every kind of state a run may have: theta after 16 outer
 # steps has one digest for 1, 2 and 3 processes, and when a run of 3 is gone after its restart point of
 # step 8 and goes on as one of 2; these two share out the gradient of theta, which takes several pieces.
-# (tests/test_same_bits.sh kills processes.)
+# (tests/commands/test_same_bits.sh kills processes.)
 #
-#   SOURCE_DIR=$PWD METATRAIN=$PWD/build/release/metatrain SCRATCH=/tmp/same-bits bash tests/test_same_bits_estimators.sh --long
+#   SOURCE_DIR=$PWD METATRAIN=$PWD/build/release/metatrain SCRATCH=/tmp/same-bits bash tests/commands/test_same_bits_estimators.sh --long
 #
 # takes tasks of very unequal cost, 1, 2, 3, 4 and 8 processes, with rank 0 making the gradient and with
 # shares, and goes on from step 8 on 1 and 8 processes in the other way: two to four minutes on two cores.

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# import and export from the command line: what comes back, what is refused, and, where Python has the
-# packages (PYTHON, python3), that the libraries of others read our files and we read theirs.
+# import and export from the command line: what comes back and what is refused.
 source tests/lib.sh
 
 same() { # A.h5 B.h5
@@ -67,10 +66,4 @@ done
 [ ! -e "$SCRATCH/none.h5" ] || fail "a refused import wrote a file"
 [ ! -e "$SCRATCH/none" ] || fail "a refused export wrote a folder"
 gives 0 'metatrain import theta.state --from flax --optimizer celo' import --help
-
-# ---- the libraries of others ------------------------------------------------------------------------------
-
-if find_python msgpack numpy safetensors; then
-    "$python" tests/interop_formats.py "$METATRAIN" "$SCRATCH" || fail "interoperation with Python"
-fi
 [ "$failures" -eq 0 ]
