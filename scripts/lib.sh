@@ -38,6 +38,9 @@ run   all   bible-kjv-text         more of it
 run   all   gnuplot-nox            curves
 data  all   opencv-doc             5,000 digits and 20,000 letters
 test  all   libcriterion-dev       unit tests
+test  all   python3                tests of the sources themselves
+test  all   universal-ctags        which functions there are
+test  all   clang-format           the layout of the sources
 cluster all slurm-wlm              a batch system of one machine, for the test of scripts/slurm
 cluster all munge                  its messages are signed
 cluster all iproute2               two network namespaces as two hosts, for a test

@@ -4,11 +4,11 @@
 # Shared by the tests beside it (test_*.sh), which run on from `source tests/lib.sh` in the root of the clone:
 #   fail "sentence"                   the test goes on and must end with `[ "$failures" -eq 0 ]`
 #   die "sentence"                    the test ends here, with the last lines of its logs
-#   skip "reason"                     the test ends here and counts as passed
+#   skip "reason"                     the test ends here and counts as skipped; scripts/test prints the reason
 #   gives STATUS PATTERN ARGUMENT...  fails unless `metatrain ARGUMENT...` ends so and prints so (stdout and stderr)
 #   digest PATH                       digest of a theta file, a restart point or the folder of a run
 #   ranks_of DIR                      process ids of the program in a run that was started with --out DIR
-#   find_python MODULE...             $python has them, or says what is skipped (status 1)
+#   find_python MODULE...             $python has them, or the test is skipped
 # What tests find in the environment is in cmake/tests.cmake.
 set -euo pipefail
 cd "$SOURCE_DIR"
@@ -26,8 +26,8 @@ die() {
 }
 
 skip() {
-    echo "skipped: $1"
-    exit
+    echo "skipped: $1" # scripts/test looks for this line
+    exit 77            # SKIP_RETURN_CODE in cmake/tests.cmake
 }
 
 gives() {
@@ -55,8 +55,5 @@ ranks_of() {
 find_python() { # of $PYTHON, else build/venv that .ci/run makes, else python3
     local modules=$*
     python=${PYTHON-$([ -x build/venv/bin/python ] && echo build/venv/bin/python || echo python3)}
-    "$python" -c "import ${modules// /, }" 2>/dev/null || {
-        echo "skipped: $python lacks one of $modules"
-        return 1
-    }
+    "$python" -c "import ${modules// /, }" 2>/dev/null || skip "$python lacks one of $modules"
 }

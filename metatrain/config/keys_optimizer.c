@@ -22,7 +22,7 @@ static int report_unknown_preset(const mt_yaml *map, const char *path, const cha
     char where[MT_KEY_PATH], text[MT_KEY_PATH];
     const lopt_preset_info *preset;
     lopt__suggestion s = lopt__suggestion_for(name);
-    for (size_t i = 0; (preset = lopt_preset(i)); i++) lopt__suggest(&s, preset->name);
+    for (size_t i = 0; (preset = lopt_preset(i)); i++) lopt__suggest_name(&s, preset->name);
     mt_key_path(where, "%sname", path);
     return mt_yaml_error(err, mt_yaml_nearest(map, "name"), where,
                          "found %s, expected a name of `metatrain list optimizers`%s", name,
@@ -41,9 +41,9 @@ static int report_unknown_hyper(const mt_schema *schema, const char *inside, con
     lopt_hyper_info hyper;
     lopt__suggestion s = lopt__suggestion_for(node->key);
     for (mt_key_walk w = {.schema = schema}; mt_next_key(&w);)
-        if (strncmp(w.key.path, inside, strlen(inside)) == 0) lopt__suggest(&s, w.key.path + strlen(inside));
+        if (strncmp(w.key.path, inside, strlen(inside)) == 0) lopt__suggest_name(&s, w.key.path + strlen(inside));
     for (size_t i = 0; lopt_hyper(preset, i, &hyper); i++) {
-        lopt__suggest(&s, hyper.name);
+        lopt__suggest_name(&s, hyper.name);
         size_t n = strlen(names);
         snprintf(names + n, sizeof names - n, "%s%s", i ? ", " : "", hyper.name);
     }

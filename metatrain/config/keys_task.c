@@ -75,8 +75,8 @@ static int check_task_name(const mt_key_item *item) {
     const task_info *known;
     const task_family *family;
     lopt__suggestion s = lopt__suggestion_for(spec.task);
-    for (size_t i = 0; (known = task_name_at(i)); i++) lopt__suggest(&s, known->name);
-    for (size_t i = 0; (family = task_family_at(i)); i++) lopt__suggest(&s, family->name);
+    for (size_t i = 0; (known = task_name_at(i)); i++) lopt__suggest_name(&s, known->name);
+    for (size_t i = 0; (family = task_family_at(i)); i++) lopt__suggest_name(&s, family->name);
     return mt_item_error(item, "task", "found %s, expected a name of `metatrain list tasks`%s", spec.task,
                          lopt__suggestion_text(&s, text, sizeof text));
 }

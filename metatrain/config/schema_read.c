@@ -104,7 +104,7 @@ static int report_unknown_key(const mt_schema *schema, const mt_yaml *node, cons
     char word[MT_KEY_PATH], text[MT_KEY_PATH + 32];
     mt_key_path(word, "%s%s", inside, node->key);
     lopt__suggestion s = lopt__suggestion_for(word);
-    for (mt_key_walk w = {.schema = schema}; mt_next_key(&w);) lopt__suggest(&s, w.key.path);
+    for (mt_key_walk w = {.schema = schema}; mt_next_key(&w);) lopt__suggest_name(&s, w.key.path);
     return mt_yaml_error(err, node, "", "found the unknown key %s%s, expected a key of `metatrain list keys`%s", path,
                          word, lopt__suggestion_text(&s, text, sizeof text));
 }

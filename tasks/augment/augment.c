@@ -63,12 +63,12 @@ static void draw_reparam_scales(task_spec *spec, lopt_rng_stream *r) {
 
 void task_draw_augmentations(task_spec *spec, lopt_rng_stream *r) {
     draw_reparam_scales(spec, r);
-    spec->es_pairs = lopt_rng_uniform(r) < 0.08 ? 1 << task_draw_choice(r, 5) : 0;
+    spec->es_pairs = lopt_rng_draw_uniform(r) < 0.08 ? 1 << task_draw_choice(r, 5) : 0;
     spec->es_std = task_draw_log_uniform(r, 0.001, 0.1);
-    spec->batch_fraction = lopt_rng_uniform(r) < 0.2 ? 0.01 + 0.99 * lopt_rng_uniform(r) : 1;
-    spec->bf16 = lopt_rng_uniform(r) < 0.2;
-    spec->unit_gradient = lopt_rng_uniform(r) < 0.05;
-    spec->directions = lopt_rng_uniform(r) < 0.08 ? task_draw_log_integer(r, 1, 1024) : 0;
+    spec->batch_fraction = lopt_rng_draw_uniform(r) < 0.2 ? 0.01 + 0.99 * lopt_rng_draw_uniform(r) : 1;
+    spec->bf16 = lopt_rng_draw_uniform(r) < 0.2;
+    spec->unit_gradient = lopt_rng_draw_uniform(r) < 0.05;
+    spec->directions = lopt_rng_draw_uniform(r) < 0.08 ? task_draw_log_integer(r, 1, 1024) : 0;
     spec->direction_signs = task_draw_choice(r, 2);
-    spec->delay = lopt_rng_uniform(r) < 0.05 ? task_draw_log_integer(r, 1, 8) : 0;
+    spec->delay = lopt_rng_draw_uniform(r) < 0.05 ? task_draw_log_integer(r, 1, 8) : 0;
 }

@@ -6,7 +6,7 @@
 #include <math.h>
 
 double task_draw_log_uniform(lopt_rng_stream *r, double low, double high) {
-    return exp(log(low) + lopt_rng_uniform(r) * (log(high) - log(low)));
+    return exp(log(low) + lopt_rng_draw_uniform(r) * (log(high) - log(low)));
 }
 
 int task_draw_log_integer(lopt_rng_stream *r, double low, double high) {
@@ -14,7 +14,7 @@ int task_draw_log_integer(lopt_rng_stream *r, double low, double high) {
 }
 
 int task_draw_choice(lopt_rng_stream *r, int n) {
-    return (int)lopt_rng_below(r, (uint64_t)n);
+    return (int)lopt_rng_draw_below(r, (uint64_t)n);
 }
 
 void task_draw_images(task_spec *spec, lopt_rng_stream *r) {

@@ -159,7 +159,7 @@ static void attention_init(const task_layer *l, const real *tau, lopt_rng_stream
 
 static void attention_draw(const task_layer *l, const task_run *run, lopt_rng_stream *r) {
     const attention *a = (const attention *)l;
-    uint64_t seed = a->keep < 1 ? lopt_rng_u64(r) : 0;
+    uint64_t seed = a->keep < 1 ? lopt_rng_draw_u64(r) : 0;
     memcpy((char *)run->work + a->seed, &seed, sizeof seed);
 }
 

@@ -225,9 +225,9 @@ void task_model_sample(const task_model *m, lopt_rng_stream *r, real *tau) {
     for (size_t i = 0; i < m->n_sampled; i++) {
         const sampled *s = &m->sampled[i];
         if (s->n > 0)
-            tau[i] = (real)lopt_rng_below(r, (uint64_t)s->n);
+            tau[i] = (real)lopt_rng_draw_below(r, (uint64_t)s->n);
         else
-            tau[i] = (real)(s->low + lopt_rng_uniform(r) * s->range);
+            tau[i] = (real)(s->low + lopt_rng_draw_uniform(r) * s->range);
     }
 }
 
@@ -301,6 +301,7 @@ static int check_model_ends(task_model *m) {
 
 int task_model_finish(task_model *m, lopt_error *err) {
     if (!m) return 0; /* task_model_create has said why */
+    if (!m->t->tensors && m->t->n_tensors > 0) fail_without_memory(m);
     if (m->error.status == LOPT_OK && check_model_ends(m) > 0) {
         fuse_model_layers(m);
         if (mark_added_gradients(m)) {

@@ -3,7 +3,7 @@
 
     python tests/golden/record_hand_designed.py        writes tests/golden/hand/hand_designed.json
 
-tests/test_hand_designed.c replays them. Needs jax, optax and torch, in versions that have these
+tests/src/test_hand_designed.c replays them. Needs jax, optax and torch, in versions that have these
 rules; the file says which ones it was made with. Parameters and gradients are not stored: both
 sides compute them from the same integer hash, exactly. Stored are updates, as float32 bits in
 hexadecimal: up to KEPT elements of each tensor, evenly spread, at the steps of KEPT_STEPS.
