@@ -105,20 +105,29 @@ static int check_published_sizes(const mt_key_item *item) {
     return 1;
 }
 
-/* The standard values may stand there: a run's own configuration has all. */
+/* Keys that a family draws, or sections of them. The default may stand there: a run's own configuration has all. */
 static int check_family_draws(const mt_key_item *item) {
-    static const char *const drawn[] = {"batch_size",        "image_size",    "hidden",
-                                        "activation",        "dim",           "noise",
-                                        "sample.hidden",     "sample.layers", "sample.batch_size",
-                                        "sample.image_size", "sample.dim"};
+    static const char *const drawn[] = {"batch_size",
+                                        "image_size",
+                                        "hidden",
+                                        "activation",
+                                        "dim",
+                                        "noise",
+                                        "encoder.",
+                                        "vae.",
+                                        "sample.hidden",
+                                        "sample.layers",
+                                        "sample.batch_size",
+                                        "sample.image_size",
+                                        "sample.dim"};
     const mt_task_config *t = item->value, plain = {.spec = task_spec_default(), .sample = {.layers = {1, 1}}};
-    for (size_t i = 0; is_task_family(t->spec.task) && i < MT_COUNT(drawn); i++) {
-        mt_key key;
-        if (mt_yaml_find(item->node, drawn[i]) && mt_find_key(&mt_task_schema, drawn[i], &key) &&
-            !compare_key_values(&key, t, &plain, NULL))
-            return mt_item_error(item, drawn[i], "found a value, expected none, as the family %s draws it",
-                                 t->spec.task);
-    }
+    if (!is_task_family(t->spec.task)) return 1;
+    for (mt_key_walk w = {.schema = &mt_task_schema}; mt_next_key(&w);)
+        for (size_t i = 0; i < MT_COUNT(drawn); i++)
+            if (strncmp(w.key.path, drawn[i], strlen(drawn[i])) == 0 && mt_yaml_find(item->node, w.key.path) &&
+                !compare_key_values(&w.key, t, &plain, NULL))
+                return mt_item_error(item, w.key.path, "found a value, expected none, as the family %s draws it",
+                                     t->spec.task);
     return 1;
 }
 

@@ -91,9 +91,8 @@ static int reparam_create(task *t, const task_spec *spec, lopt_error *err) {
     self->scaled = task_add_work(t, t->inner->n_params * sizeof(real));
     t->n_tau += self->n_scales;
     t->flops_per_step += 2.0 * (double)t->inner->n_params;
-    char level[16];
-    task_choice_word(TASK_WORDS(TASK_REPARAMS), (int)spec->reparam, level, sizeof level);
-    task_append_name(t, ", reparam %s %g..%g", level, spec->reparam_range[0], spec->reparam_range[1]);
+    static const char *const levels[] = {TASK_REPARAMS(TASK_STRING)};
+    task_append_name(t, ", reparam %s %g..%g", levels[spec->reparam], spec->reparam_range[0], spec->reparam_range[1]);
     return 1;
 }
 

@@ -12,9 +12,11 @@
  *
  *     #define NORMS(X) X(TASK_NORM_NONE, "none") X(TASK_NORM_LAYER, "layer")
  *     typedef enum task_norm { NORMS(TASK_VALUE) } task_norm;
- *     TASK_WORDS(NORMS)                                    "none|layer" */
+ *     TASK_WORDS(NORMS)                                    "none|layer"
+ *     const char *const words[] = {NORMS(TASK_STRING)};    by value */
 #define TASK_VALUE(value, word) value,
 #define TASK_WORD(value, word) "|" word
+#define TASK_STRING(value, word) word,
 #define TASK_WORDS(list) &list(TASK_WORD)[1]
 
 #define TASK_SPLITS(X)                                                                                                 \

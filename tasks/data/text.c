@@ -9,7 +9,7 @@
 
 #include "base/task_error.h"
 
-static const char *const split_names[TASK_N_SPLITS] = {"train", "inner_valid", "outer_valid", "test"};
+static const char *const split_names[] = {TASK_SPLITS(TASK_STRING)};
 
 /* A text in the cache. */
 typedef struct entry {

@@ -301,6 +301,7 @@ static int check_model_ends(task_model *m) {
 
 int task_model_finish(task_model *m, lopt_error *err) {
     if (!m) return 0; /* task_model_create has said why */
+    if (!m->t->tensors && m->t->n_tensors > 0) fail_without_memory(m);
     if (m->error.status == LOPT_OK && check_model_ends(m) > 0) {
         fuse_model_layers(m);
         if (mark_added_gradients(m)) {

@@ -33,14 +33,13 @@ int task_hidden_layer(task_model *m, int x, int width, const task_hidden *h) {
 }
 
 void task_hidden_name(task *t, size_t n, int in, int out, const task_spec *spec) {
-    char activation[16];
+    static const char *const activations[] = {TASK_ACTIVATIONS(TASK_STRING)};
     static const char *const norms[] = {"", " layer norm", " batch norm"};
     char widths[96] = "";
     size_t at = 0;
     for (int l = 0; l < spec->n_hidden && at < sizeof widths; l++)
         at += (size_t)snprintf(widths + at, sizeof widths - at, "%d-", spec->hidden[l]);
-    task_choice_word(TASK_WORDS(TASK_ACTIVATIONS), (int)spec->activation, activation, sizeof activation);
     snprintf(t->name + n, sizeof t->name - n, " %d-%s%d %s%s%s, batch %d", in, widths, out,
-             spec->per_task ? "any activation" : activation, norms[spec->norm], spec->dropout > 0 ? " dropout" : "",
-             spec->batch_size);
+             spec->per_task ? "any activation" : activations[spec->activation], norms[spec->norm],
+             spec->dropout > 0 ? " dropout" : "", spec->batch_size);
 }

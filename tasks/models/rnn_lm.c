@@ -26,9 +26,10 @@ static int rnn_lm_create(task *t, const task_spec *spec, lopt_error *err) {
     int x = task_add_embedding(m, self->tokens, 3, dim, self->vocab, table);
     x = task_add_recurrent(m, x, spec->sequence.cell, spec->sequence.width);
     x = task_add_dense(m, x, self->vocab, output);
-    char cell[16], model[64];
-    task_choice_word(TASK_WORDS(TASK_CELLS), (int)spec->sequence.cell, cell, sizeof cell);
-    snprintf(model, sizeof model, "%s %d, embedding %d", cell, spec->sequence.width, spec->sequence.embed);
+    static const char *const cells[] = {TASK_CELLS(TASK_STRING)};
+    char model[64];
+    snprintf(model, sizeof model, "%s %d, embedding %d", cells[spec->sequence.cell], spec->sequence.width,
+             spec->sequence.embed);
     task_texts_name(t, self, spec, "rnn_lm", model);
     return task_texts_finish(t, self, x, spec->per_task ? TASK_LOG_BELOW_CHANCE : TASK_IDENTITY, err);
 }

@@ -567,6 +567,8 @@ Test(config, text_loads_to_the_same_bytes) {
     }
     refuse("tasks:\n- {task: vit_family, batch_size: 8}\n",
            "t.yaml:2: tasks.0.batch_size: found a value, expected none, as the family vit_family draws it");
+    refuse("tasks:\n- {task: mlp_vae_family, vae: {latent: 5}}\n",
+           "t.yaml:2: tasks.0.vae.latent: found a value, expected none, as the family mlp_vae_family draws it");
 }
 
 Test(config, shipped_files_load) {
