@@ -148,6 +148,16 @@ static void print_optimizer_tables(FILE *f) {
         if (!kind_seen_before(i)) print_kind_table(i, f);
 }
 
+/* A kind ignores the settings of others. */
+static void print_kind_settings(FILE *f) {
+    fputs("\nSettings by kind of task; `augment` and `sample` are for all:\n\n", f);
+    for (const task_kind *const *kind = task_kinds; *kind; kind++) {
+        fprintf(f, "- `%s`:", (*kind)->name);
+        for (size_t i = 0; i < (*kind)->n_settings; i++) fprintf(f, "%s `%s`", i ? "," : "", (*kind)->settings[i].key);
+        fputc('\n', f);
+    }
+}
+
 /* ---- the page -------------------------------------------------------------------------------- */
 
 void mt_config_print_reference(FILE *f) {
@@ -168,6 +178,7 @@ void mt_config_print_reference(FILE *f) {
           f);
     print_schema_table(&mt_config_schema, f);
     print_item_tables(&mt_config_schema, NULL, f);
+    print_kind_settings(f);
     fputs("\n## Evaluation suites: `metatrain eval --suite SUITE`\n\n", f);
     print_schema_table(&mt_suite_schema, f);
     print_item_tables(&mt_suite_schema, &mt_config_schema, f); /* tasks are those of a configuration */
