@@ -123,8 +123,8 @@ static void mpi_give_up(mt_transport *base, int rank) {
 
 static void mpi_flush(mt_transport *base, double seconds) {
     mpi_transport *t = (mpi_transport *)base;
-    double end = mt_seconds() + seconds;
-    for (int idle = 0; progress_sends(t), t->out && mt_seconds() < end; idle++) mt_rest_transport(base, idle);
+    double end = mt_wall_seconds() + seconds;
+    for (int idle = 0; progress_sends(t), t->out && mt_wall_seconds() < end; idle++) mt_rest_transport(base, idle);
 }
 
 /* ---- receiving ------------------------------------------------------------------------------- */
@@ -190,7 +190,7 @@ static void mpi_rest(mt_transport *base, int idle_polls) {
 
 static double mpi_now(const mt_transport *base) {
     (void)base;
-    return mt_seconds();
+    return mt_wall_seconds();
 }
 
 /* ---- opening and closing --------------------------------------------------------------------- */
@@ -218,8 +218,8 @@ static __attribute__((noreturn)) void mpi_abort(mt_transport *base, int status) 
 }
 
 mt_transport *mt_open_mpi(void) {
-    static const mt_transport_ops ops = {mpi_send, mpi_take, mpi_give_up, mpi_flush,
-                                         mpi_rest, mpi_now,  mpi_close,   mpi_abort};
+    static const mt_transport_ops ops = {mpi_send, mpi_take, mpi_give_up, mpi_flush, mpi_rest,
+                                         mpi_now,  NULL,     mpi_close,   mpi_abort};
     mpi_transport *t = calloc(1, sizeof *t);
     if (!t) return NULL;
     t->base = (mt_transport){.ops = &ops, .size = 1, .has_processes = 1};
