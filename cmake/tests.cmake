@@ -16,8 +16,8 @@
 # OpenBLAS gets one thread: a short command may end while its others still start, which LeakSanitizer
 # reports now and then.
 #
-# A C test may take 60 seconds and a shell test 300, or what it says in a line "# Timeout: N s"; four times as long
-# under a sanitizer.
+# A C test may take 60 seconds and a shell test 300, or what it says in a line "# Timeout: N s" (C: " * Timeout: N s");
+# four times as long under a sanitizer.
 #
 # A test that cannot run here exits with 77, which CTest counts as skipped; a case of a C test calls cr_skip_test, and
 # Criterion prints that at this verbosity. scripts/test lists both.
@@ -97,6 +97,16 @@ function(link_failing_libraries target)
     target_link_libraries(${target} PRIVATE ${copies})
 endfunction()
 
+# Seconds that a test may take, in timeout.
+function(read_timeout source standard)
+    set(timeout ${standard} PARENT_SCOPE)
+    file(STRINGS ${source} said REGEX "^(#| \\*) Timeout: [0-9]+ s" LIMIT_COUNT 1)
+    if(said)
+        string(REGEX REPLACE "^[# *]*Timeout: ([0-9]+) s.*" "\\1" said ${said})
+        set(timeout ${said} PARENT_SCOPE)
+    endif()
+endfunction()
+
 foreach(source IN LISTS c_tests)
     string(REGEX REPLACE "^.*/test_(.*)\\.c$" "\\1" name ${source})
     add_executable(test_${name} ${source})
@@ -116,15 +126,12 @@ foreach(source IN LISTS c_tests)
         target_link_libraries(test_${name}_float PRIVATE tasks PkgConfig::CRITERION)
         target_sources(test_${name} PRIVATE $<TARGET_OBJECTS:test_${name}_float>)
     endif()
-    declare_test(${name} 60 ${CMAKE_CROSSCOMPILING_EMULATOR} $<TARGET_FILE:test_${name}>)
+    read_timeout(${source} 60)
+    declare_test(${name} ${timeout} ${CMAKE_CROSSCOMPILING_EMULATOR} $<TARGET_FILE:test_${name}>)
 endforeach()
 
 foreach(source IN LISTS shell_tests)
     string(REGEX REPLACE "^.*/test_(.*)\\.sh$" "\\1" name ${source})
-    set(timeout 300)
-    file(STRINGS ${source} said REGEX "^# Timeout: [0-9]+ s" LIMIT_COUNT 1)
-    if(said)
-        string(REGEX REPLACE "^# Timeout: ([0-9]+) s.*" "\\1" timeout ${said})
-    endif()
+    read_timeout(${source} 300)
     declare_test(${name} ${timeout} bash ${source})
 endforeach()

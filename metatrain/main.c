@@ -50,7 +50,7 @@ static void print_help(FILE *f) {
 static int unknown_command(const char *name) {
     char text[64];
     lopt__suggestion s = lopt__suggestion_for(name);
-    for (int i = 0; i < N_COMMANDS; i++) lopt__suggest(&s, commands[i].name);
+    for (int i = 0; i < N_COMMANDS; i++) lopt__suggest_name(&s, commands[i].name);
     fprintf(stderr, "metatrain: found the unknown command \"%s\", expected one of", name);
     for (int i = 0; i < N_COMMANDS; i++) fprintf(stderr, "%s %s", i ? "," : "", commands[i].name);
     fprintf(stderr, "%s\n", lopt__suggestion_text(&s, text, sizeof text));

@@ -225,9 +225,9 @@ void task_model_sample(const task_model *m, lopt_rng_stream *r, real *tau) {
     for (size_t i = 0; i < m->n_sampled; i++) {
         const sampled *s = &m->sampled[i];
         if (s->n > 0)
-            tau[i] = (real)lopt_rng_below(r, (uint64_t)s->n);
+            tau[i] = (real)lopt_rng_draw_below(r, (uint64_t)s->n);
         else
-            tau[i] = (real)(s->low + lopt_rng_uniform(r) * s->range);
+            tau[i] = (real)(s->low + lopt_rng_draw_uniform(r) * s->range);
     }
 }
 

@@ -115,7 +115,7 @@ int task_spec_resolve(task_spec *spec, lopt_error *err) {
     char text[96];
     const task_info *info;
     lopt__suggestion s = lopt__suggestion_for(spec->task);
-    for (size_t i = 0; (info = task_known(i)); i++) lopt__suggest(&s, info->name);
+    for (size_t i = 0; (info = task_known(i)); i++) lopt__suggest_name(&s, info->name);
     return task_fail(err, LOPT_EUNKNOWN, "there is no task \"%.64s\"%s: `metatrain list tasks` prints all", spec->task,
                      lopt__suggestion_text(&s, text, sizeof text));
 }

@@ -24,43 +24,43 @@ static const lopt__preset presets[] = {
 
 /* ---- theta ----------------------------------------------------------------------------------- */
 
-static void layout(lopt_optimizer *opt) {
+static void sign_momentum_layout(lopt_optimizer *opt) {
     lopt__block *b = lopt__add_block(opt, "log_rate", 0, NULL, LOPT__INIT_VALUES, 0);
-    b->values[0] = logf(lopt__number(opt, INITIAL_RATE));
+    b->values[0] = logf(lopt__read_number(opt, INITIAL_RATE));
 }
 
 typedef struct prepared {
     float rate;
 } prepared;
 
-static size_t prepared_bytes(const lopt_optimizer *opt) {
+static size_t sign_momentum_prepared_bytes(const lopt_optimizer *opt) {
     (void)opt;
     return sizeof(prepared);
 }
 
-static void prepare(lopt_optimizer *opt) {
-    prepared *ready = opt->prepared;
+static void sign_momentum_prepare(lopt_optimizer *opt) {
+    prepared *ready = (prepared *)opt->prepared;
     ready->rate = expf(opt->theta[lopt_block_find(opt, "log_rate")->offset]);
 }
 
 /* ---- step ------------------------------------------------------------------------------------ */
 
-static void rule(const lopt__span *s, const void *constants) {
+static void sign_momentum_rule(const lopt__span *s, const void *constants) {
     const float momentum = *(const float *)constants, rate = s->rate, decay = s->decay;
     const float *restrict p = s->p, *restrict g = s->g;
-    float *restrict b = lopt__array(s, 0), *restrict update = s->update;
+    float *restrict b = lopt__span_array(s, 0), *restrict update = s->update;
     for (int64_t i = 0; i < s->n; i++) {
         b[i] = momentum * b[i] + (1.0f - momentum) * g[i];
-        update[i] = -rate * (lopt__sign(b[i]) + decay * p[i]);
+        update[i] = -rate * (lopt__sign_of(b[i]) + decay * p[i]);
     }
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    const prepared *ready = opt->prepared;
-    float momentum = lopt__number(opt, MOMENTUM), rate = ready->rate * lopt__rate(opt, state);
+static void sign_momentum_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
+    const prepared *ready = (const prepared *)opt->prepared;
+    float momentum = lopt__read_number(opt, MOMENTUM), rate = ready->rate * lopt__scheduled_rate(opt, state);
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt__tensor *t = &state->tensors[i];
-        lopt__step_tensor(opt, t, io, lopt__tensor_rate(t, rate), rule, &momentum);
+        lopt__step_tensor(opt, t, io, lopt__tensor_rate(t, rate), sign_momentum_rule, &momentum);
     }
 }
 
@@ -70,9 +70,9 @@ const lopt__kind lopt__sign_momentum = {
     .n_hypers = LOPT__COUNT(hypers),
     .presets = presets,
     .n_presets = LOPT__COUNT(presets),
-    .layout = layout,
-    .prepared_bytes = prepared_bytes,
-    .prepare = prepare,
-    .tensor_floats = lopt__one_array,
-    .step = step,
+    .layout = sign_momentum_layout,
+    .prepared_bytes = sign_momentum_prepared_bytes,
+    .prepare = sign_momentum_prepare,
+    .tensor_floats = lopt__one_array_floats,
+    .step = sign_momentum_step,
 };

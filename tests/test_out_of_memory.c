@@ -136,7 +136,7 @@ static int train_task(const void *spec, double *result, lopt_error *err) {
     float *params = room((t->n_params + t->n_carried) * sizeof *params);
     void *work = room(t->work_bytes);
     lopt_rng_stream r;
-    lopt_rng_open(&r, (lopt_rng_address){1, LOPT_RNG_TEST, 0, 0, 0});
+    lopt_rng_open_stream(&r, (lopt_rng_address){1, LOPT_RNG_TEST, 0, 0, 0});
     task_sample(t, &r, tau);
     task_initial_params(t, tau, &r, params);
     task_draw_batch(t, tau, TASK_TRAIN, &r, work);

@@ -18,3 +18,7 @@ double mt_seconds(void) {
 double mt_cpu_seconds(void) {
     return clock_seconds(CLOCK_THREAD_CPUTIME_ID);
 }
+
+double mt_process_seconds(void) {
+    return clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
+}

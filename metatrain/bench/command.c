@@ -69,7 +69,7 @@ static int find_part(const char *name, bench_options *o) {
     lopt__suggestion s = lopt__suggestion_for(name);
     for (int i = FIRST_CHOICE; i < N_PARTS; i++) {
         if (strcmp(parts[i].name, name) == 0) return o->asked[i] = o->any = 1;
-        lopt__suggest(&s, parts[i].name);
+        lopt__suggest_name(&s, parts[i].name);
     }
     return mt_error(&o->err, LOPT_EUNKNOWN, "bench: found \"%.100s\", expected step, inner, tasks, outer or recipe%s",
                     name, lopt__suggestion_text(&s, text, sizeof text));
@@ -80,7 +80,7 @@ static int known_preset(const char *name, lopt_error *err) {
     lopt__suggestion s = lopt__suggestion_for(name);
     for (size_t i = 0; i < lopt_n_presets(); i++) {
         if (strcmp(lopt_preset(i)->name, name) == 0) return 1;
-        lopt__suggest(&s, lopt_preset(i)->name);
+        lopt__suggest_name(&s, lopt_preset(i)->name);
     }
     return mt_error(err, LOPT_EUNKNOWN,
                     "bench: --optimizers: found \"%.100s\", expected a name of `metatrain list "

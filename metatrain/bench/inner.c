@@ -18,7 +18,7 @@
 #include "bench/bench.h"
 #include "bench/peak.h"
 #include "es/unroll.h"
-#include "kernels/kernels.h"
+#include "kernels/job.h"
 
 #define TURNS 500 /* inner steps of twins before they start anew */
 
@@ -101,7 +101,7 @@ typedef struct inner {
 static void run_window(void *self) {
     inner *in = self;
     mt_report report;
-    mt_unroll_window(&in->unroller, &in->particle, in->windows++, &report);
+    mt_unroll_window(&in->unroller, &in->particle, in->windows++, &report, NULL);
 }
 
 static void run_gradient(void *self) {
@@ -117,7 +117,7 @@ static void run_step(void *self) {
 static void run_batch(void *self) {
     inner *in = self;
     lopt_rng_stream r;
-    lopt_rng_open(&r, (lopt_rng_address){1, LOPT_RNG_BATCH, 0, 0, in->batches++});
+    lopt_rng_open_stream(&r, (lopt_rng_address){1, LOPT_RNG_BATCH, 0, 0, in->batches++});
     task_draw_batch(in->task, NULL, TASK_TRAIN, &r, in->work);
 }
 
@@ -142,7 +142,7 @@ static void run_in_turn(void *self) {
 
 static int open_parts(inner *in, lopt_error *err) {
     lopt_rng_stream r;
-    in->task = in->unroller.mixture.fixed[0].task;
+    in->task = in->unroller.sampler.fixed[0].task;
     in->state = lopt_state_create(in->opt, in->task->tensors, in->task->n_tensors, err);
     if (!in->state) return 0;
     in->params = mt_bench_block(in->task->n_params * sizeof(float));
@@ -157,7 +157,7 @@ static int open_parts(inner *in, lopt_error *err) {
         in->twin_params[twin] = mt_bench_block(in->task->n_params * sizeof(float));
         if (!in->twin_state[twin] || !in->twin_params[twin]) return mt_error(err, LOPT_ENOMEM, "out of memory");
     }
-    lopt_rng_open(&r, (lopt_rng_address){1, LOPT_RNG_INIT, 0, 0, 0});
+    lopt_rng_open_stream(&r, (lopt_rng_address){1, LOPT_RNG_INIT, 0, 0, 0});
     task_initial_params(in->task, NULL, &r, in->params);
     lopt_state_reset(in->opt, in->state, 2000);
     run_batch(in);
@@ -186,7 +186,7 @@ static int inner_open(inner *in, const mt_config *cfg, const char *name, lopt_er
     if (!in->trained) return mt_error(err, LOPT_ENOMEM, "out of memory");
     mark_trained(in->opt, in->trained);
     if (!mt_unroller_open(&in->unroller, cfg, in->opt, in->trained, err) ||
-        !mt_particle_open(&in->particle, 0, &in->unroller.mixture.sizes, err))
+        !mt_particle_open(&in->particle, 0, &in->unroller.sampler.sizes, err))
         return 0;
     mt_unroller_set_theta(&in->unroller, lopt_theta(in->opt));
     return open_parts(in, err);

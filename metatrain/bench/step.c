@@ -61,9 +61,9 @@ static int ground_open(ground *g, const size *s, lopt_error *err) {
     g->grads = aligned_alloc(64, bytes);
     if (!g->initial || !g->params || !g->grads)
         return mt_error(err, LOPT_ENOMEM, "out of memory for %zu parameters", g->n_params);
-    lopt_rng_open(&r, (lopt_rng_address){1, LOPT_RNG_TEST, 0, 0, 0});
-    lopt_rng_normals(&r, g->n_params, g->initial);
-    lopt_rng_normals(&r, g->n_params, g->grads);
+    lopt_rng_open_stream(&r, (lopt_rng_address){1, LOPT_RNG_TEST, 0, 0, 0});
+    lopt_rng_fill_normals(&r, g->n_params, g->initial);
+    lopt_rng_fill_normals(&r, g->n_params, g->grads);
     for (size_t i = 0; i < g->n_params; i++) g->grads[i] *= 0.01f;
     return 1;
 }

@@ -75,7 +75,7 @@ static int step_open(step *s, const measured *m, lopt_error *err) {
     s->grads = mt_bench_block(s->task->n_params * sizeof *s->grads);
     s->work = mt_bench_block(s->task->work_bytes);
     if (!s->tau || !s->params || !s->grads || !s->work) return mt_error(err, LOPT_ENOMEM, "out of memory");
-    lopt_rng_open(&r, (lopt_rng_address){1, LOPT_RNG_TASK, 0, 0, 0});
+    lopt_rng_open_stream(&r, (lopt_rng_address){1, LOPT_RNG_TASK, 0, 0, 0});
     task_sample(s->task, &r, s->tau);
     task_initial_params(s->task, s->tau, &r, s->params);
     task_draw_batch(s->task, s->tau, TASK_TRAIN, &r, s->work);

@@ -100,25 +100,25 @@ static int make_out(const char *out, lopt_error *err) {
 }
 
 /* All ranks go on, or none: rank 0 hears from everyone, and complains once. Returns 1 to go on. */
-static int agree(mt_comm *comm, int ok, lopt_error *err) {
+static int agree(mt_transport *comm, int ok, lopt_error *err) {
     size_t n;
     if (ok) err->status = LOPT_OK;
     if (comm->rank != 0) {
-        mt_comm_send(comm, 0, TAG_READY, err, sizeof *err);
-        int *go = mt_comm_receive(comm, 0, TAG_GO, &n);
+        mt_send_message(comm, 0, TAG_READY, err, sizeof *err);
+        int *go = mt_receive_message(comm, 0, TAG_GO, &n);
         ok = *go;
         free(go);
         return ok;
     }
     for (int rank = 1; rank < comm->size; rank++) {
-        lopt_error *theirs = mt_comm_receive(comm, rank, TAG_READY, &n);
+        lopt_error *theirs = mt_receive_message(comm, rank, TAG_READY, &n);
         if (ok && theirs->status != LOPT_OK) {
             ok = 0;
             mt_error(err, theirs->status, "rank %d: %.480s", rank, theirs->text);
         }
         free(theirs);
     }
-    for (int rank = 1; rank < comm->size; rank++) mt_comm_send(comm, rank, TAG_GO, &ok, sizeof ok);
+    for (int rank = 1; rank < comm->size; rank++) mt_send_message(comm, rank, TAG_GO, &ok, sizeof ok);
     return ok;
 }
 
@@ -145,7 +145,7 @@ static int publish(const mt_comparison *c, const char *out) {
     return MT_DONE;
 }
 
-static int evaluate(const eval_options *o, mt_comm *comm) {
+static int evaluate(const eval_options *o, mt_transport *comm) {
     lopt_error err = {LOPT_OK, ""};
     mt_suite *suite = NULL;
     mt_comparison *c = prepare(o, &suite, &err);
@@ -165,10 +165,10 @@ static int evaluate(const eval_options *o, mt_comm *comm) {
 int mt_command_eval(int argc, char **argv) {
     static const struct argp parser = {options, parse, "[THETA...]", doc, 0, 0, 0};
     eval_options o = {0};
-    mt_comm comm;
-    mt_comm_open(&comm);
-    int status = mt_parse_arguments(&parser, argc, argv, comm.rank, &o);
-    if (status < 0) status = evaluate(&o, &comm);
-    mt_comm_close(&comm, 0, status);
+    mt_transport *comm = mt_open_mpi();
+    if (!comm) return MT_FAILED;
+    int status = mt_parse_arguments(&parser, argc, argv, comm->rank, &o);
+    if (status < 0) status = evaluate(&o, comm);
+    mt_close_transport(comm, 0, status);
     return status;
 }

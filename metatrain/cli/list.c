@@ -140,7 +140,7 @@ static int unknown_listing(const char *name) {
     char text[64];
     lopt_error err;
     lopt__suggestion s = lopt__suggestion_for(name);
-    for (int i = 0; i < N_LISTINGS; i++) lopt__suggest(&s, listings[i].name);
+    for (int i = 0; i < N_LISTINGS; i++) lopt__suggest_name(&s, listings[i].name);
     mt_error(&err, LOPT_EUNKNOWN, "list: found \"%.100s\", expected one of optimizers, tasks, estimators, keys%s", name,
              lopt__suggestion_text(&s, text, sizeof text));
     return mt_print_error(&err);

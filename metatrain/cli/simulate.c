@@ -118,12 +118,12 @@ static int scale_update(mt_simulation *how, int64_t own, lopt_error *err) {
     if (!mt_measure_update(how->cfg, own, &there, err) || !mt_measure_update(how->cfg, how->theta, &here, err))
         return 0;
     if (how->theta != own) {
-        m->draw *= here.draw / there.draw;
-        m->serial += here.outer - there.outer;
-        how->perturb = fmax((double)(how->theta - own) * m->draw, 0);
+        m->noise_seconds *= here.draw / there.draw;
+        m->coordinator_seconds += here.outer - there.outer;
+        how->perturb = fmax((double)(how->theta - own) * m->noise_seconds, 0);
     }
-    m->serial += (double)(how->particles - how->cfg->particles) * here.plan;
-    m->serial = fmax(m->serial, 0);
+    m->coordinator_seconds += (double)(how->particles - how->cfg->particles) * here.plan;
+    m->coordinator_seconds = fmax(m->coordinator_seconds, 0);
     return 1;
 }
 

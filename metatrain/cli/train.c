@@ -12,6 +12,7 @@
 #include "base/stop_request.h"
 #include "cli/arguments.h"
 #include "cli/cli.h"
+#include "run/handshake.h"
 #include "run/run.h"
 #include "run/run_dir.h"
 #include "run/status_file.h"
@@ -87,9 +88,9 @@ static void default_dir(const char *config, char *dir, size_t bytes) {
     snprintf(dir, bytes, "runs/%.*s", (int)(dot ? dot - name : (long)strlen(name)), name);
 }
 
-static int write_config(const mt_run *run, lopt_error *err) {
-    char path[MT_PATH + 16], *text = mt_config_text(run->cfg);
-    snprintf(path, sizeof path, "%s/config.yaml", run->dir);
+static int write_config(const mt_session *s, lopt_error *err) {
+    char path[MT_PATH + 16], *text = mt_config_text(s->cfg);
+    snprintf(path, sizeof path, "%s/config.yaml", s->dir);
     int ok = text ? mt_write_atomically(path, text, strlen(text), err) : mt_error(err, LOPT_ENOMEM, "out of memory");
     free(text);
     return ok;
@@ -133,26 +134,25 @@ static int same_run(const mt_config *saved, const mt_config *wanted, const char 
 
 /* The configuration of the newest restart point in DIR, checked against CONFIG if one was given.
  * *step stays -1 when there is no point. */
-static int prepare_resume(mt_run *run, const train_options *o, int64_t *step, lopt_error *err) {
-    if (!mt_checkpoint_find(run->dir, step, mt_print_warning, err)) return 0;
+static int prepare_resume(mt_session *s, const train_options *o, int64_t *step, lopt_error *err) {
+    if (!mt_checkpoint_find(s->dir, step, mt_print_warning, err)) return 0;
     if (*step < 0) {
-        if (!run->cfg)
-            return mt_error(err, LOPT_EARG, "%s: no restart point to resume from, and no CONFIG to start with",
-                            run->dir);
-        fprintf(stderr, "metatrain: no restart point in %s: starting at outer step 0\n", run->dir);
+        if (!s->cfg)
+            return mt_error(err, LOPT_EARG, "%s: no restart point to resume from, and no CONFIG to start with", s->dir);
+        fprintf(stderr, "metatrain: no restart point in %s: starting at outer step 0\n", s->dir);
         return 1;
     }
-    char *text = mt_checkpoint_read_text(run->dir, *step, "config", err);
+    char *text = mt_checkpoint_read_text(s->dir, *step, "config", err);
     if (!text) return 0;
-    int with_sets = run->cfg == NULL;
+    int with_sets = s->cfg == NULL;
     mt_config *saved = mt_config_parse(text, "the saved configuration", NULL, 0, err);
-    if (saved && with_sets) run->cfg = mt_config_parse(text, "the saved configuration", o->sets.text, o->sets.n, err);
+    if (saved && with_sets) s->cfg = mt_config_parse(text, "the saved configuration", o->sets.text, o->sets.n, err);
     free(text);
-    int ok = saved && run->cfg && same_run(saved, run->cfg, run->dir, err);
-    if (ok && run->cfg->outer.steps < *step)
+    int ok = saved && s->cfg && same_run(saved, s->cfg, s->dir, err);
+    if (ok && s->cfg->outer.steps < *step)
         ok = mt_error(err, LOPT_EARG, "%s: outer.steps: found %lld, expected at least %lld, the step to resume from",
-                      run->dir, (long long)run->cfg->outer.steps, (long long)*step);
-    if (ok) fprintf(stderr, "metatrain: resuming %s at outer step %lld\n", run->dir, (long long)*step);
+                      s->dir, (long long)s->cfg->outer.steps, (long long)*step);
+    if (ok) fprintf(stderr, "metatrain: resuming %s at outer step %lld\n", s->dir, (long long)*step);
     mt_config_free(saved);
     return ok;
 }
@@ -160,79 +160,63 @@ static int prepare_resume(mt_run *run, const train_options *o, int64_t *step, lo
 /* ---- the command --------------------------------------------------------------------------- */
 
 /* The configuration, if one was given, and the name of the run's folder. */
-static int prepare(mt_run *run, const train_options *o, lopt_error *err) {
-    if (o->config && !(run->cfg = mt_config_load(o->config, o->sets.text, o->sets.n, err))) return 0;
-    if (o->out && strlen(o->out) >= sizeof run->dir - 64)
-        return mt_error(err, LOPT_EARG, "--out: the path is too long");
+static int prepare(mt_session *s, const train_options *o, lopt_error *err) {
+    if (o->config && !(s->cfg = mt_config_load(o->config, o->sets.text, o->sets.n, err))) return 0;
+    if (o->out && strlen(o->out) >= sizeof s->dir - 64) return mt_error(err, LOPT_EARG, "--out: the path is too long");
     if (o->out)
-        snprintf(run->dir, sizeof run->dir, "%s", o->out);
+        snprintf(s->dir, sizeof s->dir, "%s", o->out);
     else if (o->config)
-        default_dir(o->config, run->dir, sizeof run->dir);
-    for (size_t n = strlen(run->dir); n > 1 && run->dir[n - 1] == '/'; n--) run->dir[n - 1] = 0;
+        default_dir(o->config, s->dir, sizeof s->dir);
+    for (size_t n = strlen(s->dir); n > 1 && s->dir[n - 1] == '/'; n--) s->dir[n - 1] = 0;
     return 1;
 }
 
-/* The coordinator's part: apart from the lock nothing on disk changes before every rank is ready. */
-static int coordinate(mt_run *run, const train_options *o) {
+/* Rank 0: apart from the lock nothing on disk changes before every rank is ready. */
+static int coordinate(mt_session *s, const train_options *o) {
     lopt_error err = {LOPT_OK, ""};
     int64_t resume_step = -1;
-    int lock = -1, ok = prepare(run, o, &err);
-    if (ok && o->resume && access(run->dir, F_OK) == 0) ok = (lock = mt_run_dir_claim(run->dir, 1, &err)) >= 0;
-    if (ok && o->resume) ok = prepare_resume(run, o, &resume_step, &err);
-    int resumed = resume_step >= 0;
-    if (ok) {
-        mt_send_setup(run, resume_step);
-        int ready = mt_run_open(run, resumed, &err) && mt_run_deal(run, resume_step, &err) &&
-                    (!resumed || mt_restore(run, resume_step, &err));
-        ok = mt_ranks_are_ready(run, ready, &err);
-        if (ok && resumed) mt_gradient_hand_out(run);
-    }
-    if (ok && !resumed) {
+    mt_run *run = calloc(1, sizeof *run);
+    int lock = -1, ok = run ? prepare(s, o, &err) : mt_error(&err, LOPT_ENOMEM, "out of memory for a run");
+    if (ok && o->resume && access(s->dir, F_OK) == 0) ok = (lock = mt_run_dir_claim(s->dir, 1, &err)) >= 0;
+    if (ok && o->resume) ok = prepare_resume(s, o, &resume_step, &err);
+    ok = ok && mt_start_run(run, s, resume_step, &err);
+    if (ok && resume_step < 0) {
         mt_run_dir_release(lock);
-        ok = (lock = mt_run_dir_claim(run->dir, 0, &err)) >= 0;
+        ok = (lock = mt_run_dir_claim(s->dir, 0, &err)) >= 0;
     }
-    ok = ok && write_config(run, &err);
-    int status = ok ? mt_coordinate(run, resume_step) : mt_print_error(&err);
+    ok = ok && write_config(s, &err);
+    int status = ok ? mt_finish_run(run, resume_step) : mt_print_error(&err);
     mt_run_dir_release(lock);
-    mt_dismiss(run, status);
+    mt_dismiss_workers(s, status);
+    if (run) mt_close_run(run);
+    free(run);
     return status;
 }
 
-static int work(mt_run *run) {
-    lopt_error err = {LOPT_OK, ""};
-    int64_t resume_step = -1;
-    int status = MT_FAILED;
-    if (!mt_receive_setup(run, &resume_step, &status, &err)) return status;
-    int ok = run->cfg && mt_run_open(run, resume_step >= 0, &err) && mt_run_deal(run, resume_step, &err);
-    if (ok) err.status = LOPT_OK;
-    mt_say_ready(run, &err);
-    return mt_work(run);
-}
-
 /* mpirun hides statuses: scripts/launch learns from this file how rank 0 fared. */
-static void leave_word(const mt_run *run, int status) {
+static void write_outcome(const mt_session *s, int status) {
     const char *path = getenv("METATRAIN_OUTCOME");
-    FILE *f = path && run->comm.rank == 0 ? fopen(path, "w") : NULL;
+    FILE *f = path && s->transport->rank == 0 ? fopen(path, "w") : NULL;
     if (!f) return;
-    fprintf(f, "%d %s\n", status, run->dir);
+    fprintf(f, "%d %s\n", status, s->dir);
     fclose(f);
 }
 
 int mt_command_train(int argc, char **argv) {
     static const struct argp parser = {options, parse, "CONFIG", doc, 0, 0, 0};
     train_options o = {0};
-    mt_run run = {0};
+    mt_session s;
     lopt_error err;
-    mt_comm_open(&run.comm);
-    int status = mt_parse_arguments(&parser, argc, argv, run.comm.rank, &o);
-    if (status < 0 && !mt_crew_open(&run.crew, &run.comm, &err)) status = mt_print_error(&err);
-    if (status < 0) {
-        mt_stop_watch(o.time_limit);
-        status = run.comm.rank == 0 ? coordinate(&run, &o) : work(&run);
+    mt_transport *transport = mt_open_mpi();
+    int status = transport ? mt_parse_arguments(&parser, argc, argv, transport->rank, &o) : -1;
+    if (status >= 0) {
+        mt_close_transport(transport, 0, status);
+        return status;
     }
-    int lost = run.crew.ever_lost > 0;
-    leave_word(&run, status);
-    mt_run_close(&run);
-    mt_comm_close(&run.comm, lost, status);
+    if (!mt_session_open(&s, transport, &err)) return mt_print_error(&err);
+    mt_stop_watch(o.time_limit);
+    status = transport->rank == 0 ? coordinate(&s, &o) : mt_run_worker(&s);
+    write_outcome(&s, status);
+    mt_session_close(&s, status);
     return status;
 }

@@ -21,7 +21,7 @@ static int unknown_preset(const mt_yaml *map, const char *path, const char *name
     char where[MT_KEY_PATH], text[MT_KEY_PATH];
     const lopt_preset_info *preset;
     lopt__suggestion s = lopt__suggestion_for(name);
-    for (size_t i = 0; (preset = lopt_preset(i)); i++) lopt__suggest(&s, preset->name);
+    for (size_t i = 0; (preset = lopt_preset(i)); i++) lopt__suggest_name(&s, preset->name);
     mt_key_path(where, "%sname", path);
     return mt_yaml_error(err, mt_yaml_nearest(map, "name"), where,
                          "found %s, expected a name of `metatrain list optimizers`%s", name,
@@ -41,9 +41,9 @@ static int unknown_hyper(const mt_schema *schema, const char *inside, const mt_y
     lopt__suggestion s = lopt__suggestion_for(node->key);
     for (size_t i = 0; i < schema->n; i++)
         if (strncmp(schema->keys[i].path, inside, strlen(inside)) == 0)
-            lopt__suggest(&s, schema->keys[i].path + strlen(inside));
+            lopt__suggest_name(&s, schema->keys[i].path + strlen(inside));
     for (size_t i = 0; lopt_hyper(preset, i, &hyper); i++) {
-        lopt__suggest(&s, hyper.name);
+        lopt__suggest_name(&s, hyper.name);
         size_t n = strlen(names);
         snprintf(names + n, sizeof names - n, "%s%s", i ? ", " : "", hyper.name);
     }

@@ -144,9 +144,9 @@ static int unknown_task(const mt_yaml *item, const char *path, const char *name,
     char where[MT_KEY_PATH], text[MT_KEY_PATH];
     const task_info *known;
     lopt__suggestion s = lopt__suggestion_for(name);
-    for (size_t i = 0; (known = task_known(i)); i++) lopt__suggest(&s, known->name);
+    for (size_t i = 0; (known = task_known(i)); i++) lopt__suggest_name(&s, known->name);
     const task_family *family;
-    for (size_t i = 0; (family = task_family_known(i)); i++) lopt__suggest(&s, family->name);
+    for (size_t i = 0; (family = task_family_known(i)); i++) lopt__suggest_name(&s, family->name);
     mt_key_path(where, "%stask", path);
     return mt_yaml_error(err, mt_yaml_nearest(item, "task"), where,
                          "found %s, expected a name of `metatrain list tasks`%s", name,

@@ -209,7 +209,7 @@ static int unknown_key(const mt_schema *schema, const mt_yaml *node, const char 
     char word[MT_KEY_PATH], text[MT_KEY_PATH + 32];
     mt_key_path(word, "%s%s", inside, node->key);
     lopt__suggestion s = lopt__suggestion_for(word);
-    for (size_t i = 0; i < schema->n; i++) lopt__suggest(&s, schema->keys[i].path);
+    for (size_t i = 0; i < schema->n; i++) lopt__suggest_name(&s, schema->keys[i].path);
     return mt_yaml_error(err, node, "", "found the unknown key %s%s, expected a key of `metatrain list keys`%s", path,
                          word, lopt__suggestion_text(&s, text, sizeof text));
 }

@@ -2,16 +2,8 @@
  *
  * es_gradient.h - how the losses of unrolls become a gradient of theta.
  *
- * The estimators of the field differ in three choices (spec A.2-A.7):
- *
- *     name   noise is redrawn     loss difference times      twins start a window from
- *     es     each window          this noise                 a new trajectory: the window is one
- *     tes    each window          this noise                 the positive twin's state (biased)
- *     pes    each window          noise summed since reset   their own states
- *     nres   each trajectory      noise summed since reset   their own states
- *     gpes   every K inner steps  noise summed since reset   their own states
- *
- * (For nres the sum has one term.) With D the difference of the twins' summed meta-losses in a
+ * The loss difference of a segment multiplies this noise or the sum since the reset, as the estimator says
+ * (estimator.h). With D the difference of the twins' summed meta-losses in a
  * segment, n the meta-losses of the particle's window, and delta = std * eps already scaled:
  *
  *     gradient = 1/N  sum over particles, segments of  D/n * (delta or its sum) / (2 std^2)
@@ -31,8 +23,6 @@
  * (full ES: counts for nothing), nres and gpes divide by the meta-losses of all particles together
  * rather than by each particle's own; what else differs happens while unrolling (unroll.h).
  *
- * Sources: ES (Salimans et al. 2017), PES (Vicol et al. 2021), NRES and GPES (Li et al. 2023).
- *
  * The sums since reset are kept here, one vector a particle, and follow from the reports alone.
  * Particles are added in order, so the bits do not depend on who ran what.
  *
@@ -43,25 +33,13 @@
  *     mt_finish_gradient(&e, report, &summary);  when gradient and squares of all pieces are there
  *
  * A piece of theta (noise.h) depends on the plan alone, so who makes it does not show in the bits. */
-#ifndef MT_ESTIMATOR_H
-#define MT_ESTIMATOR_H
+#ifndef MT_ES_GRADIENT_H
+#define MT_ES_GRADIENT_H
 
 #include "config/config.h"
+#include "es/estimator.h"
 #include "es/noise.h"
 #include "es/window_report.h"
-
-typedef enum mt_redraw { MT_EACH_WINDOW, MT_EACH_TRAJECTORY, MT_EVERY_K_STEPS } mt_redraw;
-typedef enum mt_multiplier { MT_THIS_NOISE, MT_NOISE_SINCE_RESET } mt_multiplier;
-typedef enum mt_start { MT_NEW_TRAJECTORY, MT_POSITIVE_STATE, MT_OWN_STATE } mt_start;
-
-typedef struct mt_rule {
-    const char *name, *summary, *source;
-    mt_redraw redraw;
-    mt_multiplier multiplier;
-    mt_start start;
-} mt_rule;
-
-const mt_rule *mt_estimator_rule(mt_estimator name); /* NULL past the last */
 
 /* Of a segment: what happens to the noise that its loss difference multiplies, and the factor. */
 typedef struct mt_action {

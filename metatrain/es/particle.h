@@ -9,6 +9,7 @@
 #ifndef MT_PARTICLE_H
 #define MT_PARTICLE_H
 
+#include "es/trajectory.h"
 #include "lopt.h"
 #include "store/checkpoint.h"
 
@@ -16,18 +17,6 @@
 typedef struct mt_particle_sizes {
     size_t n_tau, n_params, state_bytes;
 } mt_particle_sizes;
-
-/* All 64-bit integers: saved as one array. */
-typedef struct mt_particle_counters {
-    int64_t number;      /* which particle of the run */
-    int64_t task;        /* index into the configuration's tasks */
-    int64_t trajectory;  /* current one; -1 before the first */
-    int64_t inner_step;  /* steps done in it */
-    int64_t length;      /* it ends after so many */
-    int64_t noise;       /* current draw; -1 before the first */
-    int64_t noise_draws; /* made so far */
-    int64_t structure;   /* draw of a sampled task's structure (task_sampler.h) */
-} mt_particle_counters;
 
 typedef struct mt_particle {
     mt_particle_counters at;

@@ -12,24 +12,9 @@
 
 /* ---- draws --------------------------------------------------------------------------------- */
 
-int64_t mt_draw_task(const mt_config *cfg, lopt_rng_stream *r) {
-    double total = 0;
-    for (int i = 0; i < cfg->n_tasks; i++) total += cfg->tasks[i].weight;
-    double at = lopt_rng_uniform(r) * total;
-    for (int i = 0; i < cfg->n_tasks; i++)
-        if ((at -= cfg->tasks[i].weight) < 0) return i;
-    return cfg->n_tasks - 1;
-}
-
-int64_t mt_next_task(const mt_config *cfg, int64_t particle, int64_t trajectory) {
-    lopt_rng_stream r;
-    lopt_rng_open(&r, (lopt_rng_address){cfg->seed, LOPT_RNG_TASK, (uint64_t)particle, (uint64_t)trajectory, 0});
-    return mt_draw_task(cfg, &r);
-}
-
 /* Log-uniform in the range, or what there is where the range is [0, 0]; draws in any case. */
 static int log_integer(const int range[2], int otherwise, lopt_rng_stream *r) {
-    double u = lopt_rng_uniform(r);
+    double u = lopt_rng_draw_uniform(r);
     if (range[1] == 0) return otherwise;
     double low = log(range[0]), value = floor(exp(low + u * (log(range[1]) - low)));
     return (int)fmin(fmax(value, range[0]), range[1]);
@@ -47,14 +32,14 @@ static task_spec draw_sizes(const mt_task_config *t, lopt_rng_stream *r) {
     spec.dim = log_integer(t->sample.dim, spec.dim, r);
     int width = log_integer(t->sample.hidden, 0, r), least = t->sample.layers[0];
     int choices = t->sample.layers[1] - least + 1;
-    if (t->sample.hidden[1] > 0) set_layers(&spec, least + (int)lopt_rng_below(r, (uint64_t)choices), width);
+    if (t->sample.hidden[1] > 0) set_layers(&spec, least + (int)lopt_rng_draw_below(r, (uint64_t)choices), width);
     return spec;
 }
 
 static lopt_rng_stream structure_stream(const mt_config *cfg, int64_t entry, int64_t particle, int64_t structure) {
     lopt_rng_stream r;
-    lopt_rng_open(&r, (lopt_rng_address){cfg->seed, LOPT_RNG_STRUCTURE, (uint64_t)particle, (uint64_t)structure,
-                                         (uint64_t)entry});
+    lopt_rng_open_stream(&r, (lopt_rng_address){cfg->seed, LOPT_RNG_STRUCTURE, (uint64_t)particle, (uint64_t)structure,
+                                                (uint64_t)entry});
     return r;
 }
 
@@ -193,15 +178,6 @@ mt_task_instance *mt_sampler_instance(mt_task_sampler *m, const mt_particle *p) 
     return fixed->task ? fixed : find(m, p->at.number, p->at.task);
 }
 
-int mt_structure_is_renewed(const mt_config *cfg, const mt_particle_counters *at, int64_t outer_step) {
-    const mt_task_config *t = &cfg->tasks[at->task];
-    lopt_rng_stream r;
-    if (at->trajectory < 0 || !mt_is_sampled(t) || t->sample.every == 0) return 0;
-    lopt_rng_open(&r, (lopt_rng_address){cfg->seed, LOPT_RNG_STRUCTURE, (uint64_t)at->number, (uint64_t)outer_step,
-                                         MT_MAX_TASKS});
-    return lopt_rng_uniform(&r) * (double)t->sample.every < 1;
-}
-
 static mt_task_instance *add(mt_task_sampler *m, lopt_error *err) {
     for (size_t i = 0; i < m->n_sampled; i++)
         if (!m->sampled[i].task) return &m->sampled[i];
@@ -294,10 +270,7 @@ static int bring_up_to_date(mt_task_sampler *m, const mt_particle *p, int64_t en
 /* A window sees the current trajectory and the next; a particle's first, which may be short, and the
  * two that follow it. */
 int mt_sampler_prepare(mt_task_sampler *m, mt_particle *p, int64_t outer_step, lopt_error *err) {
-    if (mt_structure_is_renewed(m->cfg, &p->at, outer_step)) {
-        p->at.structure = outer_step;
-        p->at.length = p->at.inner_step;
-    }
+    mt_renew_structure(m->cfg, &p->at, outer_step);
     int64_t first = p->at.trajectory, last = first < 1 ? first + 2 : first + 1;
     for (int64_t t = first < 0 ? 0 : first; t <= last; t++) {
         int64_t entry = t == first ? p->at.task : mt_next_task(m->cfg, p->at.number, t);

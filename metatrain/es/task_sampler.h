@@ -6,7 +6,7 @@
  *     mt_sampler_prepare(&m, particle, step, &err);      before each window of a particle
  *     mt_task_instance *f = mt_sampler_instance(&m, particle);    what its trajectory trains on
  *
- * A configuration lists tasks with weights; each trajectory draws one (mt_draw_task). Where an entry says
+ * A configuration lists tasks with weights; each trajectory draws one (trajectory.h). Where an entry says
  * `sample`, the structure of the task is drawn as well: widths, depth, batch and image sizes. Each
  * particle has a structure of its own and keeps it for `sample.every` outer steps on average: in every
  * outer step it takes a new one with probability 1 / every and begins a new trajectory (spec B.6). An entry
@@ -41,16 +41,11 @@ int mt_sampler_open(mt_task_sampler *m, const mt_config *cfg, lopt_optimizer *co
 void mt_sampler_close(mt_task_sampler *m);
 /* 0 and a sentence if a sampled task cannot be made. Does nothing where no structure is sampled. */
 int mt_sampler_prepare(mt_task_sampler *m, mt_particle *p, int64_t outer_step, lopt_error *err);
-/* Whether this outer step brings the particle another structure, and so a new trajectory. */
-int mt_structure_is_renewed(const mt_config *cfg, const mt_particle_counters *at, int64_t outer_step);
 /* Another rank has the particle now. */
 void mt_sampler_forget(mt_task_sampler *m, int64_t particle);
 /* What the particle's current trajectory trains on. */
 mt_task_instance *mt_sampler_instance(mt_task_sampler *m, const mt_particle *p);
 
-/* An entry by the weights; that of a trajectory to come. */
-int64_t mt_draw_task(const mt_config *cfg, lopt_rng_stream *r);
-int64_t mt_next_task(const mt_config *cfg, int64_t particle, int64_t trajectory);
 /* One of an entry's structures where ranges say which there are. */
 task_spec mt_draw_structure(const mt_config *cfg, int64_t entry, int64_t particle, int64_t structure);
 

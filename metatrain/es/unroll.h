@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * unroll.h - inner training: one inner step, and one window of a particle.
+ * unroll.h - windows of particles: inner steps of both twins, and what they report.
  *
- *     mt_unroller_open(&u, cfg, optimizer, trained, &err);   once a rank: tasks, optimizers, scratch
- *     mt_unroller_set_theta(&u, theta);                      at every outer step
- *     mt_sampler_prepare(&u.mixture, particle, window, &err);   for each particle of this rank, where
- *     mt_unroll_window(&u, particle, window, &report);          structures of tasks are sampled
+ *     mt_unroller_open(&u, cfg, optimizer, trainable, &err);   once a rank: tasks, optimizers, scratch
+ *     mt_unroller_set_theta(&u, theta);                        at every outer step
+ *     mt_begin_window(&u, particle, outer_step, &err);         one window is in hand at a time
+ *     while (mt_step_window(&u)) ...                           one inner step; the caller may do other things between
+ *     mt_finish_window(&u, &report);
  *
- * A window is `estimator.window` inner steps of both twins (full ES: a whole trajectory). The inner
- * step after the last one of a trajectory is the first of the next: a new trajectory samples a
- * task, initial parameters and a length, all addressed by (particle, trajectory), so the result is
- * a function of the particle and theta alone, whoever runs it. What twins share: task, initial
- * parameters, length, batches; they differ in theta alone.
+ * A window is `estimator.window` inner steps of both twins (full ES: a whole trajectory). The inner step after the
+ * last one of a trajectory is the first of the next: a new trajectory samples a task, initial parameters and a
+ * length (trajectory.h), all addressed by (particle, trajectory), so the result is a function of the particle and
+ * theta alone, whoever runs it. What twins share: task, initial parameters, length, batches; they differ in theta
+ * alone.
  *
  * `estimator.compat: reference` unrolls as the published implementations do:
  *
@@ -28,31 +29,40 @@
 #include "es/task_sampler.h"
 #include "task.h"
 
-/* Inner steps of each task, steps[n_tasks], that this window of a particle makes unless a loss
- * diverges: for predicting what it costs. */
-void mt_predict_steps(const mt_config *cfg, const mt_particle_counters *at, int64_t window,
-                      int64_t steps[MT_MAX_TASKS]);
+/* Losses of a twin over the trajectory of a full-ES window. */
+typedef struct mt_reduced_losses {
+    double mean, least, last;
+} mt_reduced_losses;
 
 typedef struct mt_unroller {
     const mt_config *cfg; /* borrowed */
     const mt_rule *rule;
-    int64_t outer_step; /* of the window at hand */
     mt_noise noise;
-    mt_task_sampler mixture;
-    mt_task_instance *now;        /* what the particle at hand trains on */
+    mt_task_sampler sampler;
     lopt_optimizer *optimizer[2]; /* at theta+delta, theta-delta */
-    float *theta, *perturbed[2];  /* [n_theta] each; of the twins: frozen numbers as in theta */
+    float *theta, *perturbed[2];  /* [n_theta] each; of the twins: frozen parameters as in theta */
     float *grads;
-    /* Called between inner steps, for a rank that must answer others; NULL: nobody. */
-    void (*between)(void *listener);
-    void *listener;
+    /* The window in hand. */
+    mt_particle *particle;      /* borrowed; NULL: there is none */
+    mt_task_instance *instance; /* what the particle trains on */
+    mt_report report;
+    int64_t steps;    /* of the window, done */
+    double cpu_start; /* of this thread, when it began */
+    mt_reduced_losses reduced[2];
 } mt_unroller;
 
-/* trained[n_theta]: 1 or 0 for frozen; borrowed. */
+/* trainable[n_theta]: 1, or 0 where frozen; borrowed. */
 int mt_unroller_open(mt_unroller *u, const mt_config *cfg, const lopt_optimizer *optimizer,
-                     const unsigned char *trained, lopt_error *err);
+                     const unsigned char *trainable, lopt_error *err);
 void mt_unroller_close(mt_unroller *u);
-void mt_unroller_set_theta(mt_unroller *u, const float *theta);
-void mt_unroll_window(mt_unroller *u, mt_particle *p, int64_t window, mt_report *report);
+void mt_unroller_set_theta(mt_unroller *u, const float *theta); /* not while a window is in hand */
+
+/* 0 and a message if a task that is sampled cannot be made. A window in hand is abandoned. */
+int mt_begin_window(mt_unroller *u, mt_particle *p, int64_t outer_step, lopt_error *err);
+int mt_step_window(mt_unroller *u); /* one inner step of both twins; 0: that was the last */
+void mt_finish_window(mt_unroller *u, mt_report *report);
+
+/* All three. */
+int mt_unroll_window(mt_unroller *u, mt_particle *p, int64_t outer_step, mt_report *report, lopt_error *err);
 
 #endif

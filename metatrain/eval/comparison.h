@@ -62,7 +62,7 @@ mt_comparison *mt_comparison_create(mt_suite *suite, const char *const *thetas, 
 void mt_comparison_free(mt_comparison *c);
 
 /* Every rank has created the same comparison. A rank that runs out of memory says so and ends all ranks. */
-void mt_comparison_run(mt_comparison *c, mt_comm *comm);
+void mt_comparison_run(mt_comparison *c, mt_transport *comm);
 
 mt_outcome *mt_comparison_outcome(const mt_comparison *c, int task_index, int entry);
 /* Mean and standard error over the seeds of a split's loss (bounded as above) after the last step. */

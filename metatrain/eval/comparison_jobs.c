@@ -33,13 +33,13 @@ typedef struct phase {
     double *seconds;  /* [n_cells] one inner step */
 } phase;
 
-static void *allocate_or_end(mt_comm *comm, size_t n, size_t bytes) {
+static void *allocate_or_end(mt_transport *comm, size_t n, size_t bytes) {
     void *memory = calloc(n > 0 ? n : 1, bytes);
     if (memory != NULL) return memory;
     lopt_error err;
     mt_error(&err, LOPT_ENOMEM, "out of memory for the results of an evaluation");
     mt_print_error(&err);
-    mt_comm_abort(comm, MT_FAILED);
+    mt_abort_ranks(comm, MT_FAILED);
     return NULL;
 }
 
@@ -62,7 +62,7 @@ static int by_cost(const void *a, const void *b) {
 }
 
 /* Longest first, each to the rank with the least so far. */
-static void deal(phase *p, mt_comm *comm) {
+static void deal(phase *p, mt_transport *comm) {
     double *load = allocate_or_end(comm, (size_t)comm->size, sizeof *load);
     cell **order = allocate_or_end(comm, p->n_cells, sizeof *order);
     for (size_t i = 0; i < p->n_cells; i++) order[i] = &p->cells[i];
@@ -78,13 +78,13 @@ static void deal(phase *p, mt_comm *comm) {
     free(load);
 }
 
-static void run_cell(const mt_comparison *c, const phase *p, size_t i, mt_comm *comm) {
+static void run_cell(const mt_comparison *c, const phase *p, size_t i, mt_transport *comm) {
     lopt_error err;
     const cell *one = &p->cells[i];
     if (!mt_compute_curve(c->tasks[one->task], c->entries[one->entry].opt[one->trial], p->plan, one->seed_index,
                           &p->points[i * p->n_points], &p->seconds[i], &err)) {
         mt_print_error(&err);
-        mt_comm_abort(comm, MT_FAILED);
+        mt_abort_ranks(comm, MT_FAILED);
     }
     p->seconds[i] /= (double)p->plan->steps;
 }
@@ -96,7 +96,7 @@ static size_t count_cells(const phase *p, int rank) {
 }
 
 /* Rank 0 shows its own share as that of all: the others have as much to do. */
-static void run_own_cells(const mt_comparison *c, const phase *p, mt_comm *comm, mt_progress *progress) {
+static void run_own_cells(const mt_comparison *c, const phase *p, mt_transport *comm, mt_progress *progress) {
     size_t own = count_cells(p, comm->rank), done = 0;
     int64_t before = progress != NULL ? progress->count : 0;
     for (size_t i = 0; i < p->n_cells; i++) {
@@ -111,7 +111,7 @@ static void run_own_cells(const mt_comparison *c, const phase *p, mt_comm *comm,
 }
 
 /* A worker's results travel as [its cells][n_points] points, then [its cells] seconds. */
-static void send_results(const phase *p, mt_comm *comm) {
+static void send_results(const phase *p, mt_transport *comm) {
     size_t own = count_cells(p, comm->rank), row = p->n_points * sizeof *p->points, at = 0;
     char *message = allocate_or_end(comm, own, row + sizeof(double));
     for (size_t i = 0; i < p->n_cells; i++) {
@@ -120,19 +120,19 @@ static void send_results(const phase *p, mt_comm *comm) {
         memcpy(message + own * row + at * sizeof(double), &p->seconds[i], sizeof(double));
         at++;
     }
-    mt_comm_send(comm, 0, TAG_CELLS, message, own * (row + sizeof(double)));
+    mt_send_message(comm, 0, TAG_CELLS, message, own * (row + sizeof(double)));
     free(message);
 }
 
-static void receive_results(const phase *p, mt_comm *comm, int rank) {
+static void receive_results(const phase *p, mt_transport *comm, int rank) {
     size_t own = count_cells(p, rank), row = p->n_points * sizeof *p->points, at = 0, n;
-    char *message = mt_comm_receive(comm, rank, TAG_CELLS, &n);
+    char *message = mt_receive_message(comm, rank, TAG_CELLS, &n);
     if (n != own * (row + sizeof(double))) {
         lopt_error err;
         mt_error(&err, LOPT_EIO, "rank %d sent %zu bytes of results, expected %zu", rank, n,
                  own * (row + sizeof(double)));
         mt_print_error(&err);
-        mt_comm_abort(comm, MT_FAILED);
+        mt_abort_ranks(comm, MT_FAILED);
     }
     for (size_t i = 0; i < p->n_cells; i++) {
         if (p->cells[i].rank != rank) continue;
@@ -144,7 +144,7 @@ static void receive_results(const phase *p, mt_comm *comm, int rank) {
 }
 
 /* Afterwards rank 0 has every result. */
-static void run_phase(const mt_comparison *c, phase *p, mt_comm *comm, mt_progress *progress) {
+static void run_phase(const mt_comparison *c, phase *p, mt_transport *comm, mt_progress *progress) {
     p->n_points = mt_curve_points(p->plan);
     p->points = allocate_or_end(comm, p->n_cells * p->n_points, sizeof *p->points);
     p->seconds = allocate_or_end(comm, p->n_cells, sizeof *p->seconds);
@@ -201,21 +201,22 @@ static void choose_trials(mt_comparison *c, const phase *p) {
 }
 
 /* Rank 0 knows the losses, every rank needs the choice. */
-static void share_choices(mt_comparison *c, mt_comm *comm) {
+static void share_choices(mt_comparison *c, mt_transport *comm) {
     size_t n = (size_t)c->n_tasks * (size_t)c->n_entries, got;
     int *choice = allocate_or_end(comm, n, sizeof *choice);
     if (comm->rank == 0) {
         for (size_t i = 0; i < n; i++) choice[i] = c->outcomes[i].chosen;
-        for (int rank = 1; rank < comm->size; rank++) mt_comm_send(comm, rank, TAG_CHOICE, choice, n * sizeof *choice);
+        for (int rank = 1; rank < comm->size; rank++)
+            mt_send_message(comm, rank, TAG_CHOICE, choice, n * sizeof *choice);
     } else {
         free(choice);
-        choice = mt_comm_receive(comm, 0, TAG_CHOICE, &got);
+        choice = mt_receive_message(comm, 0, TAG_CHOICE, &got);
         for (size_t i = 0; i < n; i++) c->outcomes[i].chosen = choice[i];
     }
     free(choice);
 }
 
-static void sweep(mt_comparison *c, mt_comm *comm, mt_progress *progress) {
+static void sweep(mt_comparison *c, mt_transport *comm, mt_progress *progress) {
     phase p = {.name = "sweep", .plan = &c->sweep_plan};
     p.cells = allocate_or_end(comm, count_sweep_cells(c), sizeof *p.cells);
     add_sweep_cells(c, &p);
@@ -225,7 +226,7 @@ static void sweep(mt_comparison *c, mt_comm *comm, mt_progress *progress) {
     phase_free(&p);
 }
 
-static void final_runs(mt_comparison *c, mt_comm *comm, mt_progress *progress) {
+static void final_runs(mt_comparison *c, mt_transport *comm, mt_progress *progress) {
     phase p = {.name = "final", .plan = &c->plan};
     int n = c->n_tasks * c->n_entries;
     int64_t seeds = c->suite->seeds;
@@ -246,7 +247,7 @@ static void final_runs(mt_comparison *c, mt_comm *comm, mt_progress *progress) {
     phase_free(&p);
 }
 
-void mt_comparison_run(mt_comparison *c, mt_comm *comm) {
+void mt_comparison_run(mt_comparison *c, mt_transport *comm) {
     mt_progress progress = {0};
     mt_progress *shown = comm->rank == 0 ? &progress : NULL;
     int64_t n = (int64_t)count_sweep_cells(c) + c->n_tasks * c->n_entries * c->suite->seeds;

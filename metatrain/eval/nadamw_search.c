@@ -9,12 +9,12 @@
 #include "rng/rng.h"
 
 static double log_uniform(lopt_rng_stream *r, double min, double max) {
-    return exp(log(min) + lopt_rng_uniform(r) * (log(max) - log(min)));
+    return exp(log(min) + lopt_rng_draw_uniform(r) * (log(max) - log(min)));
 }
 
 /* 0 in half of the cases; always two numbers of the stream. */
 static double zero_or(lopt_rng_stream *r, double min, double max) {
-    int zero = lopt_rng_uniform(r) < 0.5;
+    int zero = lopt_rng_draw_uniform(r) < 0.5;
     double x = log_uniform(r, min, max);
     return zero ? 0 : x;
 }
@@ -30,19 +30,19 @@ static void number(lopt__optlist *row, int i, const char *name, double x) {
 
 void lopt__optlist_row(lopt__optlist *row, uint64_t seed, uint64_t index) {
     lopt_rng_stream r;
-    lopt_rng_open(&r, (lopt_rng_address){seed, LOPT_RNG_SEARCH, index, 0, 0});
+    lopt_rng_open_stream(&r, (lopt_rng_address){seed, LOPT_RNG_SEARCH, index, 0, 0});
     number(row, 0, "learning_rate", log_uniform(&r, 1e-5, 1));
     number(row, 1, "beta1", 1 - log_uniform(&r, 1e-3, 1));
     number(row, 2, "beta2", 1 - log_uniform(&r, 1e-5, 1));
     number(row, 3, "epsilon", log_uniform(&r, 1e-8, 1e4));
-    word(row, 4, "nesterov", lopt_rng_uniform(&r) < 0.5 ? "true" : "false");
-    double which = 3 * lopt_rng_uniform(&r), decay = log_uniform(&r, 1e-5, 0.1);
+    word(row, 4, "nesterov", lopt_rng_draw_uniform(&r) < 0.5 ? "true" : "false");
+    double which = 3 * lopt_rng_draw_uniform(&r), decay = log_uniform(&r, 1e-5, 0.1);
     double l2 = log_uniform(&r, 1e-5, 0.1);
     number(row, 5, "weight_decay", which < 2 ? decay : 0);
     number(row, 6, "l2_weight_decay", which < 1 || which >= 2 ? l2 : 0);
     number(row, 7, "warmup_fraction", zero_or(&r, 1e-5, 0.1));
     number(row, 8, "min_learning_rate_mult", zero_or(&r, 1e-5, 1));
-    number(row, 9, "constant_fraction", lopt_rng_uniform(&r));
+    number(row, 9, "constant_fraction", lopt_rng_draw_uniform(&r));
     word(row, 10, "schedule", "cosine");
     word(row, 11, "warmup_rule", "optlist");
 }

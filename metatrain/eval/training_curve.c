@@ -1,29 +1,31 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * training_curve.c - see training_curve.h. */
 #include "eval/training_curve.h"
-#include "base/clock.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
+#include "base/clock.h"
 #include "base/error.h"
-#include "base/progress.h"
+#include "es/inner_step.h"
 #include "rng/rng.h"
 
 /* What a stream of an evaluation is for; part of "same seed, same bits": append, never renumber. */
 enum { USE_SAMPLE, USE_INITIAL, USE_BATCH, USE_MEASURE /* + split */ };
 
-/* One inner training and the memory that it takes. */
-typedef struct training {
-    const task *task;
-    const lopt_optimizer *opt;
+struct mt_curve {
+    mt_inner_training inner;
     const mt_curve_plan *plan;
     uint64_t task_key, seed_index;
-    lopt_state *state;
-    real *tau, *params, *grads;
-    void *work;
-} training;
+    int64_t step; /* inner steps done */
+    size_t point; /* the next */
+    mt_point *points;
+    double seconds;
+    float *tau;
+};
 
 size_t mt_curve_points(const mt_curve_plan *plan) {
     return (size_t)(plan->steps / plan->every) + 1 + (plan->steps % plan->every != 0);
@@ -34,21 +36,22 @@ int64_t mt_curve_x(const mt_curve_plan *plan, size_t point) {
     return x < plan->steps ? x : plan->steps;
 }
 
-static lopt_rng_stream open_stream(const training *t, int use, int64_t step) {
+static lopt_rng_stream open_curve_stream(const mt_curve *c, int use, int64_t step) {
     lopt_rng_stream r;
     uint64_t within = (uint64_t)use << 56 | (uint64_t)step;
-    lopt_rng_open(&r, (lopt_rng_address){t->plan->seed, LOPT_RNG_EVAL, t->task_key, t->seed_index, within});
+    lopt_rng_open_stream(&r, (lopt_rng_address){c->plan->seed, LOPT_RNG_EVAL, c->task_key, c->seed_index, within});
     return r;
 }
 
-static void measure_split(training *t, task_split split, int64_t step, mt_point *out) {
-    lopt_rng_stream r = open_stream(t, USE_MEASURE + (int)split, step);
-    int64_t batches = step == t->plan->steps ? t->plan->last_batches : t->plan->batches;
+static void measure_split(const mt_curve *c, task_split split, mt_point *out) {
+    const mt_inner_training *t = &c->inner;
+    lopt_rng_stream r = open_curve_stream(c, USE_MEASURE + (int)split, c->step);
+    int64_t batches = c->step == c->plan->steps ? c->plan->last_batches : c->plan->batches;
     int has_accuracy = task_has_accuracy(t->task);
     double loss = 0, normalised = 0, accuracy = 0;
     for (int64_t i = 0; i < batches; i++) {
         task_draw_batch(t->task, t->tau, split, &r, t->work);
-        real one = task_loss(t->task, t->tau, t->work, t->params, NULL);
+        float one = task_loss(t->task, t->tau, t->work, t->params, NULL);
         loss += one;
         normalised += task_normalise(t->task, one);
         if (has_accuracy) accuracy += task_accuracy(t->task, t->tau, t->work, t->params);
@@ -58,74 +61,80 @@ static void measure_split(training *t, task_split split, int64_t step, mt_point 
     out->accuracy[split] = has_accuracy ? accuracy / (double)batches : NAN;
 }
 
-static void measure(training *t, int64_t step, mt_point *out) {
+static void measure_point(const mt_curve *c, mt_point *out) {
     for (int split = 0; split < TASK_N_SPLITS; split++) {
-        if (t->plan->splits & MT_SPLIT(split))
-            measure_split(t, (task_split)split, step, out);
+        if (c->plan->splits & MT_SPLIT(split))
+            measure_split(c, (task_split)split, out);
         else
             out->loss[split] = out->normalised[split] = out->accuracy[split] = NAN;
     }
 }
 
-static void begin(training *t) {
-    lopt_rng_stream r = open_stream(t, USE_SAMPLE, 0);
-    task_sample(t->task, &r, t->tau);
-    r = open_stream(t, USE_INITIAL, 0);
+static void start_training(mt_curve *c) {
+    const mt_inner_training *t = &c->inner;
+    lopt_rng_stream r = open_curve_stream(c, USE_SAMPLE, 0);
+    task_sample(t->task, &r, c->tau);
+    r = open_curve_stream(c, USE_INITIAL, 0);
     task_initial_params(t->task, t->tau, &r, t->params);
-    lopt_state_reset(t->opt, t->state, t->plan->steps);
+    lopt_state_reset(t->optimizer, t->state, c->plan->steps);
 }
 
-static void take_steps(training *t, int64_t from, int64_t to) {
-    for (int64_t step = from; step < to; step++) {
-        lopt_rng_stream r = open_stream(t, USE_BATCH, step);
-        task_draw_batch(t->task, t->tau, TASK_TRAIN, &r, t->work);
-        real loss = task_loss(t->task, t->tau, t->work, t->params, t->grads);
-        lopt_step(t->opt, t->state, t->params, t->grads, loss, NULL);
-        task_after_step(t->task, t->tau, t->params);
-        if (t->plan->between) t->plan->between(t->plan->listener);
+static void *allocate_floats(size_t n) {
+    return aligned_alloc(64, (n * sizeof(float) + 63) / 64 * 64 + 64);
+}
+
+mt_curve *mt_curve_open(const task *t, const lopt_optimizer *opt, const mt_curve_plan *plan, int64_t seed_index,
+                        mt_point *points, lopt_error *err) {
+    mt_curve *c = calloc(1, sizeof *c);
+    if (!c) return mt_error(err, LOPT_ENOMEM, "out of memory"), NULL;
+    *c = (mt_curve){.inner = {.task = t, .optimizer = opt}, .plan = plan, .points = points};
+    c->task_key = XXH3_64bits(t->name, strlen(t->name));
+    c->seed_index = (uint64_t)seed_index;
+    c->inner.state = lopt_state_create(opt, t->tensors, t->n_tensors, err);
+    if (!c->inner.state) return mt_curve_close(c), NULL;
+    c->inner.tau = c->tau = allocate_floats(t->n_tau);
+    c->inner.params = allocate_floats(t->n_params + t->n_carried);
+    c->inner.grads = allocate_floats(t->n_params);
+    c->inner.work = allocate_floats(t->work_bytes / sizeof(float) + 1);
+    if (c->tau && c->inner.params && c->inner.grads && c->inner.work) {
+        start_training(c);
+        return c;
     }
+    mt_curve_close(c);
+    mt_error(err, LOPT_ENOMEM, "out of memory for %zu parameters of %s", t->n_params, t->name);
+    return NULL;
 }
 
-static size_t aligned_size(size_t bytes) {
-    return (bytes + 63) / 64 * 64 + 64;
+void mt_curve_close(mt_curve *c) {
+    if (!c) return;
+    lopt_state_destroy(c->inner.state);
+    free(c->tau);
+    free(c->inner.params);
+    free(c->inner.grads);
+    free(c->inner.work);
+    free(c);
 }
 
-static int allocate(training *t, lopt_error *err) {
-    t->state = lopt_state_create(t->opt, t->task->tensors, t->task->n_tensors, err);
-    if (t->state == NULL) return 0;
-    t->tau = aligned_alloc(64, aligned_size(t->task->n_tau * sizeof *t->tau));
-    t->params = aligned_alloc(64, aligned_size((t->task->n_params + t->task->n_carried) * sizeof *t->params));
-    t->grads = aligned_alloc(64, aligned_size(t->task->n_params * sizeof *t->grads));
-    t->work = aligned_alloc(64, aligned_size(t->task->work_bytes));
-    if (t->tau && t->params && t->grads && t->work) return 1;
-    return mt_error(err, LOPT_ENOMEM, "out of memory for %zu parameters of %s", t->task->n_params, t->task->name);
-}
-
-static void release(training *t) {
-    lopt_state_destroy(t->state);
-    free(t->tau);
-    free(t->params);
-    free(t->grads);
-    free(t->work);
+int mt_step_curve(mt_curve *c) {
+    if (c->step == mt_curve_x(c->plan, c->point)) {
+        measure_point(c, &c->points[c->point]);
+        if (++c->point == mt_curve_points(c->plan)) return 0;
+    }
+    double start = mt_seconds();
+    lopt_rng_stream r = open_curve_stream(c, USE_BATCH, c->step);
+    task_draw_batch(c->inner.task, c->tau, TASK_TRAIN, &r, c->inner.work);
+    mt_take_inner_step(&c->inner, NULL);
+    c->seconds += mt_seconds() - start;
+    c->step++;
+    return 1;
 }
 
 int mt_compute_curve(const task *t, const lopt_optimizer *opt, const mt_curve_plan *plan, int64_t seed_index,
                      mt_point *points, double *seconds, lopt_error *err) {
-    training run = {.task = t, .opt = opt, .plan = plan, .seed_index = (uint64_t)seed_index};
-    run.task_key = XXH3_64bits(t->name, strlen(t->name));
-    int ok = allocate(&run, err);
-    if (ok) {
-        begin(&run);
-        *seconds = 0;
-        size_t n = mt_curve_points(plan);
-        for (size_t i = 0; i < n; i++) {
-            measure(&run, mt_curve_x(plan, i), &points[i]);
-            if (i + 1 == n) break;
-            double start = mt_seconds();
-            take_steps(&run, mt_curve_x(plan, i), mt_curve_x(plan, i + 1));
-            *seconds += mt_seconds() - start;
-        }
-    }
-    release(&run);
-    return ok;
+    mt_curve *c = mt_curve_open(t, opt, plan, seed_index, points, err);
+    if (!c) return 0;
+    while (mt_step_curve(c)) continue;
+    *seconds = c->seconds;
+    mt_curve_close(c);
+    return 1;
 }

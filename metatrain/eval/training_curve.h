@@ -14,8 +14,8 @@
  * The sampled task, the initial parameters and every batch are addressed by (seed, task name, seed index,
  * step) and know nothing of the optimizer: two optimizers with one seed index see the same training, so
  * their difference is theirs, and the result is the same bits on any rank. */
-#ifndef MT_EVALUATE_H
-#define MT_EVALUATE_H
+#ifndef MT_TRAINING_CURVE_H
+#define MT_TRAINING_CURVE_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -29,8 +29,6 @@ typedef struct mt_curve_plan {
     uint64_t seed;
     int64_t steps, every, batches, last_batches; /* all >= 1 */
     unsigned splits;                             /* MT_SPLIT(...) of those measured */
-    void (*between)(void *listener);             /* called between inner steps; may be NULL */
-    void *listener;
 } mt_curve_plan;
 
 typedef struct mt_point {
@@ -43,8 +41,15 @@ size_t mt_curve_points(const mt_curve_plan *plan);
 int64_t mt_curve_x(const mt_curve_plan *plan, size_t point);
 
 /* points[mt_curve_points(plan)]; *seconds: time in inner steps, batches and gradients included, evaluation
- * left out. 1, or 0 and a sentence if the optimizer cannot train these tensors or memory is out. */
+ * left out. 1, or 0 and a message if the optimizer cannot train these tensors or memory is out. */
 int mt_compute_curve(const task *t, const lopt_optimizer *opt, const mt_curve_plan *plan, int64_t seed_index,
                      mt_point *points, double *seconds, lopt_error *err);
+
+/* The same an inner step at a time, for a rank that does other things between. All arguments are borrowed. */
+typedef struct mt_curve mt_curve;
+mt_curve *mt_curve_open(const task *t, const lopt_optimizer *opt, const mt_curve_plan *plan, int64_t seed_index,
+                        mt_point *points, lopt_error *err); /* NULL and a message */
+int mt_step_curve(mt_curve *c);                             /* 0: the last point is taken */
+void mt_curve_close(mt_curve *c);                           /* NULL is fine */
 
 #endif

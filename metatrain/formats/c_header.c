@@ -9,13 +9,11 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
-#include "formats/small_fc_map.h"
+#include "formats/amalgamation.h"
 
 enum { PREFIX_BYTES = 40 };
 
-static const char *const code[] = {
 #include "formats/c_header_code.inc"
-};
 
 /* The file's name as the beginning of C names: "runs/first/theta.h" gives "theta". */
 static void prefix_of(const char *path, char prefix[PREFIX_BYTES]) {
@@ -55,7 +53,17 @@ static void print_comment(FILE *f, const char *name, const char *text) {
     fputc('\n', f);
 }
 
-static void print_manual(FILE *f, const mt_theta_file *theta, const char *prefix, int uses_mup) {
+/* Where the preset has muP on: what a learning rate is multiplied by, times the inputs of the layer; else 0. */
+static double mup_of(const lopt_optimizer *opt) {
+    double base = lopt_get_number(opt, "mup_base_fan_in", 0);
+    return base > 0 ? base * lopt_get_number(opt, "mup_hidden_lr_mult", 0) : 0;
+}
+
+static void print_lines(FILE *f, const char *const *lines, size_t n, const char *prefix) {
+    for (size_t i = 0; i < n; i++) print_code(f, lines[i], prefix);
+}
+
+static void print_manual(FILE *f, const mt_theta_file *theta, const char *prefix) {
     static const char *const manual[] = {
         " * How to use it: tensors lie back to back in one array of parameters, gradients alike.\n",
         " *\n",
@@ -65,8 +73,12 @@ static void print_manual(FILE *f, const mt_theta_file *theta, const char *prefix
         " *         @_step(state, params, grads, 1.0f);   // 1: the learning rate as trained\n",
         " *     @_destroy(state);\n",
         " *\n",
-        " * Needs libm (-lm). Compiles as C11 and C++. A state belongs to one thread at a time.\n",
-        " * Memory: 4 floats a parameter of a matrix, 7 of a vector. A step allocates nothing.\n",
+        " * An optimizer that follows the loss or schedules its steps (VeLO, Celo) is told of them:\n",
+        " * @_reset_for(state, num_steps) at first, @_tell_loss(state, loss) before each step.\n",
+        " *\n",
+        " * Needs libm (-lm). Compiles as C11 and C++17. A state belongs to one thread at a time. A step\n",
+        " * allocates nothing. The code is that of liblopt; updates have the bits of its portable kernels,\n",
+        " * unless the compiler fuses multiplications and additions (-march; -ffp-contract=off forbids it).\n",
         " *\n",
     };
     static const char *const mup[] = {
@@ -78,12 +90,11 @@ static void print_manual(FILE *f, const mt_theta_file *theta, const char *prefix
     const lopt_preset_info *info = lopt_info(theta->optimizer);
     fprintf(f,
             "/* SPDX-License-Identifier: Apache-2.0\n *\n"
-            " * A learned optimizer in one header: %s (%s),\n"
-            " * meta-trained and written by metatrain "
-            "%s.\n *\n",
+            " * An optimizer in one header: %s (%s),\n"
+            " * written by metatrain %s.\n *\n",
             info->name, info->source, lopt_version());
-    for (size_t i = 0; i < sizeof manual / sizeof manual[0]; i++) print_code(f, manual[i], prefix);
-    for (size_t i = 0; uses_mup && i < sizeof mup / sizeof mup[0]; i++) print_code(f, mup[i], prefix);
+    print_lines(f, manual, sizeof manual / sizeof manual[0], prefix);
+    if (mup_of(theta->optimizer) > 0) print_lines(f, mup, sizeof mup / sizeof mup[0], prefix);
     mt_theta_digest(theta->optimizer, lopt_theta(theta->optimizer), digest);
     fprintf(f, " * Provenance\n");
     print_comment(f, "digest", digest);
@@ -98,92 +109,51 @@ static void print_float(FILE *f, double x) {
     fprintf(f, "%s%sf", text, strpbrk(text, ".e") ? "" : ".0");
 }
 
-static void print_constant(FILE *f, const char *prefix, const char *name, double value) {
-    fprintf(f, "#define %s_%s ", prefix, name);
-    print_float(f, value);
-    fputc('\n', f);
-}
-
-static void print_floats(FILE *f, const char *prefix, const char *name, const float *values, int n) {
-    fprintf(f, "static const float %s_%s[%d] = {", prefix, name, n);
-    for (int i = 0; i < n; i++) {
+/* Every setting as text, and theta (one number where there is none: C has no empty arrays). */
+static void print_settings_and_theta(FILE *f, const lopt_optimizer *opt, const char *prefix) {
+    const char *preset = lopt_info(opt)->name;
+    const float *theta = lopt_theta(opt);
+    size_t n = lopt_n_theta(opt);
+    char value[300];
+    lopt_hyper_info hyper;
+    fprintf(f, "\n#define %s_PRESET \"%s\"\n", prefix, preset);
+    if (mup_of(opt) > 0) {
+        fprintf(f, "#define %s_MUP ", prefix);
+        print_float(f, mup_of(opt));
+        fputc('\n', f);
+    }
+    fprintf(f, "static const %s_lopt_setting %s_settings[] = {", prefix, prefix);
+    for (size_t i = 0; lopt_hyper(preset, i, &hyper); i++) {
+        lopt_get(opt, hyper.name, value, sizeof value);
+        fprintf(f, "%s\n    {\"%s\", \"%s\"}", i ? "," : "", hyper.name, value);
+    }
+    fprintf(f, "};\nstatic const float %s_theta[] = {", prefix);
+    for (size_t i = 0; i < n || i == 0; i++) {
         fputs(i == 0 ? "\n    " : i % 6 ? ", " : ",\n    ", f);
-        print_float(f, (double)values[i]);
+        print_float(f, n ? (double)theta[i] : 0);
     }
     fputs("};\n", f);
 }
 
-static void print_settings(FILE *f, const char *prefix, const mt_small_fc *fc) {
-    int widest = fc->hidden_size > MT_FC_INPUTS ? fc->hidden_size : MT_FC_INPUTS;
-    fputs("\n/* ---- the optimizer "
-          "--------------------------------------------------------------------------- */\n\n",
-          f);
-    fprintf(f, "#define %s_N_LAYERS %d\n#define %s_WIDEST %d\n", prefix, fc->n_layers, prefix, widest);
-    print_constant(f, prefix, "LEARNING_RATE", fc->learning_rate);
-    print_constant(f, prefix, "STEP_MULT", fc->step_mult);
-    print_constant(f, prefix, "EXP_MULT", fc->exp_mult);
-    print_constant(f, prefix, "WEIGHT_DECAY", fc->weight_decay);
-    print_constant(f, prefix, "MAX_GRAD_NORM", fc->max_grad_norm);
-    print_constant(f, prefix, "CLIP_NORM", fc->clip_norm);
-    if (fc->mup >= 0) print_constant(f, prefix, "MUP", fc->mup);
-    fprintf(f,
-            "#define %s_DECAY_USES_UPDATED %d\n#define %s_NAN_TO_NUM %d\n#define %s_TIES_SWAPPED "
-            "%d\n\n",
-            prefix, fc->decay_uses_updated, prefix, fc->nan_to_num, prefix, fc->tie_pylo_velo);
-    print_floats(f, prefix, "momentum_decay", fc->momentum, MT_FC_DECAYS);
-    print_floats(f, prefix, "factored_decay", fc->factored, MT_FC_DECAYS);
-    fprintf(f, "static const float %s_rms_decay = ", prefix);
-    print_float(f, (double)fc->rms);
-    fputs(";\n", f);
-}
-
-static void print_layers(FILE *f, const char *prefix, const mt_small_fc *fc) {
-    char name[32];
-    fputs("\n/* Weights (in, out). */\n", f);
-    for (int l = 0; l < fc->n_layers; l++) {
-        snprintf(name, sizeof name, "w%d", l);
-        print_floats(f, prefix, name, fc->weight[l], fc->in[l] * fc->out[l]);
-        snprintf(name, sizeof name, "b%d", l);
-        print_floats(f, prefix, name, fc->bias[l], fc->out[l]);
-    }
-    for (int which = 0; which < 2; which++) {
-        fprintf(f, "static const float *const %s_%s[%d] = {", prefix, which ? "bias" : "weight", fc->n_layers);
-        for (int l = 0; l < fc->n_layers; l++) fprintf(f, "%s%s_%c%d", l ? ", " : "", prefix, which ? 'b' : 'w', l);
-        fputs("};\n", f);
-    }
-    for (int which = 0; which < 2; which++) {
-        fprintf(f, "static const int %s_%s[%d] = {", prefix, which ? "n_out" : "n_in", fc->n_layers);
-        for (int l = 0; l < fc->n_layers; l++) fprintf(f, "%s%d", l ? ", " : "", which ? fc->out[l] : fc->in[l]);
-        fputs("};\n", f);
-    }
-    fputc('\n', f);
-}
-
-static void print_header(FILE *f, const char *prefix, const mt_theta_file *theta, const mt_small_fc *fc) {
-    print_manual(f, theta, prefix, fc->mup >= 0);
-    fprintf(f, "#ifndef %s_LEARNED_OPTIMIZER_H\n#define %s_LEARNED_OPTIMIZER_H\n\n", prefix, prefix);
-    fputs("#include <float.h>\n#include <math.h>\n#include <stdlib.h>\n#include <string.h>\n\n", f);
-    fprintf(f,
-            "#if defined(__GNUC__)\n#define %s_API static inline __attribute__((unused))\n#else\n"
-            "#define %s_API static inline\n#endif\n",
-            prefix, prefix);
-    print_settings(f, prefix, fc);
-    print_layers(f, prefix, fc);
-    for (size_t i = 0; i < sizeof code / sizeof code[0]; i++) print_code(f, code[i], prefix);
-    fputs("\n#endif\n", f);
+static int print_whole_header(FILE *f, const char *prefix, const mt_theta_file *theta, lopt_error *err) {
+    print_manual(f, theta, prefix);
+    fprintf(f, "#ifndef %s_OPTIMIZER_H\n#define %s_OPTIMIZER_H\n\n", prefix, prefix);
+    print_lines(f, opening, sizeof opening / sizeof opening[0], prefix);
+    int ok = mt_amalgamation_print(f, lopt_info(theta->optimizer)->kind, prefix, err);
+    print_settings_and_theta(f, theta->optimizer, prefix);
+    print_lines(f, interface, sizeof interface / sizeof interface[0], prefix);
+    return ok;
 }
 
 int mt_c_header_write(const char *path, const mt_theta_file *theta, FILE *notes, lopt_error *err) {
     char prefix[PREFIX_BYTES], *text = NULL;
     size_t n = 0;
-    mt_small_fc fc;
-    if (!mt_small_fc_of(theta->optimizer, "export to c-header", &fc, err)) return 0;
     FILE *f = open_memstream(&text, &n);
     if (!f) return mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
     prefix_of(path, prefix);
-    print_header(f, prefix, theta, &fc);
-    int ok = fclose(f) == 0 ? mt_write_atomically(path, text, n, err)
-                            : mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
+    int ok = print_whole_header(f, prefix, theta, err);
+    if (fclose(f) != 0) ok = mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
+    ok = ok && mt_write_atomically(path, text, n, err);
     free(text);
     if (ok) fprintf(notes, "%s: %s_create, %s_step, %s_destroy; link with -lm\n", path, prefix, prefix, prefix);
     return ok;

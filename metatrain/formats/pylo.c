@@ -171,7 +171,7 @@ static void print_provenance(FILE *f, const mt_theta_file *theta) {
 
 static void print_decays_in_effect(FILE *f, const lopt_optimizer *opt) {
     mt_small_fc fc;
-    if (!mt_small_fc_of(opt, "export to pylo", &fc, NULL)) return;
+    if (!mt_small_fc_of(opt, &fc)) return;
     fprintf(f, "Decays in effect: momentum %.9g, %.9g, %.9g; rms %.9g; adafactor %.9g, %.9g, %.9g.\n\n",
             (double)fc.momentum[0], (double)fc.momentum[1], (double)fc.momentum[2], (double)fc.rms,
             (double)fc.factored[0], (double)fc.factored[1], (double)fc.factored[2]);

@@ -229,7 +229,7 @@ static void print_fixed(FILE *f, const char *indent, const pylo_class *class, co
 void mt_pylo_print_arguments(FILE *f, const lopt_optimizer *opt) {
     mt_small_fc fc;
     int mask = mask_of(opt), n = 0;
-    if ((mask & (ADAFACLO | ELO)) && mt_small_fc_of(opt, "pylo", &fc, NULL)) {
+    if ((mask & (ADAFACLO | ELO)) && mt_small_fc_of(opt, &fc)) {
         if (mask == ADAFACLO)
             print_adafaclo_arguments(f, opt, &fc);
         else
@@ -246,7 +246,7 @@ void mt_pylo_print_arguments(FILE *f, const lopt_optimizer *opt) {
 void mt_pylo_print_limits(FILE *f, const char *indent, const lopt_optimizer *opt) {
     const pylo_class *class = class_of(opt);
     mt_small_fc fc;
-    if (class && (class->mask & (ADAFACLO | ELO)) && mt_small_fc_of(opt, "pylo", &fc, NULL))
+    if (class && (class->mask & (ADAFACLO | ELO)) && mt_small_fc_of(opt, &fc))
         print_small_fc_limits(f, indent, class->name, &fc);
     else if (class)
         print_fixed(f, indent, class, opt);

@@ -4,10 +4,7 @@
 #include "formats/small_fc_map.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
-
-#include "base/error.h"
 
 /* 1 - exp(10 (log(1 - decay) / 10 + offset)), operation by operation in float as the optimizer
  * does. */
@@ -26,36 +23,9 @@ static void decays_of(const lopt_optimizer *opt, const char *family, int n, int 
     }
 }
 
-static const lopt_block *block_of(const lopt_optimizer *opt, char letter, int layer) {
-    char name[16];
-    snprintf(name, sizeof name, "%c%d", letter, layer);
-    return lopt_block_find(opt, name);
-}
-
-static int layers_of(const lopt_optimizer *opt, mt_small_fc *fc) {
-    fc->n_layers = (int)lopt_get_number(opt, "hidden_layers", 0) + 1;
-    if (fc->n_layers > MT_FC_MAX_LAYERS) return 0;
-    for (int l = 0; l < fc->n_layers; l++) {
-        const lopt_block *w = block_of(opt, 'w', l), *b = block_of(opt, 'b', l);
-        if (!w || !b) return 0;
-        fc->in[l] = (int)w->dim[0];
-        fc->out[l] = (int)w->dim[1];
-        fc->weight[l] = lopt_theta(opt) + w->offset;
-        fc->bias[l] = lopt_theta(opt) + b->offset;
-    }
-    return 1;
-}
-
-int mt_small_fc_of(const lopt_optimizer *opt, const char *what, mt_small_fc *fc, lopt_error *err) {
-    const lopt_preset_info *info = lopt_info(opt);
+int mt_small_fc_of(const lopt_optimizer *opt, mt_small_fc *fc) {
     memset(fc, 0, sizeof *fc);
-    if (strcmp(info->kind, "small_fc") != 0 || !layers_of(opt, fc))
-        return mt_error(err, LOPT_EARG,
-                        "%s: optimizer %s is of kind %s; only kind small_fc (small-fc, small-fc-pylo, "
-                        "mulo, elo) can be exported so",
-                        what, info->name, info->kind);
-    fc->hidden_size = (int)lopt_get_number(opt, "hidden_size", 0);
-    fc->learned_decays = lopt_block_find(opt, "momentum_decays") != NULL;
+    if (strcmp(lopt_info(opt)->kind, "small_fc") != 0) return 0;
     int clip_momentum = lopt_get_number(opt, "clip_momentum_decays", 0) != 0;
     decays_of(opt, "momentum_decays", MT_FC_DECAYS, clip_momentum, fc->momentum);
     decays_of(opt, "rms_decays", 1, 1, &fc->rms);

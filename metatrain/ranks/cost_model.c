@@ -11,7 +11,7 @@
 
 /* The error of a prediction is shared among the tasks of the window by their steps (the normalised
  * least-mean-squares rule), at once where a task is new. */
-void mt_cost_model_learn(mt_cost_model *c, const mt_report *r) {
+void mt_learn_cost(mt_cost_model *c, const mt_report *r) {
     double steps[MT_MAX_TASKS] = {0}, predicted = 0, squares = 0, rate = RATE;
     for (int k = 0; k < r->n_task_steps; k++) steps[r->task_steps[k].task] += (double)r->task_steps[k].steps;
     for (int t = 0; t < MT_MAX_TASKS; t++) {

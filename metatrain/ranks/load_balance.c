@@ -150,31 +150,31 @@ int64_t mt_choose_migration(const double *cost, int64_t n, double running, doubl
     return which;
 }
 
-int mt_board_open(mt_board *b, int ranks) {
-    *b = (mt_board){.ranks = ranks,
-                    .left = calloc((size_t)ranks, sizeof *b->left),
-                    .load = calloc((size_t)ranks, sizeof *b->load),
-                    .idle = calloc((size_t)ranks, sizeof *b->idle)};
+int mt_board_open(mt_load_board *b, int ranks) {
+    *b = (mt_load_board){.ranks = ranks,
+                         .left = calloc((size_t)ranks, sizeof *b->left),
+                         .load = calloc((size_t)ranks, sizeof *b->load),
+                         .idle = calloc((size_t)ranks, sizeof *b->idle)};
     if (mt_heap_open(&b->heap, ranks) && b->left && b->load && b->idle) return 1;
     mt_board_close(b);
     return 0;
 }
 
-void mt_board_close(mt_board *b) {
+void mt_board_close(mt_load_board *b) {
     free(b->left);
     free(b->load);
     free(b->idle);
     mt_heap_close(&b->heap);
-    *b = (mt_board){0};
+    *b = (mt_load_board){0};
 }
 
 /* A rank with one particle left is running it: nothing is to be had there. */
-static void show(mt_board *b, int rank) {
+static void show(mt_load_board *b, int rank) {
     int rich = b->left[rank] > 1 && b->load[rank] > 2 * b->move;
     mt_heap_set(&b->heap, rank, rich ? b->load[rank] : 0);
 }
 
-void mt_board_start(mt_board *b, const double *cost, const int *placed, int64_t n, double move) {
+void mt_board_start(mt_load_board *b, const double *cost, const int *placed, int64_t n, double move) {
     memset(b->left, 0, (size_t)b->ranks * sizeof *b->left);
     memset(b->load, 0, (size_t)b->ranks * sizeof *b->load);
     b->move = move;
@@ -189,14 +189,14 @@ void mt_board_start(mt_board *b, const double *cost, const int *placed, int64_t 
     }
 }
 
-void mt_board_reported(mt_board *b, int rank, double cost) {
+void mt_board_reported(mt_load_board *b, int rank, double cost) {
     b->left[rank]--;
     b->load[rank] = fmax(b->load[rank] - cost, 0);
     if (b->heap.key[rank] > 0) show(b, rank);
     if (b->left[rank] == 0) b->idle[b->n_idle++] = rank;
 }
 
-int mt_board_match(mt_board *b, int *thief, int *victim) {
+int mt_board_match(mt_load_board *b, int *thief, int *victim) {
     *victim = mt_heap_top(&b->heap);
     if (b->n_idle == 0 || b->heap.key[*victim] <= 0) return 0;
     *thief = b->idle[--b->n_idle];
@@ -205,7 +205,7 @@ int mt_board_match(mt_board *b, int *thief, int *victim) {
 }
 
 /* The thief may have reported it already: then it has nothing left again. */
-void mt_board_migrated(mt_board *b, int from, int to, double cost) {
+void mt_board_migrated(mt_load_board *b, int from, int to, double cost) {
     b->left[from]--;
     b->left[to]++;
     b->load[from] = fmax(b->load[from] - cost, 0);
@@ -218,6 +218,6 @@ void mt_board_migrated(mt_board *b, int from, int to, double cost) {
 }
 
 /* Who refused stays out of the heap: it only has less to give later. */
-void mt_board_refused(mt_board *b, int to) {
+void mt_board_refused(mt_load_board *b, int to) {
     b->idle[b->n_idle++] = to;
 }

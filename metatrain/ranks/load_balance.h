@@ -41,24 +41,24 @@ int64_t mt_assign_particles(const double *cost, const int *owner, int64_t n, int
  * would not pay. running: seconds that the one in hand still takes. */
 int64_t mt_choose_migration(const double *cost, int64_t n, double running, double move);
 
-typedef struct mt_board {
+typedef struct mt_load_board {
     int ranks;
     int64_t *left; /* [ranks] particles not reported */
     double *load;  /* [ranks] predicted seconds of these */
     double move;
     mt_heap heap;      /* load, or 0 where nothing is to be had */
     int n_idle, *idle; /* ranks that have nothing left */
-} mt_board;
+} mt_load_board;
 
-int mt_board_open(mt_board *b, int ranks); /* 0: out of memory */
-void mt_board_close(mt_board *b);
-void mt_board_start(mt_board *b, const double *cost, const int *placed, int64_t n, double move);
-void mt_board_reported(mt_board *b, int rank, double cost);
+int mt_board_open(mt_load_board *b, int ranks); /* 0: out of memory */
+void mt_board_close(mt_load_board *b);
+void mt_board_start(mt_load_board *b, const double *cost, const int *placed, int64_t n, double move);
+void mt_board_reported(mt_load_board *b, int rank, double cost);
 /* 1 and a rank with nothing left and one to ask for a particle, which is not asked by two at a time;
  * 0: there are no such two. */
-int mt_board_match(mt_board *b, int *thief, int *victim);
+int mt_board_match(mt_load_board *b, int *thief, int *victim);
 /* Its answer, which may come after the report of what was given. */
-void mt_board_migrated(mt_board *b, int from, int to, double cost);
-void mt_board_refused(mt_board *b, int to);
+void mt_board_migrated(mt_load_board *b, int from, int to, double cost);
+void mt_board_refused(mt_load_board *b, int to);
 
 #endif

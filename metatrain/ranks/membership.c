@@ -2,7 +2,6 @@
  *
  * membership.c - see membership.h. */
 #include "ranks/membership.h"
-#include "base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,16 +13,14 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/progress.h"
 #include "ranks/messages.h"
 
-#define LOOK_SECONDS 0.1  /* between looks at who is gone */
-#define SPEAK_SECONDS 1.0 /* between signs of life */
-#define SETUP_SECONDS 600 /* silence allowed before the configuration says how much */
-#define FIRST_SECONDS 30  /* before the first word, which comes as soon as MPI has begun everywhere */
+#define CHECK_SECONDS 0.1 /* between checks of who is gone */
+#define HEARTBEAT_SECONDS 1.0
+#define SETUP_SECONDS 600 /* timeout before the configuration says one */
+#define FIRST_SECONDS 30  /* for the first heartbeat, which comes as soon as MPI has begun everywhere */
 
-/* What a sign of life carries: the process, for those who can see it: on the same host, in the same
- * container. */
+/* What a heartbeat carries: the process, for those who can see it: on the same host, in the same container. */
 typedef struct identity {
     char host[64], space[64];
     int64_t pid;
@@ -36,47 +33,48 @@ static identity own_identity(void) {
     return me;
 }
 
-int mt_crew_open(mt_crew *c, mt_comm *comm, lopt_error *err) {
-    size_t n = (size_t)comm->size;
-    *c = (mt_crew){.n_live = comm->size,
-                   .live = malloc(n * sizeof *c->live),
-                   .index = malloc(n * sizeof *c->index),
-                   .lost = calloc(n, 1),
-                   .heard = malloc(n * sizeof *c->heard),
-                   .pid = calloc(n, sizeof *c->pid),
-                   .silence = SETUP_SECONDS,
-                   .looked = mt_seconds()};
-    if (!c->live || !c->index || !c->lost || !c->heard || !c->pid) {
-        mt_crew_close(c);
-        return mt_error(err, LOPT_ENOMEM, "out of memory for %d ranks", comm->size);
+int mt_membership_open(mt_membership *m, mt_transport *t, lopt_error *err) {
+    size_t n = (size_t)t->size;
+    *m = (mt_membership){.transport = t,
+                         .n_live = t->size,
+                         .live = malloc(n * sizeof *m->live),
+                         .index = malloc(n * sizeof *m->index),
+                         .failed = calloc(n, 1),
+                         .last_heartbeat = malloc(n * sizeof *m->last_heartbeat),
+                         .pid = calloc(n, sizeof *m->pid),
+                         .timeout = SETUP_SECONDS,
+                         .checked = mt_transport_seconds(t)};
+    if (!m->live || !m->index || !m->failed || !m->last_heartbeat || !m->pid) {
+        mt_membership_close(m);
+        return mt_error(err, LOPT_ENOMEM, "out of memory for %d ranks", t->size);
     }
-    for (int r = 0; r < comm->size; r++) {
-        c->live[r] = c->index[r] = r;
-        c->heard[r] = c->looked;
+    for (int r = 0; r < t->size; r++) {
+        m->live[r] = m->index[r] = r;
+        m->last_heartbeat[r] = m->checked;
     }
     identity me = own_identity();
-    if (comm->rank == 0)
-        mt_crew_tell(c, comm, MT_TAG_PONG, &me, sizeof me);
+    if (t->rank == 0)
+        mt_send_to_all(t, m->live + 1, m->n_live - 1, MT_TAG_HEARTBEAT_REPLY, &me, sizeof me);
     else
-        mt_comm_send(comm, 0, MT_TAG_PING, &me, sizeof me);
+        mt_send_message(t, 0, MT_TAG_HEARTBEAT, &me, sizeof me);
     return 1;
 }
 
-void mt_crew_close(mt_crew *c) {
-    free(c->live);
-    free(c->index);
-    free(c->lost);
-    free(c->heard);
-    free(c->pid);
-    *c = (mt_crew){0};
+void mt_membership_close(mt_membership *m) {
+    free(m->live);
+    free(m->index);
+    free(m->failed);
+    free(m->last_heartbeat);
+    free(m->pid);
+    *m = (mt_membership){0};
 }
 
 /* Also a process that has ended but whose parent has not yet asked for its status. */
-static int is_gone(const mt_crew *c, int rank) {
+static int is_gone(const mt_membership *m, int rank) {
     char path[48], text[256] = "", state = 'R';
-    if (c->pid[rank] <= 0) return 0;
-    if (kill(c->pid[rank], 0) != 0) return errno == ESRCH;
-    snprintf(path, sizeof path, "/proc/%ld/stat", (long)c->pid[rank]);
+    if (m->pid[rank] <= 0) return 0;
+    if (kill(m->pid[rank], 0) != 0) return errno == ESRCH;
+    snprintf(path, sizeof path, "/proc/%ld/stat", (long)m->pid[rank]);
     FILE *f = fopen(path, "r");
     if (!f) return 0;
     if (fgets(text, sizeof text, f) && strrchr(text, ')')) sscanf(strrchr(text, ')') + 1, " %c", &state);
@@ -84,115 +82,121 @@ static int is_gone(const mt_crew *c, int rank) {
     return state == 'Z' || state == 'X';
 }
 
-/* Without rank 0 nothing that this rank does counts. */
-static void leave_an_orphan(const mt_crew *c, const mt_comm *comm) {
-    if (comm->rank == c->live[c->n_live > 1])
-        fprintf(stderr,
-                is_gone(c, 0) ? "metatrain: rank %d: the coordinator is gone; the others leave; go "
-                                "on with --resume\n"
-                              : "metatrain: rank %d: the coordinator has been silent for too long "
-                                "(faults.silence); the others leave; go on with --resume\n",
-                comm->rank);
-    _exit(MT_STOPPED);
+/* Workers leave when the coordinator is lost: nothing that they do counts. One of them says so. */
+static void note_lost_coordinator(mt_membership *m) {
+    int rank = m->transport->rank;
+    m->coordinator_failed = 1;
+    m->ever_failed++;
+    if (rank == m->live[m->n_live > 1])
+        fprintf(stderr, "metatrain: rank %d: %s; the others leave; go on with --resume\n", rank,
+                is_gone(m, 0) ? "the coordinator is gone" : "the coordinator's heartbeat timed out (faults.silence)");
 }
 
-static void lose(mt_crew *c, int rank, const char *why) {
+static void note_failure(mt_membership *m, int rank, const char *why) {
     fprintf(stderr, "metatrain: rank %d %s\n", rank, why);
-    c->lost[rank] = 1;
-    c->n_died += is_gone(c, rank);
-    c->n_lost++;
-    c->ever_lost++;
+    m->failed[rank] = 1;
+    m->n_died += is_gone(m, rank);
+    m->n_failed++;
+    m->ever_failed++;
 }
 
-/* scripts/launch ends an mpirun whose rank 0 gives no sign of life. */
-static void show_life(void) {
+/* scripts/launch ends an mpirun whose rank 0 does not touch this file. */
+static void touch_outcome(void) {
     const char *path = getenv("METATRAIN_OUTCOME");
     if (path) utimensat(AT_FDCWD, path, NULL, 0);
 }
 
-void mt_crew_beat(mt_crew *c, mt_comm *comm) {
-    double now = mt_seconds(), away = now - c->looked;
-    if (comm->size == 1 || away < LOOK_SECONDS) return;
-    c->looked = now;
-    for (int i = 0; away > SPEAK_SECONDS && i < c->n_live; i++)
-        c->heard[c->live[i]] += away; /* nobody listened: that was not their silence */
-    if (now - c->spoke > SPEAK_SECONDS) {
-        identity me = own_identity();
-        if (comm->rank > 0)
-            mt_comm_send(comm, 0, MT_TAG_PING, &me, sizeof me);
-        else
-            show_life();
-        c->spoke = now;
+static void send_heartbeat(mt_membership *m) {
+    identity me = own_identity();
+    if (m->transport->rank > 0)
+        mt_send_message(m->transport, 0, MT_TAG_HEARTBEAT, &me, sizeof me);
+    else
+        touch_outcome();
+}
+
+static void find_failures(mt_membership *m, double now) {
+    for (int i = 1; i < m->n_live; i++) {
+        int rank = m->live[i];
+        double silence = now - m->last_heartbeat[rank];
+        if (m->failed[rank]) continue;
+        if (is_gone(m, rank))
+            note_failure(m, rank, "died");
+        else if (silence > (m->pid[rank] == 0 ? FIRST_SECONDS : m->timeout))
+            note_failure(m, rank, "timed out (no heartbeat for longer than faults.silence) and is removed");
     }
-    if (comm->rank > 0 && (is_gone(c, 0) || now - c->heard[0] > c->silence)) leave_an_orphan(c, comm);
-    for (int i = 1; comm->rank == 0 && i < c->n_live; i++) {
-        int rank = c->live[i];
-        if (!c->lost[rank] && is_gone(c, rank))
-            lose(c, rank, "died");
-        else if (!c->lost[rank] && now - c->heard[rank] > (c->pid[rank] == 0 ? FIRST_SECONDS : c->silence))
-            lose(c, rank, "has been silent for too long (faults.silence) and is left out");
+}
+
+void mt_send_heartbeats(mt_membership *m) {
+    double now = mt_transport_seconds(m->transport), away = now - m->checked;
+    if (m->transport->size == 1 || away < CHECK_SECONDS) return;
+    m->checked = now;
+    /* This rank did not poll: the others' heartbeats may lie unread. */
+    for (int i = 0; away > HEARTBEAT_SECONDS && i < m->n_live; i++) m->last_heartbeat[m->live[i]] += away;
+    if (now - m->sent > HEARTBEAT_SECONDS) {
+        send_heartbeat(m);
+        m->sent = now;
     }
+    if (m->transport->rank == 0)
+        find_failures(m, now);
+    else if (!m->coordinator_failed && (is_gone(m, 0) || now - m->last_heartbeat[0] > m->timeout))
+        note_lost_coordinator(m);
 }
 
 /* A process number means something here only if both count processes alike. */
-static void learn(mt_crew *c, const mt_message *m) {
+static void learn_process(mt_membership *m, const mt_message *message) {
     identity me = own_identity(), it;
-    c->pid[m->from] = -1;
-    if (m->n != sizeof it) return;
-    memcpy(&it, m->data, sizeof it);
+    m->pid[message->from] = -1;
+    if (message->n != sizeof it || !m->transport->has_processes) return;
+    memcpy(&it, message->data, sizeof it);
     if (me.space[0] && it.pid > 1 && memcmp(it.host, me.host, sizeof me.host) == 0 &&
         memcmp(it.space, me.space, sizeof me.space) == 0)
-        c->pid[m->from] = (pid_t)it.pid;
+        m->pid[message->from] = (pid_t)it.pid;
 }
 
-int mt_crew_heard(mt_crew *c, mt_comm *comm, mt_message *m) {
-    c->heard[m->from] = mt_seconds();
-    if (m->tag != MT_TAG_PING && m->tag != MT_TAG_PONG) return 0;
-    if (c->pid[m->from] == 0) learn(c, m);
-    if (m->tag == MT_TAG_PING) {
+int mt_take_heartbeat(mt_membership *m, mt_message *message) {
+    m->last_heartbeat[message->from] = mt_transport_seconds(m->transport);
+    if (message->tag != MT_TAG_HEARTBEAT && message->tag != MT_TAG_HEARTBEAT_REPLY) return 0;
+    if (m->pid[message->from] == 0) learn_process(m, message);
+    if (message->tag == MT_TAG_HEARTBEAT) {
         identity me = own_identity();
-        mt_comm_send(comm, m->from, MT_TAG_PONG, &me, sizeof me);
+        mt_send_message(m->transport, message->from, MT_TAG_HEARTBEAT_REPLY, &me, sizeof me);
     }
-    free(m->data);
+    free(message->data);
     return 1;
 }
 
-static void number(mt_crew *c) {
-    for (int i = 0; i < c->n_live; i++) c->index[c->live[i]] = i;
+static void index_members(mt_membership *m) {
+    for (int i = 0; i < m->n_live; i++) m->index[m->live[i]] = i;
 }
 
-void mt_crew_bury(mt_crew *c) {
+void mt_remove_failed(mt_membership *m) {
     int left = 0;
-    for (int i = 0; i < c->n_live; i++) {
-        int rank = c->live[i];
-        if (c->lost[rank])
-            c->index[rank] = -1;
+    for (int i = 0; i < m->n_live; i++) {
+        int rank = m->live[i];
+        if (m->failed[rank])
+            m->index[rank] = -1;
         else
-            c->live[left++] = rank;
+            m->live[left++] = rank;
     }
-    c->n_live = left;
-    c->n_lost = 0;
-    number(c);
+    m->n_live = left;
+    m->n_failed = 0;
+    index_members(m);
 }
 
-void mt_crew_set(mt_crew *c, const int32_t *live, int n_live) {
-    for (int i = 0; i < c->n_live; i++) c->index[c->live[i]] = -1;
-    c->ever_lost += c->n_live - n_live;
-    c->n_live = n_live;
-    for (int i = 0; i < n_live; i++) c->live[i] = live[i];
-    number(c);
+void mt_set_members(mt_membership *m, const int32_t *live, int n_live) {
+    for (int i = 0; i < m->n_live; i++) m->index[m->live[i]] = -1;
+    m->ever_failed += m->n_live - n_live;
+    m->n_live = n_live;
+    for (int i = 0; i < n_live; i++) m->live[i] = live[i];
+    index_members(m);
 }
 
-void mt_crew_pass_to(const mt_crew *c, mt_comm *comm, int places, int tag, const void *data, size_t n) {
-    int first = MT_CREW_CHILDREN * c->index[comm->rank] + 1;
-    int n_children = places - first < MT_CREW_CHILDREN ? places - first : MT_CREW_CHILDREN;
-    if (n_children > 0) mt_comm_send_all(comm, c->live + first, n_children, tag, data, n);
+int mt_own_index(const mt_membership *m) {
+    return m->index[m->transport->rank];
 }
 
-void mt_crew_pass_on(const mt_crew *c, mt_comm *comm, int tag, const void *data, size_t n) {
-    mt_crew_pass_to(c, comm, c->n_live, tag, data, n);
-}
-
-void mt_crew_tell(const mt_crew *c, mt_comm *comm, int tag, const void *data, size_t n) {
-    mt_comm_send_all(comm, c->live + 1, c->n_live - 1, tag, data, n);
+int mt_list_children(const mt_membership *m, int places, int children[MT_TREE_CHILDREN]) {
+    int n = 0, first = MT_TREE_CHILDREN * mt_own_index(m) + 1;
+    for (int i = first; i < places && n < MT_TREE_CHILDREN; i++) children[n++] = m->live[i];
+    return n;
 }

@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * transport.h - the only caller of MPI: messages between two ranks, which survive the death of either.
+ * transport.h - messages between two ranks, which survive the death of either; and the clock that ranks wait by.
  *
- *     mt_comm_open(&comm);
- *     mt_comm_send(&comm, to, tag, data, n);          copies data, returns at once
- *     while (mt_comm_take(&comm, &message)) ...       every message that has come; free(message.data)
- *     mt_comm_rest(&comm, looks++);                   nothing had: leave the core to others for a moment
- *     mt_comm_close(&comm);
+ *     mt_transport *t = mt_open_mpi();                    mpi_transport.c, the only caller of MPI; or loopback.h
+ *     mt_send_message(t, to, tag, data, n);               copies data, returns at once
+ *     while (mt_take_message(t, &message)) ...            every message that has arrived; free(message.data)
+ *     mt_rest_transport(t, idle_polls++);                 nothing arrived: leave the core to others for a moment
+ *     mt_close_transport(t, lost, status);
  *
- * Without mpirun there is one rank and MPI is never started. Little here blocks, because MPI reports
- * no death of a rank: a send to one that died never ends, nor does a receive of what it was sending.
- * Who waits looks again and again, and gives up by its own judgement (membership.h).
- *
- * Messages between two ranks arrive in order. Each carries the epoch of the sender; it grows when
- * ranks are lost, and mt_comm_take leaves out what was sent in an earlier one. */
-#ifndef MT_COMM_H
-#define MT_COMM_H
+ * Messages between two ranks arrive in order and once. Each carries the epoch of the sender; it grows when ranks are
+ * removed, and mt_take_message leaves out what was sent in an earlier one. Nothing here blocks, because no death of a
+ * rank is reported: a send to one that died never ends. Who waits polls, and gives up by its own judgement
+ * (membership.h). Running out of memory, or a failure of the network, ends every rank. */
+#ifndef MT_TRANSPORT_H
+#define MT_TRANSPORT_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -27,36 +25,47 @@ typedef struct mt_message {
     void *data; /* malloc'd, for the receiver to free */
 } mt_message;
 
-typedef struct mt_comm {
+typedef struct mt_transport mt_transport;
+
+/* What a network does. wire: `n` bytes, of which the transport makes its own copy. */
+typedef struct mt_transport_ops {
+    void (*send)(mt_transport *t, const int *to, int n_to, int tag, const void *head, size_t n_head, const void *data,
+                 size_t n);
+    int (*take)(mt_transport *t, int from, mt_message *message); /* data begins with the head; from -1: any rank */
+    void (*give_up)(mt_transport *t, int rank);                  /* what is still on its way there holds nobody up */
+    void (*flush)(mt_transport *t, double seconds);
+    void (*rest)(mt_transport *t, int idle_polls);
+    double (*now)(const mt_transport *t);                 /* seconds */
+    void (*close)(mt_transport *t, int lost, int status); /* frees t */
+    void (*abort)(mt_transport *t, int status) __attribute__((noreturn));
+} mt_transport_ops;
+
+struct mt_transport {
+    const mt_transport_ops *ops;
     int rank, size;
-    int mpi;            /* MPI was started by us */
-    int crowded;        /* this host has more ranks than cores: who waits sleeps at once */
-    int64_t epoch;      /* changed by the owner */
-    size_t bytes_sent;  /* so far */
-    struct mt_out *out; /* being sent, oldest first */
-    struct mt_in *in;   /* being received, in the order of their coming */
-} mt_comm;
+    int has_processes; /* ranks are processes, whose deaths their hosts can see */
+    int64_t epoch;     /* of this rank, set by its owner */
+    size_t bytes_sent; /* so far */
+};
 
-void mt_comm_open(mt_comm *comm); /* starts MPI if a launcher's environment is there */
-/* Ends MPI. lost: ranks died or were given up, so that MPI cannot end in an orderly way: rank 0 ends
+/* MPI where a launcher's environment is there, else one rank alone without MPI. */
+mt_transport *mt_open_mpi(void);
+
+/* Sends a copy of n bytes to each of the ranks to[n_to] (one copy for all). */
+void mt_send_to_all(mt_transport *t, const int *to, int n_to, int tag, const void *data, size_t n);
+void mt_send_message(mt_transport *t, int to, int tag, const void *data, size_t n);
+/* 1 and the next message of this epoch or a later one, or 0 when none has arrived. */
+int mt_take_message(mt_transport *t, mt_message *message);
+/* Waits for the next message from a rank, which must have this tag, for as long as it takes: for commands that end
+ * when a rank dies. The caller frees. */
+void *mt_receive_message(mt_transport *t, int from, int tag, size_t *n);
+/* Sleeps briefly, longer the more often it was called in vain: idle_polls = 0, 1, 2, ... */
+void mt_rest_transport(const mt_transport *t, int idle_polls);
+double mt_transport_seconds(const mt_transport *t);
+/* Ends the transport. lost: ranks died or were removed, so that the network cannot end in an orderly way: rank 0 ends
  * every process of the job, the others leave at once with `status`. */
-void mt_comm_close(mt_comm *comm, int lost, int status);
-void mt_comm_abort(mt_comm *comm, int status) __attribute__((noreturn)); /* ends every rank */
-
-/* Sends a copy of n bytes to each of the ranks to[n_to] (one copy for all). Aborts when memory or MPI
- * fails, as all functions here. */
-void mt_comm_send_all(mt_comm *comm, const int *to, int n_to, int tag, const void *data, size_t n);
-void mt_comm_send(mt_comm *comm, int to, int tag, const void *data, size_t n);
-/* What is still on its way to a rank that is given up holds nobody up. */
-void mt_comm_give_up(mt_comm *comm, int rank);
-/* 1 and the next message, or 0 when none has come. */
-int mt_comm_take(mt_comm *comm, mt_message *message);
-/* Waits for the next message from a rank, which must have this tag, for as long as it takes: for
- * commands that end when a rank dies. The caller frees. */
-void *mt_comm_receive(mt_comm *comm, int from, int tag, size_t *n);
-/* Sleeps briefly, longer the more often it was called in vain: looks = 0, 1, 2, ... */
-void mt_comm_rest(const mt_comm *comm, int looks);
-/* Until all that was sent has left, or so many seconds have passed. */
-void mt_comm_flush(mt_comm *comm, double seconds);
+void mt_close_transport(mt_transport *t, int lost, int status);
+void mt_abort_ranks(mt_transport *t, int status) __attribute__((noreturn));                /* ends every rank */
+void mt_abort_without_memory(mt_transport *t, const char *what) __attribute__((noreturn)); /* says so first */
 
 #endif

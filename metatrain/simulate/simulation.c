@@ -30,7 +30,7 @@ typedef struct model {
     int64_t *first;               /* [workers] heads of the lists; -1 ends one */
     double *given;                /* [particles] scratch of giving */
     mt_heap ends;                 /* of the windows in hand, on `clock`, negated */
-    mt_board board;
+    mt_load_board board;
     double now, clock, desk; /* desk: when rank 0 will have taken all that came */
     int busy;
     int64_t missing;
@@ -85,41 +85,15 @@ static int open_model(model *m, const mt_simulation *how, mt_simulated *result, 
 
 static lopt_rng_stream stream(const mt_config *cfg, lopt_rng_purpose purpose, int64_t p, int64_t at) {
     lopt_rng_stream r;
-    lopt_rng_open(&r, (lopt_rng_address){cfg->seed, purpose, (uint64_t)p, (uint64_t)at, 0});
+    lopt_rng_open_stream(&r, (lopt_rng_address){cfg->seed, purpose, (uint64_t)p, (uint64_t)at, 0});
     return r;
-}
-
-static void start_trajectory(const mt_config *cfg, mt_particle_counters *at, int64_t window) {
-    int whole = mt_estimator_rule(cfg->estimator.name)->start == MT_NEW_TRAJECTORY;
-    at->trajectory++;
-    at->inner_step = 0;
-    at->task = mt_next_task(cfg, at->number, at->trajectory);
-    at->length = mt_trajectory_length(cfg, whole ? -1 : at->number, at->trajectory, window);
-    if (!whole && at->trajectory == 0) at->length = mt_first_length(cfg, at->number, at->length);
-}
-
-/* A window: as unroll.c goes through trajectories, without the training. */
-static void advance(const mt_config *cfg, mt_particle_counters *at, int64_t window) {
-    int whole = mt_estimator_rule(cfg->estimator.name)->start == MT_NEW_TRAJECTORY;
-    if (mt_structure_is_renewed(cfg, at, window)) at->length = at->inner_step;
-    if (whole) {
-        start_trajectory(cfg, at, window);
-        at->inner_step = at->length;
-        return;
-    }
-    for (int64_t steps = cfg->estimator.window; steps > 0;) {
-        if (at->inner_step >= at->length) start_trajectory(cfg, at, window);
-        int64_t left = at->length - at->inner_step, some = left < steps ? left : steps;
-        at->inner_step += some;
-        steps -= some;
-    }
 }
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
 /* On the wall, what takes core seconds of each rank takes longer where they share cores. */
 static double core_share(const mt_simulation *how, int busy) {
-    double free = 1 - how->measured.outside; /* of messages and waiting */
+    double free = 1 - how->measured.overhead_fraction; /* of messages and waiting */
     return busy > how->cores ? free * how->cores / busy : 1;
 }
 
@@ -223,7 +197,7 @@ static int place(model *m, int64_t window) {
 /* Levels of the tree above a place in it. */
 static int depth(int place) {
     int d = 0;
-    for (; place > 0; place = (place - 1) / MT_CREW_CHILDREN) d++;
+    for (; place > 0; place = (place - 1) / MT_TREE_CHILDREN) d++;
     return d;
 }
 
@@ -235,10 +209,10 @@ static double gradient_seconds(const mt_simulation *how) {
     double crowd = shares > how->cores ? (double)shares / how->cores : 1;
     int64_t largest = (pieces + shares - 1) / shares;
     double own = fmin((double)(largest * MT_NOISE_CHUNK), (double)how->theta);
-    double work = (double)how->particles * own * how->measured.draw * crowd;
+    double work = (double)how->particles * own * how->measured.noise_seconds * crowd;
     if (shares == 1) return work;
     double plans = (double)how->particles * sizeof(mt_plan), others = (double)how->theta * (shares - 1) / shares,
-           level = how->latency + MT_CREW_CHILDREN * plans / how->bandwidth;
+           level = how->latency + MT_TREE_CHILDREN * plans / how->bandwidth;
     return work + depth(shares - 1) * level + how->latency + (shares - 1) * how->measured.message +
            others * sizeof(double) / how->bandwidth;
 }
@@ -246,11 +220,11 @@ static double gradient_seconds(const mt_simulation *how) {
 /* Lists of what each rank runs, longest first, and the first window of each. */
 static void begin_windows(model *m, int64_t window) {
     const mt_simulation *how = m->how;
-    double level = how->latency + MT_CREW_CHILDREN * 4.0 * (double)how->theta / how->bandwidth;
+    double level = how->latency + MT_TREE_CHILDREN * 4.0 * (double)how->theta / how->bandwidth;
     for (int64_t p = 0; p < how->particles; p++) {
         lopt_rng_stream r = stream(how->cfg, LOPT_RNG_TEST, p, window);
         double s = how->measured.spread;
-        m->real[p] = m->cost[p] * exp(s * lopt_rng_normal(&r) - s * s / 2);
+        m->real[p] = m->cost[p] * exp(s * lopt_rng_draw_normal(&r) - s * s / 2);
         m->order[p] = p;
     }
     qsort_r(m->order, (size_t)how->particles, sizeof *m->order, longest_first, m->cost);
@@ -282,11 +256,11 @@ static int outer_step(model *m, int64_t window) {
     m->result->waiting += taken - ended;
     double gradient = gradient_seconds(how);
     m->result->gradient += gradient;
-    m->result->updating += how->measured.serial;
-    m->now = taken + gradient + how->measured.serial;
+    m->result->updating += how->measured.coordinator_seconds;
+    m->now = taken + gradient + how->measured.coordinator_seconds;
     for (int64_t p = 0; p < how->particles; p++) {
         m->result->utilisation += m->real[p];
-        advance(how->cfg, &m->at[p], window);
+        mt_advance_window(how->cfg, &m->at[p], window);
     }
     return 1;
 }

@@ -7,7 +7,7 @@
  *     static void rule(const lopt__span *s, const void *constants)
  *     {
  *         const float *restrict p = s->p, *restrict g = s->g;
- *         float *restrict b = lopt__array(s, 0), *restrict update = s->update;
+ *         float *restrict b = lopt__span_array(s, 0), *restrict update = s->update;
  *         for (int64_t i = 0; i < s->n; i++) {
  *             b[i] = ...;
  *             update[i] = -s->rate * (b[i] + s->decay * p[i]);
@@ -22,7 +22,7 @@
  * use the threads of io->team: rules see blocks in any order.
  *
  * State of a tensor: arrays of its size, one after the other. NaN gradients give NaN updates in
- * every rule, as in the published code: choose with lopt__max and friends, not fmaxf. */
+ * every rule, as in the published code: choose with lopt__larger_of and friends, not fmaxf. */
 #ifndef LOPT_HAND_DESIGNED_H
 #define LOPT_HAND_DESIGNED_H
 
@@ -36,20 +36,20 @@ typedef struct lopt__span {
     const float *p, *g;
     float *update;
     float rate, decay; /* of this tensor; decay 0 where it went into g */
-    float *data;       /* see lopt__array */
+    float *data;       /* see lopt__span_array */
     int64_t size;      /* of the tensor */
 } lopt__span;
 
 typedef void lopt__rule(const lopt__span *s, const void *constants);
 
 /* Remembered array k, from the span's first element. */
-static inline float *lopt__array(const lopt__span *s, int k) {
+static inline float *lopt__span_array(const lopt__span *s, int k) {
     return s->data + k * s->size;
 }
 
 /* Learning rate of this step; times lr_scale it is a tensor's. */
-static inline float lopt__rate(const lopt_optimizer *opt, const lopt_state *state) {
-    return (float)lopt__rate_at(opt, state->header->step, state->header->num_steps);
+static inline float lopt__scheduled_rate(const lopt_optimizer *opt, const lopt_state *state) {
+    return (float)lopt__rate_at_step(opt, state->header->step, state->header->num_steps);
 }
 
 /* All tensors: update by the rule, add to params. */
@@ -74,27 +74,27 @@ void lopt__add_update(const lopt__tensor *t, const lopt__io *io, float factor, c
 /* For kind->reset: the first n_arrays arrays of every tensor start at value. */
 void lopt__fill_arrays(lopt_state *state, int n_arrays, float value);
 /* tensor_floats of kinds that remember one or two arrays. */
-size_t lopt__one_array(const lopt_optimizer *opt, const lopt__view *view);
-size_t lopt__two_arrays(const lopt_optimizer *opt, const lopt__view *view);
+size_t lopt__one_array_floats(const lopt_optimizer *opt, const lopt__view *view);
+size_t lopt__two_array_floats(const lopt_optimizer *opt, const lopt__view *view);
 /* scratch_floats of kinds that need one tensor's update at a time. */
 size_t lopt__largest_tensor(const lopt_optimizer *opt, const lopt_state *state);
 
 /* Square root of the sum of squares. */
-float lopt__norm(lopt__team *team, const float *x, int64_t n);
+float lopt__norm_of(lopt__team *team, const float *x, int64_t n);
 /* coefficient |params| / (|update| + epsilon) of a tensor; 1 if either norm is 0. */
 float lopt__trust_ratio(const lopt__tensor *t, const lopt__io *io, const float *update, float coefficient,
                         float epsilon);
 
 /* NaN wins, as in JAX and PyTorch. */
-static inline float lopt__max(float a, float b) {
+static inline float lopt__larger_of(float a, float b) {
     return a < b || b != b ? b : a;
 }
 
-static inline float lopt__min(float a, float b) {
+static inline float lopt__smaller_of(float a, float b) {
     return a > b || b != b ? b : a;
 }
 
-static inline float lopt__sign(float x) {
+static inline float lopt__sign_of(float x) {
     return x > 0 ? 1 : x < 0 ? -1 : x;
 }
 

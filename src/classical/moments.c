@@ -3,7 +3,7 @@
  * moments.c - Adam's moments and its rule (formulas in moments.h). */
 #include "classical/moments.h"
 
-lopt__moments lopt__moments_at(double beta1, double beta2, int64_t updates_done) {
+lopt__moments lopt__moments_at_step(double beta1, double beta2, int64_t updates_done) {
     float count = (float)(updates_done + 1), b1 = (float)beta1, b2 = (float)beta2;
     return (lopt__moments){.beta1 = b1,
                            .beta2 = b2,
@@ -16,17 +16,17 @@ lopt__moments lopt__moments_at(double beta1, double beta2, int64_t updates_done)
 
 lopt__adam_constants lopt__adam_constants_of(const lopt_optimizer *opt, const lopt_state *state) {
     lopt__moments moments =
-        lopt__moments_at(opt->value[LOPT__BETA1][0], opt->value[LOPT__BETA2][0], state->header->step);
+        lopt__moments_at_step(opt->value[LOPT__BETA1][0], opt->value[LOPT__BETA2][0], state->header->step);
     return (lopt__adam_constants){.moments = moments,
-                                  .epsilon = lopt__number(opt, LOPT__EPSILON),
-                                  .epsilon_root = lopt__number(opt, LOPT__EPSILON_ROOT)};
+                                  .epsilon = lopt__read_number(opt, LOPT__EPSILON),
+                                  .epsilon_root = lopt__read_number(opt, LOPT__EPSILON_ROOT)};
 }
 
-static void plain(const lopt__span *s, const lopt__adam_constants *c) {
+static void adam_update_span(const lopt__span *s, const lopt__adam_constants *c) {
     const lopt__moments k = c->moments;
     const float epsilon = c->epsilon, epsilon_root = c->epsilon_root, rate = s->rate, decay = s->decay;
     const float *restrict p = s->p, *restrict g = s->g;
-    float *restrict m = lopt__array(s, 0), *restrict v = lopt__array(s, 1), *restrict update = s->update;
+    float *restrict m = lopt__span_array(s, 0), *restrict v = lopt__span_array(s, 1), *restrict update = s->update;
     LOPT__NO_OVERLAP
     for (int64_t i = 0; i < s->n; i++) {
         m[i] = k.beta1 * m[i] + k.one_minus_beta1 * g[i];
@@ -36,11 +36,11 @@ static void plain(const lopt__span *s, const lopt__adam_constants *c) {
     }
 }
 
-static void nesterov(const lopt__span *s, const lopt__adam_constants *c) {
+static void nesterov_update_span(const lopt__span *s, const lopt__adam_constants *c) {
     const lopt__moments k = c->moments;
     const float epsilon = c->epsilon, epsilon_root = c->epsilon_root, rate = s->rate, decay = s->decay;
     const float *restrict p = s->p, *restrict g = s->g;
-    float *restrict m = lopt__array(s, 0), *restrict v = lopt__array(s, 1), *restrict update = s->update;
+    float *restrict m = lopt__span_array(s, 0), *restrict v = lopt__span_array(s, 1), *restrict update = s->update;
     LOPT__NO_OVERLAP
     for (int64_t i = 0; i < s->n; i++) {
         m[i] = k.beta1 * m[i] + k.one_minus_beta1 * g[i];
@@ -52,9 +52,9 @@ static void nesterov(const lopt__span *s, const lopt__adam_constants *c) {
 }
 
 void lopt__adam_rule(const lopt__span *s, const void *constants) {
-    const lopt__adam_constants *c = constants;
+    const lopt__adam_constants *c = (const lopt__adam_constants *)constants;
     if (c->nesterov)
-        nesterov(s, c);
+        nesterov_update_span(s, c);
     else
-        plain(s, c);
+        adam_update_span(s, c);
 }

@@ -31,7 +31,7 @@ enum { LOPT__BETA1 = LOPT__N_COMMON, LOPT__BETA2, LOPT__EPSILON, LOPT__EPSILON_R
     [LOPT__EPSILON] = {"epsilon", LOPT__NUMBER, 1, 0, 1e6, NULL, epsilon, "added to the root"},                        \
     [LOPT__EPSILON_ROOT] = {"epsilon_root", LOPT__NUMBER, 1, 0, 1e6, NULL, epsilon_root, "added inside the root"}
 
-lopt__moments lopt__moments_at(double beta1, double beta2, int64_t updates_done);
+lopt__moments lopt__moments_at_step(double beta1, double beta2, int64_t updates_done);
 
 typedef struct lopt__adam_constants {
     lopt__moments moments;

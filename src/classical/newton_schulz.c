@@ -7,24 +7,24 @@
 #include <string.h>
 
 #include "kernels/kernels.h"
-#include "learned/normalise.h"
+#include "kernels/normalise.h"
 
 const float lopt__newton_schulz_published[3] = {3.4445f, -4.7750f, 2.0315f};
 
 /* Of the longer side m rows, of the shorter side n columns, padded to whole vectors. */
-static lopt__newton_schulz_work shape_of(int64_t rows, int64_t cols) {
+static lopt__newton_schulz_work shape_of_work(int64_t rows, int64_t cols) {
     int64_t n = rows < cols ? rows : cols;
     return (lopt__newton_schulz_work){.n = n, .m = n == rows ? cols : rows, .pitch = lopt__round_up(n)};
 }
 
 size_t lopt__newton_schulz_scratch(int64_t rows, int64_t cols) {
-    lopt__newton_schulz_work w = shape_of(rows, cols);
+    lopt__newton_schulz_work w = shape_of_work(rows, cols);
     return (size_t)(2 * w.pitch * (w.m + w.n));
 }
 
 /* y[m][pitch] = x / by, or its transpose. */
-static void enter(const lopt__newton_schulz_work *w, int is_wide, const float *restrict x, float by,
-                  float *restrict y) {
+static void scale_into_work(const lopt__newton_schulz_work *w, int is_wide, const float *restrict x, float by,
+                            float *restrict y) {
     memset(y, 0, (size_t)(w->m * w->pitch) * sizeof *y);
     for (int64_t i = 0; i < w->m; i++)
         for (int64_t j = 0; j < w->n && is_wide; j++) y[i * w->pitch + j] = x[j * w->m + i] / by;
@@ -32,7 +32,7 @@ static void enter(const lopt__newton_schulz_work *w, int is_wide, const float *r
         for (int64_t j = 0; j < w->n; j++) y[i * w->pitch + j] = x[i * w->n + j] / by;
 }
 
-static void leave(const lopt__newton_schulz_work *w, int is_wide, const float *restrict y, float *restrict x) {
+static void copy_from_work(const lopt__newton_schulz_work *w, int is_wide, const float *restrict y, float *restrict x) {
     for (int64_t j = 0; j < w->n && is_wide; j++)
         for (int64_t i = 0; i < w->m; i++) x[j * w->m + i] = y[i * w->pitch + j];
     for (int64_t i = 0; i < w->m && !is_wide; i++) memcpy(x + i * w->n, y + i * w->pitch, (size_t)w->n * sizeof *x);
@@ -40,13 +40,13 @@ static void leave(const lopt__newton_schulz_work *w, int is_wide, const float *r
 
 void lopt__newton_schulz(float *x, int64_t rows, int64_t cols, int steps, const float coefficient[3], float epsilon,
                          float *scratch) {
-    lopt__newton_schulz_work w = shape_of(rows, cols);
+    lopt__newton_schulz_work w = shape_of_work(rows, cols);
     int64_t size = w.m * w.pitch;
     float *now = scratch, *next = now + size;
     w.coefficient = coefficient;
     w.gram = next + size;
     w.factor = w.gram + w.n * w.pitch;
-    enter(&w, rows < cols, x, sqrtf((float)lopt__sum_of_squares(x, rows * cols)) + epsilon, now);
+    scale_into_work(&w, rows < cols, x, sqrtf((float)lopt__sum_of_squares(x, rows * cols)) + epsilon, now);
     for (int s = 0; s < steps; s++) {
         w.now = now;
         w.next = next;
@@ -54,5 +54,5 @@ void lopt__newton_schulz(float *x, int64_t rows, int64_t cols, int steps, const 
         next = now;
         now = w.next;
     }
-    leave(&w, rows < cols, now, x);
+    copy_from_work(&w, rows < cols, now, x);
 }

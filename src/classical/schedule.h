@@ -84,6 +84,6 @@ enum {
 /* clang-format on */
 
 /* Learning rate of the update after `step` updates; lr_scale of tensors is not in it. */
-double lopt__rate_at(const lopt_optimizer *opt, int64_t step, int64_t num_steps);
+double lopt__rate_at_step(const lopt_optimizer *opt, int64_t step, int64_t num_steps);
 
 #endif

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-static inline uint32_t lopt__bf16(float x) {
+static inline uint32_t lopt__round_to_bf16(float x) {
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
     uint32_t magnitude = bits & 0x7fffffff;
@@ -18,8 +18,8 @@ static inline uint32_t lopt__bf16(float x) {
 }
 
 /* Two that are multiplied together: `low` by the lower half of another pair, `high` by the upper. */
-static inline uint32_t lopt__bf16_pair(float low, float high) {
-    return lopt__bf16(high) << 16 | lopt__bf16(low);
+static inline uint32_t lopt__pack_bf16_pair(float low, float high) {
+    return lopt__round_to_bf16(high) << 16 | lopt__round_to_bf16(low);
 }
 
 #endif

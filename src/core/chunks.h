@@ -1,36 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * chunks.h - how an array is cut for threads (thread_team.h): by its length alone, so that what is made of
- * the pieces, in their order, does not depend on the number of threads. Fewer than 32,768 elements
- * are one piece. (Tensors that the kernels walk are cut by kernels/parts.h.) */
-#ifndef LOPT_PIECES_H
-#define LOPT_PIECES_H
+ * the chunks, in their order, does not depend on the number of threads. Fewer than 32,768 elements
+ * are one chunk. (Tensors that the kernels walk are cut by kernels/tensor_chunks.h.) */
+#ifndef LOPT_CHUNKS_H
+#define LOPT_CHUNKS_H
 
 #include <stdint.h>
 
-#define LOPT__MAX_PIECES 64
-#define LOPT__PIECE_ELEMENTS 16384 /* of a piece, about, at least */
-#define LOPT__PIECE_UNIT 512       /* pieces start at multiples of this */
+#define LOPT__MAX_CHUNKS 64
+#define LOPT__CHUNK_ELEMENTS 16384 /* of a chunk, about, at least */
+#define LOPT__CHUNK_UNIT 512       /* chunks start at multiples of this */
 
 typedef struct lopt__range {
     int64_t first, n;
 } lopt__range;
 
 /* Range i of `count` ranges of n elements, as equal as whole units allow. */
-static inline lopt__range lopt__cut(int64_t n, int64_t unit, int64_t i, int64_t count) {
+static inline lopt__range lopt__cut_range(int64_t n, int64_t unit, int64_t i, int64_t count) {
     int64_t units = (n + unit - 1) / unit, end = units * (i + 1) / count * unit;
     lopt__range r = {.first = units * i / count * unit};
     r.n = (end < n ? end : n) - r.first;
     return r;
 }
 
-static inline int64_t lopt__n_pieces(int64_t n) {
-    int64_t count = n / LOPT__PIECE_ELEMENTS;
-    return count < 1 ? 1 : count > LOPT__MAX_PIECES ? LOPT__MAX_PIECES : count;
+static inline int64_t lopt__n_chunks(int64_t n) {
+    int64_t count = n / LOPT__CHUNK_ELEMENTS;
+    return count < 1 ? 1 : count > LOPT__MAX_CHUNKS ? LOPT__MAX_CHUNKS : count;
 }
 
-static inline lopt__range lopt__piece(int64_t n, int64_t i) {
-    return lopt__cut(n, LOPT__PIECE_UNIT, i, lopt__n_pieces(n));
+static inline lopt__range lopt__chunk_range(int64_t n, int64_t i) {
+    return lopt__cut_range(n, LOPT__CHUNK_UNIT, i, lopt__n_chunks(n));
 }
 
 #endif

@@ -59,7 +59,7 @@ typedef enum lopt__init {
 } lopt__init;
 
 typedef struct lopt__block {
-    lopt_block public; /* first, so that a pointer to one is a pointer to the other */
+    lopt_block info; /* first, so that a pointer to one is a pointer to the other */
     lopt__init init;
     float scale;
     float values[LOPT__MAX_LIST];
@@ -126,26 +126,18 @@ struct lopt_state {
     int n_threads; /* of the team; 1: there is none */
 };
 
-/* registry.c */
-const lopt__preset *lopt__preset_find(const char *name, const lopt__kind **kind); /* NULL if unknown */
-
-/* settings.c: text <-> values. parse: 0 and a sentence that starts with `where`. */
-int lopt__parse_setting(const lopt__kind *kind, const char *where, const lopt_setting *setting,
-                        double value[][LOPT__MAX_LIST], lopt_error *err);
-int lopt__find_hyper(const lopt__kind *kind, const char *name); /* -1 if absent */
-const char *lopt__type_name(lopt__type type);
-
-/* optimizer.c */
+/* Add a block to theta; for kind->layout. */
 lopt__block *lopt__add_block(lopt_optimizer *opt, const char *name, int rank, const int64_t *dim, lopt__init init,
                              float scale);
-/* Writes the sentence; returns 0 so that callers can `return lopt__fail(...)`. */
-int lopt__fail(lopt_error *err, lopt_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+lopt__block *lopt__add_vector_block(lopt_optimizer *opt, const char *name, int64_t n, lopt__init init, float scale);
+lopt__block *lopt__add_matrix_block(lopt_optimizer *opt, const char *name, int64_t rows, int64_t columns,
+                                    lopt__init init, float scale);
 
-static inline float lopt__number(const lopt_optimizer *opt, int hyper) {
+static inline float lopt__read_number(const lopt_optimizer *opt, int hyper) {
     return (float)opt->value[hyper][0];
 }
 
-static inline int lopt__integer(const lopt_optimizer *opt, int hyper) {
+static inline int lopt__read_integer(const lopt_optimizer *opt, int hyper) {
     return (int)opt->value[hyper][0];
 }
 
@@ -160,7 +152,7 @@ static inline float lopt__tensor_decay(const lopt__tensor *t, float weight_decay
 
 /* The next n floats of a block, 64-byte aligned, while its size is summed up. base NULL: only the
  * size means something (and no branch on NULL, which static analysis would follow into every use). */
-static inline float *lopt__carve(float *base, size_t *floats, size_t n) {
+static inline float *lopt__take_floats(float *base, size_t *floats, size_t n) {
     uintptr_t at = (uintptr_t)base + *floats * sizeof(float);
     *floats += (size_t)lopt__round_up((int64_t)n);
     return (float *)at;

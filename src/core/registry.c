@@ -2,10 +2,13 @@
  *
  * registry.c - the kinds of optimizers, in the order in which they are listed. A new one is a file
  * in optimizers/ and a line here: X(NAME) is lopt__NAME (docs/adding-an-optimizer.md). */
+#include "core/registry.h"
+
 #include <string.h>
 
-#include "core/optimizer.h"
+#include "core/settings.h"
 
+#ifndef KINDS /* the exported C header has the one that it needs */
 #define KINDS(X)                                                                                                       \
     X(small_fc)                                                                                                        \
     X(velo)                                                                                                            \
@@ -32,6 +35,7 @@
     X(fromage)                                                                                                         \
     X(lion)                                                                                                            \
     X(muon)
+#endif
 
 #define DECLARE(kind) extern const lopt__kind lopt__##kind;
 KINDS(DECLARE)

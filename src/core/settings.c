@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * settings.c - hyperparameters as text and as values.
- *
- * Text is what a person writes in a configuration: 32, 0.01, true, before, [0.9, 0.99, 0.999]. A value is
- * an array of doubles: numbers as they are, a boolean as 0 or 1, a choice as its index. Numbers are
- * decimal; nan, inf and hexadecimal are refused. */
+ * settings.c - see settings.h. */
+#include "core/settings.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/optimizer.h"
+#include "core/set_error.h"
 #include "core/suggest.h"
 
 const char *lopt__type_name(lopt__type type) {
@@ -25,7 +23,7 @@ int lopt__find_hyper(const lopt__kind *kind, const char *name) {
 }
 
 /* Index of the word text[0..length) in "a|b|c", or -1. */
-static int choice_index(const char *choices, const char *text, size_t length) {
+static int find_choice_index(const char *choices, const char *text, size_t length) {
     for (int i = 0;; i++) {
         size_t n = strcspn(choices, "|");
         if (n == length && strncmp(choices, text, n) == 0) return i;
@@ -35,10 +33,10 @@ static int choice_index(const char *choices, const char *text, size_t length) {
 }
 
 /* One item of a setting; returns the first character after it, or NULL. */
-static const char *parse_item(const lopt__hyper *h, const char *text, double *value) {
+static const char *parse_setting_item(const lopt__hyper *h, const char *text, double *value) {
     size_t length = strcspn(text, ",] \t");
     if (h->type == LOPT__BOOLEAN || h->type == LOPT__CHOICE) {
-        int i = choice_index(h->type == LOPT__BOOLEAN ? "false|true" : h->choices, text, length);
+        int i = find_choice_index(h->type == LOPT__BOOLEAN ? "false|true" : h->choices, text, length);
         *value = i;
         return i < 0 ? NULL : text + length;
     }
@@ -50,36 +48,36 @@ static const char *parse_item(const lopt__hyper *h, const char *text, double *va
     return end;
 }
 
-static const char *skip_blanks(const char *text) {
+static const char *skip_white_space(const char *text) {
     return text + strspn(text, " \t");
 }
 
 /* A whole setting: `count` items, in brackets if they are several (brackets round one are fine). */
-static int parse_value(const lopt__hyper *h, const char *text, double *value) {
-    text = skip_blanks(text);
+static int parse_setting_value(const lopt__hyper *h, const char *text, double *value) {
+    text = skip_white_space(text);
     int bracket = *text == '[';
     if (bracket)
-        text = skip_blanks(text + 1);
+        text = skip_white_space(text + 1);
     else if (h->count > 1)
         return 0;
     for (int i = 0; i < h->count; i++) {
         if (i > 0) {
             if (*text != ',') return 0;
-            text = skip_blanks(text + 1);
+            text = skip_white_space(text + 1);
         }
-        text = parse_item(h, text, &value[i]);
+        text = parse_setting_item(h, text, &value[i]);
         if (!text) return 0;
-        text = skip_blanks(text);
+        text = skip_white_space(text);
     }
     if (bracket) {
         if (*text != ']') return 0;
-        text = skip_blanks(text + 1);
+        text = skip_white_space(text + 1);
     }
     return *text == '\0';
 }
 
 /* What a value may be, for the error sentence. */
-static void describe(const lopt__hyper *h, char *out, size_t bytes) {
+static void describe_allowed_values(const lopt__hyper *h, char *out, size_t bytes) {
     char list[32] = "";
     if (h->count > 1) snprintf(list, sizeof list, "a list of %d: each ", h->count);
     if (h->type == LOPT__BOOLEAN)
@@ -91,31 +89,31 @@ static void describe(const lopt__hyper *h, char *out, size_t bytes) {
                  h->min, h->max);
 }
 
-static int unknown_setting(const lopt__kind *kind, const char *where, const char *name, lopt_error *err) {
+static int report_unknown_setting(const lopt__kind *kind, const char *where, const char *name, lopt_error *err) {
     char text[96];
     lopt__suggestion s = lopt__suggestion_for(name);
-    for (int i = 0; i < kind->n_hypers; i++) lopt__suggest(&s, kind->hypers[i].name);
-    return lopt__fail(err, LOPT_EUNKNOWN, "%s has no setting \"%.60s\"%s: `metatrain show %s` prints all", where, name,
-                      lopt__suggestion_text(&s, text, sizeof text), where);
+    for (int i = 0; i < kind->n_hypers; i++) lopt__suggest_name(&s, kind->hypers[i].name);
+    return lopt__set_error(err, LOPT_EUNKNOWN, "%s has no setting \"%.60s\"%s: `metatrain show %s` prints all", where,
+                           name, lopt__suggestion_text(&s, text, sizeof text), where);
 }
 
 int lopt__parse_setting(const lopt__kind *kind, const char *where, const lopt_setting *setting,
                         double value[][LOPT__MAX_LIST], lopt_error *err) {
     int i = lopt__find_hyper(kind, setting->name);
-    if (i < 0) return unknown_setting(kind, where, setting->name, err);
+    if (i < 0) return report_unknown_setting(kind, where, setting->name, err);
     double parsed[LOPT__MAX_LIST] = {0};
-    if (!parse_value(&kind->hypers[i], setting->value, parsed)) {
+    if (!parse_setting_value(&kind->hypers[i], setting->value, parsed)) {
         char expected[200];
-        describe(&kind->hypers[i], expected, sizeof expected);
-        return lopt__fail(err, LOPT_EARG, "%s: %s is \"%.80s\", expected %s", where, setting->name, setting->value,
-                          expected);
+        describe_allowed_values(&kind->hypers[i], expected, sizeof expected);
+        return lopt__set_error(err, LOPT_EARG, "%s: %s is \"%.80s\", expected %s", where, setting->name, setting->value,
+                               expected);
     }
     memcpy(value[i], parsed, sizeof parsed);
     return 1;
 }
 
 /* Shortest text that reads back as the same double: 100 and 10000, not 1e+02 and 1e+04. */
-static int print_number(double x, char *out, size_t bytes) {
+static int print_shortest_number(double x, char *out, size_t bytes) {
     char text[32];
     int n = snprintf(out, bytes, "%.17g", x);
     for (int digits = 16; digits >= 1; digits--) {
@@ -125,14 +123,14 @@ static int print_number(double x, char *out, size_t bytes) {
     return n;
 }
 
-static int print_item(const lopt__hyper *h, double x, char *out, size_t bytes) {
+static int print_setting_item(const lopt__hyper *h, double x, char *out, size_t bytes) {
     if (h->type == LOPT__BOOLEAN) return snprintf(out, bytes, "%s", x != 0 ? "true" : "false");
     if (h->type == LOPT__CHOICE) {
         const char *word = h->choices;
         for (int i = 0; i < (int)x; i++) word += strcspn(word, "|") + 1;
         return snprintf(out, bytes, "%.*s", (int)strcspn(word, "|"), word);
     }
-    return print_number(x, out, bytes);
+    return print_shortest_number(x, out, bytes);
 }
 
 int lopt_get(const lopt_optimizer *opt, const char *name, char *text, size_t text_bytes) {
@@ -145,7 +143,7 @@ int lopt_get(const lopt_optimizer *opt, const char *name, char *text, size_t tex
     size_t used = 0;
     for (int k = 0; k < h->count; k++) {
         char item[32];
-        print_item(h, opt->value[i][k], item, sizeof item);
+        print_setting_item(h, opt->value[i][k], item, sizeof item);
         used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", k ? ", " : h->count > 1 ? "[" : "", item);
     }
     if (h->count > 1) used += (size_t)snprintf(all + used, sizeof all - used, "]");

@@ -4,7 +4,7 @@
 #include "core/tensor_layout.h"
 
 /* The two largest axes, by stable ascending sort: *d0 the last of the order, *d1 the one before. */
-static void largest_axes(const lopt_tensor *t, lopt__tie tie, int *d0, int *d1) {
+static void find_largest_axes(const lopt_tensor *t, lopt__tie tie, int *d0, int *d1) {
     int first = 0;
     for (int a = 1; a < t->rank; a++)
         if (t->dim[a] >= t->dim[first]) first = a;
@@ -17,7 +17,7 @@ static void largest_axes(const lopt_tensor *t, lopt__tie tie, int *d0, int *d1) 
     *d1 = swap ? first : second;
 }
 
-static void axis_strides(const lopt_tensor *t, int64_t stride[LOPT_MAX_RANK]) {
+static void set_axis_strides(const lopt_tensor *t, int64_t stride[LOPT_MAX_RANK]) {
     int64_t s = 1;
     for (int a = t->rank - 1; a >= 0; a--) {
         stride[a] = s;
@@ -25,7 +25,7 @@ static void axis_strides(const lopt_tensor *t, int64_t stride[LOPT_MAX_RANK]) {
     }
 }
 
-void lopt__view_make(lopt__view *v, const lopt_tensor *t, lopt__tie tie) {
+void lopt__make_view(lopt__view *v, const lopt_tensor *t, lopt__tie tie) {
     *v = (lopt__view){.rank = t->rank,
                       .role = t->role,
                       .size = lopt_tensor_size(t),
@@ -37,8 +37,8 @@ void lopt__view_make(lopt__view *v, const lopt_tensor *t, lopt__tie tie) {
     if (t->rank >= 2) {
         int d0, d1, last = t->rank - 1;
         int64_t stride[LOPT_MAX_RANK];
-        largest_axes(t, tie, &d0, &d1);
-        axis_strides(t, stride);
+        find_largest_axes(t, tie, &d0, &d1);
+        set_axis_strides(t, stride);
         int lane_axis = (last == d0 || last == d1) && t->dim[last] >= LOPT__UNIT ? last : d0;
         int row_axis = lane_axis == d0 ? d1 : d0;
         v->factored = 1;

@@ -30,12 +30,12 @@ typedef struct lopt__view {
     int lanes_are_d0;
     int64_t size;
     int64_t n_outer, outer_dim[2], outer_stride[2];
-    int64_t first_outer;                 /* 0; of a part of a tensor (kernels/parts.h) its first slice */
+    int64_t first_outer;                 /* 0; of a part of a tensor (kernels/tensor_chunks.h) its first slice */
     int64_t rows, row_stride, row_pitch; /* row_pitch: rows rounded up to LOPT__UNIT */
     int64_t lanes, lane_stride, pitch;
 } lopt__view;
 
-void lopt__view_make(lopt__view *view, const lopt_tensor *tensor, lopt__tie tie);
+void lopt__make_view(lopt__view *view, const lopt_tensor *tensor, lopt__tie tie);
 
 static inline int64_t lopt__round_up(int64_t n) {
     return (n + LOPT__UNIT - 1) / LOPT__UNIT * LOPT__UNIT;

@@ -20,12 +20,12 @@ typedef struct member {
 struct lopt__team {
     pthread_mutex_t lock;
     pthread_cond_t begin, end;
-    lopt__part_function *part;
+    lopt__chunk_function *chunk;
     void *work;
-    int64_t n_parts;
+    int64_t n_chunks;
     _Atomic int64_t next;
     fenv_t environment;
-    uint64_t round; /* counts the runs; a member takes part in each once */
+    uint64_t round; /* counts the runs; a member takes chunk in each once */
     int open;       /* members who wake may still join */
     int n_busy;     /* members who have joined and are not done */
     int stop;
@@ -33,12 +33,12 @@ struct lopt__team {
     member members[];
 };
 
-static void take_parts(lopt__team *team, int thread) {
+static void run_remaining_chunks(lopt__team *team, int thread) {
     int64_t i;
-    while ((i = atomic_fetch_add(&team->next, 1)) < team->n_parts) team->part(team->work, i, thread);
+    while ((i = atomic_fetch_add(&team->next, 1)) < team->n_chunks) team->chunk(team->work, i, thread);
 }
 
-static void *live(void *self) {
+static void *run_team_member(void *self) {
     const member *m = self;
     lopt__team *team = m->team;
     uint64_t last = 0;
@@ -50,7 +50,7 @@ static void *live(void *self) {
         team->n_busy++;
         pthread_mutex_unlock(&team->lock);
         fesetenv(&team->environment);
-        take_parts(team, m->thread);
+        run_remaining_chunks(team, m->thread);
         pthread_mutex_lock(&team->lock);
         if (--team->n_busy == 0) pthread_cond_signal(&team->end);
     }
@@ -59,12 +59,12 @@ static void *live(void *self) {
 }
 
 /* Signals are for the program's own threads. */
-static int start(member *m, lopt__team *team, int thread) {
+static int start_team_member(member *m, lopt__team *team, int thread) {
     sigset_t all, before;
     *m = (member){.team = team, .thread = thread};
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int ok = pthread_create(&m->id, NULL, live, m) == 0;
+    int ok = pthread_create(&m->id, NULL, run_team_member, m) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return ok;
 }
@@ -76,7 +76,7 @@ lopt__team *lopt__team_create(int n_threads) {
     pthread_cond_init(&team->begin, NULL);
     pthread_cond_init(&team->end, NULL);
     for (; team->n_members < n_threads - 1; team->n_members++)
-        if (!start(&team->members[team->n_members], team, team->n_members + 1)) {
+        if (!start_team_member(&team->members[team->n_members], team, team->n_members + 1)) {
             lopt__team_destroy(team);
             return NULL;
         }
@@ -96,12 +96,12 @@ void lopt__team_destroy(lopt__team *team) {
     free(team);
 }
 
-int lopt__team_size(const lopt__team *team) {
+int lopt__team_n_threads(const lopt__team *team) {
     return team ? team->n_members + 1 : 1;
 }
 
-/* Who wakes after the last part was taken is not waited for. */
-static void run_together(lopt__team *team) {
+/* Who wakes after the last chunk was taken is not waited for. */
+static void run_chunks_together(lopt__team *team) {
     fegetenv(&team->environment);
     pthread_mutex_lock(&team->lock);
     atomic_store(&team->next, 0);
@@ -109,20 +109,20 @@ static void run_together(lopt__team *team) {
     team->open = 1;
     pthread_cond_broadcast(&team->begin);
     pthread_mutex_unlock(&team->lock);
-    take_parts(team, 0);
+    run_remaining_chunks(team, 0);
     pthread_mutex_lock(&team->lock);
     team->open = 0;
     while (team->n_busy) pthread_cond_wait(&team->end, &team->lock);
     pthread_mutex_unlock(&team->lock);
 }
 
-void lopt__team_run(lopt__team *team, int64_t n_parts, lopt__part_function *part, void *work) {
-    if (!team || n_parts == 1) {
-        for (int64_t i = 0; i < n_parts; i++) part(work, i, 0);
+void lopt__team_run_chunks(lopt__team *team, int64_t n_chunks, lopt__chunk_function *chunk, void *work) {
+    if (!team || n_chunks == 1) {
+        for (int64_t i = 0; i < n_chunks; i++) chunk(work, i, 0);
         return;
     }
-    team->part = part;
+    team->chunk = chunk;
     team->work = work;
-    team->n_parts = n_parts;
-    run_together(team);
+    team->n_chunks = n_chunks;
+    run_chunks_together(team);
 }

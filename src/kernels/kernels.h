@@ -10,13 +10,13 @@
  * an LSTM.
  *
  * reference.c does it plainly, in the order of the formulas; vector.c, compiled once per instruction set,
- * does it fast. choose.c picks a table at first use. */
+ * does it fast. kernels.c picks a table at first use. */
 #ifndef LOPT_KERNELS_H
 #define LOPT_KERNELS_H
 
-#include "learned/accumulators.h"
-#include "learned/mlp.h"
-#include "learned/param_features.h"
+#include "kernels/accumulators.h"
+#include "kernels/mlp.h"
+#include "kernels/param_features.h"
 
 #define LOPT__PARAMETER_SCALE_FLOOR 1e-9f
 
@@ -83,17 +83,6 @@ static inline double *lopt__mean_square_at(const lopt__job *job, int64_t offset)
 }
 
 const lopt__kernels *lopt__kernels_current(void); /* the chosen table */
-
-/* Enough for any table, for one tensor and a network with layers of `hidden` units. */
-size_t lopt__kernel_scratch_floats(const lopt__view *view, int hidden, int n_threads);
-size_t lopt__kernel_scratch_most(const lopt_state *state, int hidden); /* for any tensor of a state */
-
-/* Points the job at a tensor, normalised as a whole. */
-void lopt__job_open(lopt__job *job, const lopt__tensor *t, const lopt__io *io);
-/* Root mean square of the tensor's parameters, after moments: sqrt(mean p^2 + 1e-9). */
-float lopt__parameter_scale(const lopt__job *job);
-/* Opens the job, and all passes; `scaled`: steps in units of the parameter scale. */
-void lopt__job_step(lopt__job *job, const lopt__tensor *t, const lopt__io *io, int scaled);
 
 extern const lopt__kernels lopt__kernels_reference, lopt__kernels_portable, lopt__kernels_portable_bf16;
 #if defined(__x86_64__)

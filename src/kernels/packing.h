@@ -3,9 +3,9 @@
  * packing.h - a job on a tensor whose lanes are strided, moved to contiguous copies of its gradients and
  * parameters in the layout of the state, for the three passes read them six times.
  *
- *     lopt__pack(&packing, &job);       nothing where lanes are contiguous or the tensor is large
+ *     lopt__pack_job(&packing, &job);       nothing where lanes are contiguous or the tensor is large
  *     kernels->accumulate, moments, apply
- *     lopt__unpack(&packing, &job);     parameters and updates back, job as it was
+ *     lopt__unpack_job(&packing, &job);     parameters and updates back, job as it was
  *
  * The copies lie at the start of the job's scratch; the kernels get what follows. */
 #ifndef LOPT_PACKING_H
@@ -20,7 +20,7 @@ typedef struct lopt__packing {
 } lopt__packing;
 
 size_t lopt__packing_floats(const lopt__view *view); /* part of lopt__kernel_scratch_floats */
-void lopt__pack(lopt__packing *packing, lopt__job *job);
-void lopt__unpack(const lopt__packing *packing, lopt__job *job);
+void lopt__pack_job(lopt__packing *packing, lopt__job *job);
+void lopt__unpack_job(const lopt__packing *packing, lopt__job *job);
 
 #endif

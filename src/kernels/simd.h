@@ -21,33 +21,33 @@ typedef uint32_t vu __attribute__((vector_size(VL * 4), may_alias));
 typedef int32_t vi __attribute__((vector_size(VL * 4), may_alias));
 typedef float vf_unaligned __attribute__((vector_size(VL * 4), aligned(4), may_alias));
 
-INLINE vf splat(float x) {
+INLINE vf vf_splat(float x) {
     return x - (vf){0};
 }
 
-INLINE vf load(const float *x) /* aligned to a vector */
+INLINE vf vf_load(const float *x) /* aligned to a vector */
 {
     return *(const vf *)(const void *)x;
 }
 
-INLINE void store(float *x, vf value) {
+INLINE void vf_store(float *x, vf value) {
     *(vf *)(void *)x = value;
 }
 
-INLINE vf load_unaligned(const float *x) {
+INLINE vf vf_load_unaligned(const float *x) {
     return *(const vf_unaligned *)(const void *)x;
 }
 
-INLINE void store_unaligned(float *x, vf value) {
+INLINE void vf_store_unaligned(float *x, vf value) {
     *(vf_unaligned *)(void *)x = value;
 }
 
-INLINE vf masked(vf x, vi mask) {
+INLINE vf vf_masked(vf x, vi mask) {
     return (vf)((vi)x & mask);
 }
 
 /* max(x, floor). x is the second operand of the instructions, which they return if either is NaN. */
-INLINE vf at_least(vf x, vf floor) {
+INLINE vf vf_max(vf x, vf floor) {
 #if VL == 16 && defined(__AVX512F__)
     return (vf)_mm512_max_ps((__m512)floor, (__m512)x);
 #elif VL == 8 && defined(__AVX__)
@@ -60,7 +60,7 @@ INLINE vf at_least(vf x, vf floor) {
 #endif
 }
 
-INLINE vf at_most(vf x, vf ceiling) {
+INLINE vf vf_min(vf x, vf ceiling) {
 #if VL == 16 && defined(__AVX512F__)
     return (vf)_mm512_min_ps((__m512)ceiling, (__m512)x);
 #elif VL == 8 && defined(__AVX__)
@@ -74,7 +74,7 @@ INLINE vf at_most(vf x, vf ceiling) {
 }
 
 /* 1 / sqrt(x) for x > 0: the instruction's estimate and one Newton step, 2e-7 relative or better. */
-INLINE vf rsqrt(vf x) {
+INLINE vf vf_rsqrt(vf x) {
 #if VL == 16 && defined(__AVX512F__)
     vf y = (vf)_mm512_rsqrt14_ps((__m512)x);
 #elif VL == 8 && defined(__AVX__)
@@ -106,7 +106,7 @@ INLINE vf power_of_2(vi n) /* -126 <= n <= 127 */
 }
 
 /* (exp(r) - 1 - r) / r^2 for |r| <= log(2) / 2, by its series (exp(r) to 3e-8). */
-INLINE vf exponential_tail(vf r) {
+INLINE vf vf_exp_tail(vf r) {
     vf y = 1.98412698e-4f * r + 1.38888889e-3f;
     y = y * r + 8.33333333e-3f;
     y = y * r + 4.16666667e-2f;
@@ -116,34 +116,34 @@ INLINE vf exponential_tail(vf r) {
 
 /* exp(x): 2^n exp(r); 2^n in two factors, so that results overflow to inf and underflow to 0 as they
  * should. */
-INLINE vf exponential(vf x) {
+INLINE vf vf_exp(vf x) {
     vf r;
-    vi n = split_exponent(at_most(at_least(x, splat(-110.0f)), splat(110.0f)), &r), half = n >> 1;
-    vf y = exponential_tail(r);
+    vi n = split_exponent(vf_min(vf_max(x, vf_splat(-110.0f)), vf_splat(110.0f)), &r), half = n >> 1;
+    vf y = vf_exp_tail(r);
     y = y * r + 1.0f;
     y = y * r + 1.0f;
     return y * power_of_2(half) * power_of_2(n - half);
 }
 
 /* 1 / (1 + exp(-x)), to a few units in the last place wherever it is above 1e-30. */
-INLINE vf sigmoid(vf x) {
-    return 1.0f / (1.0f + exponential(-x));
+INLINE vf vf_sigmoid(vf x) {
+    return 1.0f / (1.0f + vf_exp(-x));
 }
 
 /* -e / (2 + e) with the sign of x, e = exp(-2 |x|) - 1 = 2^n (exp(r) - 1) + (2^n - 1): nothing cancels, so
  * that small x keep their digits. */
-INLINE vf hyperbolic_tangent(vf x) {
-    vi sign = (vi)x & (vi)splat(-0.0f);
+INLINE vf vf_tanh(vf x) {
+    vi sign = (vi)x & (vi)vf_splat(-0.0f);
     vf r, size = (vf)((vi)x ^ sign);
-    vf power = power_of_2(split_exponent(at_least(-2.0f * size, splat(-40.0f)), &r));
-    vf e = power * (exponential_tail(r) * r * r + r) + (power - 1.0f);
+    vf power = power_of_2(split_exponent(vf_max(-2.0f * size, vf_splat(-40.0f)), &r));
+    vf e = power * (vf_exp_tail(r) * r * r + r) + (power - 1.0f);
     return (vf)((vi)(-e / (2.0f + e)) | sign);
 }
 
 #if LOPT_BF16
 /* As bf16.h has it; the lower half is 0. */
 #if VL != 16
-INLINE vu bf16(vf x) {
+INLINE vu vf_round_bf16(vf x) {
     vu bits = (vu)x, magnitude = bits & 0x7fffffffu;
     vu is_nan = (vu)(magnitude > 0x7f800000u), is_tiny = (vu)(magnitude < 0x00800000u);
     vu rounded = bits + 0x7fffu + (bits >> 16 & 1u);
@@ -153,7 +153,7 @@ INLINE vu bf16(vf x) {
 #endif
 
 /* low[i] and high[i] side by side in the 32 bits of result[i]. */
-INLINE vu pair(vf low, vf high) {
+INLINE vu vf_pair_bf16(vf low, vf high) {
 #if VL == 16
     const __m512i order =
         _mm512_set_epi32(0x1f000f, 0x1e000e, 0x1d000d, 0x1c000c, 0x1b000b, 0x1a000a, 0x190009, 0x180008, 0x170007,
@@ -161,7 +161,7 @@ INLINE vu pair(vf low, vf high) {
     __m512bh both = _mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
     return (vu)_mm512_permutexvar_epi16(order, (__m512i)both);
 #else
-    return bf16(high) | bf16(low) >> 16;
+    return vf_round_bf16(high) | vf_round_bf16(low) >> 16;
 #endif
 }
 

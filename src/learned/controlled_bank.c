@@ -3,7 +3,7 @@
  * controlled_bank.c - see controlled_bank.h. */
 #include "learned/controlled_bank.h"
 
-#include "learned/normalise.h"
+#include "kernels/normalise.h"
 
 const lopt__pipeline lopt__controlled_pipeline = {.n_features = LOPT__N_EXTENDED,
                                                   .grad_limit = 1000,
@@ -21,8 +21,8 @@ size_t lopt__controlled_bytes(const lopt__bank_shape *shape) {
 }
 
 void lopt__controlled_prepare(lopt_optimizer *opt, const lopt__bank_shape *shape, int momenta, int rms, int adafactor) {
-    lopt__controlled *ready = opt->prepared;
+    lopt__controlled *ready = (lopt__controlled *)opt->prepared;
     lopt__decays_raw(&ready->decays, opt, momenta, rms, adafactor);
-    ready->controller = lopt__controller_at(opt);
+    ready->controller = lopt__controller_from_theta(opt);
     lopt__bank_pack(shape, opt, ready->bank);
 }

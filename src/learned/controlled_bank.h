@@ -12,9 +12,9 @@
 #ifndef LOPT_CONTROLLED_BANK_H
 #define LOPT_CONTROLLED_BANK_H
 
-#include "learned/accumulators.h"
+#include "kernels/accumulators.h"
+#include "kernels/param_features.h"
 #include "learned/controller.h"
-#include "learned/param_features.h"
 #include "learned/weight_bank.h"
 
 typedef struct lopt__controlled {

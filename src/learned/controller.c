@@ -14,15 +14,15 @@ void lopt__controller_layout(lopt_optimizer *opt, int n_inputs, int size, int n_
     lopt__dense_layout(opt, "rnn_params/step_size", size, 1);
 }
 
-lopt__controller lopt__controller_at(const lopt_optimizer *opt) {
+lopt__controller lopt__controller_from_theta(const lopt_optimizer *opt) {
     lopt__controller c = {
-        .pooled = lopt__dense_at(opt, "rnn_params/linear_1"),
-        .own = lopt__dense_at(opt, "rnn_params/linear_2"),
-        .lstm = lopt__lstm_at(opt),
-        .step_size = lopt__dense_at(opt, "rnn_params/step_size"),
+        .pooled = lopt__dense_from_theta(opt, "rnn_params/linear_1"),
+        .own = lopt__dense_from_theta(opt, "rnn_params/linear_2"),
+        .lstm = lopt__lstm_from_theta(opt),
+        .step_size = lopt__dense_from_theta(opt, "rnn_params/step_size"),
     };
     if (lopt_block_find(opt, "rnn_params/rnn_to_controls/w"))
-        c.controls = lopt__dense_at(opt, "rnn_params/rnn_to_controls");
+        c.controls = lopt__dense_from_theta(opt, "rnn_params/rnn_to_controls");
     c.n_inputs = c.own.in;
     c.size = c.own.out;
     c.n_controls = c.controls.out;
@@ -35,7 +35,7 @@ size_t lopt__controller_scratch(int size, int64_t rows) {
 }
 
 /* Largest of column j, at least 0 (the ReLU before it); NaN if one is. */
-static float largest(const float *u, int64_t rows, int size, int j) {
+static float largest_of_column(const float *u, int64_t rows, int size, int j) {
     float most = 0;
     for (int64_t r = 0; r < rows; r++) {
         float x = u[r * size + j];
@@ -44,11 +44,11 @@ static float largest(const float *u, int64_t rows, int size, int j) {
     return most;
 }
 
-static void mix(const lopt__controller *c, int64_t rows, const float *x, float *pooled, float *mixed) {
+static void mix_over_tensors(const lopt__controller *c, int64_t rows, const float *x, float *pooled, float *mixed) {
     lopt__dense_forward(&c->pooled, rows, x, pooled);
     lopt__dense_forward(&c->own, rows, x, mixed);
     for (int j = 0; j < c->size; j++) {
-        float most = largest(pooled, rows, c->size, j);
+        float most = largest_of_column(pooled, rows, c->size, j);
         for (int64_t r = 0; r < rows; r++) mixed[r * c->size + j] += most;
     }
 }
@@ -56,7 +56,7 @@ static void mix(const lopt__controller *c, int64_t rows, const float *x, float *
 void lopt__controller_step(const lopt__controller *c, int64_t rows, const float *x, float *hidden, float *cell,
                            const lopt__controller_out *out) {
     float *pooled = out->scratch, *mixed = pooled + rows * c->size;
-    mix(c, rows, x, pooled, mixed);
+    mix_over_tensors(c, rows, x, pooled, mixed);
     lopt__lstm_step(&c->lstm.gates, rows, mixed, hidden, cell, mixed + rows * c->size);
     if (c->n_controls) lopt__dense_forward(&c->controls, rows, hidden, out->controls);
     lopt__dense_forward(&c->step_size, rows, hidden, out->step_size);
@@ -70,7 +70,7 @@ int64_t lopt__planned_steps(const lopt_optimizer *opt, const lopt_state *state, 
 
 void lopt__controller_run_inputs(const lopt__loss_buffer *losses, int64_t step, int64_t num_steps,
                                  float x[LOPT__N_RUN_INPUTS]) {
-    lopt__time_fraction(step, num_steps, x);
+    lopt__time_features_fraction(step, num_steps, x);
     lopt__loss_buffer_features(losses, x + LOPT__N_FRACTION);
 }
 
@@ -80,7 +80,7 @@ size_t lopt__run_floats(int size, int64_t rows) {
     return (size_t)(lopt__round_up(LOPT__LOSS_BUFFER_FLOATS) + 2 * rows * size);
 }
 
-lopt__run lopt__run_at(float *memory, int size, int64_t rows) {
+lopt__run lopt__run_in_memory(float *memory, int size, int64_t rows) {
     float *hidden = memory + lopt__round_up(LOPT__LOSS_BUFFER_FLOATS);
     return (lopt__run){(lopt__loss_buffer *)(void *)memory, hidden, hidden + rows * size};
 }
@@ -92,17 +92,18 @@ size_t lopt__schedule_scratch(int size) {
 }
 
 void lopt__schedule_reset(const lopt__controller *c, float *memory, int64_t num_steps) {
-    lopt__run run = lopt__run_at(memory, c->size, 1);
+    lopt__run run = lopt__run_in_memory(memory, c->size, 1);
     lopt__loss_buffer_reset(run.losses, num_steps);
     lopt__lstm_reset(&c->lstm, 1, run.hidden, run.cell);
 }
 
 float lopt__schedule_step(const lopt__controller *c, float *memory, int64_t step, int64_t num_steps, float loss,
                           float *controls, float *scratch) {
-    lopt__run run = lopt__run_at(memory, c->size, 1);
+    lopt__run run = lopt__run_in_memory(memory, c->size, 1);
     float x[LOPT__N_RUN_INPUTS], step_size;
     lopt__loss_buffer_update(run.losses, loss);
     lopt__controller_run_inputs(run.losses, step, num_steps, x);
-    lopt__controller_step(c, 1, x, run.hidden, run.cell, &(lopt__controller_out){controls, &step_size, scratch});
+    const lopt__controller_out out = {controls, &step_size, scratch};
+    lopt__controller_step(c, 1, x, run.hidden, run.cell, &out);
     return 0.1f * expf(step_size);
 }

@@ -11,7 +11,7 @@
  * that published weights go in and out, and has no effect.
  *
  *     lopt__controller_layout(opt, n_inputs, size, n_controls)     in kind->layout
- *     c = lopt__controller_at(opt)                                 in kind->prepare
+ *     c = lopt__controller_from_theta(opt)                                 in kind->prepare
  *     lopt__lstm_reset(&c.lstm, rows, hidden, cell)                in kind->reset
  *     lopt__controller_step(&c, rows, x, hidden, cell, &out)       in kind->step
  *
@@ -20,9 +20,9 @@
 #ifndef LOPT_CONTROLLER_H
 #define LOPT_CONTROLLER_H
 
+#include "kernels/time_features.h"
 #include "learned/loss_buffer.h"
 #include "learned/lstm.h"
-#include "learned/time_features.h"
 
 #define LOPT__N_RUN_INPUTS (LOPT__N_FRACTION + LOPT__N_LOSS_FEATURES)
 
@@ -42,7 +42,7 @@ typedef struct lopt__controller_out {
 
 /* Adds blocks lstm_init_state/{hidden,cell} and rnn_params/... to theta. */
 void lopt__controller_layout(lopt_optimizer *opt, int n_inputs, int size, int n_controls);
-lopt__controller lopt__controller_at(const lopt_optimizer *opt);
+lopt__controller lopt__controller_from_theta(const lopt_optimizer *opt);
 size_t lopt__controller_scratch(int size, int64_t rows);
 /* x[rows][n_inputs]; hidden and cell in place. */
 void lopt__controller_step(const lopt__controller *c, int64_t rows, const float *x, float *hidden, float *cell,
@@ -64,7 +64,7 @@ typedef struct lopt__run {
 } lopt__run;
 
 size_t lopt__run_floats(int size, int64_t rows);
-lopt__run lopt__run_at(float *memory, int size, int64_t rows);
+lopt__run lopt__run_in_memory(float *memory, int size, int64_t rows);
 
 /* ---- Celo's schedule: one row ---- */
 

@@ -11,51 +11,51 @@
 
 #include "core/chunks.h"
 
-/* Gradients in pieces: their squares summed, or themselves scaled. */
+/* Gradients in chunks: their squares summed, or themselves scaled. */
 typedef struct sweep {
     const float *in;
     int64_t n;
-    double sum[LOPT__MAX_PIECES];
+    double sum[LOPT__MAX_CHUNKS];
     float factor, *out;
     int nan_to_num;
 } sweep;
 
-static void square_piece(void *sweep_, int64_t piece, int thread) {
+static void sum_clipping_squares(void *sweep_, int64_t chunk, int thread) {
     (void)thread;
-    sweep *s = sweep_;
-    lopt__range r = lopt__piece(s->n, piece);
+    sweep *s = (sweep *)sweep_;
+    lopt__range r = lopt__chunk_range(s->n, chunk);
     double sum = 0;
     for (int64_t i = r.first; i < r.first + r.n; i++) sum += (double)s->in[i] * s->in[i];
-    s->sum[piece] = sum;
+    s->sum[chunk] = sum;
 }
 
-static float norm(lopt__team *team, const float *x, int64_t n) {
+static float norm_of_gradient(lopt__team *team, const float *x, int64_t n) {
     sweep s = {.in = x, .n = n};
     double sum = 0;
-    lopt__team_run(team, lopt__n_pieces(n), square_piece, &s);
-    for (int64_t i = 0; i < lopt__n_pieces(n); i++) sum += s.sum[i];
+    lopt__team_run_chunks(team, lopt__n_chunks(n), sum_clipping_squares, &s);
+    for (int64_t i = 0; i < lopt__n_chunks(n); i++) sum += s.sum[i];
     return (float)sqrt(sum);
 }
 
-static float finite(float x) {
+static float replace_non_finite(float x) {
     if (isnan(x)) return 0;
     return x > FLT_MAX ? FLT_MAX : x < -FLT_MAX ? -FLT_MAX : x;
 }
 
-static void scale_piece(void *sweep_, int64_t piece, int thread) {
+static void scale_gradient_chunk(void *sweep_, int64_t chunk, int thread) {
     (void)thread;
-    const sweep *s = sweep_;
-    lopt__range r = lopt__piece(s->n, piece);
+    const sweep *s = (const sweep *)sweep_;
+    lopt__range r = lopt__chunk_range(s->n, chunk);
     for (int64_t i = r.first; i < r.first + r.n; i++) {
         float x = s->in[i] * s->factor;
-        s->out[i] = s->nan_to_num ? finite(x) : x;
+        s->out[i] = s->nan_to_num ? replace_non_finite(x) : x;
     }
 }
 
-void lopt__condition(const lopt__conditioning *c, const lopt_state *state, const float *grads, float *out) {
+void lopt__condition_gradients(const lopt__conditioning *c, const lopt_state *state, const float *grads, float *out) {
     float global = 1;
     if (c->clip_norm > 0) {
-        float whole = norm(state->team, grads, (int64_t)state->n_params);
+        float whole = norm_of_gradient(state->team, grads, (int64_t)state->n_params);
         global = whole <= c->clip_norm ? 1 : c->clip_norm / whole;
     }
     for (size_t i = 0; i < state->n_tensors; i++) {
@@ -63,10 +63,10 @@ void lopt__condition(const lopt__conditioning *c, const lopt_state *state, const
         const float *g = grads + t->offset;
         float factor = global;
         if (c->max_grad_norm > 0) {
-            float own = c->max_grad_norm / (global * norm(state->team, g, t->view.size) + 1e-6f);
+            float own = c->max_grad_norm / (global * norm_of_gradient(state->team, g, t->view.size) + 1e-6f);
             factor *= own > 1 ? 1 : own;
         }
         sweep s = {g, t->view.size, {0}, factor, out + t->offset, c->nan_to_num};
-        lopt__team_run(state->team, lopt__n_pieces(s.n), scale_piece, &s);
+        lopt__team_run_chunks(state->team, lopt__n_chunks(s.n), scale_gradient_chunk, &s);
     }
 }

@@ -12,11 +12,11 @@ typedef struct lopt__conditioning {
     int nan_to_num;      /* NaN -> 0, +-inf -> +-FLT_MAX, after clipping */
 } lopt__conditioning;
 
-static inline int lopt__conditions(const lopt__conditioning *c) {
+static inline int lopt__has_conditioning(const lopt__conditioning *c) {
     return c->clip_norm > 0 || c->max_grad_norm > 0 || c->nan_to_num;
 }
 
 /* Writes the conditioned gradients of all tensors to out[n_params]. */
-void lopt__condition(const lopt__conditioning *c, const lopt_state *state, const float *grads, float *out);
+void lopt__condition_gradients(const lopt__conditioning *c, const lopt_state *state, const float *grads, float *out);
 
 #endif

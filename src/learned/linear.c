@@ -9,22 +9,22 @@
 
 #include "kernels/kernels.h"
 
-static const char *block_name(const char *layer, char letter, char name[48]) {
+static const char *name_dense_block(const char *layer, char letter, char name[48]) {
     snprintf(name, 48, "%s/%c", layer, letter);
     return name;
 }
 
 void lopt__dense_layout(lopt_optimizer *opt, const char *name, int in, int out) {
     char block[48];
-    lopt__add_block(opt, block_name(name, 'b', block), 1, (int64_t[]){out}, LOPT__INIT_ZERO, 0);
-    lopt__add_block(opt, block_name(name, 'w', block), 2, (int64_t[]){in, out}, LOPT__INIT_TRUNCATED_NORMAL,
-                    1.0f / sqrtf((float)in));
+    lopt__add_vector_block(opt, name_dense_block(name, 'b', block), out, LOPT__INIT_ZERO, 0);
+    lopt__add_matrix_block(opt, name_dense_block(name, 'w', block), in, out, LOPT__INIT_TRUNCATED_NORMAL,
+                           1.0f / sqrtf((float)in));
 }
 
-lopt__dense lopt__dense_at(const lopt_optimizer *opt, const char *name) {
+lopt__dense lopt__dense_from_theta(const lopt_optimizer *opt, const char *name) {
     char block[48];
-    const lopt_block *w = lopt_block_find(opt, block_name(name, 'w', block));
-    const lopt_block *b = lopt_block_find(opt, block_name(name, 'b', block));
+    const lopt_block *w = lopt_block_find(opt, name_dense_block(name, 'w', block));
+    const lopt_block *b = lopt_block_find(opt, name_dense_block(name, 'b', block));
     return (lopt__dense){(int)w->dim[0], (int)w->dim[1], opt->theta + w->offset, opt->theta + b->offset};
 }
 

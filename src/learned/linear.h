@@ -15,7 +15,7 @@ typedef struct lopt__dense {
 /* Adds blocks "<name>/w" (truncated normal of scale 1 / sqrt(in)) and "<name>/b" (0) to theta. */
 void lopt__dense_layout(lopt_optimizer *opt, const char *name, int in, int out);
 /* The layer of that name in the optimizer's theta. */
-lopt__dense lopt__dense_at(const lopt_optimizer *opt, const char *name);
+lopt__dense lopt__dense_from_theta(const lopt_optimizer *opt, const char *name);
 /* y[n][out] from x[n][in]. */
 void lopt__dense_forward(const lopt__dense *d, int64_t n, const float *x, float *y);
 

@@ -18,32 +18,32 @@ void lopt__loss_buffer_reset(lopt__loss_buffer *b, int64_t num_steps) {
 }
 
 /* Means i divided by 1 - decay^exponent. */
-static float corrected(const lopt__loss_buffer *b, int i, int32_t exponent) {
+static float corrected_mean(const lopt__loss_buffer *b, int i, int32_t exponent) {
     return b->mean[i] / (1.0f - powf(b->decay[i], (float)exponent));
 }
 
 /* NaN if either is, unlike fminf. */
-static float least(float a, float b) {
+static float min_with_nan(float a, float b) {
     return a < b || isnan(a) ? a : b;
 }
 
 /* The loss, or twice the largest mean if that is less. The exponent is that of the step to come. */
-static float limited(const lopt__loss_buffer *b, float loss) {
+static float limit_new_loss(const lopt__loss_buffer *b, float loss) {
     float largest = loss;
     for (int i = 0; i < LOPT__N_LOSS_MEANS && b->count > 0; i++) {
-        float q = corrected(b, i, b->count + 1);
+        float q = corrected_mean(b, i, b->count + 1);
         if (i == 0 || q > largest || isnan(q)) largest = q;
     }
-    return least(2.0f * fabsf(largest), loss);
+    return min_with_nan(2.0f * fabsf(largest), loss);
 }
 
 void lopt__loss_buffer_update(lopt__loss_buffer *b, float loss) {
-    loss = limited(b, loss);
+    loss = limit_new_loss(b, loss);
     for (int i = 0; i < LOPT__N_LOSS_MEANS; i++) {
         float kept = b->mean[i] * b->decay[i];
         float added = loss * (1.0f - b->decay[i]);
         b->mean[i] = kept + added;
-        b->running_min[i] = least(b->running_min[i], corrected(b, i, b->count + 1));
+        b->running_min[i] = min_with_nan(b->running_min[i], corrected_mean(b, i, b->count + 1));
     }
     b->count++;
 }
@@ -54,8 +54,8 @@ void lopt__loss_buffer_features(const lopt__loss_buffer *b, float out[LOPT__N_LO
             out[i] = 0;
             continue;
         }
-        float above = corrected(b, i, b->count) - b->running_min[i];
-        float slower = corrected(b, i + 1, b->count) - b->running_min[i];
+        float above = corrected_mean(b, i, b->count) - b->running_min[i];
+        float slower = corrected_mean(b, i + 1, b->count) - b->running_min[i];
         float x = above / (slower < 1e-8f ? 1e-8f : slower) - 1.0f;
         out[i] = x > 1 ? 1 : x < -1 ? -1 : x; /* NaN stays NaN */
     }

@@ -29,11 +29,11 @@ void lopt__lstm_layout(lopt_optimizer *opt, int n_inputs, int size) {
     lopt__dense_layout(opt, GATES, n_inputs + size, 4 * size);
 }
 
-lopt__lstm lopt__lstm_at(const lopt_optimizer *opt) {
+lopt__lstm lopt__lstm_from_theta(const lopt_optimizer *opt) {
     lopt__lstm l = {
         .initial_hidden = opt->theta + lopt_block_find(opt, "lstm_init_state/hidden")->offset,
         .initial_cell = opt->theta + lopt_block_find(opt, "lstm_init_state/cell")->offset,
-        .gates = lopt__dense_at(opt, GATES),
+        .gates = lopt__dense_from_theta(opt, GATES),
     };
     l.size = l.gates.out / 4;
     l.n_inputs = l.gates.in - l.size;

@@ -30,7 +30,7 @@ typedef struct lopt__lstm {
 
 /* Adds blocks lstm_init_state/{hidden,cell} (0) and layer rnn_params/rnn/linear to theta. */
 void lopt__lstm_layout(lopt_optimizer *opt, int n_inputs, int size);
-lopt__lstm lopt__lstm_at(const lopt_optimizer *opt);
+lopt__lstm lopt__lstm_from_theta(const lopt_optimizer *opt);
 /* hidden[rows][size] and cell[rows][size] from theta. */
 void lopt__lstm_reset(const lopt__lstm *lstm, int64_t rows, float *hidden, float *cell);
 

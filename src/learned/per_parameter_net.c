@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "kernels/kernels.h"
-#include "learned/normalise.h"
+#include "kernels/normalise.h"
 
-static const char *layer_name(const char *name, int l, char layer[48]) {
+static const char *name_network_layer(const char *name, int l, char layer[48]) {
     snprintf(layer, 48, "%s_%d", name, l);
     return layer;
 }
@@ -17,13 +17,15 @@ static const char *layer_name(const char *name, int l, char layer[48]) {
 void lopt__network_layout(lopt_optimizer *opt, const char *name, int in, int hidden, int hidden_layers, int out) {
     char layer[48];
     for (int l = 0; l <= hidden_layers; l++)
-        lopt__dense_layout(opt, layer_name(name, l, layer), l == 0 ? in : hidden, l == hidden_layers ? out : hidden);
+        lopt__dense_layout(opt, name_network_layer(name, l, layer), l == 0 ? in : hidden,
+                           l == hidden_layers ? out : hidden);
 }
 
-lopt__network lopt__network_at(const lopt_optimizer *opt, const char *name, int hidden_layers) {
+lopt__network lopt__network_from_theta(const lopt_optimizer *opt, const char *name, int hidden_layers) {
     char layer[48];
     lopt__network net = {.n_layers = hidden_layers + 1};
-    for (int l = 0; l <= hidden_layers; l++) net.layer[l] = lopt__dense_at(opt, layer_name(name, l, layer));
+    for (int l = 0; l <= hidden_layers; l++)
+        net.layer[l] = lopt__dense_from_theta(opt, name_network_layer(name, l, layer));
     return net;
 }
 
@@ -38,20 +40,20 @@ lopt__network lopt__network_sharing(const lopt__network *net, int n_shared, cons
     return own;
 }
 
-static int widest(const lopt__network *net) {
+static int widest_layer(const lopt__network *net) {
     int most = net->layer[0].in;
     for (int l = 0; l < net->n_layers; l++) most = net->layer[l].out > most ? net->layer[l].out : most;
     return most;
 }
 
 /* Two blocks of activations. */
-static size_t thread_floats(const lopt__network *net) {
-    return 2 * LOPT__ROWS * (size_t)widest(net);
+static size_t scratch_of_thread(const lopt__network *net) {
+    return 2 * LOPT__ROWS * (size_t)widest_layer(net);
 }
 
 /* The scale of each own feature, then activations for each thread. */
 size_t lopt__network_scratch(const lopt__network *net, int n_threads) {
-    return (size_t)lopt__round_up(net->layer[0].in) + (size_t)n_threads * thread_floats(net);
+    return (size_t)lopt__round_up(net->layer[0].in) + (size_t)n_threads * scratch_of_thread(net);
 }
 
 /* A tensor on its way through the network. */
@@ -59,61 +61,61 @@ typedef struct passage {
     const lopt__network *net;
     const lopt__elements *elements;
     float *scale, *activations;
-    double sum[LOPT__MAX_PIECES][LOPT__MAX_OWN_FEATURES]; /* of squares of each feature */
+    double sum[LOPT__MAX_CHUNKS][LOPT__MAX_OWN_FEATURES]; /* of squares of each feature */
 } passage;
 
-static float *activations_of(const passage *p, int thread) {
-    return p->activations + (size_t)thread * thread_floats(p->net);
+static float *activations_of_thread(const passage *p, int thread) {
+    return p->activations + (size_t)thread * scratch_of_thread(p->net);
 }
 
-static int64_t block_rows(int64_t end, int64_t at) {
+static int64_t rows_of_block(int64_t end, int64_t at) {
     return end - at < LOPT__ROWS ? end - at : LOPT__ROWS;
 }
 
 /* Sums of squares of each feature: in float over a block, in double over blocks. */
-static void add_squares(int64_t n, int width, const float *restrict x, double *sum) {
+static void add_feature_squares(int64_t n, int width, const float *restrict x, double *sum) {
     float block[LOPT__MAX_OWN_FEATURES] = {0};
     for (int64_t i = 0; i < n; i++, x += width)
         for (int j = 0; j < width; j++) block[j] += x[j] * x[j];
     for (int j = 0; j < width; j++) sum[j] += (double)block[j];
 }
 
-static void square_piece(void *passage_, int64_t piece, int thread) {
-    passage *p = passage_;
+static void sum_feature_squares(void *passage_, int64_t chunk, int thread) {
+    passage *p = (passage *)passage_;
     const lopt__elements *e = p->elements;
-    lopt__range r = lopt__piece(e->n, piece);
+    lopt__range r = lopt__chunk_range(e->n, chunk);
     int width = p->net->layer[0].in;
-    float *x = activations_of(p, thread);
+    float *x = activations_of_thread(p, thread);
     double sum[LOPT__MAX_OWN_FEATURES] = {0};
     for (int64_t at = r.first; at < r.first + r.n; at += LOPT__ROWS) {
-        int64_t n = block_rows(r.first + r.n, at);
+        int64_t n = rows_of_block(r.first + r.n, at);
         e->features(e->source, at, n, x);
-        add_squares(n, width, x, sum);
+        add_feature_squares(n, width, x, sum);
     }
-    memcpy(p->sum[piece], sum, sizeof sum);
+    memcpy(p->sum[chunk], sum, sizeof sum);
 }
 
 /* scale[j] = 1 / sqrt(epsilon + mean square) of each feature. */
-static void normalisers(passage *p) {
+static void set_feature_scales(passage *p) {
     const lopt__elements *e = p->elements;
-    int64_t n_pieces = lopt__n_pieces(e->n);
-    lopt__team_run(e->team, n_pieces, square_piece, p);
+    int64_t n_chunks = lopt__n_chunks(e->n);
+    lopt__team_run_chunks(e->team, n_chunks, sum_feature_squares, p);
     for (int j = 0; j < p->net->layer[0].in; j++) {
         double sum = 0;
-        for (int64_t i = 0; i < n_pieces; i++) sum += p->sum[i][j];
-        p->scale[j] = lopt__normaliser(LOPT__NORMALISE_EPSILON, (float)(sum / (double)e->n));
+        for (int64_t i = 0; i < n_chunks; i++) sum += p->sum[i][j];
+        p->scale[j] = lopt__normalising_factor(LOPT__NORMALISE_EPSILON, (float)(sum / (double)e->n));
     }
 }
 
-static void relu(int64_t n, float *x) {
+static void rectify_units(int64_t n, float *x) {
     for (int64_t i = 0; i < n; i++) x[i] = x[i] < 0 ? 0 : x[i]; /* NaN stays NaN */
 }
 
 /* Outputs of n rows; they lie in x or in y. */
-static const float *forward(const lopt__network *net, int64_t n, float *x, float *y) {
+static const float *evaluate_network(const lopt__network *net, int64_t n, float *x, float *y) {
     for (int l = 0; l < net->n_layers; l++) {
         lopt__dense_forward(&net->layer[l], n, x, y);
-        if (l + 1 < net->n_layers) relu(n * net->layer[l].out, y);
+        if (l + 1 < net->n_layers) rectify_units(n * net->layer[l].out, y);
         float *next = x;
         x = y;
         y = next;
@@ -121,24 +123,24 @@ static const float *forward(const lopt__network *net, int64_t n, float *x, float
     return x;
 }
 
-static void network_piece(void *passage_, int64_t piece, int thread) {
-    const passage *p = passage_;
+static void run_network_chunk(void *passage_, int64_t chunk, int thread) {
+    const passage *p = (const passage *)passage_;
     const lopt__elements *e = p->elements;
-    lopt__range r = lopt__piece(e->n, piece);
+    lopt__range r = lopt__chunk_range(e->n, chunk);
     int width = p->net->layer[0].in;
-    float *x = activations_of(p, thread), *y = x + LOPT__ROWS * widest(p->net);
+    float *x = activations_of_thread(p, thread), *y = x + LOPT__ROWS * widest_layer(p->net);
     for (int64_t at = r.first; at < r.first + r.n; at += LOPT__ROWS) {
-        int64_t n = block_rows(r.first + r.n, at);
+        int64_t n = rows_of_block(r.first + r.n, at);
         e->features(e->source, at, n, x);
         for (int64_t i = 0; i < n * width; i += width)
             for (int j = 0; j < width; j++) x[i + j] *= p->scale[j];
-        e->outputs(e->source, piece, at, n, forward(p->net, n, x, y));
+        e->outputs(e->source, chunk, at, n, evaluate_network(p->net, n, x, y));
     }
 }
 
 void lopt__network_run(const lopt__network *net, const lopt__elements *e, float *scratch) {
     passage p = {
         .net = net, .elements = e, .scale = scratch, .activations = scratch + lopt__round_up(net->layer[0].in)};
-    normalisers(&p);
-    lopt__team_run(e->team, lopt__n_pieces(e->n), network_piece, &p);
+    set_feature_scales(&p);
+    lopt__team_run_chunks(e->team, lopt__n_chunks(e->n), run_network_chunk, &p);
 }

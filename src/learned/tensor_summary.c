@@ -7,7 +7,7 @@
 
 #define LANES 4 /* partial sums that do not wait for each other */
 
-lopt__summary lopt__summarise(const float *x, int64_t n) {
+lopt__summary lopt__summarise_tensor(const float *x, int64_t n) {
     double sum[LANES] = {0}, sum_abs[LANES] = {0}, sum_square[LANES] = {0};
     for (int64_t i = 0; i < n; i += LANES)
         for (int k = 0; k < LANES && i + k < n; k++) {

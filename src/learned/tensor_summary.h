@@ -13,6 +13,6 @@ typedef struct lopt__summary {
     float norm;     /* square root of the sum of squares */
 } lopt__summary;
 
-lopt__summary lopt__summarise(const float *x, int64_t n); /* n >= 1 */
+lopt__summary lopt__summarise_tensor(const float *x, int64_t n); /* n >= 1 */
 
 #endif

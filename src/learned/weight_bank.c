@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "learned/param_features.h"
+#include "kernels/param_features.h"
 
 #define N_GROUPS 14
 #define N_STORED_OUTPUTS 3
@@ -33,18 +33,19 @@ static const struct {
     {LOPT__F_FACTORED_MOMENTUM, LOPT__K},
 };
 
-static int layer_inputs(const lopt__bank_shape *s, int l) {
+static int inputs_of_layer(const lopt__bank_shape *s, int l) {
     return l == 0 ? LOPT__N_EXTENDED : s->hidden;
 }
 
-static int layer_outputs(const lopt__bank_shape *s, int l, int outputs) {
+static int outputs_of_layer(const lopt__bank_shape *s, int l, int outputs) {
     return l == s->hidden_layers ? outputs : s->hidden;
 }
 
 /* ---- theta ----------------------------------------------------------------------------------- */
 
 /* A block of in x out numbers (in 0: a bias of `out`), with the leading axis of the bank. */
-static void add_block(lopt_optimizer *opt, const lopt__bank_shape *s, const char *name, int in, int out, float scale) {
+static void add_bank_block(lopt_optimizer *opt, const lopt__bank_shape *s, const char *name, int in, int out,
+                           float scale) {
     int64_t dim[3];
     int rank = 0;
     if (s->n) dim[rank++] = s->n;
@@ -53,12 +54,12 @@ static void add_block(lopt_optimizer *opt, const lopt__bank_shape *s, const char
     lopt__add_block(opt, name, rank, dim, in ? LOPT__INIT_TRUNCATED_NORMAL : LOPT__INIT_ZERO, scale);
 }
 
-static const char *piece_name(int i, char name[48]) {
+static const char *name_input_group(int i, char name[48]) {
     snprintf(name, 48, "ff_mod_stack/w0__%d", i);
     return name;
 }
 
-static const char *layer_name(char letter, int l, char name[48]) {
+static const char *name_bank_layer(char letter, int l, char name[48]) {
     snprintf(name, 48, "ff_mod_stack/%c%d", letter, l);
     return name;
 }
@@ -66,11 +67,12 @@ static const char *layer_name(char letter, int l, char name[48]) {
 void lopt__bank_layout(lopt_optimizer *opt, const lopt__bank_shape *s) {
     char name[48];
     for (int l = 0; l <= s->hidden_layers; l++) {
-        int in = layer_inputs(s, l), out = layer_outputs(s, l, N_STORED_OUTPUTS);
+        int in = inputs_of_layer(s, l), out = outputs_of_layer(s, l, N_STORED_OUTPUTS);
         float scale = 1.0f / sqrtf((float)in);
-        for (int i = 0; l == 0 && i < N_GROUPS; i++) add_block(opt, s, piece_name(i, name), group[i].width, out, scale);
-        if (l > 0) add_block(opt, s, layer_name('w', l, name), in, out, scale);
-        add_block(opt, s, layer_name('b', l, name), 0, out, 0);
+        for (int i = 0; l == 0 && i < N_GROUPS; i++)
+            add_bank_block(opt, s, name_input_group(i, name), group[i].width, out, scale);
+        if (l > 0) add_bank_block(opt, s, name_bank_layer('w', l, name), in, out, scale);
+        add_bank_block(opt, s, name_bank_layer('b', l, name), 0, out, 0);
     }
 }
 
@@ -79,34 +81,36 @@ void lopt__bank_layout(lopt_optimizer *opt, const lopt__bank_shape *s) {
 size_t lopt__bank_floats(const lopt__bank_shape *s) {
     size_t n = 0;
     for (int l = 0; l <= s->hidden_layers; l++)
-        n += (size_t)(layer_inputs(s, l) + 1) * (size_t)layer_outputs(s, l, s->outputs);
+        n += (size_t)(inputs_of_layer(s, l) + 1) * (size_t)outputs_of_layer(s, l, s->outputs);
     return n;
 }
 
 /* Network k's part of a block, of `rows` rows of `stored` numbers; the first `used` of each go to
  * `to`. */
-static void copy_rows(const lopt_optimizer *opt, const char *name, int k, int rows, int stored, int used, float *to) {
+static void copy_weight_rows(const lopt_optimizer *opt, const char *name, int k, int rows, int stored, int used,
+                             float *to) {
     const float *from = opt->theta + lopt_block_find(opt, name)->offset + (size_t)k * rows * stored;
     for (int i = 0; i < rows; i++) memcpy(to + i * used, from + i * stored, (size_t)used * sizeof(float));
 }
 
-static void pack_network(const lopt__bank_shape *s, const lopt_optimizer *opt, int k, float *to) {
+static void pack_bank_network(const lopt__bank_shape *s, const lopt_optimizer *opt, int k, float *to) {
     char name[48];
     for (int l = 0; l <= s->hidden_layers; l++) {
-        int in = layer_inputs(s, l);
-        int stored = layer_outputs(s, l, N_STORED_OUTPUTS), used = layer_outputs(s, l, s->outputs);
+        int in = inputs_of_layer(s, l);
+        int stored = outputs_of_layer(s, l, N_STORED_OUTPUTS), used = outputs_of_layer(s, l, s->outputs);
         for (int i = 0; l == 0 && i < N_GROUPS; i++)
-            copy_rows(opt, piece_name(i, name), k, group[i].width, stored, used, to + group[i].feature * used);
-        if (l > 0) copy_rows(opt, layer_name('w', l, name), k, in, stored, used, to);
+            copy_weight_rows(opt, name_input_group(i, name), k, group[i].width, stored, used,
+                             to + group[i].feature * used);
+        if (l > 0) copy_weight_rows(opt, name_bank_layer('w', l, name), k, in, stored, used, to);
         to += in * used;
-        copy_rows(opt, layer_name('b', l, name), k, 1, stored, used, to);
+        copy_weight_rows(opt, name_bank_layer('b', l, name), k, 1, stored, used, to);
         to += used;
     }
 }
 
 void lopt__bank_pack(const lopt__bank_shape *s, const lopt_optimizer *opt, float *packed) {
     int n = s->n ? s->n : 1;
-    for (int k = 0; k < n; k++) pack_network(s, opt, k, packed + (size_t)k * lopt__bank_floats(s));
+    for (int k = 0; k < n; k++) pack_bank_network(s, opt, k, packed + (size_t)k * lopt__bank_floats(s));
 }
 
 size_t lopt__bank_mlp_floats(const lopt__bank_shape *s) {
@@ -115,7 +119,7 @@ size_t lopt__bank_mlp_floats(const lopt__bank_shape *s) {
 
 void lopt__bank_network(const lopt__bank_shape *s, const float *packed, float scale, lopt__bank_use use, lopt__mlp *mlp,
                         float *memory) {
-    lopt__mlp_place(mlp, LOPT__N_EXTENDED, s->hidden, s->hidden_layers, s->outputs, memory);
+    lopt__mlp_place_zeros(mlp, LOPT__N_EXTENDED, s->hidden, s->hidden_layers, s->outputs, memory);
     for (int l = 0; l < mlp->n_layers; l++) {
         const lopt__layer *layer = &mlp->layer[l];
         for (int i = 0; i <= layer->in; i++, packed += layer->out) {
@@ -124,5 +128,5 @@ void lopt__bank_network(const lopt__bank_shape *s, const float *packed, float sc
             for (int j = 0; j < layer->out; j++) to[j] = absent ? 0 : scale * packed[j];
         }
     }
-    lopt__mlp_pair(mlp);
+    lopt__mlp_pair_weights(mlp);
 }

@@ -4,7 +4,7 @@
  * -> 3.
  *
  * theta holds one network (Celo2), or a bank of n networks that a controller mixes (VeLO, Celo: a
- * leading axis of n), as blocks of "ff_mod_stack": the first layer in 14 pieces w0__0 ... w0__13,
+ * leading axis of n), as blocks of "ff_mod_stack": the first layer in 14 chunks w0__0 ... w0__13,
  * one for each group of features in the order below, then b0, w1, b1, ... The third output is never
  * used.
  *
@@ -24,7 +24,7 @@
 #ifndef LOPT_BANK_H
 #define LOPT_BANK_H
 
-#include "learned/mlp.h"
+#include "kernels/mlp.h"
 
 typedef struct lopt__bank_shape {
     int n; /* networks mixed by a controller; 0: one network, without the leading axis */

@@ -30,13 +30,13 @@ typedef struct adabelief_constants {
     int old;
 } adabelief_constants;
 
-static void rule(const lopt__span *s, const void *constants) {
-    const adabelief_constants *c = constants;
+static void adabelief_rule(const lopt__span *s, const void *constants) {
+    const adabelief_constants *c = (const adabelief_constants *)constants;
     const lopt__moments k = c->adam.moments;
     const float epsilon = c->adam.epsilon, epsilon_root = c->adam.epsilon_root;
     const float rate = s->rate, decay = s->decay;
     const float *restrict p = s->p, *restrict g = s->g;
-    float *restrict m = lopt__array(s, 0), *restrict v = lopt__array(s, 1), *restrict update = s->update;
+    float *restrict m = lopt__span_array(s, 0), *restrict v = lopt__span_array(s, 1), *restrict update = s->update;
     LOPT__NO_OVERLAP
     for (int64_t i = 0; i < s->n; i++) {
         float before = m[i];
@@ -48,9 +48,9 @@ static void rule(const lopt__span *s, const void *constants) {
     }
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    adabelief_constants c = {lopt__adam_constants_of(opt, state), lopt__integer(opt, RESIDUAL_OF) == RESIDUAL_OLD};
-    lopt__step_elementwise(opt, state, io, rule, &c);
+static void adabelief_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
+    adabelief_constants c = {lopt__adam_constants_of(opt, state), lopt__read_integer(opt, RESIDUAL_OF) == RESIDUAL_OLD};
+    lopt__step_elementwise(opt, state, io, adabelief_rule, &c);
 }
 
 const lopt__kind lopt__adabelief = {
@@ -59,6 +59,6 @@ const lopt__kind lopt__adabelief = {
     .n_hypers = LOPT__COUNT(hypers),
     .presets = presets,
     .n_presets = LOPT__COUNT(presets),
-    .tensor_floats = lopt__two_arrays,
-    .step = step,
+    .tensor_floats = lopt__two_array_floats,
+    .step = adabelief_step,
 };

@@ -25,8 +25,8 @@
 #include "classical/apply_steps.h"
 #include "classical/elementwise_update.h"
 #include "classical/shared_hypers.h"
-#include "kernels/kernels.h"
-#include "learned/normalise.h"
+#include "kernels/job.h"
+#include "kernels/normalise.h"
 
 enum {
     HIDDEN_SIZE,
@@ -103,79 +103,79 @@ typedef struct prepared {
 
 /* ---- theta ----------------------------------------------------------------------------------- */
 
-static void layout(lopt_optimizer *opt) {
-    lopt__mlp_layout(opt, LOPT__N_FEATURES, lopt__integer(opt, HIDDEN_SIZE), lopt__integer(opt, HIDDEN_LAYERS),
-                     N_OUTPUTS);
-    lopt__add_block(opt, "momentum_decays", 1, (int64_t[]){LOPT__K}, LOPT__INIT_ZERO, 0);
-    lopt__add_block(opt, "rms_decays", 1, (int64_t[]){1}, LOPT__INIT_ZERO, 0);
-    lopt__add_block(opt, "adafactor_decays", 1, (int64_t[]){LOPT__K}, LOPT__INIT_ZERO, 0);
+static void adafac_nominal_layout(lopt_optimizer *opt) {
+    lopt__mlp_layout(opt, LOPT__N_FEATURES, lopt__read_integer(opt, HIDDEN_SIZE),
+                     lopt__read_integer(opt, HIDDEN_LAYERS), N_OUTPUTS);
+    lopt__add_vector_block(opt, "momentum_decays", LOPT__K, LOPT__INIT_ZERO, 0);
+    lopt__add_vector_block(opt, "rms_decays", 1, LOPT__INIT_ZERO, 0);
+    lopt__add_vector_block(opt, "adafactor_decays", LOPT__K, LOPT__INIT_ZERO, 0);
 }
 
-static size_t network_floats(const lopt_optimizer *opt, int outputs) {
-    size_t n =
-        lopt__mlp_floats(LOPT__N_FEATURES, lopt__integer(opt, HIDDEN_SIZE), lopt__integer(opt, HIDDEN_LAYERS), outputs);
+static size_t floats_of_network(const lopt_optimizer *opt, int outputs) {
+    size_t n = lopt__mlp_floats(LOPT__N_FEATURES, lopt__read_integer(opt, HIDDEN_SIZE),
+                                lopt__read_integer(opt, HIDDEN_LAYERS), outputs);
     return (size_t)lopt__round_up((int64_t)n);
 }
 
-static size_t prepared_bytes(const lopt_optimizer *opt) {
-    return sizeof(prepared) + sizeof(float) * (network_floats(opt, 2) + N_OUTPUTS * network_floats(opt, 1));
+static size_t adafac_nominal_prepared_bytes(const lopt_optimizer *opt) {
+    return sizeof(prepared) + sizeof(float) * (floats_of_network(opt, 2) + N_OUTPUTS * floats_of_network(opt, 1));
 }
 
-static float *pack(const lopt_optimizer *opt, lopt__mlp *mlp, int first, int count, float *memory) {
-    lopt__mlp_pack_outputs(mlp, opt, LOPT__N_FEATURES, lopt__integer(opt, HIDDEN_SIZE),
-                           lopt__integer(opt, HIDDEN_LAYERS), N_OUTPUTS, first, count, memory);
-    return memory + network_floats(opt, count);
+static float *pack_output_network(const lopt_optimizer *opt, lopt__mlp *mlp, int first, int count, float *memory) {
+    lopt__mlp_pack_outputs(mlp, opt, LOPT__N_FEATURES, lopt__read_integer(opt, HIDDEN_SIZE),
+                           lopt__read_integer(opt, HIDDEN_LAYERS), N_OUTPUTS, first, count, memory);
+    return memory + floats_of_network(opt, count);
 }
 
-static void prepare(lopt_optimizer *opt) {
-    prepared *ready = opt->prepared;
+static void adafac_nominal_prepare(lopt_optimizer *opt) {
+    prepared *ready = (prepared *)opt->prepared;
     lopt__decays_learned(&ready->decays, opt, MOMENTUM_DECAYS, RMS_DECAYS, ADAFACTOR_DECAYS, 0);
-    float *memory = pack(opt, &ready->both, DIRECTION, 2, ready->weights);
-    for (int i = 0; i < N_OUTPUTS; i++) memory = pack(opt, &ready->single[i], i, 1, memory);
+    float *memory = pack_output_network(opt, &ready->both, DIRECTION, 2, ready->weights);
+    for (int i = 0; i < N_OUTPUTS; i++) memory = pack_output_network(opt, &ready->single[i], i, 1, memory);
 }
 
 /* ---- state ----------------------------------------------------------------------------------- */
 
-static lopt__tie tie(const lopt_optimizer *opt) {
-    return (lopt__tie)lopt__integer(opt, TIE_RULE);
+static lopt__tie adafac_nominal_tie(const lopt_optimizer *opt) {
+    return (lopt__tie)lopt__read_integer(opt, TIE_RULE);
 }
 
 /* Three arrays of one tensor's size, then the kernels'. */
-static size_t array_floats(const lopt_optimizer *opt, const lopt_state *state) {
+static size_t floats_of_array(const lopt_optimizer *opt, const lopt_state *state) {
     return (size_t)lopt__round_up((int64_t)lopt__largest_tensor(opt, state));
 }
 
-static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
-    return 3 * array_floats(opt, state) + lopt__kernel_scratch_most(state, lopt__integer(opt, HIDDEN_SIZE));
+static size_t adafac_nominal_scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
+    return 3 * floats_of_array(opt, state) + lopt__kernel_scratch_most(state, lopt__read_integer(opt, HIDDEN_SIZE));
 }
 
 /* ---- step ------------------------------------------------------------------------------------ */
 
-static float mean_of(const float *x, int64_t n) {
+static float mean_of_floats(const float *x, int64_t n) {
     double sum = 0;
     for (int64_t i = 0; i < n; i++) sum += x[i];
     return (float)(sum / (double)n);
 }
 
 /* One output for every parameter. */
-static void output(const lopt_optimizer *opt, lopt__job *job, int which, int aggregate, float *out) {
-    const prepared *ready = opt->prepared;
+static void run_output_network(const lopt_optimizer *opt, lopt__job *job, int which, int aggregate, float *out) {
+    const prepared *ready = (const prepared *)opt->prepared;
     int64_t n = job->view->size;
     job->mlp = &ready->single[which];
     job->step_mult = 1;
     job->steps = out;
     lopt__kernels_current()->apply(job);
-    float mean = aggregate ? mean_of(out, n) : 0;
+    float mean = aggregate ? mean_of_floats(out, n) : 0;
     for (int64_t i = 0; i < n && aggregate; i++) out[i] = mean;
 }
 
 /* d exp(a exp_mult) step_mult. work: [size]. */
-static void black_box(const lopt_optimizer *opt, lopt__job *job, float *step, float *work) {
-    const prepared *ready = opt->prepared;
-    float step_mult = lopt__number(opt, STEP_MULT), exp_mult = (float)opt->value[EXP_MULT][0];
-    if (lopt__integer(opt, AGGREGATE_MAGNITUDE)) {
-        output(opt, job, DIRECTION, 0, step);
-        output(opt, job, MAGNITUDE, 1, work);
+static void run_black_box(const lopt_optimizer *opt, lopt__job *job, float *step, float *work) {
+    const prepared *ready = (const prepared *)opt->prepared;
+    float step_mult = lopt__read_number(opt, STEP_MULT), exp_mult = (float)opt->value[EXP_MULT][0];
+    if (lopt__read_integer(opt, AGGREGATE_MAGNITUDE)) {
+        run_output_network(opt, job, DIRECTION, 0, step);
+        run_output_network(opt, job, MAGNITUDE, 1, work);
         for (int64_t i = 0; i < job->view->size; i++) step[i] = step[i] * expf(work[i] * exp_mult) * step_mult;
         return;
     }
@@ -186,7 +186,7 @@ static void black_box(const lopt_optimizer *opt, lopt__job *job, float *step, fl
     lopt__kernels_current()->apply(job);
 }
 
-static float estimate(int which, float g, const float m[LOPT__K], float inverse_rms) {
+static float nominal_estimate(int which, float g, const float m[LOPT__K], float inverse_rms) {
     float momentum = which == ESTIMATE_SGDM || which == ESTIMATE_ADAM ? m[LOPT__K - 1] : 0;
     for (int k = 0; k < LOPT__K && (which == ESTIMATE_AGGMO || which == ESTIMATE_ADAM_AGGMO); k++)
         momentum += m[k] / LOPT__K;
@@ -196,10 +196,10 @@ static float estimate(int which, float g, const float m[LOPT__K], float inverse_
 
 /* Adds what comes of accumulators to the steps: their scale, the nominal update. nominal: [size]
  * its factor. */
-static void add_nominal(const lopt_optimizer *opt, const lopt__job *job, const float *nominal, float *step) {
+static void add_nominal_update(const lopt_optimizer *opt, const lopt__job *job, const float *nominal, float *step) {
     const lopt__view *v = job->view;
-    int which = lopt__integer(opt, NOMINAL_ESTIMATE), normalize = lopt__integer(opt, NORMALIZE_BLACKBOX);
-    float own = lopt__integer(opt, SELFNORMALIZE) ? mean_of(job->grads, v->size) : 1;
+    int which = lopt__read_integer(opt, NOMINAL_ESTIMATE), normalize = lopt__read_integer(opt, NORMALIZE_BLACKBOX);
+    float own = lopt__read_integer(opt, SELFNORMALIZE) ? mean_of_floats(job->grads, v->size) : 1;
     for (int64_t outer = 0; outer < v->n_outer; outer++)
         for (int64_t row = 0; row < v->rows; row++) {
             const float *momentum = lopt__momentum_row(&job->acc, v, outer, row);
@@ -209,53 +209,54 @@ static void add_nominal(const lopt_optimizer *opt, const lopt__job *job, const f
                 float m[LOPT__K], inverse = 1.0f / sqrtf(rms[lane] + pipeline.rms_epsilon);
                 for (int k = 0; k < LOPT__K; k++) m[k] = momentum[k * v->pitch + lane];
                 step[i] *= normalize ? inverse * own : own;
-                step[i] += nominal[i] * estimate(which, job->grads[i], m, inverse);
+                step[i] += nominal[i] * nominal_estimate(which, job->grads[i], m, inverse);
             }
         }
 }
 
 /* factor exp(x exp_mult) for every parameter: x an output, or a constant where the network has no
  * say. */
-static void controlled(const lopt_optimizer *opt, lopt__job *job, int which, float constant, float factor, float *out) {
+static void set_controlled_factor(const lopt_optimizer *opt, lopt__job *job, int which, float constant, float factor,
+                                  float *out) {
     int i = which - NOMINAL; /* settings of the nominal update, then those of weight decay */
     float exp_mult = (float)opt->value[EXP_MULT][1 + i], same = factor * expf(constant * exp_mult);
-    int controller = lopt__integer(opt, NOMINAL_CONTROLLER + i);
-    if (controller) output(opt, job, which, lopt__integer(opt, AGGREGATE_NOMINAL + i), out);
+    int controller = lopt__read_integer(opt, NOMINAL_CONTROLLER + i);
+    if (controller) run_output_network(opt, job, which, lopt__read_integer(opt, AGGREGATE_NOMINAL + i), out);
     for (int64_t k = 0; k < job->view->size; k++) out[k] = controller ? factor * expf(out[k] * exp_mult) : same;
 }
 
-static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, lopt__job *job, const lopt__io *io,
-                        float *arrays[3]) {
+static void adafac_nominal_step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, lopt__job *job,
+                                       const lopt__io *io, float *arrays[3]) {
     float *step = arrays[0], *nominal = arrays[1], *shrink = arrays[2];
     int64_t n = t->view.size;
-    float decay = lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY));
+    float decay = lopt__tensor_decay(t, lopt__read_number(opt, WEIGHT_DECAY));
     lopt__job_open(job, t, io);
     lopt__kernels_current()->accumulate(job);
     lopt__kernels_current()->moments(job);
-    black_box(opt, job, step, nominal);
-    controlled(opt, job, NOMINAL, 1, lopt__number(opt, NOMINAL_STEPSIZE), nominal);
-    add_nominal(opt, job, nominal, step);
-    controlled(opt, job, REGULARIZATION, 0, decay, shrink);
+    run_black_box(opt, job, step, nominal);
+    set_controlled_factor(opt, job, NOMINAL, 1, lopt__read_number(opt, NOMINAL_STEPSIZE), nominal);
+    add_nominal_update(opt, job, nominal, step);
+    set_controlled_factor(opt, job, REGULARIZATION, 0, decay, shrink);
     for (int64_t i = 0; i < n; i++) step[i] += shrink[i] * io->params[t->offset + i];
-    lopt__apply_steps(io, t->offset, n, lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE)), 0, step);
+    lopt__apply_steps(io, t->offset, n, lopt__tensor_rate(t, lopt__read_number(opt, LEARNING_RATE)), 0, step);
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    const prepared *ready = opt->prepared;
+static void adafac_nominal_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
+    const prepared *ready = (const prepared *)opt->prepared;
     float time[LOPT__N_TIME];
     double mean_square[LOPT__N_EXTENDED];
-    size_t array = array_floats(opt, state);
+    size_t array = floats_of_array(opt, state);
     float *arrays[3] = {state->scratch, state->scratch + array, state->scratch + 2 * array};
-    lopt__time_tanh(state->header->step, time);
+    lopt__time_features_tanh(state->header->step, time);
     lopt__job job = {
         .pipeline = &pipeline,
-        .mean_square = mean_square,
         .decays = &ready->decays,
         .mlp = &ready->both,
         .time = time,
+        .mean_square = mean_square,
         .scratch = state->scratch + 3 * array,
     };
-    for (size_t i = 0; i < state->n_tensors; i++) step_tensor(opt, &state->tensors[i], &job, io, arrays);
+    for (size_t i = 0; i < state->n_tensors; i++) adafac_nominal_step_tensor(opt, &state->tensors[i], &job, io, arrays);
 }
 
 const lopt__kind lopt__adafac_nominal = {
@@ -264,11 +265,11 @@ const lopt__kind lopt__adafac_nominal = {
     .n_hypers = LOPT__COUNT(hypers),
     .presets = presets,
     .n_presets = LOPT__COUNT(presets),
-    .layout = layout,
-    .prepared_bytes = prepared_bytes,
-    .prepare = prepare,
-    .tie = tie,
+    .layout = adafac_nominal_layout,
+    .prepared_bytes = adafac_nominal_prepared_bytes,
+    .prepare = adafac_nominal_prepare,
+    .tie = adafac_nominal_tie,
     .tensor_floats = lopt__accumulator_floats,
-    .scratch_floats = scratch_floats,
-    .step = step,
+    .scratch_floats = adafac_nominal_scratch_floats,
+    .step = adafac_nominal_step,
 };

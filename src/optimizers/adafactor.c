@@ -58,21 +58,21 @@ static const lopt__preset presets[] = {
      {{0}}},
 };
 
-static int is_factored(const lopt_optimizer *opt, const lopt__view *v) {
+static int is_view_factored(const lopt_optimizer *opt, const lopt__view *v) {
     int64_t d1_size = v->rows < v->lanes ? v->rows : v->lanes;
-    return lopt__integer(opt, FACTORED) && v->factored && (double)d1_size >= opt->value[MIN_DIM_SIZE_TO_FACTOR][0];
+    return lopt__read_integer(opt, FACTORED) && v->factored && (double)d1_size >= opt->value[MIN_DIM_SIZE_TO_FACTOR][0];
 }
 
-static size_t second_moment_floats(const lopt_optimizer *opt, const lopt__view *v) {
-    return (size_t)(is_factored(opt, v) ? v->n_outer * (v->rows + v->lanes) : v->size);
+static size_t floats_of_second_moment(const lopt_optimizer *opt, const lopt__view *v) {
+    return (size_t)(is_view_factored(opt, v) ? v->n_outer * (v->rows + v->lanes) : v->size);
 }
 
-static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
-    return second_moment_floats(opt, view) + (lopt__number(opt, MOMENTUM) != 0 ? (size_t)view->size : 0);
+static size_t adafactor_tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
+    return floats_of_second_moment(opt, view) + (lopt__read_number(opt, MOMENTUM) != 0 ? (size_t)view->size : 0);
 }
 
 /* u, gradient, factors of rows and lanes (no more than a factored tensor has elements). */
-static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
+static size_t adafactor_scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
     return 3 * lopt__largest_tensor(opt, state) + 2;
 }
 
@@ -80,10 +80,10 @@ typedef struct adafactor_constants {
     float beta, one_minus_beta, epsilon;
 } adafactor_constants;
 
-static void second_moment(const lopt__span *s, const void *constants) {
+static void adafactor_second_moment(const lopt__span *s, const void *constants) {
     const adafactor_constants c = *(const adafactor_constants *)constants;
     const float *restrict g = s->g;
-    float *restrict v = lopt__array(s, 0), *restrict u = s->update;
+    float *restrict v = lopt__span_array(s, 0), *restrict u = s->update;
     for (int64_t i = 0; i < s->n; i++) {
         v[i] = c.beta * v[i] + c.one_minus_beta * (g[i] * g[i] + c.epsilon);
         u[i] = g[i] / sqrtf(v[i]);
@@ -91,8 +91,8 @@ static void second_moment(const lopt__span *s, const void *constants) {
 }
 
 /* Sums of g^2 + epsilon of one slice over its lanes and over its rows. */
-static void sum_squares(const lopt__view *v, const float *g, float epsilon, float *restrict row_sum,
-                        float *restrict lane_sum) {
+static void sum_slice_squares(const lopt__view *v, const float *g, float epsilon, float *restrict row_sum,
+                              float *restrict lane_sum) {
     const int64_t stride = v->lane_stride;
     memset(lane_sum, 0, (size_t)v->lanes * sizeof *lane_sum);
     for (int64_t r = 0; r < v->rows; r++) {
@@ -107,31 +107,32 @@ static void sum_squares(const lopt__view *v, const float *g, float epsilon, floa
     }
 }
 
-static void average(const adafactor_constants *c, float *moment, const float *sum, int64_t n, int64_t over) {
+static void average_second_moment(const adafactor_constants *c, float *moment, const float *sum, int64_t n,
+                                  int64_t over) {
     for (int64_t i = 0; i < n; i++) moment[i] = c->beta * moment[i] + c->one_minus_beta * (sum[i] / (float)over);
 }
 
-static float mean(const float *x, int64_t n) {
+static float mean_of_moment(const float *x, int64_t n) {
     double sum = 0;
     for (int64_t i = 0; i < n; i++) sum += x[i];
     return (float)(sum / (double)n);
 }
 
 /* factor[i] = 1 / sqrt(moment[i] / divisor) */
-static void factors(const float *moment, int64_t n, float divisor, float *factor) {
+static void set_inverse_roots(const float *moment, int64_t n, float divisor, float *factor) {
     for (int64_t i = 0; i < n; i++) factor[i] = 1 / sqrtf(moment[i] / divisor);
 }
 
 /* One slice; rows[], lanes[]: its moments, work: rows + lanes floats. R is what d0 is averaged
  * away from: of rows if lanes are d0. */
-static void step_slice(const adafactor_constants *c, const lopt__view *v, const float *g, float *rows, float *lanes,
-                       float *restrict work, float *u) {
+static void precondition_slice(const adafactor_constants *c, const lopt__view *v, const float *g, float *rows,
+                               float *lanes, float *restrict work, float *u) {
     float *restrict row = work, *restrict lane = work + v->rows;
-    sum_squares(v, g, c->epsilon, row, lane);
-    average(c, rows, row, v->rows, v->lanes);
-    average(c, lanes, lane, v->lanes, v->rows);
-    factors(rows, v->rows, v->lanes_are_d0 ? mean(rows, v->rows) : 1, row);
-    factors(lanes, v->lanes, v->lanes_are_d0 ? 1 : mean(lanes, v->lanes), lane);
+    sum_slice_squares(v, g, c->epsilon, row, lane);
+    average_second_moment(c, rows, row, v->rows, v->lanes);
+    average_second_moment(c, lanes, lane, v->lanes, v->rows);
+    set_inverse_roots(rows, v->rows, v->lanes_are_d0 ? mean_of_moment(rows, v->rows) : 1, row);
+    set_inverse_roots(lanes, v->lanes, v->lanes_are_d0 ? 1 : mean_of_moment(lanes, v->lanes), lane);
     for (int64_t r = 0; r < v->rows; r++)
         for (int64_t j = 0; j < v->lanes; j++) {
             int64_t at = r * v->row_stride + j * v->lane_stride;
@@ -140,42 +141,42 @@ static void step_slice(const adafactor_constants *c, const lopt__view *v, const 
 }
 
 /* u = g over the root of its second moment. */
-static void precondition(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io,
-                         const adafactor_constants *c, float *u) {
+static void precondition_tensor(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io,
+                                const adafactor_constants *c, float *u) {
     const lopt__view *v = &t->view;
-    if (!is_factored(opt, v)) {
-        lopt__run_rule(opt, t, io, 1, second_moment, c, u);
+    if (!is_view_factored(opt, v)) {
+        lopt__run_rule(opt, t, io, 1, adafactor_second_moment, c, u);
         return;
     }
     float *gradient = u + v->size, *work = gradient + v->size, *lanes = t->data + v->n_outer * v->rows;
     const float *g = lopt__decayed_gradient(opt, t, io, gradient);
     for (int64_t o = 0; o < v->n_outer; o++) {
         int64_t at = lopt__view_outer(v, o);
-        step_slice(c, v, g + at, t->data + o * v->rows, lanes + o * v->lanes, work, u + at);
+        precondition_slice(c, v, g + at, t->data + o * v->rows, lanes + o * v->lanes, work, u + at);
     }
 }
 
-static float rms(lopt__team *team, const float *x, int64_t n) {
-    return lopt__norm(team, x, n) / sqrtf((float)n);
+static float root_mean_square(lopt__team *team, const float *x, int64_t n) {
+    return lopt__norm_of(team, x, n) / sqrtf((float)n);
 }
 
 /* What u is multiplied by: clipping, learning rate, scale of the parameters. */
-static float step_size(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io, float rate,
-                       const float *u) {
-    float threshold = lopt__number(opt, CLIPPING_THRESHOLD);
-    if (threshold != 0) rate /= lopt__max(1, rms(io->team, u, t->view.size) / threshold);
-    if (lopt__integer(opt, MULTIPLY_BY_PARAMETER_SCALE))
-        rate *= lopt__max(MIN_PARAMETER_SCALE, rms(io->team, io->params + t->offset, t->view.size));
+static float adafactor_step_size(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io, float rate,
+                                 const float *u) {
+    float threshold = lopt__read_number(opt, CLIPPING_THRESHOLD);
+    if (threshold != 0) rate /= lopt__larger_of(1, root_mean_square(io->team, u, t->view.size) / threshold);
+    if (lopt__read_integer(opt, MULTIPLY_BY_PARAMETER_SCALE))
+        rate *= lopt__larger_of(MIN_PARAMETER_SCALE, root_mean_square(io->team, io->params + t->offset, t->view.size));
     return rate;
 }
 
-static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io, float rate,
-                        const adafactor_constants *c, float *restrict u) {
-    precondition(opt, t, io, c, u);
+static void adafactor_step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io, float rate,
+                                  const adafactor_constants *c, float *restrict u) {
+    precondition_tensor(opt, t, io, c, u);
     int64_t n = t->view.size;
-    float size = step_size(opt, t, io, rate, u), momentum = lopt__number(opt, MOMENTUM);
+    float size = adafactor_step_size(opt, t, io, rate, u), momentum = lopt__read_number(opt, MOMENTUM);
     float one_minus_momentum = (float)(1 - opt->value[MOMENTUM][0]), decay = lopt__decoupled_decay(opt, t);
-    float *restrict m = t->data + second_moment_floats(opt, &t->view);
+    float *restrict m = t->data + floats_of_second_moment(opt, &t->view);
     const float *restrict p = io->params + t->offset;
     for (int64_t i = 0; i < n; i++) u[i] *= size;
     for (int64_t i = 0; momentum != 0 && i < n; i++) u[i] = m[i] = one_minus_momentum * u[i] + momentum * m[i];
@@ -183,15 +184,15 @@ static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, const 
     lopt__add_update(t, io, -1, u);
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    float rate = lopt__rate(opt, state), done = (float)(state->header->step + 1);
-    float count = done - lopt__number(opt, DECAY_OFFSET);
-    float beta = 1 - powf(count, -lopt__number(opt, DECAY_RATE));
-    adafactor_constants c = {beta, 1 - beta, lopt__number(opt, EPSILON)};
-    if (lopt__integer(opt, RELATIVE_STEP)) rate = lopt__min(rate, 1 / sqrtf(done));
+static void adafactor_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
+    float rate = lopt__scheduled_rate(opt, state), done = (float)(state->header->step + 1);
+    float count = done - lopt__read_number(opt, DECAY_OFFSET);
+    float beta = 1 - powf(count, -lopt__read_number(opt, DECAY_RATE));
+    adafactor_constants c = {beta, 1 - beta, lopt__read_number(opt, EPSILON)};
+    if (lopt__read_integer(opt, RELATIVE_STEP)) rate = lopt__smaller_of(rate, 1 / sqrtf(done));
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt__tensor *t = &state->tensors[i];
-        step_tensor(opt, t, io, lopt__tensor_rate(t, rate), &c, state->scratch);
+        adafactor_step_tensor(opt, t, io, lopt__tensor_rate(t, rate), &c, state->scratch);
     }
 }
 
@@ -201,7 +202,7 @@ const lopt__kind lopt__adafactor = {
     .n_hypers = LOPT__COUNT(hypers),
     .presets = presets,
     .n_presets = LOPT__COUNT(presets),
-    .tensor_floats = tensor_floats,
-    .scratch_floats = scratch_floats,
-    .step = step,
+    .tensor_floats = adafactor_tensor_floats,
+    .scratch_floats = adafactor_scratch_floats,
+    .step = adafactor_step,
 };

@@ -24,19 +24,19 @@ static const lopt__preset presets[] = {
     {{"adagrad", "adagrad", "gradient over the root of its sum of squares", "Duchi et al., 2011", 0}, {{0}}},
 };
 
-static void reset(const lopt_optimizer *opt, lopt_state *state) {
-    lopt__fill_arrays(state, 1, lopt__number(opt, INITIAL_ACCUMULATOR));
+static void adagrad_reset(const lopt_optimizer *opt, lopt_state *state) {
+    lopt__fill_arrays(state, 1, lopt__read_number(opt, INITIAL_ACCUMULATOR));
 }
 
 typedef struct adagrad_constants {
     float inside, outside;
 } adagrad_constants;
 
-static void rule(const lopt__span *s, const void *constants) {
-    const adagrad_constants *c = constants;
+static void adagrad_rule(const lopt__span *s, const void *constants) {
+    const adagrad_constants *c = (const adagrad_constants *)constants;
     const float inside = c->inside, outside = c->outside, rate = s->rate, decay = s->decay;
     const float *restrict p = s->p, *restrict g = s->g;
-    float *restrict sum = lopt__array(s, 0), *restrict update = s->update;
+    float *restrict sum = lopt__span_array(s, 0), *restrict update = s->update;
     for (int64_t i = 0; i < s->n; i++) {
         sum[i] += g[i] * g[i];
         float direction = g[i] / (sqrtf(sum[i] + inside) + outside);
@@ -44,11 +44,11 @@ static void rule(const lopt__span *s, const void *constants) {
     }
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    int in_root = lopt__integer(opt, EPSILON_IN_ROOT);
-    float epsilon = lopt__number(opt, EPSILON);
+static void adagrad_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
+    int in_root = lopt__read_integer(opt, EPSILON_IN_ROOT);
+    float epsilon = lopt__read_number(opt, EPSILON);
     adagrad_constants c = {in_root ? epsilon : 0, in_root ? 0 : epsilon};
-    lopt__step_elementwise(opt, state, io, rule, &c);
+    lopt__step_elementwise(opt, state, io, adagrad_rule, &c);
 }
 
 const lopt__kind lopt__adagrad = {
@@ -57,7 +57,7 @@ const lopt__kind lopt__adagrad = {
     .n_hypers = LOPT__COUNT(hypers),
     .presets = presets,
     .n_presets = LOPT__COUNT(presets),
-    .tensor_floats = lopt__one_array,
-    .reset = reset,
-    .step = step,
+    .tensor_floats = lopt__one_array_floats,
+    .reset = adagrad_reset,
+    .step = adagrad_step,
 };

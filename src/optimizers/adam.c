@@ -23,9 +23,9 @@ static const lopt__preset presets[] = {
      {{"learning_rate", "0.001"}, {"epsilon_root", "0"}, {"weight_decay", "1e-4"}}},
 };
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
+static void adam_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     lopt__adam_constants c = lopt__adam_constants_of(opt, state);
-    c.nesterov = lopt__integer(opt, NESTEROV);
+    c.nesterov = lopt__read_integer(opt, NESTEROV);
     lopt__step_elementwise(opt, state, io, lopt__adam_rule, &c);
 }
 
@@ -35,6 +35,6 @@ const lopt__kind lopt__adam = {
     .n_hypers = LOPT__COUNT(hypers),
     .presets = presets,
     .n_presets = LOPT__COUNT(presets),
-    .tensor_floats = lopt__two_arrays,
-    .step = step,
+    .tensor_floats = lopt__two_array_floats,
+    .step = adam_step,
 };

@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "classical/shared_hypers.h"
-#include "kernels/kernels.h"
+#include "kernels/job.h"
 #include "learned/controlled_bank.h"
 
 enum {
@@ -65,43 +65,43 @@ static const lopt__preset presets[] = {
      {{"train_phase", "1"}}},
 };
 
-static lopt__bank_shape bank_shape(const lopt_optimizer *opt) {
-    return (lopt__bank_shape){.n = lopt__integer(opt, PARAM_INITS),
-                              .hidden = lopt__integer(opt, HIDDEN_SIZE),
-                              .hidden_layers = lopt__integer(opt, HIDDEN_LAYERS),
+static lopt__bank_shape celo_bank_shape(const lopt_optimizer *opt) {
+    return (lopt__bank_shape){.n = lopt__read_integer(opt, PARAM_INITS),
+                              .hidden = lopt__read_integer(opt, HIDDEN_SIZE),
+                              .hidden_layers = lopt__read_integer(opt, HIDDEN_LAYERS),
                               .outputs = 2};
 }
 
 /* ---- theta ----------------------------------------------------------------------------------- */
 
-static void layout(lopt_optimizer *opt) {
-    lopt__bank_shape shape = bank_shape(opt);
-    lopt__controlled_layout(opt, &shape, LOPT__N_RUN_INPUTS, lopt__integer(opt, LSTM_HIDDEN_SIZE));
+static void celo_layout(lopt_optimizer *opt) {
+    lopt__bank_shape shape = celo_bank_shape(opt);
+    lopt__controlled_layout(opt, &shape, LOPT__N_RUN_INPUTS, lopt__read_integer(opt, LSTM_HIDDEN_SIZE));
 }
 
-static size_t prepared_bytes(const lopt_optimizer *opt) {
-    lopt__bank_shape shape = bank_shape(opt);
+static size_t celo_prepared_bytes(const lopt_optimizer *opt) {
+    lopt__bank_shape shape = celo_bank_shape(opt);
     return lopt__controlled_bytes(&shape);
 }
 
-static void prepare(lopt_optimizer *opt) {
-    lopt__bank_shape shape = bank_shape(opt);
+static void celo_prepare(lopt_optimizer *opt) {
+    lopt__bank_shape shape = celo_bank_shape(opt);
     lopt__controlled_prepare(opt, &shape, MOMENTUM_DECAYS, RMS_DECAYS, ADAFACTOR_DECAYS);
 }
 
 /* ---- state ----------------------------------------------------------------------------------- */
 
-static lopt__tie tie(const lopt_optimizer *opt) {
-    return (lopt__tie)lopt__integer(opt, TIE_RULE);
+static lopt__tie celo_tie(const lopt_optimizer *opt) {
+    return (lopt__tie)lopt__read_integer(opt, TIE_RULE);
 }
 
-static size_t global_floats(const lopt_optimizer *opt, size_t n_tensors) {
+static size_t celo_global_floats(const lopt_optimizer *opt, size_t n_tensors) {
     (void)n_tensors;
-    return lopt__run_floats(lopt__integer(opt, LSTM_HIDDEN_SIZE), 1);
+    return lopt__run_floats(lopt__read_integer(opt, LSTM_HIDDEN_SIZE), 1);
 }
 
-static void reset(const lopt_optimizer *opt, lopt_state *state) {
-    const lopt__controlled *ready = opt->prepared;
+static void celo_reset(const lopt_optimizer *opt, lopt_state *state) {
+    const lopt__controlled *ready = (const lopt__controlled *)opt->prepared;
     lopt__schedule_reset(&ready->controller, state->global, lopt__planned_steps(opt, state, NUM_STEPS));
 }
 
@@ -116,24 +116,24 @@ typedef struct scratch {
 } scratch;
 
 /* base NULL: only the size means something. */
-static scratch scratch_at(const lopt_optimizer *opt, const lopt_state *state, float *base) {
+static scratch celo_scratch_at(const lopt_optimizer *opt, const lopt_state *state, float *base) {
     scratch s = {0};
-    lopt__bank_shape shape = bank_shape(opt);
-    s.schedule = lopt__carve(base, &s.floats, lopt__schedule_scratch(lopt__integer(opt, LSTM_HIDDEN_SIZE)));
-    s.controls = lopt__carve(base, &s.floats, (size_t)shape.n);
-    s.mixed = lopt__carve(base, &s.floats, lopt__bank_floats(&shape));
-    s.network = lopt__carve(base, &s.floats, lopt__bank_mlp_floats(&shape));
-    s.kernel = lopt__carve(base, &s.floats, lopt__kernel_scratch_most(state, shape.hidden));
+    lopt__bank_shape shape = celo_bank_shape(opt);
+    s.schedule = lopt__take_floats(base, &s.floats, lopt__schedule_scratch(lopt__read_integer(opt, LSTM_HIDDEN_SIZE)));
+    s.controls = lopt__take_floats(base, &s.floats, (size_t)shape.n);
+    s.mixed = lopt__take_floats(base, &s.floats, lopt__bank_floats(&shape));
+    s.network = lopt__take_floats(base, &s.floats, lopt__bank_mlp_floats(&shape));
+    s.kernel = lopt__take_floats(base, &s.floats, lopt__kernel_scratch_most(state, shape.hidden));
     return s;
 }
 
-static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
-    return scratch_at(opt, state, NULL).floats;
+static size_t celo_scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
+    return celo_scratch_at(opt, state, NULL).floats;
 }
 
 /* ---- step ------------------------------------------------------------------------------------ */
 
-static void softmax(float *x, int n) {
+static void softmax_in_place(float *x, int n) {
     float most = x[0], sum = 0;
     for (int i = 1; i < n; i++) most = x[i] > most ? x[i] : most;
     for (int i = 0; i < n; i++) sum += x[i] = expf(x[i] - most);
@@ -141,13 +141,13 @@ static void softmax(float *x, int n) {
 }
 
 /* The one network of all tensors. */
-static void mix_network(const lopt_optimizer *opt, const scratch *s, lopt__mlp *mlp) {
-    const lopt__controlled *ready = opt->prepared;
-    lopt__bank_shape shape = bank_shape(opt);
+static void mix_celo_network(const lopt_optimizer *opt, const scratch *s, lopt__mlp *mlp) {
+    const lopt__controlled *ready = (const lopt__controlled *)opt->prepared;
+    lopt__bank_shape shape = celo_bank_shape(opt);
     int64_t size = (int64_t)lopt__bank_floats(&shape);
     const float *packed = ready->bank;
     if (shape.n > 1) {
-        softmax(s->controls, shape.n);
+        softmax_in_place(s->controls, shape.n);
         memset(s->mixed, 0, (size_t)size * sizeof(float));
         lopt__kernels_current()->multiply(1, size, shape.n, s->controls, shape.n, ready->bank, size, s->mixed, size);
         packed = s->mixed;
@@ -155,33 +155,33 @@ static void mix_network(const lopt_optimizer *opt, const scratch *s, lopt__mlp *
     lopt__bank_network(&shape, packed, 1.0f / (float)shape.n, LOPT__ALL_GROUPS, mlp, s->network);
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    const lopt__controlled *ready = opt->prepared;
-    scratch s = scratch_at(opt, state, state->scratch);
+static void celo_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
+    const lopt__controlled *ready = (const lopt__controlled *)opt->prepared;
+    scratch s = celo_scratch_at(opt, state, state->scratch);
     lopt__mlp mlp;
     double mean_square[LOPT__N_EXTENDED];
     lopt__job job = {
         .pipeline = &lopt__controlled_pipeline,
         .decays = &ready->decays,
         .mlp = &mlp,
+        .decay_uses_updated = lopt__read_integer(opt, WEIGHT_DECAY_USES) == LOPT__USES_AFTER,
+        .exp_mult = lopt__read_number(opt, EXP_MULT),
         .mean_square = mean_square,
-        .decay_uses_updated = lopt__integer(opt, WEIGHT_DECAY_USES) == LOPT__USES_AFTER,
-        .exp_mult = lopt__number(opt, EXP_MULT),
         .scratch = s.kernel,
     };
     float schedule = 1;
-    if (lopt__integer(opt, TRAIN_PHASE) == 2 || lopt__integer(opt, PARAM_INITS) > 1) {
+    if (lopt__read_integer(opt, TRAIN_PHASE) == 2 || lopt__read_integer(opt, PARAM_INITS) > 1) {
         float rate = lopt__schedule_step(&ready->controller, state->global, state->header->step,
                                          lopt__planned_steps(opt, state, NUM_STEPS), io->loss, s.controls, s.schedule);
-        if (lopt__integer(opt, TRAIN_PHASE) == 2) schedule = rate;
+        if (lopt__read_integer(opt, TRAIN_PHASE) == 2) schedule = rate;
     }
-    mix_network(opt, &s, &mlp);
+    mix_celo_network(opt, &s, &mlp);
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt__tensor *t = &state->tensors[i];
-        job.learning_rate = lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE));
-        job.weight_decay = lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY));
-        job.step_mult = schedule * lopt__number(opt, STEP_MULT);
-        lopt__job_step(&job, t, io, lopt__integer(opt, PARAM_SCALE_MULT));
+        job.learning_rate = lopt__tensor_rate(t, lopt__read_number(opt, LEARNING_RATE));
+        job.weight_decay = lopt__tensor_decay(t, lopt__read_number(opt, WEIGHT_DECAY));
+        job.step_mult = schedule * lopt__read_number(opt, STEP_MULT);
+        lopt__job_step(&job, t, io, lopt__read_integer(opt, PARAM_SCALE_MULT));
     }
 }
 
@@ -191,13 +191,13 @@ const lopt__kind lopt__celo = {
     .n_hypers = LOPT__COUNT(hypers),
     .presets = presets,
     .n_presets = LOPT__COUNT(presets),
-    .layout = layout,
-    .prepared_bytes = prepared_bytes,
-    .prepare = prepare,
-    .tie = tie,
-    .global_floats = global_floats,
+    .layout = celo_layout,
+    .prepared_bytes = celo_prepared_bytes,
+    .prepare = celo_prepare,
+    .tie = celo_tie,
+    .global_floats = celo_global_floats,
     .tensor_floats = lopt__accumulator_floats,
-    .scratch_floats = scratch_floats,
-    .reset = reset,
-    .step = step,
+    .scratch_floats = celo_scratch_floats,
+    .reset = celo_reset,
+    .step = celo_step,
 };

@@ -33,9 +33,9 @@
 #include "classical/apply_steps.h"
 #include "classical/newton_schulz.h"
 #include "classical/shared_hypers.h"
-#include "kernels/kernels.h"
+#include "kernels/job.h"
+#include "kernels/normalise.h"
 #include "learned/gradient_clipping.h"
-#include "learned/normalise.h"
 #include "learned/weight_bank.h"
 
 enum {
@@ -139,17 +139,17 @@ typedef struct prepared {
     _Alignas(64) float memory[]; /* packed, then both networks */
 } prepared;
 
-static lopt__bank_shape bank_shape(const lopt_optimizer *opt) {
+static lopt__bank_shape celo2_bank_shape(const lopt_optimizer *opt) {
     return (lopt__bank_shape){.n = 0,
-                              .hidden = lopt__integer(opt, HIDDEN_SIZE),
-                              .hidden_layers = lopt__integer(opt, HIDDEN_LAYERS),
-                              .outputs = lopt__number(opt, EXP_MULT) == 0 ? 1 : 2};
+                              .hidden = lopt__read_integer(opt, HIDDEN_SIZE),
+                              .hidden_layers = lopt__read_integer(opt, HIDDEN_LAYERS),
+                              .outputs = lopt__read_number(opt, EXP_MULT) == 0 ? 1 : 2};
 }
 
 /* ---- theta ----------------------------------------------------------------------------------- */
 
-static void layout(lopt_optimizer *opt) {
-    lopt__bank_shape shape = bank_shape(opt);
+static void celo2_layout(lopt_optimizer *opt) {
+    lopt__bank_shape shape = celo2_bank_shape(opt);
     lopt__bank_layout(opt, &shape);
 }
 
@@ -158,46 +158,46 @@ typedef struct networks {
     size_t floats;
 } networks;
 
-static networks networks_at(const lopt_optimizer *opt, float *base) {
+static networks celo2_networks_at(const lopt_optimizer *opt, float *base) {
     networks n = {0};
-    lopt__bank_shape shape = bank_shape(opt);
-    n.packed = lopt__carve(base, &n.floats, lopt__bank_floats(&shape));
-    n.matrix = lopt__carve(base, &n.floats, lopt__bank_mlp_floats(&shape));
-    n.vector = lopt__carve(base, &n.floats, lopt__bank_mlp_floats(&shape));
+    lopt__bank_shape shape = celo2_bank_shape(opt);
+    n.packed = lopt__take_floats(base, &n.floats, lopt__bank_floats(&shape));
+    n.matrix = lopt__take_floats(base, &n.floats, lopt__bank_mlp_floats(&shape));
+    n.vector = lopt__take_floats(base, &n.floats, lopt__bank_mlp_floats(&shape));
     return n;
 }
 
-static size_t prepared_bytes(const lopt_optimizer *opt) {
-    return sizeof(prepared) + networks_at(opt, NULL).floats * sizeof(float);
+static size_t celo2_prepared_bytes(const lopt_optimizer *opt) {
+    return sizeof(prepared) + celo2_networks_at(opt, NULL).floats * sizeof(float);
 }
 
-static void prepare(lopt_optimizer *opt) {
-    prepared *ready = opt->prepared;
-    lopt__bank_shape shape = bank_shape(opt);
-    networks n = networks_at(opt, ready->memory);
+static void celo2_prepare(lopt_optimizer *opt) {
+    prepared *ready = (prepared *)opt->prepared;
+    lopt__bank_shape shape = celo2_bank_shape(opt);
+    networks n = celo2_networks_at(opt, ready->memory);
     lopt__decays_raw(&ready->decays, opt, MOMENTUM_DECAYS, RMS_DECAYS, ADAFACTOR_DECAYS);
     ready->pipeline = (lopt__pipeline){.n_features = LOPT__N_EXTENDED,
-                                       .grad_limit = lopt__number(opt, GRAD_LIMIT),
+                                       .grad_limit = lopt__read_number(opt, GRAD_LIMIT),
                                        .rms_epsilon = 1e-8f,
                                        .normalise_epsilon = NORMALISE_EPSILON};
     lopt__bank_pack(&shape, opt, n.packed);
     lopt__bank_network(&shape, n.packed, 1, LOPT__ALL_GROUPS, &ready->matrix, n.matrix);
     lopt__bank_network(&shape, n.packed, 1, LOPT__NO_SIDES, &ready->vector, n.vector);
-    ready->matrix.activation = ready->vector.activation = (lopt__activation)lopt__integer(opt, ACTIVATION);
+    ready->matrix.activation = ready->vector.activation = (lopt__activation)lopt__read_integer(opt, ACTIVATION);
 }
 
 /* ---- which tensors are Adam's ---------------------------------------------------------------- */
 
-static int is_bias(const char *name) {
+static int is_bias_name(const char *name) {
     const char *slash = strrchr(name, '/');
     const char *last = slash ? slash + 1 : name;
     return last[0] == 'b' && strspn(last + 1, "0123456789") == strlen(last + 1);
 }
 
-static int is_for_adam(const lopt_optimizer *opt, const lopt_tensor *t) {
-    switch (lopt__integer(opt, ADAM_FOR)) {
+static int is_tensor_for_adam(const lopt_optimizer *opt, const lopt_tensor *t) {
+    switch (lopt__read_integer(opt, ADAM_FOR)) {
     case FOR_BIASES:
-        return is_bias(t->name);
+        return is_bias_name(t->name);
     case FOR_NAMED:
         return strstr(t->name, "bias") || strstr(t->name, "embed");
     case FOR_EMBEDDINGS:
@@ -211,16 +211,16 @@ static int is_for_adam(const lopt_optimizer *opt, const lopt_tensor *t) {
 
 /* ---- state ----------------------------------------------------------------------------------- */
 
-static lopt__tie tie(const lopt_optimizer *opt) {
-    return (lopt__tie)lopt__integer(opt, TIE_RULE);
+static lopt__tie celo2_tie(const lopt_optimizer *opt) {
+    return (lopt__tie)lopt__read_integer(opt, TIE_RULE);
 }
 
 /* Adam's own moments fit in where accumulators might be needed. */
-static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
-    int rule = lopt__integer(opt, ADAM_FOR);
+static size_t celo2_tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
+    int rule = lopt__read_integer(opt, ADAM_FOR);
     int surely =
         (rule == FOR_VECTORS && view->rank < 2) || (rule >= FOR_EMBEDDINGS && view->role == LOPT_ROLE_EMBEDDING);
-    if (surely && lopt__integer(opt, ADAM_MOMENTS) == MOMENTS_OWN) return 2 * (size_t)view->size;
+    if (surely && lopt__read_integer(opt, ADAM_MOMENTS) == MOMENTS_OWN) return 2 * (size_t)view->size;
     return lopt__accumulator_floats(opt, view);
 }
 
@@ -228,14 +228,14 @@ typedef struct matrix_shape {
     int64_t rows, cols; /* the last two axes; one row if there are fewer */
 } matrix_shape;
 
-static matrix_shape matrix_of(const lopt_tensor *t) {
+static matrix_shape shape_of_matrices(const lopt_tensor *t) {
     if (t->rank >= 2) return (matrix_shape){t->dim[t->rank - 2], t->dim[t->rank - 1]};
     return (matrix_shape){1, t->rank == 1 ? t->dim[0] : 1};
 }
 
-static int64_t slice_of(const lopt_optimizer *opt, const lopt__tensor *t) {
-    matrix_shape m = matrix_of(&t->spec);
-    return lopt__integer(opt, NORMALISE_OVER) == OVER_TENSOR ? t->view.size : m.rows * m.cols;
+static int64_t elements_of_slice(const lopt_optimizer *opt, const lopt__tensor *t) {
+    matrix_shape m = shape_of_matrices(&t->spec);
+    return lopt__read_integer(opt, NORMALISE_OVER) == OVER_TENSOR ? t->view.size : m.rows * m.cols;
 }
 
 typedef struct scratch {
@@ -248,29 +248,30 @@ typedef struct scratch {
 } scratch;
 
 /* base NULL: only the size means something. */
-static scratch scratch_at(const lopt_optimizer *opt, const lopt_state *state, float *base) {
+static scratch celo2_scratch_at(const lopt_optimizer *opt, const lopt_state *state, float *base) {
     scratch s = {0};
     int64_t size = 0, slices = 0;
     size_t newton_schulz = 0;
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt__tensor *t = &state->tensors[i];
-        matrix_shape m = matrix_of(&t->spec);
-        int64_t n = t->view.size / slice_of(opt, t);
+        matrix_shape m = shape_of_matrices(&t->spec);
+        int64_t n = t->view.size / elements_of_slice(opt, t);
         size_t needs = lopt__newton_schulz_scratch(m.rows, m.cols);
         size = t->view.size > size ? t->view.size : size;
         slices = n > slices ? n : slices;
         newton_schulz = needs > newton_schulz ? needs : newton_schulz;
     }
-    s.grads = lopt__carve(base, &s.floats, lopt__number(opt, CLIP_NORM) > 0 ? state->n_params : 0);
-    s.steps = lopt__carve(base, &s.floats, (size_t)size);
-    s.mean_square = lopt__carve(base, &s.floats, 2 * LOPT__N_EXTENDED * (size_t)slices);
-    s.newton_schulz = lopt__carve(base, &s.floats, lopt__integer(opt, ORTHOGONALIZE) ? newton_schulz : 0);
-    s.kernel = lopt__carve(base, &s.floats, lopt__kernel_scratch_most(state, lopt__integer(opt, HIDDEN_SIZE)));
+    s.grads = lopt__take_floats(base, &s.floats, lopt__read_number(opt, CLIP_NORM) > 0 ? state->n_params : 0);
+    s.steps = lopt__take_floats(base, &s.floats, (size_t)size);
+    s.mean_square = lopt__take_floats(base, &s.floats, 2 * LOPT__N_EXTENDED * (size_t)slices);
+    s.newton_schulz = lopt__take_floats(base, &s.floats, lopt__read_integer(opt, ORTHOGONALIZE) ? newton_schulz : 0);
+    s.kernel =
+        lopt__take_floats(base, &s.floats, lopt__kernel_scratch_most(state, lopt__read_integer(opt, HIDDEN_SIZE)));
     return s;
 }
 
-static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
-    return scratch_at(opt, state, NULL).floats;
+static size_t celo2_scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
+    return celo2_scratch_at(opt, state, NULL).floats;
 }
 
 /* ---- Adam's tensors -------------------------------------------------------------------------- */
@@ -282,12 +283,12 @@ typedef struct adam {
 } adam;
 
 /* Own moments have decays in double; shared ones those of the accumulators, float. */
-static adam adam_constants(const lopt_optimizer *opt, const lopt__tensor *t, int64_t count) {
-    int shared = lopt__integer(opt, ADAM_MOMENTS) == MOMENTS_SHARED;
-    int corrected = lopt__integer(opt, ADAM_BIAS_CORRECTION);
+static adam celo2_adam_constants(const lopt_optimizer *opt, const lopt__tensor *t, int64_t count) {
+    int shared = lopt__read_integer(opt, ADAM_MOMENTS) == MOMENTS_SHARED;
+    int corrected = lopt__read_integer(opt, ADAM_BIAS_CORRECTION);
     double beta1 = shared ? (float)opt->value[MOMENTUM_DECAYS][0] : opt->value[ADAM_BETAS][0];
     double beta2 = shared ? (float)opt->value[RMS_DECAYS][0] : opt->value[ADAM_BETAS][1];
-    float decay = lopt__number(opt, ADAM_WEIGHT_DECAY);
+    float decay = lopt__read_number(opt, ADAM_WEIGHT_DECAY);
     return (adam){
         .beta1 = (float)beta1,
         .beta2 = (float)beta2,
@@ -295,15 +296,15 @@ static adam adam_constants(const lopt_optimizer *opt, const lopt__tensor *t, int
         .one_minus_beta2 = (float)(1 - beta2),
         .correction1 = corrected ? (float)(1 - pow(beta1, (double)count)) : 1,
         .correction2 = corrected ? (float)(1 - pow(beta2, (double)count)) : 1,
-        .grad_limit = lopt__integer(opt, ADAM_GRAD_LIMIT) ? lopt__number(opt, GRAD_LIMIT) : INFINITY,
-        .epsilon = lopt__number(opt, ADAM_EPSILON),
-        .rate = lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE)) * lopt__number(opt, ADAM_LR_MULT),
-        .decay = decay < 0 ? lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY)) : decay,
-        .epsilon_inside = lopt__integer(opt, ADAM_EPSILON_INSIDE),
+        .grad_limit = lopt__read_integer(opt, ADAM_GRAD_LIMIT) ? lopt__read_number(opt, GRAD_LIMIT) : INFINITY,
+        .epsilon = lopt__read_number(opt, ADAM_EPSILON),
+        .rate = lopt__tensor_rate(t, lopt__read_number(opt, LEARNING_RATE)) * lopt__read_number(opt, ADAM_LR_MULT),
+        .decay = decay < 0 ? lopt__tensor_decay(t, lopt__read_number(opt, WEIGHT_DECAY)) : decay,
+        .epsilon_inside = lopt__read_integer(opt, ADAM_EPSILON_INSIDE),
     };
 }
 
-static void adam_update(const adam *a, float m, float v, float *p, float *update) {
+static void celo2_adam_update(const adam *a, float m, float v, float *p, float *update) {
     m /= a->correction1;
     v /= a->correction2;
     float direction = a->epsilon_inside ? m / sqrtf(v + a->epsilon) : m / (sqrtf(v) + a->epsilon);
@@ -312,18 +313,18 @@ static void adam_update(const adam *a, float m, float v, float *p, float *update
     if (update) *update = u;
 }
 
-static void step_own_moments(const adam *a, const lopt__tensor *t, const lopt__io *io) {
+static void step_with_own_moments(const adam *a, const lopt__tensor *t, const lopt__io *io) {
     const float *g = io->grads + t->offset;
     float *m = t->data, *v = t->data + t->view.size, *p = io->params + t->offset;
     for (int64_t i = 0; i < t->view.size; i++) {
-        float clipped = lopt__clip(g[i], a->grad_limit);
+        float clipped = lopt__clip_gradient(g[i], a->grad_limit);
         m[i] = a->beta1 * m[i] + a->one_minus_beta1 * clipped;
         v[i] = a->beta2 * v[i] + a->one_minus_beta2 * (clipped * clipped);
-        adam_update(a, m[i], v[i], p + i, io->updates ? io->updates + t->offset + i : NULL);
+        celo2_adam_update(a, m[i], v[i], p + i, io->updates ? io->updates + t->offset + i : NULL);
     }
 }
 
-static void step_shared_moments(const adam *a, const lopt__job *job) {
+static void step_with_shared_moments(const adam *a, const lopt__job *job) {
     const lopt__view *v = job->view;
     lopt__kernels_current()->accumulate((lopt__job *)job);
     for (int64_t outer = 0; outer < v->n_outer; outer++)
@@ -332,7 +333,7 @@ static void step_shared_moments(const adam *a, const lopt__job *job) {
             const float *rms = lopt__rms_row(&job->acc, v, outer, row);
             for (int64_t lane = 0; lane < v->lanes; lane++) {
                 int64_t i = lopt__view_outer(v, outer) + row * v->row_stride + lane * v->lane_stride;
-                adam_update(a, m[lane], rms[lane], job->params + i, job->updates ? job->updates + i : NULL);
+                celo2_adam_update(a, m[lane], rms[lane], job->params + i, job->updates ? job->updates + i : NULL);
             }
         }
 }
@@ -340,75 +341,75 @@ static void step_shared_moments(const adam *a, const lopt__job *job) {
 /* ---- the network's tensors ------------------------------------------------------------------- */
 
 /* y <- rms_mult y rsqrt(mean y^2 + 1e-9), of one matrix. */
-static void normalise_step(float rms_mult, float *y, int64_t n) {
+static void normalise_matrix_step(float rms_mult, float *y, int64_t n) {
     float mean_square = (float)(lopt__sum_of_squares(y, n) / (double)n);
-    float scale = rms_mult * lopt__normaliser(NORMALISE_EPSILON, mean_square);
+    float scale = rms_mult * lopt__normalising_factor(NORMALISE_EPSILON, mean_square);
     for (int64_t i = 0; i < n; i++) y[i] *= scale;
 }
 
-static void shape_steps(const lopt_optimizer *opt, const lopt__tensor *t, const scratch *s) {
-    matrix_shape m = matrix_of(&t->spec);
+static void orthogonalise_steps(const lopt_optimizer *opt, const lopt__tensor *t, const scratch *s) {
+    matrix_shape m = shape_of_matrices(&t->spec);
     float coefficients[3];
     for (int i = 0; i < 3; i++) coefficients[i] = (float)opt->value[NS_COEFFICIENTS][i];
     for (int64_t at = 0; at < t->view.size; at += m.rows * m.cols) {
-        if (lopt__integer(opt, ORTHOGONALIZE) && t->spec.rank >= 2)
-            lopt__newton_schulz(s->steps + at, m.rows, m.cols, lopt__integer(opt, NS_STEPS), coefficients,
-                                lopt__number(opt, NS_EPSILON), s->newton_schulz);
-        normalise_step(lopt__number(opt, RMS_MULT), s->steps + at, m.rows * m.cols);
+        if (lopt__read_integer(opt, ORTHOGONALIZE) && t->spec.rank >= 2)
+            lopt__newton_schulz(s->steps + at, m.rows, m.cols, lopt__read_integer(opt, NS_STEPS), coefficients,
+                                lopt__read_number(opt, NS_EPSILON), s->newton_schulz);
+        normalise_matrix_step(lopt__read_number(opt, RMS_MULT), s->steps + at, m.rows * m.cols);
     }
 }
 
-static void step_network(const lopt_optimizer *opt, const lopt__tensor *t, lopt__job *job, const lopt__io *io,
-                         const scratch *s) {
+static void celo2_step_network(const lopt_optimizer *opt, const lopt__tensor *t, lopt__job *job, const lopt__io *io,
+                               const scratch *s) {
     const lopt__kernels *kernels = lopt__kernels_current();
     kernels->accumulate(job);
     kernels->moments(job);
-    job->step_mult = lopt__integer(opt, PARAM_SCALE_MULT) ? lopt__parameter_scale(job) : 1;
+    job->step_mult = lopt__read_integer(opt, PARAM_SCALE_MULT) ? lopt__parameter_scale(job) : 1;
     kernels->apply(job);
-    shape_steps(opt, t, s);
-    float rate = lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE));
-    float decay = lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY));
+    orthogonalise_steps(opt, t, s);
+    float rate = lopt__tensor_rate(t, lopt__read_number(opt, LEARNING_RATE));
+    float decay = lopt__tensor_decay(t, lopt__read_number(opt, WEIGHT_DECAY));
     lopt__apply_steps(io, t->offset, t->view.size, rate, decay, s->steps);
 }
 
 /* ---- step ------------------------------------------------------------------------------------ */
 
-static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, int64_t count, lopt__job *job,
-                        const lopt__io *io, const scratch *s) {
-    const prepared *ready = opt->prepared;
+static void celo2_step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, int64_t count, lopt__job *job,
+                              const lopt__io *io, const scratch *s) {
+    const prepared *ready = (const prepared *)opt->prepared;
     lopt__job_open(job, t, io);
-    job->slice = slice_of(opt, t);
+    job->slice = elements_of_slice(opt, t);
     job->mlp = t->view.factored ? &ready->matrix : &ready->vector;
-    if (!is_for_adam(opt, &t->spec)) {
-        step_network(opt, t, job, io, s);
+    if (!is_tensor_for_adam(opt, &t->spec)) {
+        celo2_step_network(opt, t, job, io, s);
         return;
     }
-    adam a = adam_constants(opt, t, count);
-    if (lopt__integer(opt, ADAM_MOMENTS) == MOMENTS_SHARED)
-        step_shared_moments(&a, job);
+    adam a = celo2_adam_constants(opt, t, count);
+    if (lopt__read_integer(opt, ADAM_MOMENTS) == MOMENTS_SHARED)
+        step_with_shared_moments(&a, job);
     else
-        step_own_moments(&a, t, io);
+        step_with_own_moments(&a, t, io);
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    const prepared *ready = opt->prepared;
-    scratch s = scratch_at(opt, state, state->scratch);
+static void celo2_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
+    const prepared *ready = (const prepared *)opt->prepared;
+    scratch s = celo2_scratch_at(opt, state, state->scratch);
     lopt__io conditioned = *io;
-    lopt__conditioning condition = {.clip_norm = lopt__number(opt, CLIP_NORM)};
-    if (lopt__conditions(&condition)) {
-        lopt__condition(&condition, state, io->grads, s.grads);
+    lopt__conditioning condition = {.clip_norm = lopt__read_number(opt, CLIP_NORM)};
+    if (lopt__has_conditioning(&condition)) {
+        lopt__condition_gradients(&condition, state, io->grads, s.grads);
         conditioned.grads = s.grads;
     }
     lopt__job job = {
         .pipeline = &ready->pipeline,
         .decays = &ready->decays,
-        .exp_mult = lopt__number(opt, EXP_MULT),
-        .mean_square = (double *)(void *)s.mean_square,
         .steps = s.steps,
+        .exp_mult = lopt__read_number(opt, EXP_MULT),
+        .mean_square = (double *)(void *)s.mean_square,
         .scratch = s.kernel,
     };
     for (size_t i = 0; i < state->n_tensors; i++)
-        step_tensor(opt, &state->tensors[i], state->header->step + 1, &job, &conditioned, &s);
+        celo2_step_tensor(opt, &state->tensors[i], state->header->step + 1, &job, &conditioned, &s);
 }
 
 const lopt__kind lopt__celo2 = {
@@ -417,11 +418,11 @@ const lopt__kind lopt__celo2 = {
     .n_hypers = LOPT__COUNT(hypers),
     .presets = presets,
     .n_presets = LOPT__COUNT(presets),
-    .layout = layout,
-    .prepared_bytes = prepared_bytes,
-    .prepare = prepare,
-    .tie = tie,
-    .tensor_floats = tensor_floats,
-    .scratch_floats = scratch_floats,
-    .step = step,
+    .layout = celo2_layout,
+    .prepared_bytes = celo2_prepared_bytes,
+    .prepare = celo2_prepare,
+    .tie = celo2_tie,
+    .tensor_floats = celo2_tensor_floats,
+    .scratch_floats = celo2_scratch_floats,
+    .step = celo2_step,
 };

@@ -41,63 +41,63 @@ typedef struct prepared {
     lopt__controller controller;
 } prepared;
 
-static void layout(lopt_optimizer *opt) {
-    lopt__controller_layout(opt, LOPT__N_RUN_INPUTS, lopt__integer(opt, LSTM_HIDDEN_SIZE), 0);
+static void celo_adam_layout(lopt_optimizer *opt) {
+    lopt__controller_layout(opt, LOPT__N_RUN_INPUTS, lopt__read_integer(opt, LSTM_HIDDEN_SIZE), 0);
 }
 
-static size_t prepared_bytes(const lopt_optimizer *opt) {
+static size_t celo_adam_prepared_bytes(const lopt_optimizer *opt) {
     (void)opt;
     return sizeof(prepared);
 }
 
-static void prepare(lopt_optimizer *opt) {
-    prepared *ready = opt->prepared;
-    ready->controller = lopt__controller_at(opt);
+static void celo_adam_prepare(lopt_optimizer *opt) {
+    prepared *ready = (prepared *)opt->prepared;
+    ready->controller = lopt__controller_from_theta(opt);
 }
 
-static size_t global_floats(const lopt_optimizer *opt, size_t n_tensors) {
+static size_t celo_adam_global_floats(const lopt_optimizer *opt, size_t n_tensors) {
     (void)n_tensors;
-    return lopt__run_floats(lopt__integer(opt, LSTM_HIDDEN_SIZE), 1);
+    return lopt__run_floats(lopt__read_integer(opt, LSTM_HIDDEN_SIZE), 1);
 }
 
-static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
+static size_t celo_adam_tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
     (void)opt;
     return 2 * (size_t)view->size;
 }
 
-static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
+static size_t celo_adam_scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
     (void)state;
-    return lopt__schedule_scratch(lopt__integer(opt, LSTM_HIDDEN_SIZE));
+    return lopt__schedule_scratch(lopt__read_integer(opt, LSTM_HIDDEN_SIZE));
 }
 
-static void reset(const lopt_optimizer *opt, lopt_state *state) {
-    const prepared *ready = opt->prepared;
+static void celo_adam_reset(const lopt_optimizer *opt, lopt_state *state) {
+    const prepared *ready = (const prepared *)opt->prepared;
     lopt__schedule_reset(&ready->controller, state->global, lopt__planned_steps(opt, state, NUM_STEPS));
 }
 
-static float parameter_scale(const float *p, int64_t n) {
+static float root_mean_square_scale(const float *p, int64_t n) {
     double sum = 0;
     for (int64_t i = 0; i < n; i++) sum += (double)p[i] * p[i];
     return sqrtf((float)(sum / (double)n) + LOPT__PARAMETER_SCALE_FLOOR);
 }
 
-static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, int64_t count, const lopt__io *io,
-                        float step_mult) {
-    float beta1 = lopt__number(opt, BETA1), beta2 = lopt__number(opt, BETA2);
+static void celo_adam_step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, int64_t count, const lopt__io *io,
+                                  float step_mult) {
+    float beta1 = lopt__read_number(opt, BETA1), beta2 = lopt__read_number(opt, BETA2);
     float one_minus_beta1 = 1 - beta1, one_minus_beta2 = 1 - beta2;
     float correction1 = 1 - powf(beta1, (float)count), correction2 = 1 - powf(beta2, (float)count);
-    float rate = lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE));
-    float decay = lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY));
-    float epsilon = lopt__number(opt, EPSILON);
+    float rate = lopt__tensor_rate(t, lopt__read_number(opt, LEARNING_RATE));
+    float decay = lopt__tensor_decay(t, lopt__read_number(opt, WEIGHT_DECAY));
+    float epsilon = lopt__read_number(opt, EPSILON);
     int64_t n = t->view.size;
     float *restrict p = io->params + t->offset;
     const float *restrict g = io->grads + t->offset;
     float *restrict m = t->data, *restrict v = t->data + n;
     float *updates = io->updates ? io->updates + t->offset : NULL;
-    if (lopt__integer(opt, PARAM_SCALE_MULT)) step_mult *= parameter_scale(p, n);
+    if (lopt__read_integer(opt, PARAM_SCALE_MULT)) step_mult *= root_mean_square_scale(p, n);
     LOPT__NO_OVERLAP
     for (int64_t i = 0; i < n; i++) {
-        float clipped = lopt__clip(g[i], GRAD_LIMIT);
+        float clipped = lopt__clip_gradient(g[i], GRAD_LIMIT);
         m[i] = beta1 * m[i] + one_minus_beta1 * clipped;
         v[i] = beta2 * v[i] + one_minus_beta2 * (clipped * clipped);
         float step = m[i] / correction1 * (step_mult / (epsilon + sqrtf(v[i] / correction2 + ROOT_EPSILON)));
@@ -107,12 +107,13 @@ static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, int64_
     }
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    const prepared *ready = opt->prepared;
+static void celo_adam_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
+    const prepared *ready = (const prepared *)opt->prepared;
     float rate = lopt__schedule_step(&ready->controller, state->global, state->header->step,
                                      lopt__planned_steps(opt, state, NUM_STEPS), io->loss, NULL, state->scratch);
     for (size_t i = 0; i < state->n_tensors; i++)
-        step_tensor(opt, &state->tensors[i], state->header->step + 1, io, rate * lopt__number(opt, STEP_MULT));
+        celo_adam_step_tensor(opt, &state->tensors[i], state->header->step + 1, io,
+                              rate * lopt__read_number(opt, STEP_MULT));
 }
 
 const lopt__kind lopt__celo_adam = {
@@ -121,12 +122,12 @@ const lopt__kind lopt__celo_adam = {
     .n_hypers = LOPT__COUNT(hypers),
     .presets = presets,
     .n_presets = LOPT__COUNT(presets),
-    .layout = layout,
-    .prepared_bytes = prepared_bytes,
-    .prepare = prepare,
-    .global_floats = global_floats,
-    .tensor_floats = tensor_floats,
-    .scratch_floats = scratch_floats,
-    .reset = reset,
-    .step = step,
+    .layout = celo_adam_layout,
+    .prepared_bytes = celo_adam_prepared_bytes,
+    .prepare = celo_adam_prepare,
+    .global_floats = celo_adam_global_floats,
+    .tensor_floats = celo_adam_tensor_floats,
+    .scratch_floats = celo_adam_scratch_floats,
+    .reset = celo_adam_reset,
+    .step = celo_adam_step,
 };

@@ -24,7 +24,7 @@ typedef struct fromage_constants {
     float gradient, shrink; /* update = gradient g + shrink p */
 } fromage_constants;
 
-static void rule(const lopt__span *s, const void *constants) {
+static void fromage_rule(const lopt__span *s, const void *constants) {
     const fromage_constants c = *(const fromage_constants *)constants;
     const float decay = s->rate * s->decay;
     const float *restrict p = s->p, *restrict g = s->g;
@@ -33,22 +33,23 @@ static void rule(const lopt__span *s, const void *constants) {
 }
 
 /* |p| / |g|, each at least min_norm; 1 if one is 0 all the same. */
-static float ratio(float min_norm, float p_norm, float g_norm) {
-    p_norm = lopt__max(p_norm, min_norm);
-    g_norm = lopt__max(g_norm, min_norm);
+static float clamped_norm_ratio(float min_norm, float p_norm, float g_norm) {
+    p_norm = lopt__larger_of(p_norm, min_norm);
+    g_norm = lopt__larger_of(g_norm, min_norm);
     return p_norm == 0 || g_norm == 0 ? 1 : p_norm / g_norm;
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    double rate = lopt__rate_at(opt, state->header->step, state->header->num_steps);
+static void fromage_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
+    double rate = lopt__rate_at_step(opt, state->header->step, state->header->num_steps);
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt__tensor *t = &state->tensors[i];
         double scaled = rate * t->spec.lr_scale, k = 1 / sqrt(1 + scaled * scaled);
         const float *g = lopt__decayed_gradient(opt, t, io, state->scratch);
-        float relative = ratio(lopt__number(opt, MIN_NORM), lopt__norm(io->team, io->params + t->offset, t->view.size),
-                               lopt__norm(io->team, g, t->view.size));
+        float relative = clamped_norm_ratio(lopt__read_number(opt, MIN_NORM),
+                                            lopt__norm_of(io->team, io->params + t->offset, t->view.size),
+                                            lopt__norm_of(io->team, g, t->view.size));
         fromage_constants c = {-(float)(scaled * k) * relative, (float)(k - 1)};
-        lopt__step_tensor(opt, t, io, (float)scaled, rule, &c);
+        lopt__step_tensor(opt, t, io, (float)scaled, fromage_rule, &c);
     }
 }
 
@@ -59,5 +60,5 @@ const lopt__kind lopt__fromage = {
     .presets = presets,
     .n_presets = LOPT__COUNT(presets),
     .scratch_floats = lopt__largest_tensor,
-    .step = step,
+    .step = fromage_step,
 };

@@ -17,9 +17,9 @@ static const lopt__preset presets[] = {
     {{"lamb", "lamb", "Adam with steps as long as the tensor", "You et al., 2020 (1904.00962)", 0}, {{0}}},
 };
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
+static void lamb_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     lopt__adam_constants c = lopt__adam_constants_of(opt, state);
-    float rate = lopt__rate(opt, state);
+    float rate = lopt__scheduled_rate(opt, state);
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt__tensor *t = &state->tensors[i];
         lopt__run_rule(opt, t, io, -1, lopt__adam_rule, &c, state->scratch);
@@ -34,7 +34,7 @@ const lopt__kind lopt__lamb = {
     .n_hypers = LOPT__COUNT(hypers),
     .presets = presets,
     .n_presets = LOPT__COUNT(presets),
-    .tensor_floats = lopt__two_arrays,
+    .tensor_floats = lopt__two_array_floats,
     .scratch_floats = lopt__largest_tensor,
-    .step = step,
+    .step = lamb_step,
 };

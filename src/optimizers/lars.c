@@ -24,19 +24,19 @@ static const lopt__preset presets[] = {
     {{"lars", "lars", "momentum with steps in proportion to the tensor", "You et al., 2017 (1708.03888)", 0}, {{0}}},
 };
 
-static void decayed_gradient(const lopt__span *s, const void *constants) {
+static void lars_decayed_gradient(const lopt__span *s, const void *constants) {
     (void)constants;
     for (int64_t i = 0; i < s->n; i++) s->update[i] = s->g[i] + s->decay * s->p[i];
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    float rate = lopt__rate(opt, state), momentum = lopt__number(opt, MOMENTUM);
-    int nesterov = lopt__integer(opt, NESTEROV);
+static void lars_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
+    float rate = lopt__scheduled_rate(opt, state), momentum = lopt__read_number(opt, MOMENTUM);
+    int nesterov = lopt__read_integer(opt, NESTEROV);
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt__tensor *t = &state->tensors[i];
         float *restrict u = state->scratch, *restrict b = t->data;
-        lopt__run_rule(opt, t, io, 1, decayed_gradient, NULL, u);
-        float ratio = lopt__trust_ratio(t, io, u, lopt__number(opt, TRUST), lopt__number(opt, EPSILON));
+        lopt__run_rule(opt, t, io, 1, lars_decayed_gradient, NULL, u);
+        float ratio = lopt__trust_ratio(t, io, u, lopt__read_number(opt, TRUST), lopt__read_number(opt, EPSILON));
         float factor = -lopt__tensor_rate(t, rate) * ratio;
         for (int64_t k = 0; k < t->view.size; k++) {
             float a = factor * u[k];
@@ -53,7 +53,7 @@ const lopt__kind lopt__lars = {
     .n_hypers = LOPT__COUNT(hypers),
     .presets = presets,
     .n_presets = LOPT__COUNT(presets),
-    .tensor_floats = lopt__one_array,
+    .tensor_floats = lopt__one_array_floats,
     .scratch_floats = lopt__largest_tensor,
-    .step = step,
+    .step = lars_step,
 };

@@ -47,53 +47,53 @@ typedef struct prepared {
     float rate, momentum, beta1, beta2, epsilon;
 } prepared;
 
-static void add_number(lopt_optimizer *opt, const char *name, double value) {
+static void add_scalar_block(lopt_optimizer *opt, const char *name, double value) {
     lopt__add_block(opt, name, 0, NULL, LOPT__INIT_VALUES, 0)->values[0] = (float)log(value);
 }
 
-static void layout(lopt_optimizer *opt) {
-    int rule = lopt__integer(opt, RULE);
-    add_number(opt, "log_lr", opt->value[INITIAL_LEARNING_RATE][0]);
-    if (rule == RULE_SGDM) add_number(opt, "one_minus_momentum", 1 - opt->value[INITIAL_MOMENTUM][0]);
+static void learnable_layout(lopt_optimizer *opt) {
+    int rule = lopt__read_integer(opt, RULE);
+    add_scalar_block(opt, "log_lr", opt->value[INITIAL_LEARNING_RATE][0]);
+    if (rule == RULE_SGDM) add_scalar_block(opt, "one_minus_momentum", 1 - opt->value[INITIAL_MOMENTUM][0]);
     if (rule == RULE_ADAM) {
-        add_number(opt, "one_minus_beta1", 1 - opt->value[INITIAL_BETA1][0]);
-        add_number(opt, "one_minus_beta2", 1 - opt->value[INITIAL_BETA2][0]);
-        add_number(opt, "log_epsilon", opt->value[INITIAL_EPSILON][0]);
+        add_scalar_block(opt, "one_minus_beta1", 1 - opt->value[INITIAL_BETA1][0]);
+        add_scalar_block(opt, "one_minus_beta2", 1 - opt->value[INITIAL_BETA2][0]);
+        add_scalar_block(opt, "log_epsilon", opt->value[INITIAL_EPSILON][0]);
     }
 }
 
-static size_t prepared_bytes(const lopt_optimizer *opt) {
+static size_t learnable_prepared_bytes(const lopt_optimizer *opt) {
     (void)opt;
     return sizeof(prepared);
 }
 
 /* exp of a number of theta; 1 where theta has none of that name. */
-static float exp_of(const lopt_optimizer *opt, const char *name) {
+static float exp_of_theta_scalar(const lopt_optimizer *opt, const char *name) {
     const lopt_block *b = lopt_block_find(opt, name);
     return b ? expf(opt->theta[b->offset]) : 1;
 }
 
-static void prepare(lopt_optimizer *opt) {
-    *(prepared *)opt->prepared = (prepared){.rate = exp_of(opt, "log_lr"),
-                                            .momentum = 1.0f - exp_of(opt, "one_minus_momentum"),
-                                            .beta1 = 1.0f - exp_of(opt, "one_minus_beta1"),
-                                            .beta2 = 1.0f - exp_of(opt, "one_minus_beta2"),
-                                            .epsilon = exp_of(opt, "log_epsilon")};
+static void learnable_prepare(lopt_optimizer *opt) {
+    *(prepared *)opt->prepared = (prepared){.rate = exp_of_theta_scalar(opt, "log_lr"),
+                                            .momentum = 1.0f - exp_of_theta_scalar(opt, "one_minus_momentum"),
+                                            .beta1 = 1.0f - exp_of_theta_scalar(opt, "one_minus_beta1"),
+                                            .beta2 = 1.0f - exp_of_theta_scalar(opt, "one_minus_beta2"),
+                                            .epsilon = exp_of_theta_scalar(opt, "log_epsilon")};
 }
 
 /* Arrays of a tensor's size: none, b, or m and v. */
-static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
-    return (size_t)lopt__integer(opt, RULE) * (size_t)view->size;
+static size_t learnable_tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
+    return (size_t)lopt__read_integer(opt, RULE) * (size_t)view->size;
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
+static void learnable_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     static lopt__rule *const rules[] = {lopt__descent_rule, lopt__heavy_ball_rule, lopt__adam_rule};
-    const prepared *c = opt->prepared;
-    int rule = lopt__integer(opt, RULE);
-    float rate = c->rate * lopt__rate(opt, state);
+    const prepared *c = (const prepared *)opt->prepared;
+    int rule = lopt__read_integer(opt, RULE);
+    float rate = c->rate * lopt__scheduled_rate(opt, state);
     lopt__heavy_ball_constants ball = {.momentum = c->momentum};
     /* 1 - beta in double rounds to what it is in float, beta being a float. */
-    lopt__adam_constants adam = {.moments = lopt__moments_at(c->beta1, c->beta2, state->header->step),
+    lopt__adam_constants adam = {.moments = lopt__moments_at_step(c->beta1, c->beta2, state->header->step),
                                  .epsilon = c->epsilon,
                                  .epsilon_root = EPSILON_ROOT};
     const void *constants = rule == RULE_ADAM ? (const void *)&adam : &ball;
@@ -109,9 +109,9 @@ const lopt__kind lopt__learnable = {
     .n_hypers = LOPT__COUNT(hypers),
     .presets = presets,
     .n_presets = LOPT__COUNT(presets),
-    .layout = layout,
-    .prepared_bytes = prepared_bytes,
-    .prepare = prepare,
-    .tensor_floats = tensor_floats,
-    .step = step,
+    .layout = learnable_layout,
+    .prepared_bytes = learnable_prepared_bytes,
+    .prepare = learnable_prepare,
+    .tensor_floats = learnable_tensor_floats,
+    .step = learnable_step,
 };

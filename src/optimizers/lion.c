@@ -24,22 +24,22 @@ typedef struct lion_constants {
     float beta1, beta2, one_minus_beta1, one_minus_beta2;
 } lion_constants;
 
-static void rule(const lopt__span *s, const void *constants) {
+static void lion_rule(const lopt__span *s, const void *constants) {
     const lion_constants c = *(const lion_constants *)constants;
     const float rate = s->rate, decay = s->decay;
     const float *restrict p = s->p, *restrict g = s->g;
-    float *restrict m = lopt__array(s, 0), *restrict update = s->update;
+    float *restrict m = lopt__span_array(s, 0), *restrict update = s->update;
     for (int64_t i = 0; i < s->n; i++) {
-        float direction = lopt__sign(c.beta1 * m[i] + c.one_minus_beta1 * g[i]);
+        float direction = lopt__sign_of(c.beta1 * m[i] + c.one_minus_beta1 * g[i]);
         m[i] = c.beta2 * m[i] + c.one_minus_beta2 * g[i];
         update[i] = -rate * (direction + decay * p[i]);
     }
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    lion_constants c = {lopt__number(opt, BETA1), lopt__number(opt, BETA2), (float)(1 - opt->value[BETA1][0]),
+static void lion_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
+    lion_constants c = {lopt__read_number(opt, BETA1), lopt__read_number(opt, BETA2), (float)(1 - opt->value[BETA1][0]),
                         (float)(1 - opt->value[BETA2][0])};
-    lopt__step_elementwise(opt, state, io, rule, &c);
+    lopt__step_elementwise(opt, state, io, lion_rule, &c);
 }
 
 const lopt__kind lopt__lion = {
@@ -48,6 +48,6 @@ const lopt__kind lopt__lion = {
     .n_hypers = LOPT__COUNT(hypers),
     .presets = presets,
     .n_presets = LOPT__COUNT(presets),
-    .tensor_floats = lopt__one_array,
-    .step = step,
+    .tensor_floats = lopt__one_array_floats,
+    .step = lion_step,
 };

@@ -13,8 +13,8 @@
 
 #include "classical/apply_steps.h"
 #include "classical/shared_hypers.h"
+#include "kernels/time_features.h"
 #include "learned/per_parameter_net.h"
-#include "learned/time_features.h"
 
 enum { HIDDEN_SIZE, HIDDEN_LAYERS, LEARNING_RATE, STEP_MULT, EXP_MULT, WEIGHT_DECAY, DECAYS };
 
@@ -40,34 +40,34 @@ static const lopt__preset presets[] = {
      {{0}}},
 };
 
-static void layout(lopt_optimizer *opt) {
-    lopt__network_layout(opt, NETWORK, N_OWN + LOPT__N_TIME, lopt__integer(opt, HIDDEN_SIZE),
-                         lopt__integer(opt, HIDDEN_LAYERS), N_OUTPUTS);
+static void mlp_lopt_layout(lopt_optimizer *opt) {
+    lopt__network_layout(opt, NETWORK, N_OWN + LOPT__N_TIME, lopt__read_integer(opt, HIDDEN_SIZE),
+                         lopt__read_integer(opt, HIDDEN_LAYERS), N_OUTPUTS);
 }
 
-static size_t prepared_bytes(const lopt_optimizer *opt) {
+static size_t mlp_lopt_prepared_bytes(const lopt_optimizer *opt) {
     (void)opt;
     return sizeof(lopt__network);
 }
 
-static void prepare(lopt_optimizer *opt) {
-    *(lopt__network *)opt->prepared = lopt__network_at(opt, NETWORK, lopt__integer(opt, HIDDEN_LAYERS));
+static void mlp_lopt_prepare(lopt_optimizer *opt) {
+    *(lopt__network *)opt->prepared = lopt__network_from_theta(opt, NETWORK, lopt__read_integer(opt, HIDDEN_LAYERS));
 }
 
-static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
+static size_t mlp_lopt_tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
     (void)opt;
     return N_MOMENTA * (size_t)view->size;
 }
 
 /* The network's scratch, then its first bias with the time in it. */
-static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
-    const lopt__network *net = opt->prepared;
+static size_t mlp_lopt_scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
+    const lopt__network *net = (const lopt__network *)opt->prepared;
     return lopt__network_scratch(net, state->n_threads) + (size_t)net->layer[0].out;
 }
 
 /* ---- step ------------------------------------------------------------------------------------ */
 
-static void accumulate(const lopt_optimizer *opt, const lopt__tensor *t, const float *restrict g) {
+static void mlp_lopt_accumulate(const lopt_optimizer *opt, const lopt__tensor *t, const float *restrict g) {
     int64_t n = t->view.size;
     for (int k = 0; k < N_MOMENTA; k++) {
         const float decay = (float)opt->value[DECAYS][k];
@@ -83,8 +83,8 @@ typedef struct source {
     float rate, decay, step_mult, exp_mult;
 } source;
 
-static void features(const void *source_, int64_t at, int64_t n, float *x) {
-    const source *s = source_;
+static void mlp_lopt_features(const void *source_, int64_t at, int64_t n, float *x) {
+    const source *s = (const source *)source_;
     const lopt__tensor *t = s->tensor;
     for (int64_t i = at; i < at + n; i++) {
         *x++ = s->io->grads[t->offset + i];
@@ -93,30 +93,31 @@ static void features(const void *source_, int64_t at, int64_t n, float *x) {
     }
 }
 
-static void outputs(void *source_, int64_t piece, int64_t at, int64_t n, const float *y) {
-    (void)piece;
-    const source *s = source_;
+static void mlp_lopt_outputs(void *source_, int64_t chunk, int64_t at, int64_t n, const float *y) {
+    (void)chunk;
+    const source *s = (const source *)source_;
     float step[LOPT__ROWS];
     for (int64_t i = 0; i < n; i++)
         step[i] = y[N_OUTPUTS * i] * expf(y[N_OUTPUTS * i + 1] * s->exp_mult) * s->step_mult;
     lopt__apply_steps(s->io, s->tensor->offset + at, n, s->rate, s->decay, step);
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    const lopt__network *whole = opt->prepared;
+static void mlp_lopt_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
+    const lopt__network *whole = (const lopt__network *)opt->prepared;
     float time[LOPT__N_TIME], *bias = state->scratch + lopt__network_scratch(whole, state->n_threads);
-    lopt__time_tanh(state->header->step, time);
+    lopt__time_features_tanh(state->header->step, time);
     lopt__network net = lopt__network_sharing(whole, LOPT__N_TIME, time, bias);
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt__tensor *t = &state->tensors[i];
         source s = {.tensor = t,
                     .io = io,
-                    .rate = lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE)),
-                    .decay = lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY)),
-                    .step_mult = lopt__number(opt, STEP_MULT),
-                    .exp_mult = lopt__number(opt, EXP_MULT)};
-        accumulate(opt, t, io->grads + t->offset);
-        lopt__network_run(&net, &(lopt__elements){t->view.size, &s, features, outputs, io->team}, state->scratch);
+                    .rate = lopt__tensor_rate(t, lopt__read_number(opt, LEARNING_RATE)),
+                    .decay = lopt__tensor_decay(t, lopt__read_number(opt, WEIGHT_DECAY)),
+                    .step_mult = lopt__read_number(opt, STEP_MULT),
+                    .exp_mult = lopt__read_number(opt, EXP_MULT)};
+        mlp_lopt_accumulate(opt, t, io->grads + t->offset);
+        const lopt__elements elements = {t->view.size, &s, mlp_lopt_features, mlp_lopt_outputs, io->team};
+        lopt__network_run(&net, &elements, state->scratch);
     }
 }
 
@@ -126,10 +127,10 @@ const lopt__kind lopt__mlp_lopt = {
     .n_hypers = LOPT__COUNT(hypers),
     .presets = presets,
     .n_presets = LOPT__COUNT(presets),
-    .layout = layout,
-    .prepared_bytes = prepared_bytes,
-    .prepare = prepare,
-    .tensor_floats = tensor_floats,
-    .scratch_floats = scratch_floats,
-    .step = step,
+    .layout = mlp_lopt_layout,
+    .prepared_bytes = mlp_lopt_prepared_bytes,
+    .prepare = mlp_lopt_prepare,
+    .tensor_floats = mlp_lopt_tensor_floats,
+    .scratch_floats = mlp_lopt_scratch_floats,
+    .step = mlp_lopt_step,
 };

@@ -55,22 +55,22 @@ static const lopt__preset presets[] = {
     {{"muon", "muon", "orthogonalised momentum for matrices, AdamW for the rest", "Jordan, 2024", 0}, {{0}}},
 };
 
-static int is_matrix(const lopt__view *view) {
+static int is_matrix_view(const lopt__view *view) {
     return view->rank == 2 && view->role != LOPT_ROLE_EMBEDDING;
 }
 
-static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
+static size_t muon_tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
     (void)opt;
-    return (is_matrix(view) ? 1 : 2) * (size_t)view->size;
+    return (is_matrix_view(view) ? 1 : 2) * (size_t)view->size;
 }
 
 /* The direction, then what Newton-Schulz needs. */
-static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
+static size_t muon_scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
     size_t largest = 0;
     (void)opt;
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt_tensor *t = &state->tensors[i].spec;
-        if (!is_matrix(&state->tensors[i].view)) continue;
+        if (!is_matrix_view(&state->tensors[i].view)) continue;
         size_t floats = (size_t)(t->dim[0] * t->dim[1]) + lopt__newton_schulz_scratch(t->dim[0], t->dim[1]);
         largest = floats > largest ? floats : largest;
     }
@@ -82,27 +82,27 @@ typedef struct momentum_constants {
     float of_m, of_g; /* d = of_m m + of_g g */
 } momentum_constants;
 
-static momentum_constants momentum_at(const lopt_optimizer *opt, int64_t updates_done) {
-    lopt__moments k = lopt__moments_at(opt->value[MOMENTUM][0], 0, updates_done);
-    int correct = lopt__integer(opt, BIAS_CORRECTION);
+static momentum_constants muon_momentum_at(const lopt_optimizer *opt, int64_t updates_done) {
+    lopt__moments k = lopt__moments_at_step(opt->value[MOMENTUM][0], 0, updates_done);
+    int correct = lopt__read_integer(opt, BIAS_CORRECTION);
     float of_g = correct ? k.correction1 : 1, of_m = correct ? k.nesterov_correction : 1;
-    if (lopt__integer(opt, NESTEROV))
+    if (lopt__read_integer(opt, NESTEROV))
         return (momentum_constants){k.beta1, k.one_minus_beta1, k.beta1 / of_m, k.one_minus_beta1 / of_g};
     return (momentum_constants){k.beta1, k.one_minus_beta1, 1 / of_g, 0};
 }
 
-static void direction_rule(const lopt__span *s, const void *constants) {
+static void muon_direction_rule(const lopt__span *s, const void *constants) {
     const momentum_constants c = *(const momentum_constants *)constants;
     const float *restrict g = s->g;
-    float *restrict m = lopt__array(s, 0), *restrict direction = s->update;
+    float *restrict m = lopt__span_array(s, 0), *restrict direction = s->update;
     for (int64_t i = 0; i < s->n; i++) {
         m[i] = c.beta * m[i] + c.one_minus_beta * g[i];
         direction[i] = c.of_m * m[i] + c.of_g * g[i];
     }
 }
 
-static float shape_scale(const lopt_optimizer *opt, double rows, double cols) {
-    switch (lopt__integer(opt, SCALE)) {
+static float muon_shape_scale(const lopt_optimizer *opt, double rows, double cols) {
+    switch (lopt__read_integer(opt, SCALE)) {
     case SCALE_ROWS_OVER_COLS:
         return (float)sqrt(fmax(1, rows / cols));
     case SCALE_COLS_OVER_ROWS:
@@ -114,30 +114,30 @@ static float shape_scale(const lopt_optimizer *opt, double rows, double cols) {
     }
 }
 
-static void step_matrix(const lopt_optimizer *opt, const lopt_state *state, const lopt__tensor *t, const lopt__io *io,
-                        float rate, const momentum_constants *c) {
+static void muon_step_matrix(const lopt_optimizer *opt, const lopt_state *state, const lopt__tensor *t,
+                             const lopt__io *io, float rate, const momentum_constants *c) {
     int64_t rows = t->spec.dim[0], cols = t->spec.dim[1], size = t->view.size;
     float *restrict x = state->scratch;
-    lopt__run_rule(opt, t, io, rate, direction_rule, c, x);
-    lopt__newton_schulz(x, rows, cols, lopt__integer(opt, STEPS), lopt__newton_schulz_published,
-                        lopt__number(opt, EPSILON), x + size);
+    lopt__run_rule(opt, t, io, rate, muon_direction_rule, c, x);
+    lopt__newton_schulz(x, rows, cols, lopt__read_integer(opt, STEPS), lopt__newton_schulz_published,
+                        lopt__read_number(opt, EPSILON), x + size);
     const float *restrict p = io->params + t->offset;
-    float scale = shape_scale(opt, (double)rows, (double)cols), decay = lopt__decoupled_decay(opt, t);
+    float scale = muon_shape_scale(opt, (double)rows, (double)cols), decay = lopt__decoupled_decay(opt, t);
     for (int64_t i = 0; i < size; i++) x[i] = scale * x[i] + decay * p[i];
     lopt__add_update(t, io, -rate, x);
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
+static void muon_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     int64_t done = state->header->step;
-    float rate = lopt__rate(opt, state), adam_rate = rate * lopt__number(opt, ADAM_RATE_MULT);
-    momentum_constants momentum = momentum_at(opt, done);
+    float rate = lopt__scheduled_rate(opt, state), adam_rate = rate * lopt__read_number(opt, ADAM_RATE_MULT);
+    momentum_constants momentum = muon_momentum_at(opt, done);
     lopt__adam_constants adam = {.moments =
-                                     lopt__moments_at(opt->value[ADAM_BETA1][0], opt->value[ADAM_BETA2][0], done),
-                                 .epsilon = lopt__number(opt, ADAM_EPSILON)};
+                                     lopt__moments_at_step(opt->value[ADAM_BETA1][0], opt->value[ADAM_BETA2][0], done),
+                                 .epsilon = lopt__read_number(opt, ADAM_EPSILON)};
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt__tensor *t = &state->tensors[i];
-        if (is_matrix(&t->view))
-            step_matrix(opt, state, t, io, lopt__tensor_rate(t, rate), &momentum);
+        if (is_matrix_view(&t->view))
+            muon_step_matrix(opt, state, t, io, lopt__tensor_rate(t, rate), &momentum);
         else
             lopt__step_tensor(opt, t, io, lopt__tensor_rate(t, adam_rate), lopt__adam_rule, &adam);
     }
@@ -149,7 +149,7 @@ const lopt__kind lopt__muon = {
     .n_hypers = LOPT__COUNT(hypers),
     .presets = presets,
     .n_presets = LOPT__COUNT(presets),
-    .tensor_floats = tensor_floats,
-    .scratch_floats = scratch_floats,
-    .step = step,
+    .tensor_floats = muon_tensor_floats,
+    .scratch_floats = muon_scratch_floats,
+    .step = muon_step,
 };

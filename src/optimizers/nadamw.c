@@ -47,13 +47,13 @@ typedef struct nadamw_constants {
     float one_minus_ahead;
 } nadamw_constants;
 
-static void rule(const lopt__span *s, const void *constants) {
-    const nadamw_constants *c = constants;
+static void nadamw_rule(const lopt__span *s, const void *constants) {
+    const nadamw_constants *c = (const nadamw_constants *)constants;
     const lopt__moments k = c->moments;
     const float alpha = s->rate * c->alpha, decay = s->decay, epsilon = c->epsilon, l2 = c->l2;
     const float ahead = c->ahead, one_minus_ahead = c->one_minus_ahead;
     const float *restrict p = s->p, *restrict g = s->g;
-    float *restrict m = lopt__array(s, 0), *restrict v = lopt__array(s, 1), *restrict update = s->update;
+    float *restrict m = lopt__span_array(s, 0), *restrict v = lopt__span_array(s, 1), *restrict update = s->update;
     LOPT__NO_OVERLAP
     for (int64_t i = 0; i < s->n; i++) {
         float gradient = g[i] - l2 * p[i];
@@ -64,16 +64,16 @@ static void rule(const lopt__span *s, const void *constants) {
     }
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    lopt__moments k = lopt__moments_at(opt->value[BETA1][0], opt->value[BETA2][0], state->header->step);
-    int nesterov = lopt__integer(opt, NESTEROV);
+static void nadamw_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
+    lopt__moments k = lopt__moments_at_step(opt->value[BETA1][0], opt->value[BETA2][0], state->header->step);
+    int nesterov = lopt__read_integer(opt, NESTEROV);
     nadamw_constants c = {.moments = k,
-                          .epsilon = lopt__number(opt, EPSILON),
-                          .l2 = lopt__number(opt, L2_WEIGHT_DECAY),
+                          .epsilon = lopt__read_number(opt, EPSILON),
+                          .l2 = lopt__read_number(opt, L2_WEIGHT_DECAY),
                           .ahead = nesterov ? k.beta1 : 1,
-                          .one_minus_ahead = nesterov ? k.one_minus_beta1 : 0,
-                          .alpha = sqrtf(k.correction2) / k.correction1};
-    lopt__step_elementwise(opt, state, io, rule, &c);
+                          .alpha = sqrtf(k.correction2) / k.correction1,
+                          .one_minus_ahead = nesterov ? k.one_minus_beta1 : 0};
+    lopt__step_elementwise(opt, state, io, nadamw_rule, &c);
 }
 
 const lopt__kind lopt__nadamw = {
@@ -82,6 +82,6 @@ const lopt__kind lopt__nadamw = {
     .n_hypers = LOPT__COUNT(hypers),
     .presets = presets,
     .n_presets = LOPT__COUNT(presets),
-    .tensor_floats = lopt__two_arrays,
-    .step = step,
+    .tensor_floats = lopt__two_array_floats,
+    .step = nadamw_step,
 };

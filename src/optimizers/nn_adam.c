@@ -21,9 +21,9 @@
 #include "classical/apply_steps.h"
 #include "classical/elementwise_update.h"
 #include "classical/shared_hypers.h"
+#include "kernels/param_features.h"
 #include "learned/log_magnitude.h"
 #include "learned/lstm.h"
-#include "learned/param_features.h"
 #include "learned/tensor_summary.h"
 
 enum {
@@ -69,19 +69,19 @@ static const lopt__preset presets[] = {
 
 /* ---- Adam's hyperparameters, scaled ---------------------------------------------------------- */
 
-static float scaled(int control, float value) {
+static float scale_control(int control, float value) {
     int is_beta = control == BETA1 || control == BETA2;
     return 0.1f * logf(is_beta ? 1.0f - value : value);
 }
 
-static float between(float x, float low, float high) {
+static float clamp_between(float x, float low, float high) {
     return x < low ? low : x > high ? high : x; /* NaN stays NaN */
 }
 
-static float unscaled(int control, float y) {
-    if (control == LR) return between(expf(10.0f * y), 1e-8f, 1e3f);
-    if (control == EPSILON) return between(expf(10.0f * y), 1e-11f, 1e4f);
-    return 1.0f - expf(between(10.0f * y, -10, 0));
+static float unscale_control(int control, float y) {
+    if (control == LR) return clamp_between(expf(10.0f * y), 1e-8f, 1e3f);
+    if (control == EPSILON) return clamp_between(expf(10.0f * y), 1e-11f, 1e4f);
+    return 1.0f - expf(clamp_between(10.0f * y, -10, 0));
 }
 
 /* ---- theta ----------------------------------------------------------------------------------- */
@@ -94,26 +94,26 @@ typedef struct prepared {
 
 #define CONTROLS "rnn_to_controls_params/rnn_to_controls"
 
-static void layout(lopt_optimizer *opt) {
-    int size = lopt__integer(opt, LSTM_HIDDEN_SIZE);
+static void nn_adam_layout(lopt_optimizer *opt) {
+    int size = lopt__read_integer(opt, LSTM_HIDDEN_SIZE);
     lopt__lstm_layout(opt, N_INPUTS, size);
     lopt__dense_layout(opt, CONTROLS, size, N_CONTROLS);
     opt->blocks[opt->n_blocks - 1].init = LOPT__INIT_ZERO; /* of the weights */
     for (int i = 0; i < N_CONTROLS; i++) {
         lopt__block *b = lopt__add_block(opt, control_block[i], 0, NULL, LOPT__INIT_VALUES, 0);
-        b->values[0] = scaled(i, lopt__number(opt, INITIAL_LR + i));
+        b->values[0] = scale_control(i, lopt__read_number(opt, INITIAL_LR + i));
     }
 }
 
-static size_t prepared_bytes(const lopt_optimizer *opt) {
+static size_t nn_adam_prepared_bytes(const lopt_optimizer *opt) {
     (void)opt;
     return sizeof(prepared);
 }
 
-static void prepare(lopt_optimizer *opt) {
-    prepared *ready = opt->prepared;
-    ready->lstm = lopt__lstm_at(opt);
-    ready->controls = lopt__dense_at(opt, CONTROLS);
+static void nn_adam_prepare(lopt_optimizer *opt) {
+    prepared *ready = (prepared *)opt->prepared;
+    ready->lstm = lopt__lstm_from_theta(opt);
+    ready->controls = lopt__dense_from_theta(opt, CONTROLS);
     for (int i = 0; i < N_CONTROLS; i++) ready->initial[i] = opt->theta[lopt_block_find(opt, control_block[i])->offset];
 }
 
@@ -124,71 +124,71 @@ typedef struct memory {
     float *hidden, *cell; /* [tensors][size] */
 } memory;
 
-static memory memory_at(const lopt_optimizer *opt, const lopt_state *state) {
-    int64_t n = (int64_t)state->n_tensors, size = lopt__integer(opt, LSTM_HIDDEN_SIZE);
+static memory nn_adam_memory_at(const lopt_optimizer *opt, const lopt_state *state) {
+    int64_t n = (int64_t)state->n_tensors, size = lopt__read_integer(opt, LSTM_HIDDEN_SIZE);
     float *hidden = state->global + n * N_CONTROLS;
     return (memory){state->global, hidden, hidden + n * size};
 }
 
-static size_t global_floats(const lopt_optimizer *opt, size_t n_tensors) {
-    return n_tensors * (size_t)(N_CONTROLS + 2 * lopt__integer(opt, LSTM_HIDDEN_SIZE));
+static size_t nn_adam_global_floats(const lopt_optimizer *opt, size_t n_tensors) {
+    return n_tensors * (size_t)(N_CONTROLS + 2 * lopt__read_integer(opt, LSTM_HIDDEN_SIZE));
 }
 
-static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
+static size_t nn_adam_tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
     (void)opt;
     return 2 * (size_t)view->size;
 }
 
-static void reset(const lopt_optimizer *opt, lopt_state *state) {
-    const prepared *ready = opt->prepared;
-    memory m = memory_at(opt, state);
+static void nn_adam_reset(const lopt_optimizer *opt, lopt_state *state) {
+    const prepared *ready = (const prepared *)opt->prepared;
+    memory m = nn_adam_memory_at(opt, state);
     for (size_t i = 0; i < state->n_tensors; i++) memcpy(m.y + i * N_CONTROLS, ready->initial, sizeof ready->initial);
     lopt__lstm_reset(&ready->lstm, (int64_t)state->n_tensors, m.hidden, m.cell);
 }
 
 /* One tensor's gradient, then its step; inputs and controls of all tensors; the LSTM's. */
-static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
-    const prepared *ready = opt->prepared;
+static size_t nn_adam_scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
+    const prepared *ready = (const prepared *)opt->prepared;
     size_t rows = N_INPUTS + N_CONTROLS + lopt__lstm_scratch(&ready->lstm.gates);
     return lopt__largest_tensor(opt, state) + state->n_tensors * rows;
 }
 
 /* ---- one tensor ------------------------------------------------------------------------------ */
 
-static float magnitude(float x) {
+static float log_magnitude_input(float x) {
     return (float)(0.5 * lopt__log_magnitude(x));
 }
 
 /* Sorted by the names of the published code. y: before this step; p: before it; g, m, v: of it. */
-static void tensor_inputs(const lopt__tensor *t, const float *y, const float *p, const float *g, float *x) {
+static void nn_adam_tensor_inputs(const lopt__tensor *t, const float *y, const float *p, const float *g, float *x) {
     int64_t n = t->view.size;
-    lopt__summary sg = lopt__summarise(g, n), sp = lopt__summarise(p, n);
-    lopt__summary sm = lopt__summarise(t->data, n), sv = lopt__summarise(t->data + n, n);
+    lopt__summary sg = lopt__summarise_tensor(g, n), sp = lopt__summarise_tensor(p, n);
+    lopt__summary sm = lopt__summarise_tensor(t->data, n), sv = lopt__summarise_tensor(t->data + n, n);
     const float inputs[N_INPUTS] = {
-        0.2f * lopt__clip(y[BETA1], 5),
-        0.2f * lopt__clip(y[BETA2], 5),
-        0.2f * lopt__clip(y[EPSILON], 5),
-        t->spec.rank == 1 ? 1 : -1,
-        t->spec.rank == 0 ? 1 : -1,
-        0.2f * lopt__clip(y[LR], 5),
-        magnitude(sg.mean),
-        lopt__sign(sg.mean),
-        magnitude(sg.mean_abs),
-        magnitude(sm.mean),
-        lopt__sign(sm.mean),
-        magnitude(sp.mean),
-        lopt__sign(sp.mean),
-        magnitude(sv.mean),
-        lopt__sign(sv.mean),
-        magnitude(sg.variance),
-        magnitude(sm.variance),
-        magnitude(sp.variance),
-        magnitude(sv.variance),
+        0.2f * lopt__clip_gradient(y[BETA1], 5),
+        0.2f * lopt__clip_gradient(y[BETA2], 5),
+        0.2f * lopt__clip_gradient(y[EPSILON], 5),
+        t->spec.rank == 1 ? 1.0f : -1.0f,
+        t->spec.rank == 0 ? 1.0f : -1.0f,
+        0.2f * lopt__clip_gradient(y[LR], 5),
+        log_magnitude_input(sg.mean),
+        lopt__sign_of(sg.mean),
+        log_magnitude_input(sg.mean_abs),
+        log_magnitude_input(sm.mean),
+        lopt__sign_of(sm.mean),
+        log_magnitude_input(sp.mean),
+        lopt__sign_of(sp.mean),
+        log_magnitude_input(sv.mean),
+        lopt__sign_of(sv.mean),
+        log_magnitude_input(sg.variance),
+        log_magnitude_input(sm.variance),
+        log_magnitude_input(sp.variance),
+        log_magnitude_input(sv.variance),
     };
     memcpy(x, inputs, sizeof inputs);
 }
 
-static void accumulate(const lopt__tensor *t, const float h[N_CONTROLS], const float *restrict g) {
+static void nn_adam_accumulate(const lopt__tensor *t, const float h[N_CONTROLS], const float *restrict g) {
     int64_t n = t->view.size;
     const float beta1 = h[BETA1], beta2 = h[BETA2];
     float *restrict m = t->data, *restrict v = t->data + n;
@@ -198,7 +198,7 @@ static void accumulate(const lopt__tensor *t, const float h[N_CONTROLS], const f
     }
 }
 
-static void make_step(const lopt__tensor *t, const float h[N_CONTROLS], float *restrict step) {
+static void nn_adam_make_step(const lopt__tensor *t, const float h[N_CONTROLS], float *restrict step) {
     int64_t n = t->view.size;
     const float epsilon = h[EPSILON], rate = h[LR] * (1.0f + epsilon);
     const float *restrict m = t->data, *restrict v = t->data + n;
@@ -206,41 +206,41 @@ static void make_step(const lopt__tensor *t, const float h[N_CONTROLS], float *r
 }
 
 /* Adam with the hyperparameters y; the network's inputs into x. work: [size]. */
-static void step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io, const float *y,
-                        float *work, float *x) {
+static void nn_adam_step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io, const float *y,
+                                float *work, float *x) {
     float h[N_CONTROLS];
-    for (int i = 0; i < N_CONTROLS; i++) h[i] = unscaled(i, y[i]);
-    for (int64_t i = 0; i < t->view.size; i++) work[i] = lopt__clip(io->grads[t->offset + i], GRAD_LIMIT);
-    accumulate(t, h, work);
-    tensor_inputs(t, y, io->params + t->offset, work, x);
-    make_step(t, h, work);
-    lopt__apply_steps(io, t->offset, t->view.size, lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE)),
-                      lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY)), work);
+    for (int i = 0; i < N_CONTROLS; i++) h[i] = unscale_control(i, y[i]);
+    for (int64_t i = 0; i < t->view.size; i++) work[i] = lopt__clip_gradient(io->grads[t->offset + i], GRAD_LIMIT);
+    nn_adam_accumulate(t, h, work);
+    nn_adam_tensor_inputs(t, y, io->params + t->offset, work, x);
+    nn_adam_make_step(t, h, work);
+    lopt__apply_steps(io, t->offset, t->view.size, lopt__tensor_rate(t, lopt__read_number(opt, LEARNING_RATE)),
+                      lopt__tensor_decay(t, lopt__read_number(opt, WEIGHT_DECAY)), work);
 }
 
 /* ---- step ------------------------------------------------------------------------------------ */
 
-static void move_controls(const lopt_optimizer *opt, const float *controls, float *y) {
-    const prepared *ready = opt->prepared;
-    float output_scale = lopt__number(opt, OUTPUT_SCALE), back = lopt__number(opt, DECAY_STRENGTH);
+static void move_adam_controls(const lopt_optimizer *opt, const float *controls, float *y) {
+    const prepared *ready = (const prepared *)opt->prepared;
+    float output_scale = lopt__read_number(opt, OUTPUT_SCALE), back = lopt__read_number(opt, DECAY_STRENGTH);
     for (int i = 0; i < N_CONTROLS; i++) {
         y[i] += output_scale * controls[i];
         if (back > 0) y[i] -= back * (y[i] - ready->initial[i]);
-        y[i] = scaled(i, unscaled(i, y[i]));
+        y[i] = scale_control(i, unscale_control(i, y[i]));
     }
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    const prepared *ready = opt->prepared;
-    memory m = memory_at(opt, state);
+static void nn_adam_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
+    const prepared *ready = (const prepared *)opt->prepared;
+    memory m = nn_adam_memory_at(opt, state);
     size_t n = state->n_tensors;
     float *work = state->scratch, *inputs = work + lopt__largest_tensor(opt, state);
     float *controls = inputs + n * N_INPUTS, *lstm_scratch = controls + n * N_CONTROLS;
     for (size_t i = 0; i < n; i++)
-        step_tensor(opt, &state->tensors[i], io, m.y + i * N_CONTROLS, work, inputs + i * N_INPUTS);
+        nn_adam_step_tensor(opt, &state->tensors[i], io, m.y + i * N_CONTROLS, work, inputs + i * N_INPUTS);
     lopt__lstm_step(&ready->lstm.gates, (int64_t)n, inputs, m.hidden, m.cell, lstm_scratch);
     lopt__dense_forward(&ready->controls, (int64_t)n, m.hidden, controls);
-    for (size_t i = 0; i < n; i++) move_controls(opt, controls + i * N_CONTROLS, m.y + i * N_CONTROLS);
+    for (size_t i = 0; i < n; i++) move_adam_controls(opt, controls + i * N_CONTROLS, m.y + i * N_CONTROLS);
 }
 
 const lopt__kind lopt__nn_adam = {
@@ -249,12 +249,12 @@ const lopt__kind lopt__nn_adam = {
     .n_hypers = LOPT__COUNT(hypers),
     .presets = presets,
     .n_presets = LOPT__COUNT(presets),
-    .layout = layout,
-    .prepared_bytes = prepared_bytes,
-    .prepare = prepare,
-    .global_floats = global_floats,
-    .tensor_floats = tensor_floats,
-    .scratch_floats = scratch_floats,
-    .reset = reset,
-    .step = step,
+    .layout = nn_adam_layout,
+    .prepared_bytes = nn_adam_prepared_bytes,
+    .prepare = nn_adam_prepare,
+    .global_floats = nn_adam_global_floats,
+    .tensor_floats = nn_adam_tensor_floats,
+    .scratch_floats = nn_adam_scratch_floats,
+    .reset = nn_adam_reset,
+    .step = nn_adam_step,
 };

@@ -24,11 +24,11 @@ static const lopt__preset presets[] = {
 };
 
 /* r, or 0 while rho is below the threshold. */
-static float rectifier(const lopt_optimizer *opt, const lopt_state *state) {
+static float variance_rectifier(const lopt_optimizer *opt, const lopt_state *state) {
     double beta2 = opt->value[LOPT__BETA2][0], rho_inf = 2 / (1 - beta2) - 1;
     float count = (float)(state->header->step + 1), power = powf((float)beta2, count);
     float rho = (float)rho_inf - 2 * count * power / (1 - power);
-    if (rho < lopt__number(opt, THRESHOLD)) return 0;
+    if (rho < lopt__read_number(opt, THRESHOLD)) return 0;
     return sqrtf((rho - 4) * (rho - 2) * (float)rho_inf / ((float)((rho_inf - 4) * (rho_inf - 2)) * rho));
 }
 
@@ -37,13 +37,13 @@ typedef struct radam_constants {
     float rectifier;
 } radam_constants;
 
-static void rule(const lopt__span *s, const void *constants) {
-    const radam_constants *c = constants;
+static void radam_rule(const lopt__span *s, const void *constants) {
+    const radam_constants *c = (const radam_constants *)constants;
     const lopt__moments k = c->adam.moments;
     const float epsilon = c->adam.epsilon, epsilon_root = c->adam.epsilon_root, rectifier_ = c->rectifier;
     const float rate = s->rate, decay = s->decay;
     const float *restrict p = s->p, *restrict g = s->g;
-    float *restrict m = lopt__array(s, 0), *restrict v = lopt__array(s, 1), *restrict update = s->update;
+    float *restrict m = lopt__span_array(s, 0), *restrict v = lopt__span_array(s, 1), *restrict update = s->update;
     LOPT__NO_OVERLAP
     for (int64_t i = 0; i < s->n; i++) {
         m[i] = k.beta1 * m[i] + k.one_minus_beta1 * g[i];
@@ -54,9 +54,9 @@ static void rule(const lopt__span *s, const void *constants) {
     }
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    radam_constants c = {lopt__adam_constants_of(opt, state), rectifier(opt, state)};
-    lopt__step_elementwise(opt, state, io, rule, &c);
+static void radam_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
+    radam_constants c = {lopt__adam_constants_of(opt, state), variance_rectifier(opt, state)};
+    lopt__step_elementwise(opt, state, io, radam_rule, &c);
 }
 
 const lopt__kind lopt__radam = {
@@ -65,6 +65,6 @@ const lopt__kind lopt__radam = {
     .n_hypers = LOPT__COUNT(hypers),
     .presets = presets,
     .n_presets = LOPT__COUNT(presets),
-    .tensor_floats = lopt__two_arrays,
-    .step = step,
+    .tensor_floats = lopt__two_array_floats,
+    .step = radam_step,
 };

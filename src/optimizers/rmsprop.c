@@ -26,8 +26,8 @@ static const lopt__preset presets[] = {
     {{"rmsprop", "rmsprop", "gradient over its root mean square", "Tieleman and Hinton, 2012", 0}, {{0}}},
 };
 
-static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
-    return (lopt__number(opt, MOMENTUM) != 0 ? 2 : 1) * (size_t)view->size;
+static size_t rmsprop_tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
+    return (lopt__read_number(opt, MOMENTUM) != 0 ? 2 : 1) * (size_t)view->size;
 }
 
 typedef struct rmsprop_constants {
@@ -36,43 +36,43 @@ typedef struct rmsprop_constants {
 } rmsprop_constants;
 
 /* The term without momentum: -learning_rate g / root. */
-static void scale(const lopt__span *s, const rmsprop_constants *c) {
+static void scale_by_root(const lopt__span *s, const rmsprop_constants *c) {
     const float decay = c->decay, one_minus_decay = c->one_minus_decay, rate = s->rate;
     const float inside = c->inside, outside = c->outside;
     const float *restrict g = s->g;
-    float *restrict v = lopt__array(s, 0), *restrict update = s->update;
+    float *restrict v = lopt__span_array(s, 0), *restrict update = s->update;
     for (int64_t i = 0; i < s->n; i++) {
         v[i] = decay * v[i] + one_minus_decay * (g[i] * g[i]);
         update[i] = -rate * (g[i] / (sqrtf(v[i] + inside) + outside));
     }
 }
 
-static void add_momentum(const lopt__span *s, float momentum, int nesterov) {
-    float *restrict b = lopt__array(s, 1), *restrict update = s->update;
+static void add_rmsprop_momentum(const lopt__span *s, float momentum, int nesterov) {
+    float *restrict b = lopt__span_array(s, 1), *restrict update = s->update;
     for (int64_t i = 0; i < s->n; i++) {
         b[i] = update[i] + momentum * b[i];
         update[i] = nesterov ? update[i] + momentum * b[i] : b[i];
     }
 }
 
-static void rule(const lopt__span *s, const void *constants) {
-    const rmsprop_constants *c = constants;
-    scale(s, c);
-    if (c->momentum != 0) add_momentum(s, c->momentum, c->nesterov);
+static void rmsprop_rule(const lopt__span *s, const void *constants) {
+    const rmsprop_constants *c = (const rmsprop_constants *)constants;
+    scale_by_root(s, c);
+    if (c->momentum != 0) add_rmsprop_momentum(s, c->momentum, c->nesterov);
     if (s->decay != 0)
         for (int64_t i = 0; i < s->n; i++) s->update[i] -= s->rate * (s->decay * s->p[i]);
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    int in_root = lopt__integer(opt, EPSILON_IN_ROOT);
-    float epsilon = lopt__number(opt, EPSILON);
-    rmsprop_constants c = {.decay = lopt__number(opt, DECAY),
+static void rmsprop_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
+    int in_root = lopt__read_integer(opt, EPSILON_IN_ROOT);
+    float epsilon = lopt__read_number(opt, EPSILON);
+    rmsprop_constants c = {.decay = lopt__read_number(opt, DECAY),
                            .one_minus_decay = (float)(1 - opt->value[DECAY][0]),
                            .inside = in_root ? epsilon : 0,
                            .outside = in_root ? 0 : epsilon,
-                           .momentum = lopt__number(opt, MOMENTUM),
-                           .nesterov = lopt__integer(opt, NESTEROV)};
-    lopt__step_elementwise(opt, state, io, rule, &c);
+                           .momentum = lopt__read_number(opt, MOMENTUM),
+                           .nesterov = lopt__read_integer(opt, NESTEROV)};
+    lopt__step_elementwise(opt, state, io, rmsprop_rule, &c);
 }
 
 const lopt__kind lopt__rmsprop = {
@@ -81,6 +81,6 @@ const lopt__kind lopt__rmsprop = {
     .n_hypers = LOPT__COUNT(hypers),
     .presets = presets,
     .n_presets = LOPT__COUNT(presets),
-    .tensor_floats = tensor_floats,
-    .step = step,
+    .tensor_floats = rmsprop_tensor_floats,
+    .step = rmsprop_step,
 };

@@ -24,9 +24,9 @@
 #include "classical/apply_steps.h"
 #include "classical/elementwise_update.h"
 #include "classical/shared_hypers.h"
+#include "kernels/param_features.h"
 #include "learned/log_magnitude.h"
 #include "learned/lstm.h"
-#include "learned/param_features.h"
 #include "learned/per_parameter_net.h"
 #include "learned/tensor_summary.h"
 
@@ -74,33 +74,32 @@ typedef struct prepared {
 } prepared;
 
 /* Variance 1 / n of the truncated normal itself: its own standard deviation is divided out. */
-static void add_initial(lopt_optimizer *opt, const char *name, int n) {
-    lopt__add_block(opt, name, 1, (int64_t[]){n}, LOPT__INIT_TRUNCATED_NORMAL,
-                    (float)(1 / sqrt(n) / 0.87962566103423978));
+static void add_initial_state(lopt_optimizer *opt, const char *name, int n) {
+    lopt__add_vector_block(opt, name, n, LOPT__INIT_TRUNCATED_NORMAL, (float)(1 / sqrt(n) / 0.87962566103423978));
 }
 
-static void layout(lopt_optimizer *opt) {
-    int size = lopt__integer(opt, LSTM_HIDDEN_SIZE);
-    add_initial(opt, "initial_from_lstm", N_FROM_LSTM);
-    add_initial(opt, "initial_from_mlp", N_FROM_MLP);
+static void rnn_mlp_layout(lopt_optimizer *opt) {
+    int size = lopt__read_integer(opt, LSTM_HIDDEN_SIZE);
+    add_initial_state(opt, "initial_from_lstm", N_FROM_LSTM);
+    add_initial_state(opt, "initial_from_mlp", N_FROM_MLP);
     lopt__lstm_layout(opt, N_INPUTS, size);
     lopt__dense_layout(opt, TO_MESSAGE, size, N_MESSAGE);
     lopt__dense_layout(opt, TO_INPUTS, size, N_FROM_LSTM);
-    lopt__network_layout(opt, NETWORK, N_OWN + N_SHARED, lopt__integer(opt, HIDDEN_SIZE),
-                         lopt__integer(opt, HIDDEN_LAYERS), N_OUTPUTS);
+    lopt__network_layout(opt, NETWORK, N_OWN + N_SHARED, lopt__read_integer(opt, HIDDEN_SIZE),
+                         lopt__read_integer(opt, HIDDEN_LAYERS), N_OUTPUTS);
 }
 
-static size_t prepared_bytes(const lopt_optimizer *opt) {
+static size_t rnn_mlp_prepared_bytes(const lopt_optimizer *opt) {
     (void)opt;
     return sizeof(prepared);
 }
 
-static void prepare(lopt_optimizer *opt) {
+static void rnn_mlp_prepare(lopt_optimizer *opt) {
     *(prepared *)opt->prepared = (prepared){
-        .lstm = lopt__lstm_at(opt),
-        .to_message = lopt__dense_at(opt, TO_MESSAGE),
-        .to_inputs = lopt__dense_at(opt, TO_INPUTS),
-        .network = lopt__network_at(opt, NETWORK, lopt__integer(opt, HIDDEN_LAYERS)),
+        .lstm = lopt__lstm_from_theta(opt),
+        .to_message = lopt__dense_from_theta(opt, TO_MESSAGE),
+        .to_inputs = lopt__dense_from_theta(opt, TO_INPUTS),
+        .network = lopt__network_from_theta(opt, NETWORK, lopt__read_integer(opt, HIDDEN_LAYERS)),
         .from_lstm = opt->theta + lopt_block_find(opt, "initial_from_lstm")->offset,
         .from_mlp = opt->theta + lopt_block_find(opt, "initial_from_mlp")->offset,
     };
@@ -116,17 +115,17 @@ typedef struct running_loss {
 #define LOSS_DECAY 0.9f
 #define LOSS_COMPLEMENT 0.1f /* (float)(1 - 0.9) */
 
-static void loss_update(running_loss *r, float loss) {
+static void update_running_loss(running_loss *r, float loss) {
     r->mean = LOSS_DECAY * r->mean + LOSS_COMPLEMENT * loss;
     float distance = r->mean - loss;
     r->variance = LOSS_DECAY * r->variance + LOSS_COMPLEMENT * distance * distance;
 }
 
 /* Distance of `loss` from the mean of n losses in deviations, at most 5. */
-static float loss_feature(const running_loss *r, int64_t n, float loss) {
+static float feature_of_loss(const running_loss *r, int64_t n, float loss) {
     float correction = 1.0f / (1.0f - powf(LOSS_DECAY, (float)n) + 1e-8f);
     float distance = loss - correction * r->mean;
-    return lopt__clip(distance / sqrtf(correction * r->variance + 1e-8f), 5);
+    return lopt__clip_gradient(distance / sqrtf(correction * r->variance + 1e-8f), 5);
 }
 
 /* Of the validation losses. */
@@ -137,7 +136,7 @@ typedef struct running_valid {
 #define VALID_DECAY 0.95f
 #define VALID_COMPLEMENT 0.05f /* (float)(1 - 0.95) */
 
-static float valid_mean(const running_valid *v) {
+static float mean_valid_loss(const running_valid *v) {
     return v->mean / (1.0f - powf(VALID_DECAY, v->n) + 1e-8f);
 }
 
@@ -147,11 +146,11 @@ static float valid_mean(const running_valid *v) {
 #define CLIP_FIRST 0.01f
 #define CLIP_RATIO 10
 
-static float clip_limit(float value, int64_t t) {
+static float gradient_clip_limit(float value, int64_t t) {
     return CLIP_RATIO * (value / (1.0f - powf(CLIP_DECAY, (float)t)));
 }
 
-static float clip_next(float value, float mean_square) {
+static float next_clip_value(float value, float mean_square) {
     return CLIP_DECAY * value + CLIP_COMPLEMENT * sqrtf(1e-8f + mean_square);
 }
 
@@ -168,8 +167,8 @@ typedef struct memory {
 
 #define N_RUNNING 5 /* losses, clip, valid */
 
-static memory memory_at(const lopt_optimizer *opt, const lopt_state *state) {
-    int64_t n = (int64_t)state->n_tensors, size = lopt__integer(opt, LSTM_HIDDEN_SIZE);
+static memory rnn_mlp_memory_at(const lopt_optimizer *opt, const lopt_state *state) {
+    int64_t n = (int64_t)state->n_tensors, size = lopt__read_integer(opt, LSTM_HIDDEN_SIZE);
     float *from_lstm = state->global + N_RUNNING, *from_mlp = from_lstm + N_FROM_LSTM;
     float *hidden = from_mlp + n * N_FROM_MLP;
     return (memory){(running_loss *)(void *)state->global,
@@ -181,19 +180,19 @@ static memory memory_at(const lopt_optimizer *opt, const lopt_state *state) {
                     hidden + n * size};
 }
 
-static size_t global_floats(const lopt_optimizer *opt, size_t n_tensors) {
-    size_t row = N_FROM_MLP + 2 * (size_t)lopt__integer(opt, LSTM_HIDDEN_SIZE);
+static size_t rnn_mlp_global_floats(const lopt_optimizer *opt, size_t n_tensors) {
+    size_t row = N_FROM_MLP + 2 * (size_t)lopt__read_integer(opt, LSTM_HIDDEN_SIZE);
     return N_RUNNING + N_FROM_LSTM + n_tensors * row;
 }
 
-static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
+static size_t rnn_mlp_tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
     (void)opt;
     return 2 * N_DECAYS * (size_t)view->size;
 }
 
-static void reset(const lopt_optimizer *opt, lopt_state *state) {
-    const prepared *ready = opt->prepared;
-    memory m = memory_at(opt, state);
+static void rnn_mlp_reset(const lopt_optimizer *opt, lopt_state *state) {
+    const prepared *ready = (const prepared *)opt->prepared;
+    memory m = rnn_mlp_memory_at(opt, state);
     *m.clip = CLIP_FIRST;
     memcpy(m.from_lstm, ready->from_lstm, N_FROM_LSTM * sizeof(float));
     for (size_t i = 0; i < state->n_tensors; i++)
@@ -212,40 +211,40 @@ typedef struct scratch {
 } scratch;
 
 /* base NULL: only the size means something. */
-static scratch scratch_at(const lopt_optimizer *opt, const lopt_state *state, float *base) {
-    const prepared *ready = opt->prepared;
+static scratch rnn_mlp_scratch_at(const lopt_optimizer *opt, const lopt_state *state, float *base) {
+    const prepared *ready = (const prepared *)opt->prepared;
     size_t n = state->n_tensors;
     scratch s = {0};
-    s.grads = lopt__carve(base, &s.floats, lopt__largest_tensor(opt, state));
-    s.inputs = lopt__carve(base, &s.floats, n * N_INPUTS);
-    s.messages = lopt__carve(base, &s.floats, n * N_MESSAGE);
-    s.to_inputs = lopt__carve(base, &s.floats, n * N_FROM_LSTM);
-    s.norm = lopt__carve(base, &s.floats, n);
-    s.lstm = lopt__carve(base, &s.floats, n * lopt__lstm_scratch(&ready->lstm.gates));
-    s.network = lopt__carve(base, &s.floats, lopt__network_scratch(&ready->network, state->n_threads));
-    s.bias = lopt__carve(base, &s.floats, (size_t)ready->network.layer[0].out);
+    s.grads = lopt__take_floats(base, &s.floats, lopt__largest_tensor(opt, state));
+    s.inputs = lopt__take_floats(base, &s.floats, n * N_INPUTS);
+    s.messages = lopt__take_floats(base, &s.floats, n * N_MESSAGE);
+    s.to_inputs = lopt__take_floats(base, &s.floats, n * N_FROM_LSTM);
+    s.norm = lopt__take_floats(base, &s.floats, n);
+    s.lstm = lopt__take_floats(base, &s.floats, n * lopt__lstm_scratch(&ready->lstm.gates));
+    s.network = lopt__take_floats(base, &s.floats, lopt__network_scratch(&ready->network, state->n_threads));
+    s.bias = lopt__take_floats(base, &s.floats, (size_t)ready->network.layer[0].out);
     return s;
 }
 
-static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
-    return scratch_at(opt, state, NULL).floats;
+static size_t rnn_mlp_scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
+    return rnn_mlp_scratch_at(opt, state, NULL).floats;
 }
 
 /* ---- one tensor: the LSTM's inputs ----------------------------------------------------------- */
 
-static float *momenta(const lopt__tensor *t) {
+static float *momenta_of_tensor(const lopt__tensor *t) {
     return t->data;
 }
 
-static float *second_moments(const lopt__tensor *t) {
+static float *second_moments_of_tensor(const lopt__tensor *t) {
     return t->data + N_DECAYS * t->view.size;
 }
 
-static void accumulate(const lopt_optimizer *opt, const lopt__tensor *t, const float *restrict g) {
+static void rnn_mlp_accumulate(const lopt_optimizer *opt, const lopt__tensor *t, const float *restrict g) {
     int64_t n = t->view.size;
     for (int k = 0; k < N_DECAYS; k++) {
         const float decay = (float)opt->value[DECAYS][k];
-        float *restrict m = momenta(t) + k * n, *restrict rms = second_moments(t) + k * n;
+        float *restrict m = momenta_of_tensor(t) + k * n, *restrict rms = second_moments_of_tensor(t) + k * n;
         for (int64_t i = 0; i < n; i++) {
             m[i] = decay * m[i] + (1.0f - decay) * g[i];
             rms[i] = decay * rms[i] + (1.0f - decay) * (g[i] * g[i]);
@@ -254,18 +253,18 @@ static void accumulate(const lopt_optimizer *opt, const lopt__tensor *t, const f
 }
 
 /* The inputs after from_lstm and from_mlp, sorted by the names of the published code. */
-static void tensor_inputs(const lopt__tensor *t, const lopt__summary *g, const lopt__summary *p, const float loss[2],
-                          float *x) {
-    lopt__summary m = lopt__summarise(momenta(t), N_DECAYS * t->view.size);
-    lopt__summary rms = lopt__summarise(second_moments(t), N_DECAYS * t->view.size);
+static void rnn_mlp_tensor_inputs(const lopt__tensor *t, const lopt__summary *g, const lopt__summary *p,
+                                  const float loss[2], float *x) {
+    lopt__summary m = lopt__summarise_tensor(momenta_of_tensor(t), N_DECAYS * t->view.size);
+    lopt__summary rms = lopt__summarise_tensor(second_moments_of_tensor(t), N_DECAYS * t->view.size);
     *x++ = (float)lopt__log_magnitude(g->norm);
     *x++ = t->spec.rank == 0 ? 1 : -1;
     *x++ = (float)lopt__log_magnitude(m.mean);
-    *x++ = lopt__sign(m.mean);
+    *x++ = lopt__sign_of(m.mean);
     *x++ = (float)lopt__log_magnitude(rms.mean);
-    *x++ = lopt__sign(rms.mean);
+    *x++ = lopt__sign_of(rms.mean);
     *x++ = (float)lopt__log_magnitude(p->mean);
-    *x++ = lopt__sign(p->mean);
+    *x++ = lopt__sign_of(p->mean);
     *x++ = (float)lopt__log_magnitude(p->norm);
     for (int a = 0; a < LOPT_MAX_RANK; a++) *x++ = (a < t->spec.rank ? logf((float)t->spec.dim[a]) : 0) - 1.0f;
     *x++ = loss[0];
@@ -277,29 +276,29 @@ static void tensor_inputs(const lopt__tensor *t, const lopt__summary *g, const l
 
 /* Accumulators and inputs of all tensors; returns the mean over tensors of their mean squared
  * gradient. */
-static float read_tensors(const lopt_optimizer *opt, const lopt_state *state, const lopt__io *io, float limit,
-                          const float loss[2], const scratch *s) {
-    memory past = memory_at(opt, state);
+static float read_tensor_inputs(const lopt_optimizer *opt, const lopt_state *state, const lopt__io *io, float limit,
+                                const float loss[2], const scratch *s) {
+    memory past = rnn_mlp_memory_at(opt, state);
     double mean_square = 0;
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt__tensor *t = &state->tensors[i];
         float *x = s->inputs + i * N_INPUTS;
-        for (int64_t k = 0; k < t->view.size; k++) s->grads[k] = lopt__clip(io->grads[t->offset + k], limit);
-        accumulate(opt, t, s->grads);
-        lopt__summary g = lopt__summarise(s->grads, t->view.size);
-        lopt__summary p = lopt__summarise(io->params + t->offset, t->view.size);
+        for (int64_t k = 0; k < t->view.size; k++) s->grads[k] = lopt__clip_gradient(io->grads[t->offset + k], limit);
+        rnn_mlp_accumulate(opt, t, s->grads);
+        lopt__summary g = lopt__summarise_tensor(s->grads, t->view.size);
+        lopt__summary p = lopt__summarise_tensor(io->params + t->offset, t->view.size);
         memcpy(x, past.from_lstm, N_FROM_LSTM * sizeof(float));
         memcpy(x + N_FROM_LSTM, past.from_mlp + i * N_FROM_MLP, N_FROM_MLP * sizeof(float));
-        tensor_inputs(t, &g, &p, loss, x + N_FROM_LSTM + N_FROM_MLP);
+        rnn_mlp_tensor_inputs(t, &g, &p, loss, x + N_FROM_LSTM + N_FROM_MLP);
         mean_square += g.mean_square;
         s->norm[i] = p.norm;
     }
     return (float)(mean_square / (double)state->n_tensors);
 }
 
-static void run_lstm(const lopt_optimizer *opt, const lopt_state *state, const scratch *s) {
-    const prepared *ready = opt->prepared;
-    memory past = memory_at(opt, state);
+static void run_rnn_mlp_lstm(const lopt_optimizer *opt, const lopt_state *state, const scratch *s) {
+    const prepared *ready = (const prepared *)opt->prepared;
+    memory past = rnn_mlp_memory_at(opt, state);
     int64_t n = (int64_t)state->n_tensors;
     lopt__lstm_step(&ready->lstm.gates, n, s->inputs, past.hidden, past.cell, s->lstm);
     lopt__dense_forward(&ready->to_message, n, past.hidden, s->messages);
@@ -318,16 +317,16 @@ typedef struct source {
     const lopt__tensor *tensor;
     const lopt__io *io;
     float grad_limit, rate, decay, step_mult, exp_mult;
-    double from_mlp[LOPT__MAX_PIECES][N_FROM_MLP]; /* sums */
+    double from_mlp[LOPT__MAX_CHUNKS][N_FROM_MLP]; /* sums */
 } source;
 
-static void features(const void *source_, int64_t at, int64_t n, float *x) {
-    const source *s = source_;
+static void rnn_mlp_features(const void *source_, int64_t at, int64_t n, float *x) {
+    const source *s = (const source *)source_;
     const lopt__tensor *t = s->tensor;
-    const float *m = momenta(t), *rms = second_moments(t);
+    const float *m = momenta_of_tensor(t), *rms = second_moments_of_tensor(t);
     for (int64_t i = at; i < at + n; i++, x += N_OWN) {
         float p = s->io->params[t->offset + i];
-        x[0] = lopt__clip(s->io->grads[t->offset + i], s->grad_limit);
+        x[0] = lopt__clip_gradient(s->io->grads[t->offset + i], s->grad_limit);
         x[1] = p;
         x[2] = logf(fabsf(p) + LOG_EPSILON);
         for (int k = 0; k < N_DECAYS; k++) {
@@ -341,19 +340,19 @@ static void features(const void *source_, int64_t at, int64_t n, float *x) {
     }
 }
 
-static void outputs(void *source_, int64_t piece, int64_t at, int64_t n, const float *y) {
-    source *s = source_;
+static void rnn_mlp_outputs(void *source_, int64_t chunk, int64_t at, int64_t n, const float *y) {
+    source *s = (source *)source_;
     float step[LOPT__ROWS];
     for (int64_t i = 0; i < n; i++, y += N_OUTPUTS) {
         step[i] = y[0] * expf(y[1] * s->exp_mult) * s->step_mult;
-        for (int j = 0; j < N_FROM_MLP; j++) s->from_mlp[piece][j] += y[2 + j];
+        for (int j = 0; j < N_FROM_MLP; j++) s->from_mlp[chunk][j] += y[2 + j];
     }
     lopt__apply_steps(s->io, s->tensor->offset + at, n, s->rate, s->decay, step);
 }
 
-static void step_tensor(const lopt_optimizer *opt, const lopt_state *state, size_t i, source *s,
-                        const float time[LOPT__N_TIME], const scratch *work) {
-    const prepared *ready = opt->prepared;
+static void rnn_mlp_step_tensor(const lopt_optimizer *opt, const lopt_state *state, size_t i, source *s,
+                                const float time[LOPT__N_TIME], const scratch *work) {
+    const prepared *ready = (const prepared *)opt->prepared;
     const lopt__tensor *t = &state->tensors[i];
     float shared[N_SHARED], *x = shared + LOPT__N_TIME;
     memcpy(shared, time, LOPT__N_TIME * sizeof(float));
@@ -363,42 +362,43 @@ static void step_tensor(const lopt_optimizer *opt, const lopt_state *state, size
     memcpy(x, work->messages + i * N_MESSAGE, N_MESSAGE * sizeof(float));
 
     s->tensor = t;
-    s->rate = lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE));
-    s->decay = lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY));
+    s->rate = lopt__tensor_rate(t, lopt__read_number(opt, LEARNING_RATE));
+    s->decay = lopt__tensor_decay(t, lopt__read_number(opt, WEIGHT_DECAY));
     memset(s->from_mlp, 0, sizeof s->from_mlp);
     lopt__network net = lopt__network_sharing(&ready->network, N_SHARED, shared, work->bias);
-    lopt__network_run(&net, &(lopt__elements){t->view.size, s, features, outputs, s->io->team}, work->network);
+    const lopt__elements elements = {t->view.size, s, rnn_mlp_features, rnn_mlp_outputs, s->io->team};
+    lopt__network_run(&net, &elements, work->network);
 
-    float *from_mlp = memory_at(opt, state).from_mlp + i * N_FROM_MLP;
+    float *from_mlp = rnn_mlp_memory_at(opt, state).from_mlp + i * N_FROM_MLP;
     for (int j = 0; j < N_FROM_MLP; j++) {
         double sum = 0;
-        for (int64_t k = 0; k < lopt__n_pieces(t->view.size); k++) sum += s->from_mlp[k][j];
+        for (int64_t k = 0; k < lopt__n_chunks(t->view.size); k++) sum += s->from_mlp[k][j];
         from_mlp[j] = (float)(sum / (double)t->view.size);
     }
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    memory past = memory_at(opt, state);
-    scratch work = scratch_at(opt, state, state->scratch);
+static void rnn_mlp_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
+    memory past = rnn_mlp_memory_at(opt, state);
+    scratch work = rnn_mlp_scratch_at(opt, state, state->scratch);
     int64_t n_losses = state->header->step + 1;
-    float time[LOPT__N_TIME], limit = clip_limit(*past.clip, n_losses);
-    loss_update(past.losses, io->loss);
-    float loss[2] = {loss_feature(past.losses, n_losses, io->loss),
-                     loss_feature(past.losses, n_losses, valid_mean(past.valid))};
-    float mean_square = read_tensors(opt, state, io, limit, loss, &work);
-    *past.clip = clip_next(*past.clip, mean_square);
-    run_lstm(opt, state, &work);
+    float time[LOPT__N_TIME], limit = gradient_clip_limit(*past.clip, n_losses);
+    update_running_loss(past.losses, io->loss);
+    float loss[2] = {feature_of_loss(past.losses, n_losses, io->loss),
+                     feature_of_loss(past.losses, n_losses, mean_valid_loss(past.valid))};
+    float mean_square = read_tensor_inputs(opt, state, io, limit, loss, &work);
+    *past.clip = next_clip_value(*past.clip, mean_square);
+    run_rnn_mlp_lstm(opt, state, &work);
 
-    lopt__time_sin(state->header->step + (int64_t)past.valid->n, time);
+    lopt__time_features_sin(state->header->step + (int64_t)past.valid->n, time);
     source s = {.io = io,
                 .grad_limit = limit,
-                .step_mult = lopt__number(opt, STEP_MULT),
-                .exp_mult = lopt__number(opt, EXP_MULT)};
-    for (size_t i = 0; i < state->n_tensors; i++) step_tensor(opt, state, i, &s, time, &work);
+                .step_mult = lopt__read_number(opt, STEP_MULT),
+                .exp_mult = lopt__read_number(opt, EXP_MULT)};
+    for (size_t i = 0; i < state->n_tensors; i++) rnn_mlp_step_tensor(opt, state, i, &s, time, &work);
 }
 
-static void valid_loss(const lopt_optimizer *opt, lopt_state *state, float loss) {
-    running_valid *v = memory_at(opt, state).valid;
+static void rnn_mlp_valid_loss(const lopt_optimizer *opt, lopt_state *state, float loss) {
+    running_valid *v = rnn_mlp_memory_at(opt, state).valid;
     v->mean = VALID_DECAY * v->mean + VALID_COMPLEMENT * loss;
     v->n++;
 }
@@ -409,13 +409,13 @@ const lopt__kind lopt__rnn_mlp = {
     .n_hypers = LOPT__COUNT(hypers),
     .presets = presets,
     .n_presets = LOPT__COUNT(presets),
-    .layout = layout,
-    .prepared_bytes = prepared_bytes,
-    .prepare = prepare,
-    .global_floats = global_floats,
-    .tensor_floats = tensor_floats,
-    .scratch_floats = scratch_floats,
-    .reset = reset,
-    .step = step,
-    .valid_loss = valid_loss,
+    .layout = rnn_mlp_layout,
+    .prepared_bytes = rnn_mlp_prepared_bytes,
+    .prepare = rnn_mlp_prepare,
+    .global_floats = rnn_mlp_global_floats,
+    .tensor_floats = rnn_mlp_tensor_floats,
+    .scratch_floats = rnn_mlp_scratch_floats,
+    .reset = rnn_mlp_reset,
+    .step = rnn_mlp_step,
+    .valid_loss = rnn_mlp_valid_loss,
 };

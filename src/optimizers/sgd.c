@@ -22,12 +22,12 @@ static const lopt__preset presets[] = {
     {{"sgdm", "sgd", "gradient descent with heavy-ball momentum", "Polyak, 1964", 0}, {{"momentum", "0.9"}}},
 };
 
-static size_t tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
-    return lopt__number(opt, MOMENTUM) != 0 ? (size_t)view->size : 0;
+static size_t sgd_tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
+    return lopt__read_number(opt, MOMENTUM) != 0 ? (size_t)view->size : 0;
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    lopt__heavy_ball_constants c = {lopt__number(opt, MOMENTUM), lopt__integer(opt, NESTEROV)};
+static void sgd_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
+    lopt__heavy_ball_constants c = {lopt__read_number(opt, MOMENTUM), lopt__read_integer(opt, NESTEROV)};
     lopt__step_elementwise(opt, state, io, c.momentum != 0 ? lopt__heavy_ball_rule : lopt__descent_rule, &c);
 }
 
@@ -37,6 +37,6 @@ const lopt__kind lopt__sgd = {
     .n_hypers = LOPT__COUNT(hypers),
     .presets = presets,
     .n_presets = LOPT__COUNT(presets),
-    .tensor_floats = tensor_floats,
-    .step = step,
+    .tensor_floats = sgd_tensor_floats,
+    .step = sgd_step,
 };

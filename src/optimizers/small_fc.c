@@ -24,9 +24,9 @@
  *     net_hidden_size             hidden_size
  *     net_hidden_layers           hidden_layers - 1: PyLO counts hidden-to-hidden layers */
 #include "classical/shared_hypers.h"
-#include "kernels/kernels.h"
+#include "kernels/job.h"
+#include "kernels/normalise.h"
 #include "learned/gradient_clipping.h"
-#include "learned/normalise.h"
 
 enum {
     HIDDEN_SIZE,
@@ -126,86 +126,87 @@ typedef struct prepared {
 
 /* ---- theta -------------------------------------------------------------------------------------- */
 
-static void add_offsets(lopt_optimizer *opt, const char *name, int hyper) {
+static void add_decay_offsets(lopt_optimizer *opt, const char *name, int hyper) {
     int n = hypers[hyper].count;
-    lopt__block *b = lopt__add_block(opt, name, 1, (int64_t[]){n}, LOPT__INIT_VALUES, 0);
+    lopt__block *b = lopt__add_vector_block(opt, name, n, LOPT__INIT_VALUES, 0);
     for (int i = 0; i < n; i++) b->values[i] = (float)opt->value[hyper][i];
 }
 
-static void layout(lopt_optimizer *opt) {
-    lopt__mlp_layout(opt, LOPT__N_FEATURES, lopt__integer(opt, HIDDEN_SIZE), lopt__integer(opt, HIDDEN_LAYERS),
-                     N_OUTPUTS);
-    if (lopt__integer(opt, DECAY_FORM) == FORM_RAW) return;
-    add_offsets(opt, "momentum_decays", MOMENTUM_DECAY_OFFSETS);
-    add_offsets(opt, "rms_decays", RMS_DECAY_OFFSETS);
-    add_offsets(opt, "adafactor_decays", ADAFACTOR_DECAY_OFFSETS);
+static void small_fc_layout(lopt_optimizer *opt) {
+    lopt__mlp_layout(opt, LOPT__N_FEATURES, lopt__read_integer(opt, HIDDEN_SIZE),
+                     lopt__read_integer(opt, HIDDEN_LAYERS), N_OUTPUTS);
+    if (lopt__read_integer(opt, DECAY_FORM) == FORM_RAW) return;
+    add_decay_offsets(opt, "momentum_decays", MOMENTUM_DECAY_OFFSETS);
+    add_decay_offsets(opt, "rms_decays", RMS_DECAY_OFFSETS);
+    add_decay_offsets(opt, "adafactor_decays", ADAFACTOR_DECAY_OFFSETS);
 }
 
-static size_t prepared_bytes(const lopt_optimizer *opt) {
-    return sizeof(prepared) + sizeof(float) * lopt__mlp_floats(LOPT__N_FEATURES, lopt__integer(opt, HIDDEN_SIZE),
-                                                               lopt__integer(opt, HIDDEN_LAYERS), N_OUTPUTS);
+static size_t small_fc_prepared_bytes(const lopt_optimizer *opt) {
+    return sizeof(prepared) + sizeof(float) * lopt__mlp_floats(LOPT__N_FEATURES, lopt__read_integer(opt, HIDDEN_SIZE),
+                                                               lopt__read_integer(opt, HIDDEN_LAYERS), N_OUTPUTS);
 }
 
-static void prepare(lopt_optimizer *opt) {
-    prepared *ready = opt->prepared;
+static void small_fc_prepare(lopt_optimizer *opt) {
+    prepared *ready = (prepared *)opt->prepared;
     lopt__decays_learned(&ready->decays, opt, MOMENTUM_DECAYS, RMS_DECAYS, ADAFACTOR_DECAYS,
-                         lopt__integer(opt, CLIP_MOMENTUM_DECAYS));
-    lopt__mlp_pack(&ready->mlp, opt, LOPT__N_FEATURES, lopt__integer(opt, HIDDEN_SIZE),
-                   lopt__integer(opt, HIDDEN_LAYERS), N_OUTPUTS, ready->weights);
+                         lopt__read_integer(opt, CLIP_MOMENTUM_DECAYS));
+    lopt__mlp_pack_theta(&ready->mlp, opt, LOPT__N_FEATURES, lopt__read_integer(opt, HIDDEN_SIZE),
+                         lopt__read_integer(opt, HIDDEN_LAYERS), N_OUTPUTS, ready->weights);
 }
 
 /* ---- state -------------------------------------------------------------------------------------- */
 
-static lopt__conditioning conditioning(const lopt_optimizer *opt) {
-    return (lopt__conditioning){lopt__number(opt, CLIP_NORM), lopt__number(opt, MAX_GRAD_NORM),
-                                lopt__integer(opt, NAN_TO_NUM)};
+static lopt__conditioning conditioning_of_settings(const lopt_optimizer *opt) {
+    return (lopt__conditioning){lopt__read_number(opt, CLIP_NORM), lopt__read_number(opt, MAX_GRAD_NORM),
+                                lopt__read_integer(opt, NAN_TO_NUM)};
 }
 
-static lopt__tie tie(const lopt_optimizer *opt) {
-    return (lopt__tie)lopt__integer(opt, TIE_RULE);
+static lopt__tie small_fc_tie(const lopt_optimizer *opt) {
+    return (lopt__tie)lopt__read_integer(opt, TIE_RULE);
 }
 
 /* Conditioned gradients, where there is conditioning. */
-static size_t grads_floats(const lopt_optimizer *opt, const lopt_state *state) {
-    lopt__conditioning c = conditioning(opt);
-    return lopt__conditions(&c) ? (size_t)lopt__round_up((int64_t)state->n_params) : 0;
+static size_t conditioned_gradient_floats(const lopt_optimizer *opt, const lopt_state *state) {
+    lopt__conditioning c = conditioning_of_settings(opt);
+    return lopt__has_conditioning(&c) ? (size_t)lopt__round_up((int64_t)state->n_params) : 0;
 }
 
-static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
-    return grads_floats(opt, state) + lopt__kernel_scratch_most(state, lopt__integer(opt, HIDDEN_SIZE));
+static size_t small_fc_scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
+    return conditioned_gradient_floats(opt, state) +
+           lopt__kernel_scratch_most(state, lopt__read_integer(opt, HIDDEN_SIZE));
 }
 
 /* ---- step --------------------------------------------------------------------------------------- */
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    const prepared *ready = opt->prepared;
+static void small_fc_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
+    const prepared *ready = (const prepared *)opt->prepared;
     const float *grads = io->grads;
-    lopt__conditioning condition = conditioning(opt);
-    if (lopt__conditions(&condition)) {
-        lopt__condition(&condition, state, grads, state->scratch);
+    lopt__conditioning condition = conditioning_of_settings(opt);
+    if (lopt__has_conditioning(&condition)) {
+        lopt__condition_gradients(&condition, state, grads, state->scratch);
         grads = state->scratch;
     }
     float time[LOPT__N_TIME];
-    lopt__time_tanh(state->header->step, time);
+    lopt__time_features_tanh(state->header->step, time);
 
     double mean_square[LOPT__N_EXTENDED];
     lopt__io conditioned = *io;
     conditioned.grads = grads;
     lopt__job job = {
         .pipeline = &pipeline,
-        .mean_square = mean_square,
         .decays = &ready->decays,
         .mlp = &ready->mlp,
         .time = time,
-        .decay_uses_updated = lopt__integer(opt, WEIGHT_DECAY_USES) == LOPT__USES_AFTER,
-        .step_mult = lopt__number(opt, STEP_MULT),
-        .exp_mult = lopt__number(opt, EXP_MULT),
-        .scratch = state->scratch + grads_floats(opt, state),
+        .decay_uses_updated = lopt__read_integer(opt, WEIGHT_DECAY_USES) == LOPT__USES_AFTER,
+        .step_mult = lopt__read_number(opt, STEP_MULT),
+        .exp_mult = lopt__read_number(opt, EXP_MULT),
+        .mean_square = mean_square,
+        .scratch = state->scratch + conditioned_gradient_floats(opt, state),
     };
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt__tensor *t = &state->tensors[i];
-        job.learning_rate = lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE));
-        job.weight_decay = lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY));
+        job.learning_rate = lopt__tensor_rate(t, lopt__read_number(opt, LEARNING_RATE));
+        job.weight_decay = lopt__tensor_decay(t, lopt__read_number(opt, WEIGHT_DECAY));
         lopt__job_step(&job, t, &conditioned, 0);
     }
 }
@@ -216,11 +217,11 @@ const lopt__kind lopt__small_fc = {
     .n_hypers = LOPT__COUNT(hypers),
     .presets = presets,
     .n_presets = LOPT__COUNT(presets),
-    .layout = layout,
-    .prepared_bytes = prepared_bytes,
-    .prepare = prepare,
-    .tie = tie,
+    .layout = small_fc_layout,
+    .prepared_bytes = small_fc_prepared_bytes,
+    .prepare = small_fc_prepare,
+    .tie = small_fc_tie,
     .tensor_floats = lopt__accumulator_floats,
-    .scratch_floats = scratch_floats,
-    .step = step,
+    .scratch_floats = small_fc_scratch_floats,
+    .step = small_fc_step,
 };

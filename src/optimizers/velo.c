@@ -21,7 +21,7 @@
 #include <string.h>
 
 #include "classical/shared_hypers.h"
-#include "kernels/kernels.h"
+#include "kernels/job.h"
 #include "learned/controlled_bank.h"
 #include "learned/log_magnitude.h"
 #include "optimizers/velo.h"
@@ -91,48 +91,48 @@ _Static_assert(N_INPUTS == LOPT__VELO_INPUTS, "velo.h");
 #define MEAN_SQUARE_FLOOR 1e-9f
 #define BUGGED_STEPS 10
 
-static lopt__bank_shape bank_shape(const lopt_optimizer *opt) {
-    return (lopt__bank_shape){.n = lopt__integer(opt, PARAM_INITS),
-                              .hidden = lopt__integer(opt, HIDDEN_SIZE),
-                              .hidden_layers = lopt__integer(opt, HIDDEN_LAYERS),
+static lopt__bank_shape velo_bank_shape(const lopt_optimizer *opt) {
+    return (lopt__bank_shape){.n = lopt__read_integer(opt, PARAM_INITS),
+                              .hidden = lopt__read_integer(opt, HIDDEN_SIZE),
+                              .hidden_layers = lopt__read_integer(opt, HIDDEN_LAYERS),
                               .outputs = 2};
 }
 
 /* ---- theta ----------------------------------------------------------------------------------- */
 
-static void layout(lopt_optimizer *opt) {
-    lopt__bank_shape shape = bank_shape(opt);
-    lopt__controlled_layout(opt, &shape, N_INPUTS, lopt__integer(opt, LSTM_HIDDEN_SIZE));
+static void velo_layout(lopt_optimizer *opt) {
+    lopt__bank_shape shape = velo_bank_shape(opt);
+    lopt__controlled_layout(opt, &shape, N_INPUTS, lopt__read_integer(opt, LSTM_HIDDEN_SIZE));
 }
 
-static size_t prepared_bytes(const lopt_optimizer *opt) {
-    lopt__bank_shape shape = bank_shape(opt);
+static size_t velo_prepared_bytes(const lopt_optimizer *opt) {
+    lopt__bank_shape shape = velo_bank_shape(opt);
     return lopt__controlled_bytes(&shape);
 }
 
-static void prepare(lopt_optimizer *opt) {
-    lopt__bank_shape shape = bank_shape(opt);
+static void velo_prepare(lopt_optimizer *opt) {
+    lopt__bank_shape shape = velo_bank_shape(opt);
     lopt__controlled_prepare(opt, &shape, MOMENTUM_DECAYS, RMS_DECAYS, ADAFACTOR_DECAYS);
 }
 
 /* ---- state ----------------------------------------------------------------------------------- */
 
-static lopt__run run_at(const lopt_optimizer *opt, const lopt_state *state) {
-    return lopt__run_at(state->global, lopt__integer(opt, LSTM_HIDDEN_SIZE), (int64_t)state->n_tensors);
+static lopt__run velo_run_at(const lopt_optimizer *opt, const lopt_state *state) {
+    return lopt__run_in_memory(state->global, lopt__read_integer(opt, LSTM_HIDDEN_SIZE), (int64_t)state->n_tensors);
 }
 
-static size_t global_floats(const lopt_optimizer *opt, size_t n_tensors) {
-    return lopt__run_floats(lopt__integer(opt, LSTM_HIDDEN_SIZE), (int64_t)n_tensors);
+static size_t velo_global_floats(const lopt_optimizer *opt, size_t n_tensors) {
+    return lopt__run_floats(lopt__read_integer(opt, LSTM_HIDDEN_SIZE), (int64_t)n_tensors);
 }
 
-static lopt__tie tie(const lopt_optimizer *opt) {
-    return (lopt__tie)lopt__integer(opt, TIE_RULE);
+static lopt__tie velo_tie(const lopt_optimizer *opt) {
+    return (lopt__tie)lopt__read_integer(opt, TIE_RULE);
 }
 
-static void reset(const lopt_optimizer *opt, lopt_state *state) {
-    const lopt__controlled *ready = opt->prepared;
-    lopt__run run = run_at(opt, state);
-    int bugged = lopt__integer(opt, BUGGED_LOSS_FEATURES);
+static void velo_reset(const lopt_optimizer *opt, lopt_state *state) {
+    const lopt__controlled *ready = (const lopt__controlled *)opt->prepared;
+    lopt__run run = velo_run_at(opt, state);
+    int bugged = lopt__read_integer(opt, BUGGED_LOSS_FEATURES);
     lopt__loss_buffer_reset(run.losses, bugged ? BUGGED_STEPS : lopt__planned_steps(opt, state, NUM_STEPS));
     lopt__lstm_reset(&ready->controller.lstm, (int64_t)state->n_tensors, run.hidden, run.cell);
 }
@@ -150,49 +150,49 @@ typedef struct scratch {
 } scratch;
 
 /* base NULL: only the size means something. */
-static scratch scratch_at(const lopt_optimizer *opt, const lopt_state *state, float *base) {
+static scratch velo_scratch_at(const lopt_optimizer *opt, const lopt_state *state, float *base) {
     scratch s = {0};
     size_t n = state->n_tensors;
-    int size = lopt__integer(opt, LSTM_HIDDEN_SIZE);
-    size_t kept = lopt__integer(opt, BUGGED_NEXT_LSTM_STATE) ? n * (size_t)size : 0;
-    lopt__bank_shape shape = bank_shape(opt);
-    s.inputs = lopt__carve(base, &s.floats, n * N_INPUTS);
-    s.controls = lopt__carve(base, &s.floats, n * (size_t)shape.n);
-    s.step_size = lopt__carve(base, &s.floats, n);
-    s.hidden = lopt__carve(base, &s.floats, kept);
-    s.cell = lopt__carve(base, &s.floats, kept);
-    s.controller = lopt__carve(base, &s.floats, lopt__controller_scratch(size, (int64_t)n));
-    s.mixed = lopt__carve(base, &s.floats, n * lopt__bank_floats(&shape));
-    s.network = lopt__carve(base, &s.floats, lopt__bank_mlp_floats(&shape));
-    s.kernel = lopt__carve(base, &s.floats, lopt__kernel_scratch_most(state, shape.hidden));
+    int size = lopt__read_integer(opt, LSTM_HIDDEN_SIZE);
+    size_t kept = lopt__read_integer(opt, BUGGED_NEXT_LSTM_STATE) ? n * (size_t)size : 0;
+    lopt__bank_shape shape = velo_bank_shape(opt);
+    s.inputs = lopt__take_floats(base, &s.floats, n * N_INPUTS);
+    s.controls = lopt__take_floats(base, &s.floats, n * (size_t)shape.n);
+    s.step_size = lopt__take_floats(base, &s.floats, n);
+    s.hidden = lopt__take_floats(base, &s.floats, kept);
+    s.cell = lopt__take_floats(base, &s.floats, kept);
+    s.controller = lopt__take_floats(base, &s.floats, lopt__controller_scratch(size, (int64_t)n));
+    s.mixed = lopt__take_floats(base, &s.floats, n * lopt__bank_floats(&shape));
+    s.network = lopt__take_floats(base, &s.floats, lopt__bank_mlp_floats(&shape));
+    s.kernel = lopt__take_floats(base, &s.floats, lopt__kernel_scratch_most(state, shape.hidden));
     return s;
 }
 
-static size_t scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
-    return scratch_at(opt, state, NULL).floats;
+static size_t velo_scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
+    return velo_scratch_at(opt, state, NULL).floats;
 }
 
 /* ---- step ------------------------------------------------------------------------------------ */
 
-static float log_magnitude(double x) {
+static float half_log_magnitude(double x) {
     return (float)(0.5 * lopt__log_magnitude(10 * x));
 }
 
 /* The inputs that are about the tensor. */
-static void tensor_inputs(const lopt__tensor *t, const lopt__statistics *s, float *x) {
+static void velo_tensor_inputs(const lopt__tensor *t, const lopt__statistics *s, float *x) {
     double floor = s->mean_p2 < MEAN_SQUARE_FLOOR ? MEAN_SQUARE_FLOOR : s->mean_p2;
     int rank = 0;
     for (int a = 0; a < t->spec.rank; a++) rank += t->spec.dim[a] > 1;
-    *x++ = log_magnitude(s->mean_rms / sqrt(floor));
+    *x++ = half_log_magnitude(s->mean_rms / sqrt(floor));
     for (int i = 0; i < N_RANKS; i++) *x++ = i == rank;
     for (int k = 0; k < LOPT__K; k++) {
-        x[k] = log_magnitude(s->variance_m[k] / floor);
-        x[LOPT__K + k] = log_magnitude(s->rms_around_m[k] / floor);
+        x[k] = half_log_magnitude(s->variance_m[k] / floor);
+        x[LOPT__K + k] = half_log_magnitude(s->rms_around_m[k] / floor);
     }
 }
 
-static void controller_inputs(const lopt_optimizer *opt, const lopt_state *state, const lopt__loss_buffer *losses,
-                              const lopt__io *io, float *x) {
+static void set_controller_inputs(const lopt_optimizer *opt, const lopt_state *state, const lopt__loss_buffer *losses,
+                                  const lopt__io *io, float *x) {
     lopt__job job = {0};
     float run[LOPT__N_RUN_INPUTS];
     lopt__controller_run_inputs(losses, state->header->step, lopt__planned_steps(opt, state, NUM_STEPS), run);
@@ -201,69 +201,71 @@ static void controller_inputs(const lopt_optimizer *opt, const lopt_state *state
         lopt__job_open(&job, &state->tensors[i], io);
         lopt__kernels_current()->statistics(&job, &s);
         memcpy(x, run, sizeof run);
-        tensor_inputs(&state->tensors[i], &s, x + LOPT__N_RUN_INPUTS);
+        velo_tensor_inputs(&state->tensors[i], &s, x + LOPT__N_RUN_INPUTS);
     }
 }
 
-static void run_controller(const lopt_optimizer *opt, const lopt_state *state, lopt__run run, const scratch *s) {
-    const lopt__controlled *ready = opt->prepared;
+static void run_velo_controller(const lopt_optimizer *opt, const lopt_state *state, lopt__run run, const scratch *s) {
+    const lopt__controlled *ready = (const lopt__controlled *)opt->prepared;
     int64_t n = (int64_t)state->n_tensors;
-    if (lopt__integer(opt, BUGGED_NEXT_LSTM_STATE)) {
+    if (lopt__read_integer(opt, BUGGED_NEXT_LSTM_STATE)) {
         size_t bytes = (size_t)(n * ready->controller.size) * sizeof(float);
-        run.hidden = memcpy(s->hidden, run.hidden, bytes);
-        run.cell = memcpy(s->cell, run.cell, bytes);
+        memcpy(s->hidden, run.hidden, bytes);
+        memcpy(s->cell, run.cell, bytes);
+        run.hidden = s->hidden;
+        run.cell = s->cell;
     }
-    lopt__controller_step(&ready->controller, n, s->inputs, run.hidden, run.cell,
-                          &(lopt__controller_out){s->controls, s->step_size, s->controller});
+    const lopt__controller_out out = {s->controls, s->step_size, s->controller};
+    lopt__controller_step(&ready->controller, n, s->inputs, run.hidden, run.cell, &out);
 }
 
 /* The networks of all tensors, packed: controls times the bank. */
-static void mix_networks(const lopt_optimizer *opt, int64_t n, const scratch *s) {
-    const lopt__controlled *ready = opt->prepared;
-    lopt__bank_shape shape = bank_shape(opt);
+static void mix_velo_networks(const lopt_optimizer *opt, int64_t n, const scratch *s) {
+    const lopt__controlled *ready = (const lopt__controlled *)opt->prepared;
+    lopt__bank_shape shape = velo_bank_shape(opt);
     int64_t size = (int64_t)lopt__bank_floats(&shape);
     memset(s->mixed, 0, (size_t)(n * size) * sizeof(float));
     lopt__kernels_current()->multiply(n, size, shape.n, s->controls, shape.n, ready->bank, size, s->mixed, size);
 }
 
 float *lopt__velo_look(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    lopt__run run = run_at(opt, state);
-    scratch s = scratch_at(opt, state, state->scratch);
+    lopt__run run = velo_run_at(opt, state);
+    scratch s = velo_scratch_at(opt, state, state->scratch);
     lopt__loss_buffer_update(run.losses, io->loss);
-    controller_inputs(opt, state, run.losses, io, s.inputs);
+    set_controller_inputs(opt, state, run.losses, io, s.inputs);
     return s.inputs;
 }
 
 void lopt__velo_act(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    const lopt__controlled *ready = opt->prepared;
-    lopt__bank_shape shape = bank_shape(opt);
-    scratch s = scratch_at(opt, state, state->scratch);
-    float mixed_mult = lopt__number(opt, BANK_MULT) / (float)shape.n;
+    const lopt__controlled *ready = (const lopt__controlled *)opt->prepared;
+    lopt__bank_shape shape = velo_bank_shape(opt);
+    scratch s = velo_scratch_at(opt, state, state->scratch);
+    float mixed_mult = lopt__read_number(opt, BANK_MULT) / (float)shape.n;
     lopt__mlp mlp;
     double mean_square[LOPT__N_EXTENDED];
     lopt__job job = {
         .pipeline = &lopt__controlled_pipeline,
         .decays = &ready->decays,
         .mlp = &mlp,
-        .decay_uses_updated = lopt__integer(opt, WEIGHT_DECAY_USES) == LOPT__USES_AFTER,
-        .exp_mult = lopt__number(opt, EXP_MULT),
+        .decay_uses_updated = lopt__read_integer(opt, WEIGHT_DECAY_USES) == LOPT__USES_AFTER,
+        .exp_mult = lopt__read_number(opt, EXP_MULT),
         .mean_square = mean_square,
         .scratch = s.kernel,
     };
-    run_controller(opt, state, run_at(opt, state), &s);
-    mix_networks(opt, (int64_t)state->n_tensors, &s);
+    run_velo_controller(opt, state, velo_run_at(opt, state), &s);
+    mix_velo_networks(opt, (int64_t)state->n_tensors, &s);
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt__tensor *t = &state->tensors[i];
         lopt__bank_network(&shape, s.mixed + i * lopt__bank_floats(&shape), mixed_mult, LOPT__ALL_GROUPS, &mlp,
                            s.network);
-        job.learning_rate = lopt__tensor_rate(t, lopt__number(opt, LEARNING_RATE));
-        job.weight_decay = lopt__tensor_decay(t, lopt__number(opt, WEIGHT_DECAY));
-        job.step_mult = s.step_size[i] * lopt__number(opt, STEP_MULT);
-        lopt__job_step(&job, t, io, lopt__integer(opt, PARAM_SCALE_MULT));
+        job.learning_rate = lopt__tensor_rate(t, lopt__read_number(opt, LEARNING_RATE));
+        job.weight_decay = lopt__tensor_decay(t, lopt__read_number(opt, WEIGHT_DECAY));
+        job.step_mult = s.step_size[i] * lopt__read_number(opt, STEP_MULT);
+        lopt__job_step(&job, t, io, lopt__read_integer(opt, PARAM_SCALE_MULT));
     }
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
+static void velo_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     lopt__velo_look(opt, state, io);
     lopt__velo_act(opt, state, io);
 }
@@ -274,13 +276,13 @@ const lopt__kind lopt__velo = {
     .n_hypers = LOPT__COUNT(hypers),
     .presets = presets,
     .n_presets = LOPT__COUNT(presets),
-    .layout = layout,
-    .prepared_bytes = prepared_bytes,
-    .prepare = prepare,
-    .tie = tie,
-    .global_floats = global_floats,
+    .layout = velo_layout,
+    .prepared_bytes = velo_prepared_bytes,
+    .prepare = velo_prepare,
+    .tie = velo_tie,
+    .global_floats = velo_global_floats,
     .tensor_floats = lopt__accumulator_floats,
-    .scratch_floats = scratch_floats,
-    .reset = reset,
-    .step = step,
+    .scratch_floats = velo_scratch_floats,
+    .reset = velo_reset,
+    .step = velo_step,
 };

@@ -21,29 +21,29 @@ static const lopt__preset presets[] = {
     {{"yogi", "yogi", "Adam whose mean square moves by steps of its own size", "Zaheer et al., 2018", 0}, {{0}}},
 };
 
-static void reset(const lopt_optimizer *opt, lopt_state *state) {
-    lopt__fill_arrays(state, 2, lopt__number(opt, INITIAL_ACCUMULATOR));
+static void yogi_reset(const lopt_optimizer *opt, lopt_state *state) {
+    lopt__fill_arrays(state, 2, lopt__read_number(opt, INITIAL_ACCUMULATOR));
 }
 
-static void rule(const lopt__span *s, const void *constants) {
-    const lopt__adam_constants *c = constants;
+static void yogi_rule(const lopt__span *s, const void *constants) {
+    const lopt__adam_constants *c = (const lopt__adam_constants *)constants;
     const lopt__moments k = c->moments;
     const float epsilon = c->epsilon, epsilon_root = c->epsilon_root, rate = s->rate, decay = s->decay;
     const float *restrict p = s->p, *restrict g = s->g;
-    float *restrict m = lopt__array(s, 0), *restrict v = lopt__array(s, 1), *restrict update = s->update;
+    float *restrict m = lopt__span_array(s, 0), *restrict v = lopt__span_array(s, 1), *restrict update = s->update;
     LOPT__NO_OVERLAP
     for (int64_t i = 0; i < s->n; i++) {
         float square = g[i] * g[i];
         m[i] = k.beta1 * m[i] + k.one_minus_beta1 * g[i];
-        v[i] -= k.one_minus_beta2 * lopt__sign(v[i] - square) * square;
+        v[i] -= k.one_minus_beta2 * lopt__sign_of(v[i] - square) * square;
         float root = sqrtf(v[i] / k.correction2 + epsilon_root) + epsilon;
         update[i] = -rate * (m[i] / k.correction1 / root + decay * p[i]);
     }
 }
 
-static void step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
+static void yogi_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     lopt__adam_constants c = lopt__adam_constants_of(opt, state);
-    lopt__step_elementwise(opt, state, io, rule, &c);
+    lopt__step_elementwise(opt, state, io, yogi_rule, &c);
 }
 
 const lopt__kind lopt__yogi = {
@@ -52,7 +52,7 @@ const lopt__kind lopt__yogi = {
     .n_hypers = LOPT__COUNT(hypers),
     .presets = presets,
     .n_presets = LOPT__COUNT(presets),
-    .tensor_floats = lopt__two_arrays,
-    .reset = reset,
-    .step = step,
+    .tensor_floats = lopt__two_array_floats,
+    .reset = yogi_reset,
+    .step = yogi_step,
 };

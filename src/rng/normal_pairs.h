@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * normal_pairs.h - two standard normals from each 64-bit output of a stream: the inner part of
- * lopt_rng_normals (rng.h says how exact), for each instruction set, all with the same bits. */
+ * lopt_rng_fill_normals (rng.h says how exact), for each instruction set, all with the same bits. */
 #ifndef LOPT_RNG_NORMAL_PAIRS_H
 #define LOPT_RNG_NORMAL_PAIRS_H
 

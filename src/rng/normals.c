@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * normals.c - lopt_rng_normals of rng.h by the best build of normal_pairs.c that this machine runs. */
+ * normals.c - lopt_rng_fill_normals of rng.h by the best build of normal_pairs.c that this machine runs. */
 #include "rng/normal_pairs.h"
 #include "rng/rng.h"
 
@@ -16,19 +16,19 @@ lopt_rng_pairs *lopt_rng_pairs_usable(int i) {
     return i == 0 ? lopt_rng_pairs_portable : NULL;
 }
 
-void lopt_rng_normals(lopt_rng_stream *r, size_t n, float *out) {
+void lopt_rng_fill_normals(lopt_rng_stream *r, size_t n, float *out) {
     lopt_rng_pairs *pairs = lopt_rng_pairs_usable(0);
     uint64_t output[LOPT_RNG_PAIRS];
     while (n >= 2) {
         size_t now = n / 2 < LOPT_RNG_PAIRS ? n / 2 : LOPT_RNG_PAIRS;
-        lopt_rng_fill(r, now, output);
+        lopt_rng_fill_u64(r, now, output);
         pairs((int)now, output, out);
         out += 2 * now;
         n -= 2 * now;
     }
     if (n) {
         float last[2];
-        output[0] = lopt_rng_u64(r);
+        output[0] = lopt_rng_draw_u64(r);
         pairs(1, output, last);
         *out = last[0];
     }

@@ -6,18 +6,18 @@
  * regenerate any number, and results do not depend on how work is spread.
  *
  *     lopt_rng_stream r;
- *     lopt_rng_open(&r, (lopt_rng_address){seed, LOPT_RNG_NOISE, particle, draw, 0});
- *     lopt_rng_normals(&r, n, eps);
+ *     lopt_rng_open_stream(&r, (lopt_rng_address){seed, LOPT_RNG_NOISE, particle, draw, 0});
+ *     lopt_rng_fill_normals(&r, n, eps);
  *
  * The address is hashed into PCG's 128-bit state and 127-bit stream number, so that neighbouring
- * addresses give unrelated streams. lopt_rng_advance skips n 64-bit outputs in O(log n).
+ * addresses give unrelated streams. lopt_rng_skip_outputs skips n 64-bit outputs in O(log n).
  *
- * lopt_rng_normals gives numbers 2k and 2k + 1 by output k of the stream (Box and Muller 1958, from 31
- * and 32 bits of it), so a slice [a, b) with even a is had by lopt_rng_advance(r, a / 2). Its bits are
+ * lopt_rng_fill_normals gives numbers 2k and 2k + 1 by output k of the stream (Box and Muller 1958, from 31
+ * and 32 bits of it), so a slice [a, b) with even a is had by lopt_rng_skip_outputs(r, a / 2). Its bits are
  * the same on every machine and compiler: +, -, x and sqrt of floats, in a written order. A number is
  * within 3e-7 of the pair's radius of what exact functions of the same uniforms give, and the law is
  * the normal one out to 6; none is beyond 6.67, where 3e-11 of it lies.
- * lopt_rng_normal and lopt_rng_truncated_normals work in double with libm: two outputs a number tried. */
+ * lopt_rng_draw_normal and lopt_rng_fill_truncated_normals work in double with libm: two outputs a number tried. */
 #ifndef LOPT_RNG_H
 #define LOPT_RNG_H
 
@@ -56,19 +56,19 @@ typedef struct lopt_rng_stream {
     uint64_t word[4];
 } lopt_rng_stream;
 
-void lopt_rng_open(lopt_rng_stream *r, lopt_rng_address address);
-void lopt_rng_seed(lopt_rng_stream *r, uint64_t seed, uint64_t stream); /* pcg64(seed, stream), for tests */
-uint64_t lopt_rng_u64(lopt_rng_stream *r);
-void lopt_rng_fill(lopt_rng_stream *r, size_t n, uint64_t *out); /* the next n of them */
-uint64_t lopt_rng_below(lopt_rng_stream *r, uint64_t n);         /* uniform in 0..n-1, unbiased; n >= 1 */
+void lopt_rng_open_stream(lopt_rng_stream *r, lopt_rng_address address);
+void lopt_rng_seed_stream(lopt_rng_stream *r, uint64_t seed, uint64_t stream); /* pcg64(seed, stream), for tests */
+uint64_t lopt_rng_draw_u64(lopt_rng_stream *r);
+void lopt_rng_fill_u64(lopt_rng_stream *r, size_t n, uint64_t *out); /* the next n of them */
+uint64_t lopt_rng_draw_below(lopt_rng_stream *r, uint64_t n);        /* uniform in 0..n-1, unbiased; n >= 1 */
 /* The same count times, as rows of a table of n <= 2^31. */
-void lopt_rng_rows(lopt_rng_stream *r, uint64_t n, size_t count, int32_t *out);
-double lopt_rng_uniform(lopt_rng_stream *r); /* [0, 1), 53 bits */
-double lopt_rng_normal(lopt_rng_stream *r);  /* two outputs a number */
-void lopt_rng_normals(lopt_rng_stream *r, size_t n, float *out);
+void lopt_rng_draw_rows(lopt_rng_stream *r, uint64_t n, size_t count, int32_t *out);
+double lopt_rng_draw_uniform(lopt_rng_stream *r); /* [0, 1), 53 bits */
+double lopt_rng_draw_normal(lopt_rng_stream *r);  /* two outputs a number */
+void lopt_rng_fill_normals(lopt_rng_stream *r, size_t n, float *out);
 /* Standard normal truncated to [-2, 2] by rejection (spec 1.8, TN), times scale. */
-void lopt_rng_truncated_normals(lopt_rng_stream *r, float scale, size_t n, float *out);
-void lopt_rng_advance(lopt_rng_stream *r, uint64_t n);
+void lopt_rng_fill_truncated_normals(lopt_rng_stream *r, float scale, size_t n, float *out);
+void lopt_rng_skip_outputs(lopt_rng_stream *r, uint64_t n);
 
 #ifdef __cplusplus
 }

@@ -31,14 +31,14 @@ static lopt_rng_stream *stream_of(const vectors *v, void *work) {
 static void draw_vectors(const task *t, const vectors *v, const real *tau, task_split split, lopt_rng_stream *r,
                          void *work) {
     task_draw_batch(t->inner, tau, split, r, work);
-    uint64_t seed = lopt_rng_u64(r);
-    lopt_rng_seed(stream_of(v, work), seed, lopt_rng_u64(r));
+    uint64_t seed = lopt_rng_draw_u64(r);
+    lopt_rng_seed_stream(stream_of(v, work), seed, lopt_rng_draw_u64(r));
 }
 
 /* The next vector of N(0, 1). */
 static const float *next_normals(const task *t, const vectors *v, lopt_rng_stream *r, void *work) {
     float *normals = (float *)(void *)((char *)work + v->normals);
-    lopt_rng_normals(r, t->n_params, normals);
+    lopt_rng_fill_normals(r, t->n_params, normals);
     return normals;
 }
 

@@ -22,7 +22,7 @@ static void sample(const task *t, lopt_rng_stream *r, real *tau) {
     task_sample(t->inner, r, tau);
     real *scales = tau + t->inner->n_tau;
     for (size_t i = 0; i < self->n_scales; i++) {
-        double u = lopt_rng_uniform(r);
+        double u = lopt_rng_draw_uniform(r);
         scales[i] = (real)exp(self->log_min + u * (self->log_max - self->log_min));
     }
 }

@@ -101,10 +101,10 @@ typedef struct origin {
 
 static void permute(size_t n, uint32_t *order) {
     lopt_rng_stream r;
-    lopt_rng_open(&r, (lopt_rng_address){0, LOPT_RNG_SPLIT, 0, 0, 0});
+    lopt_rng_open_stream(&r, (lopt_rng_address){0, LOPT_RNG_SPLIT, 0, 0, 0});
     for (size_t i = 0; i < n; i++) order[i] = (uint32_t)i;
     for (size_t i = n - 1; i > 0; i--) {
-        size_t j = (size_t)lopt_rng_below(&r, i + 1);
+        size_t j = (size_t)lopt_rng_draw_below(&r, i + 1);
         uint32_t swap = order[i];
         order[i] = order[j];
         order[j] = swap;
@@ -381,7 +381,7 @@ void task_dataset_gather(const task_dataset *d, int n, const int32_t *rows, real
 void task_dataset_draw(const task_dataset *d, task_split split, lopt_rng_stream *r, int batch, real *images,
                        int32_t *labels) {
     int32_t begin = (int32_t)d->begin[split];
-    lopt_rng_rows(r, d->count[split], (size_t)batch, labels);
+    lopt_rng_draw_rows(r, d->count[split], (size_t)batch, labels);
     for (int i = 0; i < batch; i++) {
         labels[i] += begin;
         prefetch_row(d, (size_t)labels[i]);

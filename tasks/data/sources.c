@@ -249,8 +249,8 @@ static int find_path(const char *path, task_source *s, lopt_error *err) {
 static int unknown(const char *name, lopt_error *err) {
     char text[96];
     lopt__suggestion s = lopt__suggestion_for(name);
-    for (int k = 0; k < N_KNOWN; k++) lopt__suggest(&s, known_sets[k].info.name);
-    for (size_t i = 0; task_synthetic_known(i); i++) lopt__suggest(&s, task_synthetic_known(i)->name);
+    for (int k = 0; k < N_KNOWN; k++) lopt__suggest_name(&s, known_sets[k].info.name);
+    for (size_t i = 0; task_synthetic_known(i); i++) lopt__suggest_name(&s, task_synthetic_known(i)->name);
     return task_fail(err, LOPT_EUNKNOWN,
                      "unknown data set \"%s\"%s: `metatrain data list` prints all; a path has a '/'", name,
                      lopt__suggestion_text(&s, text, sizeof text));

@@ -40,7 +40,7 @@ static void shape_gaussians(const task_setting *s, task_raw *raw) {
 /* A smooth picture: 4 x 4 random points, interpolated. */
 static void draw_centre(const task_raw *raw, const task_tap *taps, lopt_rng_stream *r, real *centre) {
     unsigned char coarse[COARSE * COARSE * 4];
-    for (int k = 0; k < COARSE * COARSE * raw->channels; k++) coarse[k] = (unsigned char)lopt_rng_below(r, 256);
+    for (int k = 0; k < COARSE * COARSE * raw->channels; k++) coarse[k] = (unsigned char)lopt_rng_draw_below(r, 256);
     task_resize_image(coarse, COARSE, raw->channels, taps, raw->rows, taps, raw->cols, centre);
 }
 
@@ -54,8 +54,8 @@ static int fill_gaussians(const task_setting *s, task_raw *raw, lopt_rng_stream 
     if (made) task_resize_taps(COARSE, raw->rows, taps);
     for (size_t c = 0; made && c < n_centres; c++) draw_centre(raw, taps, r, centres + c * size);
     for (size_t i = 0; made && i < raw->n; i++) {
-        size_t mode = (size_t)raw->labels[i] * modes + (size_t)lopt_rng_below(r, modes);
-        lopt_rng_normals(r, size, noise);
+        size_t mode = (size_t)raw->labels[i] * modes + (size_t)lopt_rng_draw_below(r, modes);
+        lopt_rng_fill_normals(r, size, noise);
         for (size_t k = 0; k < size; k++) {
             double x = 255 * ((double)centres[mode * size + k] + s[G_NOISE].value * (double)noise[k]);
             raw->bytes[i * size + k] = (unsigned char)lrint(fmin(fmax(x, 0), 255));
@@ -79,10 +79,10 @@ static void shape_spirals(const task_setting *s, task_raw *raw) {
 
 static int fill_spirals(const task_setting *s, task_raw *raw, lopt_rng_stream *r) {
     for (size_t i = 0; i < raw->n; i++) {
-        double t = sqrt(lopt_rng_uniform(r)); /* as many points on each piece of an arm */
+        double t = sqrt(lopt_rng_draw_uniform(r)); /* as many points on each piece of an arm */
         double angle = 2 * PI * (s[S_TURNS].value * t + (double)raw->labels[i] / raw->n_classes);
-        raw->numbers[2 * i] = (float)(t * cos(angle) + s[S_NOISE].value * lopt_rng_normal(r));
-        raw->numbers[2 * i + 1] = (float)(t * sin(angle) + s[S_NOISE].value * lopt_rng_normal(r));
+        raw->numbers[2 * i] = (float)(t * cos(angle) + s[S_NOISE].value * lopt_rng_draw_normal(r));
+        raw->numbers[2 * i + 1] = (float)(t * sin(angle) + s[S_NOISE].value * lopt_rng_draw_normal(r));
     }
     return 1;
 }
@@ -119,10 +119,10 @@ static int fill_teacher(const task_setting *s, task_raw *raw, lopt_rng_stream *r
     float *weights = malloc((n0 + n1) * sizeof *weights);
     double *h = malloc((size_t)hidden * sizeof *h);
     int made = weights && h;
-    if (made) lopt_rng_normals(r, n0 + n1, weights);
+    if (made) lopt_rng_fill_normals(r, n0 + n1, weights);
     for (size_t i = 0; made && i < raw->n; i++) {
         float *x = raw->numbers + i * (size_t)dim;
-        lopt_rng_normals(r, (size_t)dim, x);
+        lopt_rng_fill_normals(r, (size_t)dim, x);
         raw->labels[i] = teach(x, dim, hidden, raw->n_classes, weights, weights + n0, h);
     }
     free(weights);
@@ -178,6 +178,6 @@ int task_synthetic_make(size_t i, const char *settings, task_raw *raw, lopt_erro
     raw->n_classes = (int)s[1].value;
     for (size_t k = 0; k < n; k++) raw->labels[k] = (int32_t)(k % (size_t)raw->n_classes);
     lopt_rng_stream r;
-    lopt_rng_open(&r, (lopt_rng_address){(uint64_t)s[g.n_settings - 1].value, LOPT_RNG_DATA, i, 0, 0});
+    lopt_rng_open_stream(&r, (lopt_rng_address){(uint64_t)s[g.n_settings - 1].value, LOPT_RNG_DATA, i, 0, 0});
     return g.fill(s, raw, &r) ? 1 : task_fail(err, LOPT_ENOMEM, "data set %s: out of memory", g.info.name);
 }

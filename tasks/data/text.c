@@ -32,10 +32,10 @@ static int permute(task_corpus *c) {
     int made = order && begin && bytes;
     if (made) {
         lopt_rng_stream r;
-        lopt_rng_open(&r, (lopt_rng_address){0, LOPT_RNG_SPLIT, 1, 0, 0});
+        lopt_rng_open_stream(&r, (lopt_rng_address){0, LOPT_RNG_SPLIT, 1, 0, 0});
         for (size_t i = 0; i < n; i++) order[i] = i;
         for (size_t i = n - 1; i > 0; i--) {
-            size_t j = (size_t)lopt_rng_below(&r, i + 1), swap = order[i];
+            size_t j = (size_t)lopt_rng_draw_below(&r, i + 1), swap = order[i];
             order[i] = order[j];
             order[j] = swap;
         }
@@ -144,7 +144,7 @@ void task_text_draw(const task_text *d, task_split split, lopt_rng_stream *r, in
                     int32_t *tokens) {
     size_t first = split_begin(d, split), n_tokens = split_begin(d, split + 1) - first;
     for (int i = 0; i < batch; i++) {
-        size_t at = first + (size_t)lopt_rng_below(r, n_tokens), text = text_of(d, split, at);
+        size_t at = first + (size_t)lopt_rng_draw_below(r, n_tokens), text = text_of(d, split, at);
         size_t begin = d->tokens.begin[text], end = d->tokens.begin[text + 1];
         size_t latest = end - begin > (size_t)length ? end - (size_t)length : begin;
         if (at > latest) at = latest;

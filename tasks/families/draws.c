@@ -6,7 +6,7 @@
 #include <math.h>
 
 double task_draw_log(lopt_rng_stream *r, double low, double high) {
-    return exp(log(low) + lopt_rng_uniform(r) * (log(high) - log(low)));
+    return exp(log(low) + lopt_rng_draw_uniform(r) * (log(high) - log(low)));
 }
 
 int task_draw_log_int(lopt_rng_stream *r, double low, double high) {
@@ -14,7 +14,7 @@ int task_draw_log_int(lopt_rng_stream *r, double low, double high) {
 }
 
 int task_draw_choice(lopt_rng_stream *r, int n) {
-    return (int)lopt_rng_below(r, (uint64_t)n);
+    return (int)lopt_rng_draw_below(r, (uint64_t)n);
 }
 
 void task_draw_images(task_spec *spec, lopt_rng_stream *r) {
@@ -41,12 +41,12 @@ static void draw_reparam(task_spec *spec, lopt_rng_stream *r) {
 
 void task_draw_augmentations(task_spec *spec, lopt_rng_stream *r) {
     draw_reparam(spec, r);
-    spec->es_pairs = lopt_rng_uniform(r) < 0.08 ? 1 << task_draw_choice(r, 5) : 0;
+    spec->es_pairs = lopt_rng_draw_uniform(r) < 0.08 ? 1 << task_draw_choice(r, 5) : 0;
     spec->es_std = task_draw_log(r, 0.001, 0.1);
-    spec->batch_fraction = lopt_rng_uniform(r) < 0.2 ? 0.01 + 0.99 * lopt_rng_uniform(r) : 1;
-    spec->bf16 = lopt_rng_uniform(r) < 0.2;
-    spec->unit_gradient = lopt_rng_uniform(r) < 0.05;
-    spec->directions = lopt_rng_uniform(r) < 0.08 ? task_draw_log_int(r, 1, 1024) : 0;
+    spec->batch_fraction = lopt_rng_draw_uniform(r) < 0.2 ? 0.01 + 0.99 * lopt_rng_draw_uniform(r) : 1;
+    spec->bf16 = lopt_rng_draw_uniform(r) < 0.2;
+    spec->unit_gradient = lopt_rng_draw_uniform(r) < 0.05;
+    spec->directions = lopt_rng_draw_uniform(r) < 0.08 ? task_draw_log_int(r, 1, 1024) : 0;
     spec->direction_signs = task_draw_choice(r, 2);
-    spec->delay = lopt_rng_uniform(r) < 0.05 ? task_draw_log_int(r, 1, 8) : 0;
+    spec->delay = lopt_rng_draw_uniform(r) < 0.05 ? task_draw_log_int(r, 1, 8) : 0;
 }

@@ -53,7 +53,7 @@ static void destroy(task *t) {
 }
 
 static void normals(lopt_rng_stream *r, double scale, size_t n, real *out) {
-    for (size_t i = 0; i < n; i++) out[i] = (real)(scale * lopt_rng_normal(r));
+    for (size_t i = 0; i < n; i++) out[i] = (real)(scale * lopt_rng_draw_normal(r));
 }
 
 static void initial_normals(const task *t, const real *tau, lopt_rng_stream *r, real *params) {
@@ -145,7 +145,7 @@ static int create_noisy(task *t, const task_spec *spec, lopt_error *err) {
 
 static void sample_noisy(const task *t, lopt_rng_stream *r, real *tau) {
     normals(r, 1, t->n_params, tau);
-    for (size_t i = 0; i < t->n_params; i++) tau[t->n_params + i] = (real)(25 * lopt_rng_uniform(r));
+    for (size_t i = 0; i < t->n_params; i++) tau[t->n_params + i] = (real)(25 * lopt_rng_draw_uniform(r));
 }
 
 static void draw_noise(const task *t, const real *tau, task_split split, lopt_rng_stream *r, void *work) {
@@ -173,8 +173,8 @@ static int fixed_curvature(quadratic *q) {
     q->curvature = calloc(dim * dim, sizeof *q->curvature);
     if (a && q->curvature) {
         lopt_rng_stream r;
-        lopt_rng_open(&r, (lopt_rng_address){0, LOPT_RNG_TASK, 0, 0, 0});
-        for (size_t i = 0; i < dim * dim; i++) a[i] = lopt_rng_normal(&r);
+        lopt_rng_open_stream(&r, (lopt_rng_address){0, LOPT_RNG_TASK, 0, 0, 0});
+        for (size_t i = 0; i < dim * dim; i++) a[i] = lopt_rng_draw_normal(&r);
         for (size_t i = 0; i < dim; i++) {
             for (size_t j = 0; j < dim; j++) {
                 double *h = &q->curvature[i * dim + j];

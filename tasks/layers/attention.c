@@ -156,7 +156,7 @@ static void init(const task_layer *l, const real *tau, lopt_rng_stream *r, real 
 
 static void draw(const task_layer *l, const task_run *run, lopt_rng_stream *r) {
     const attention *a = (const attention *)l;
-    uint64_t seed = a->keep < 1 ? lopt_rng_u64(r) : 0;
+    uint64_t seed = a->keep < 1 ? lopt_rng_draw_u64(r) : 0;
     memcpy((char *)run->work + a->seed, &seed, sizeof seed);
 }
 

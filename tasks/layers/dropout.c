@@ -19,7 +19,7 @@ static void draw(const task_layer *l, const task_run *run, lopt_rng_stream *r) {
     uint32_t limit = (uint32_t)(d->rate * 4294967296.0);
     for (size_t i = 0; i < d->n; i++) {
         size_t at = i % (2 * CHUNK), left = (d->n - i + 1) / 2;
-        if (at == 0) lopt_rng_fill(r, left < CHUNK ? left : CHUNK, bits);
+        if (at == 0) lopt_rng_fill_u64(r, left < CHUNK ? left : CHUNK, bits);
         mask[i] = (uint32_t)(bits[at / 2] >> (at % 2 * 32)) < limit ? 0 : kept;
     }
 }

@@ -20,7 +20,7 @@ static void truncated(float scale, size_t n, lopt_rng_stream *r, real *out) {
     float chunk[CHUNK];
     for (size_t i = 0; i < n; i++) {
         size_t left = n - i;
-        if (i % CHUNK == 0) lopt_rng_truncated_normals(r, scale, left < CHUNK ? left : CHUNK, chunk);
+        if (i % CHUNK == 0) lopt_rng_fill_truncated_normals(r, scale, left < CHUNK ? left : CHUNK, chunk);
         out[i] = chunk[i % CHUNK];
     }
 }
@@ -29,13 +29,13 @@ static void normal(double scale, size_t n, lopt_rng_stream *r, real *out) {
     float chunk[CHUNK];
     for (size_t i = 0; i < n; i++) {
         size_t left = n - i;
-        if (i % CHUNK == 0) lopt_rng_normals(r, left < CHUNK ? left : CHUNK, chunk);
+        if (i % CHUNK == 0) lopt_rng_fill_normals(r, left < CHUNK ? left : CHUNK, chunk);
         out[i] = (real)scale * chunk[i % CHUNK];
     }
 }
 
 static void uniform(double bound, size_t n, lopt_rng_stream *r, real *out) {
-    for (size_t i = 0; i < n; i++) out[i] = (real)(bound * (2 * lopt_rng_uniform(r) - 1));
+    for (size_t i = 0; i < n; i++) out[i] = (real)(bound * (2 * lopt_rng_draw_uniform(r) - 1));
 }
 
 static void constant(double value, size_t n, real *out) {

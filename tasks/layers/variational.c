@@ -19,7 +19,7 @@ static void gaussian_draw(const task_layer *l, const task_run *run, lopt_rng_str
     size_t n = d->rows * d->latent;
     float chunk[CHUNK];
     for (size_t i = 0; i < n; i++) {
-        if (i % CHUNK == 0) lopt_rng_normals(r, n - i < CHUNK ? n - i : CHUNK, chunk);
+        if (i % CHUNK == 0) lopt_rng_fill_normals(r, n - i < CHUNK ? n - i : CHUNK, chunk);
         noise[i] = chunk[i % CHUNK];
     }
 }
@@ -76,7 +76,7 @@ typedef struct elbo {
 static void elbo_draw(const task_layer *l, const task_run *run, lopt_rng_stream *r) {
     const elbo *d = (const elbo *)l;
     real *noise = task_at(run->work, d->noise);
-    for (size_t i = 0; i < d->rows * d->pixels; i++) noise[i] = (real)((2 * lopt_rng_uniform(r) - 1) / 510);
+    for (size_t i = 0; i < d->rows * d->pixels; i++) noise[i] = (real)((2 * lopt_rng_draw_uniform(r) - 1) / 510);
 }
 
 static double clipped(real x) {

@@ -128,8 +128,8 @@ static void sample(task_spec *spec, lopt_rng_stream *r) {
     while (patch_sizes[patch] > spec->image_size) patch--;
     spec->sequence.patch = patch_sizes[patch];
     spec->batch_size = task_draw_log_int(r, 4, 256);
-    int drops = lopt_rng_uniform(r) >= 0.3;
-    double dropout = 0.8 * lopt_rng_uniform(r), of_attention = 0.8 * lopt_rng_uniform(r);
+    int drops = lopt_rng_draw_uniform(r) >= 0.3;
+    double dropout = 0.8 * lopt_rng_draw_uniform(r), of_attention = 0.8 * lopt_rng_draw_uniform(r);
     spec->dropout = drops ? dropout : 0;
     spec->sequence.attention_dropout = drops ? of_attention : 0;
     spec->loss = TASK_LOSS_CROSS_ENTROPY;

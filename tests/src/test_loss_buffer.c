@@ -6,8 +6,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/time_features.h"
 #include "learned/loss_buffer.h"
-#include "learned/time_features.h"
 #include "store/hdf5_file.h"
 
 enum { N_STEPS = 5, N_TENSORS = 8, N_INPUTS = 30 };
@@ -84,10 +84,10 @@ Test(loss_buffer, nan_shows) {
 
 Test(time_features, fraction_and_sine) {
     float out[LOPT__N_TIME];
-    lopt__time_fraction(40, 100, out);
+    lopt__time_features_fraction(40, 100, out);
     static const double mark[] = {0.03, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0, 1.1};
     for (int i = 0; i < LOPT__N_FRACTION; i++)
         cr_assert(fabs(out[i] - tanh((0.4 - mark[i]) * 10)) < 1e-6, "%d: %g", i, (double)out[i]);
-    lopt__time_sin(40, out);
+    lopt__time_features_sin(40, out);
     cr_assert(fabs(out[0] - sin(40 / acos(-1.0))) < 1e-5 && fabs(out[3] - sin(40 / (30 * acos(-1.0)))) < 1e-6);
 }

@@ -54,8 +54,8 @@ static size_t tensors(lopt_tensor t[N_TENSORS]) {
 
 static void normals(uint64_t a, float scale, size_t n, float *out) {
     lopt_rng_stream r;
-    lopt_rng_open(&r, (lopt_rng_address){6, LOPT_RNG_TEST, a, 0, 0});
-    lopt_rng_normals(&r, n, out);
+    lopt_rng_open_stream(&r, (lopt_rng_address){6, LOPT_RNG_TEST, a, 0, 0});
+    lopt_rng_fill_normals(&r, n, out);
     for (size_t i = 0; i < n; i++) out[i] *= scale;
 }
 

@@ -11,25 +11,25 @@
 
 static lopt_rng_stream at(uint64_t seed, lopt_rng_purpose purpose, uint64_t a, uint64_t b, uint64_t c) {
     lopt_rng_stream r;
-    lopt_rng_open(&r, (lopt_rng_address){seed, purpose, a, b, c});
+    lopt_rng_open_stream(&r, (lopt_rng_address){seed, purpose, a, b, c});
     return r;
 }
 
 /* First outputs of pcg64(42, 54), from the PCG distribution's test of known outputs. */
 Test(random, published_vectors) {
     lopt_rng_stream r;
-    lopt_rng_seed(&r, 42, 54);
+    lopt_rng_seed_stream(&r, 42, 54);
     static const uint64_t known[] = {0x86b1da1d72062b68u, 0x1304aa46c9853d39u, 0xa3670e9e0dd50358u,
                                      0xf9090e529a7dae00u, 0xc85b9fd837996f2cu, 0x606121f8e3919196u};
     for (int i = 0; i < 6; i++) {
-        uint64_t x = lopt_rng_u64(&r);
+        uint64_t x = lopt_rng_draw_u64(&r);
         cr_assert(x == known[i], "output %d is %016lx, published %016lx", i, x, known[i]);
     }
 }
 
 Test(random, an_address_is_a_function) {
     lopt_rng_stream x = at(7, LOPT_RNG_NOISE, 1, 2, 3), y = at(7, LOPT_RNG_NOISE, 1, 2, 3);
-    for (int i = 0; i < 100; i++) cr_assert(lopt_rng_u64(&x) == lopt_rng_u64(&y));
+    for (int i = 0; i < 100; i++) cr_assert(lopt_rng_draw_u64(&x) == lopt_rng_draw_u64(&y));
 }
 
 Test(random, every_part_of_an_address_counts) {
@@ -37,7 +37,7 @@ Test(random, every_part_of_an_address_counts) {
                            at(7, LOPT_RNG_TASK, 1, 2, 3),  at(7, LOPT_RNG_NOISE, 2, 1, 3),
                            at(7, LOPT_RNG_NOISE, 1, 3, 2), at(7, LOPT_RNG_NOISE, 1, 2, 4)};
     uint64_t first[6];
-    for (int i = 0; i < 6; i++) first[i] = lopt_rng_u64(&r[i]);
+    for (int i = 0; i < 6; i++) first[i] = lopt_rng_draw_u64(&r[i]);
     for (int i = 0; i < 6; i++)
         for (int j = 0; j < i; j++) cr_assert(first[i] != first[j], "addresses %d and %d collide", i, j);
 }
@@ -49,7 +49,7 @@ Test(random, neighbouring_addresses_are_uncorrelated) {
     double sum = 0;
     for (int i = 0; i < n; i++) {
         lopt_rng_stream x = at(1, LOPT_RNG_NOISE, 5, (uint64_t)i, 0), y = at(1, LOPT_RNG_NOISE, 5, (uint64_t)i + 1, 0);
-        sum += (lopt_rng_uniform(&x) - 0.5) * (lopt_rng_uniform(&y) - 0.5);
+        sum += (lopt_rng_draw_uniform(&x) - 0.5) * (lopt_rng_draw_uniform(&y) - 0.5);
     }
     double z = sum / n / (1.0 / 12) * sqrt(n);
     cr_assert(fabs(z) < 5, "z = %g", z);
@@ -57,9 +57,9 @@ Test(random, neighbouring_addresses_are_uncorrelated) {
 
 Test(random, advance_skips) {
     lopt_rng_stream x = at(3, LOPT_RNG_TEST, 0, 0, 0), y = x;
-    for (int i = 0; i < 1000; i++) lopt_rng_u64(&x);
-    lopt_rng_advance(&y, 1000);
-    cr_assert(lopt_rng_u64(&x) == lopt_rng_u64(&y));
+    for (int i = 0; i < 1000; i++) lopt_rng_draw_u64(&x);
+    lopt_rng_skip_outputs(&y, 1000);
+    cr_assert(lopt_rng_draw_u64(&x) == lopt_rng_draw_u64(&y));
 }
 
 Test(random, fill_gives_the_next_outputs) {
@@ -67,9 +67,10 @@ Test(random, fill_gives_the_next_outputs) {
     uint64_t out[1000];
     for (int k = 0; k < 7; k++) {
         lopt_rng_stream x = at(3, LOPT_RNG_TEST, 0, 0, 0), y = x;
-        lopt_rng_fill(&x, sizes[k], out);
-        for (size_t i = 0; i < sizes[k]; i++) cr_assert(out[i] == lopt_rng_u64(&y), "output %zu of %zu", i, sizes[k]);
-        cr_assert(lopt_rng_u64(&x) == lopt_rng_u64(&y), "the one after %zu", sizes[k]);
+        lopt_rng_fill_u64(&x, sizes[k], out);
+        for (size_t i = 0; i < sizes[k]; i++)
+            cr_assert(out[i] == lopt_rng_draw_u64(&y), "output %zu of %zu", i, sizes[k]);
+        cr_assert(lopt_rng_draw_u64(&x) == lopt_rng_draw_u64(&y), "the one after %zu", sizes[k]);
     }
 }
 
@@ -79,12 +80,12 @@ Test(random, a_slice_of_normals_is_addressable) {
     float whole[N], part[N];
     const lopt_rng_stream start = at(3, LOPT_RNG_TEST, 1, 0, 0);
     lopt_rng_stream x = start;
-    lopt_rng_normals(&x, N, whole);
+    lopt_rng_fill_normals(&x, N, whole);
     for (size_t begin = 0; begin < N; begin += 38)
         for (size_t n = 0; begin + n <= N; n += 85) {
             lopt_rng_stream y = start;
-            lopt_rng_advance(&y, begin / 2);
-            lopt_rng_normals(&y, n, part);
+            lopt_rng_skip_outputs(&y, begin / 2);
+            lopt_rng_fill_normals(&y, n, part);
             for (size_t i = 0; i < n; i++) cr_assert(part[i] == whole[begin + i], "number %zu from %zu", i, begin);
         }
 }
@@ -102,7 +103,7 @@ Test(random, normals_have_the_same_bits_everywhere) {
     static const uint32_t first[] = {0xbf53efcb, 0xbf121e9a, 0x3f90579f, 0xbe870713,
                                      0xbd1dfd66, 0x3e10bccd, 0x3fa97f7f, 0x3fc1e0b3};
     lopt_rng_stream r = at(7, LOPT_RNG_NOISE, 1, 2, 3);
-    lopt_rng_normals(&r, N, x);
+    lopt_rng_fill_normals(&r, N, x);
     for (int i = 0; i < 8; i++)
         cr_expect(bits(x[i]) == first[i], "number %d is %a, bits 0x%08x", i, (double)x[i], bits(x[i]));
     uint64_t digest = 0xcbf29ce484222325u;
@@ -117,7 +118,7 @@ Test(random, every_build_gives_the_same_bits) {
     float right[2 * N], out[2 * N];
     lopt_rng_stream r = at(4, LOPT_RNG_TEST, 9, 0, 0);
     lopt_rng_pairs *build;
-    lopt_rng_fill(&r, N - 6, output + 6);
+    lopt_rng_fill_u64(&r, N - 6, output + 6);
     lopt_rng_pairs_portable(N, output, right);
     for (int i = 0; i < 2 * N; i++) cr_assert(isfinite(right[i]) && fabsf(right[i]) < 6.67f, "%g", (double)right[i]);
     for (int k = 0; (build = lopt_rng_pairs_usable(k)); k++)
@@ -134,9 +135,9 @@ Test(random, normals_are_accurate) {
     static float x[2 * N];
     double worst = 0;
     lopt_rng_stream r = at(5, LOPT_RNG_TEST, 5, 0, 0), raw = r;
-    lopt_rng_normals(&r, 2 * N, x);
+    lopt_rng_fill_normals(&r, 2 * N, x);
     for (int i = 0; i < N; i++) {
-        uint64_t out = lopt_rng_u64(&raw);
+        uint64_t out = lopt_rng_draw_u64(&raw);
         float u = ((float)(out >> 33) + 0.5f) * 0x1p-31f;
         double radius = sqrt(-2 * log((double)u));
         double angle = M_PI / 4 * ((double)((int32_t)(uint32_t)out >> 2) * 0x1p-29);
@@ -159,7 +160,7 @@ Test(random, normals_have_their_distribution) {
     static float x[N];
     double d = 0;
     lopt_rng_stream r = at(6, LOPT_RNG_TEST, 6, 0, 0);
-    lopt_rng_normals(&r, N, x);
+    lopt_rng_fill_normals(&r, N, x);
     qsort(x, N, sizeof *x, ascending);
     for (int i = 0; i < N; i++) {
         double below = 0.5 * erfc(-(double)x[i] * M_SQRT1_2);
@@ -175,7 +176,7 @@ Test(random, normals_have_their_tails) {
     double beyond[2][6] = {{0}};
     lopt_rng_stream r = at(8, LOPT_RNG_TEST, 7, 0, 0);
     for (int t = 0; t < TIMES; t++) {
-        lopt_rng_normals(&r, N, x);
+        lopt_rng_fill_normals(&r, N, x);
         for (int i = 0; i < N; i++)
             for (int k = 1; k < 6 && fabsf(x[i]) > (float)k; k++) beyond[x[i] > 0][k]++;
     }
@@ -192,7 +193,7 @@ Test(random, normals_are_uncorrelated) {
     enum { N = 1000000 };
     static float x[N];
     lopt_rng_stream r = at(9, LOPT_RNG_TEST, 8, 0, 0);
-    lopt_rng_normals(&r, N, x);
+    lopt_rng_fill_normals(&r, N, x);
     for (int parity = 0; parity < 2; parity++) {
         double product = 0, squares = 0, n = N / 2 - 1;
         for (int i = parity; i + 1 < N - 1 + parity; i += 2) {
@@ -208,7 +209,7 @@ Test(random, normals_have_their_moments) {
     enum { N = 200000 };
     static float x[N];
     lopt_rng_stream r = at(11, LOPT_RNG_TEST, 2, 0, 0);
-    lopt_rng_normals(&r, N, x);
+    lopt_rng_fill_normals(&r, N, x);
     double m1 = 0, m2 = 0, m4 = 0, beyond3 = 0;
     for (int i = 0; i < N; i++) {
         double v = x[i];
@@ -225,7 +226,7 @@ Test(random, truncated_normals_have_their_law) {
     enum { N = 100000 };
     static float x[N];
     lopt_rng_stream r = at(12, LOPT_RNG_TEST, 3, 0, 0);
-    lopt_rng_truncated_normals(&r, 0.5f, N, x);
+    lopt_rng_fill_truncated_normals(&r, 0.5f, N, x);
     double m2 = 0, most = 0;
     for (int i = 0; i < N; i++) {
         m2 += (double)x[i] * x[i];
@@ -238,14 +239,14 @@ Test(random, truncated_normals_have_their_law) {
 Test(random, rows_are_draws_below) {
     int32_t rows[50];
     lopt_rng_stream x = at(13, LOPT_RNG_TEST, 5, 0, 0), y = x;
-    lopt_rng_rows(&x, 48000, 50, rows);
-    for (int i = 0; i < 50; i++) cr_assert((uint64_t)rows[i] == lopt_rng_below(&y, 48000));
-    cr_assert(lopt_rng_u64(&x) == lopt_rng_u64(&y));
+    lopt_rng_draw_rows(&x, 48000, 50, rows);
+    for (int i = 0; i < 50; i++) cr_assert((uint64_t)rows[i] == lopt_rng_draw_below(&y, 48000));
+    cr_assert(lopt_rng_draw_u64(&x) == lopt_rng_draw_u64(&y));
 }
 
 Test(random, below_is_uniform_and_in_range) {
     int count[7] = {0};
     lopt_rng_stream r = at(13, LOPT_RNG_TEST, 4, 0, 0);
-    for (int i = 0; i < 70000; i++) count[lopt_rng_below(&r, 7)]++;
+    for (int i = 0; i < 70000; i++) count[lopt_rng_draw_below(&r, 7)]++;
     for (int i = 0; i < 7; i++) cr_assert(abs(count[i] - 10000) < 500, "%d came %d times", i, count[i]);
 }

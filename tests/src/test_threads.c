@@ -217,11 +217,11 @@ static void count(void *counts_, int64_t part, int thread) {
 
 Test(threads, each_part_is_done_once) {
     lopt__team *team = lopt__team_create(3);
-    cr_assert(lopt__team_size(team) == 3 && lopt__team_size(NULL) == 1);
+    cr_assert(lopt__team_n_threads(team) == 3 && lopt__team_n_threads(NULL) == 1);
     for (int n = 0; n <= 100; n++)
         for (int repeat = 0; repeat < 20; repeat++) {
             counts c = {{0}, 0};
-            lopt__team_run(n % 7 ? team : NULL, n, count, &c);
+            lopt__team_run_chunks(n % 7 ? team : NULL, n, count, &c);
             for (int i = 0; i < 100; i++) cr_assert(c.part[i] == (i < n), "part %d of %d: %d times", i, n, c.part[i]);
             cr_assert(!c.thread_too_large);
         }

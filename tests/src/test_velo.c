@@ -112,7 +112,7 @@ Test(velo, the_recurrent_state_stays_if_asked) {
     for (int stays = 0; stays < 2; stays++) {
         lopt_optimizer *opt = worked_velo(stays ? "true" : "false", "false");
         lopt_state *state = run(opt, 3);
-        lopt__run memory = lopt__run_at(state->global, 8, WORKED_TENSORS);
+        lopt__run memory = lopt__run_in_memory(state->global, 8, WORKED_TENSORS);
         const float *initial = lopt_theta(opt) + lopt_block_find(opt, "lstm_init_state/hidden")->offset;
         for (int r = 0; r < WORKED_TENSORS; r++)
             cr_assert((memcmp(memory.hidden + r * 8, initial, 8 * sizeof(float)) == 0) == stays);
@@ -124,7 +124,7 @@ Test(velo, the_recurrent_state_stays_if_asked) {
 Test(velo, means_of_ten_steps_if_asked) {
     lopt_optimizer *opt = worked_velo("false", "true");
     lopt_state *state = run(opt, 1);
-    lopt__run memory = lopt__run_at(state->global, 8, WORKED_TENSORS);
+    lopt__run memory = lopt__run_in_memory(state->global, 8, WORKED_TENSORS);
     for (int i = 0; i < LOPT__N_LOSS_MEANS; i++) cr_assert(memory.losses->decay[i] == expf(-0.1f));
     lopt_state_destroy(state);
     lopt_destroy(opt);

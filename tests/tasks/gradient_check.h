@@ -44,7 +44,7 @@ static void check_direction(const gradient_check *c, size_t begin, size_t end, s
     real *u = aligned(n * sizeof *u), *moved = aligned(n * sizeof *moved);
     double slope = 0, norm = 0, loss[2];
     for (size_t i = 0; i < n; i++) {
-        u[i] = i < begin || i >= end ? 0 : lopt_rng_normal(r) * (fabs(c->params[i]) + 1e-3);
+        u[i] = i < begin || i >= end ? 0 : lopt_rng_draw_normal(r) * (fabs(c->params[i]) + 1e-3);
         slope += grads[i] * u[i];
         norm += grads[i] * grads[i] * u[i] * u[i];
     }

@@ -45,7 +45,7 @@ typedef struct layer_numbers {
 static void numbers_init(const task_layer *l, const real *tau, lopt_rng_stream *r, real *params) {
     (void)tau;
     for (size_t i = 0; i < ((const layer_numbers *)l)->n; i++)
-        params[l->tensor[0] + i] = (real)(float)lopt_rng_normal(r);
+        params[l->tensor[0] + i] = (real)(float)lopt_rng_draw_normal(r);
 }
 
 static void numbers_forward(const task_layer *l, const task_run *run) {
@@ -134,21 +134,21 @@ static inline void layer_close(layer_bench *b) {
 /* tau, initial parameters, moved from special places such as 0, and a batch: a function of draw. */
 static inline void layer_draw(layer_bench *b, int draw, real *params) {
     lopt_rng_stream r;
-    lopt_rng_open(&r, (lopt_rng_address){7, LOPT_RNG_TEST, (uint64_t)draw, 0, 0});
+    lopt_rng_open_stream(&r, (lopt_rng_address){7, LOPT_RNG_TEST, (uint64_t)draw, 0, 0});
     task_model_sample(b->t.model, &r, b->tau);
     task_model_init(b->t.model, b->tau, &r, params);
-    for (size_t i = 0; i < b->t.n_params; i++) params[i] += (real)(float)(0.1 * lopt_rng_normal(&r));
+    for (size_t i = 0; i < b->t.n_params; i++) params[i] += (real)(float)(0.1 * lopt_rng_draw_normal(&r));
     task_run run = {.model = b->t.model, .tau = b->tau, .work = b->work};
     for (int k = 0; k < layer_asked.n_data; k++) {
         const task_shape *s = task_value_shape(b->t.model, layer_asked.data[k]);
         real *x = task_value(&run, layer_asked.data[k]);
-        for (int64_t i = 0; i < s->rows * s->cols; i++) x[i] = (real)(float)lopt_rng_normal(&r);
+        for (int64_t i = 0; i < s->rows * s->cols; i++) x[i] = (real)(float)lopt_rng_draw_normal(&r);
     }
     for (int k = 0; k < layer_asked.n_ids; k++) {
         int32_t *ids = task_ids(b->work, layer_asked.ids[k]);
         int limit = layer_asked.limit[k], padded = limit < 0;
         for (size_t i = 0; i < layer_asked.ids_count[k]; i++)
-            ids[i] = (int32_t)lopt_rng_below(&r, (uint64_t)(abs(limit) + padded)) - padded;
+            ids[i] = (int32_t)lopt_rng_draw_below(&r, (uint64_t)(abs(limit) + padded)) - padded;
     }
     task_model_draw(b->t.model, b->tau, &r, b->work);
 }
@@ -202,7 +202,7 @@ static void layer_check(const layer_case *c, int number) {
     real *params = aligned(bytes), *grads = aligned(bytes), *grads_float = aligned(bytes);
     for (int draw = 0; draw < LAYER_DRAWS; draw++) {
         lopt_rng_stream r;
-        lopt_rng_open(&r, (lopt_rng_address){8, LOPT_RNG_TEST, (uint64_t)draw, 0, 0});
+        lopt_rng_open_stream(&r, (lopt_rng_address){8, LOPT_RNG_TEST, (uint64_t)draw, 0, 0});
         layer_draw(b, draw, params);
         for (size_t i = 0; i < b->t.n_params; i++) params[i] = (double)(float)params[i];
         gradient_check g = {c->name, b->t.tensors, b->t.n_tensors, params, layer_loss, b, 0};

@@ -26,11 +26,11 @@ static inline probe start(const task_spec *spec) {
     p.tau = aligned((p.t->n_tau + 1) * sizeof(real));
     p.params = aligned(bytes), p.grads = aligned(bytes);
     p.work = aligned(p.t->work_bytes);
-    lopt_rng_open(&p.r, (lopt_rng_address){3, LOPT_RNG_TEST, 1, 0, 0});
+    lopt_rng_open_stream(&p.r, (lopt_rng_address){3, LOPT_RNG_TEST, 1, 0, 0});
     task_sample(p.t, &p.r, p.tau);
     task_initial_params(p.t, p.tau, &p.r, p.params);
     for (size_t i = 0; i < p.t->n_params; i++) { /* away from zero biases */
-        p.params[i] += 0.1 * fabs(p.params[i]) + 0.02 * lopt_rng_normal(&p.r);
+        p.params[i] += 0.1 * fabs(p.params[i]) + 0.02 * lopt_rng_draw_normal(&p.r);
     }
     task_draw_batch(p.t, p.tau, TASK_TRAIN, &p.r, p.work);
     return p;
@@ -78,7 +78,7 @@ static inline void check_family(const char *name, task_spec (*named)(const char 
         task_spec spec = named(name);
         lopt_rng_stream r;
         lopt_error err;
-        lopt_rng_open(&r, (lopt_rng_address){4, LOPT_RNG_TEST, (uint64_t)i, 0, 0});
+        lopt_rng_open_stream(&r, (lopt_rng_address){4, LOPT_RNG_TEST, (uint64_t)i, 0, 0});
         cr_assert(task_family_sample(&spec, &r, 0, &err), "%s", err.text);
         shrink(&spec);
         check_task(&spec);

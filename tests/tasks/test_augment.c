@@ -32,7 +32,7 @@ static probe start(const task_spec *spec) {
     p.params = aligned((p.t->n_params + p.t->n_carried) * sizeof(float));
     p.grads = aligned(p.t->n_params * sizeof(float));
     p.work = aligned(p.t->work_bytes);
-    lopt_rng_open(&p.r, (lopt_rng_address){5, LOPT_RNG_TEST, 0, 0, 0});
+    lopt_rng_open_stream(&p.r, (lopt_rng_address){5, LOPT_RNG_TEST, 0, 0, 0});
     task_sample(p.t, &p.r, p.tau);
     task_initial_params(p.t, p.tau, &p.r, p.params);
     return p;

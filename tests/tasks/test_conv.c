@@ -67,7 +67,7 @@ static int describe(task_model *m, layer which, const sizes *s, int x) {
 }
 
 static void fill(real *a, size_t n, lopt_rng_stream *r) {
-    for (size_t i = 0; i < n; i++) a[i] = (real)lopt_rng_normal(r);
+    for (size_t i = 0; i < n; i++) a[i] = (real)lopt_rng_draw_normal(r);
 }
 
 /* input -> 1x1 matrix -> x -> layer -> y -> cross-entropy of each image. */
@@ -90,7 +90,7 @@ static void start(setup *s, layer which, const sizes *z) {
     s->grads = aligned(s->t.n_params * sizeof(real));
     s->work = aligned(s->t.work_bytes);
     s->run = (task_run){m, NULL, s->params, s->work, s->grads};
-    lopt_rng_open(&r, (lopt_rng_address){5, LOPT_RNG_TEST, (uint64_t)which, 0, 0});
+    lopt_rng_open_stream(&r, (lopt_rng_address){5, LOPT_RNG_TEST, (uint64_t)which, 0, 0});
     fill(s->params, s->t.n_params, &r);
     fill(task_value(&s->run, input), (size_t)(z->batch * z->rows * z->cols * 2), &r);
     for (int i = 0; i < z->batch; i++) task_ids(s->work, labels)[i] = (int32_t)(i % n);
@@ -239,7 +239,7 @@ Test(conv, starts) {
     setup a;
     start(&a, CONV, &s);
     lopt_rng_stream r;
-    lopt_rng_open(&r, (lopt_rng_address){9, LOPT_RNG_TEST, 0, 0, 0});
+    lopt_rng_open_stream(&r, (lopt_rng_address){9, LOPT_RNG_TEST, 0, 0, 0});
     task_model_init(a.run.model, NULL, &r, a.params);
     const real *w = a.params + 2 * s.in;
     int n = 9 * s.in * s.out, beyond = 0;

@@ -348,7 +348,7 @@ Test(data, draws_stay_in_their_split) {
         memset(counts, 0, sizeof counts);
         for (size_t i = 0; i < N_TRAIN; i++) place[number_of(d, i)] = (int)i;
         lopt_rng_stream r;
-        lopt_rng_open(&r, (lopt_rng_address){7, LOPT_RNG_TEST, 0, 0, 0});
+        lopt_rng_open_stream(&r, (lopt_rng_address){7, LOPT_RNG_TEST, 0, 0, 0});
         for (int k = 0; k < DRAWS; k++) {
             task_dataset_draw(d, (task_split)split, &r, BATCH, batch, batch_labels);
             for (int i = 0; i < BATCH; i++) {

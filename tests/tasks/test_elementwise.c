@@ -40,8 +40,8 @@ static double slope(int act, double x) {
 
 static void fill(uint64_t seed, float scale, int n, float *out) {
     lopt_rng_stream r;
-    lopt_rng_open(&r, (lopt_rng_address){seed, LOPT_RNG_TEST, 0, 0, 0});
-    lopt_rng_normals(&r, (size_t)n, out);
+    lopt_rng_open_stream(&r, (lopt_rng_address){seed, LOPT_RNG_TEST, 0, 0, 0});
+    lopt_rng_fill_normals(&r, (size_t)n, out);
     for (int i = 0; i < n; i++) out[i] *= scale;
 }
 

@@ -12,8 +12,8 @@
 static float *random_matrix(size_t n, uint64_t seed) {
     float *m = malloc(n * sizeof *m);
     lopt_rng_stream r;
-    lopt_rng_open(&r, (lopt_rng_address){seed, LOPT_RNG_TEST, 0, 0, 0});
-    lopt_rng_normals(&r, n, m);
+    lopt_rng_open_stream(&r, (lopt_rng_address){seed, LOPT_RNG_TEST, 0, 0, 0});
+    lopt_rng_fill_normals(&r, n, m);
     return m;
 }
 

@@ -107,7 +107,7 @@ Test(image_models, starts) {
     real *params = aligned(t->n_params * sizeof *params);
     void *work = aligned(t->work_bytes);
     lopt_rng_stream r;
-    lopt_rng_open(&r, (lopt_rng_address){6, LOPT_RNG_TEST, 0, 0, 0});
+    lopt_rng_open_stream(&r, (lopt_rng_address){6, LOPT_RNG_TEST, 0, 0, 0});
     task_initial_params(t, NULL, &r, params);
     task_draw_batch(t, NULL, TASK_TRAIN, &r, work);
     real loss = task_loss(t, NULL, work, params, NULL);

@@ -16,7 +16,7 @@ static void check(const char *name, task_init init, double std, double largest) 
     lopt_rng_stream r;
     for (int sampled = 0; sampled <= (init.kind >= TASK_INIT_ORTHOGONAL); sampled++) {
         if (sampled) init.kind = TASK_INIT_SAMPLED;
-        lopt_rng_open(&r, (lopt_rng_address){9, LOPT_RNG_TEST, 0, 0, 0});
+        lopt_rng_open_stream(&r, (lopt_rng_address){9, LOPT_RNG_TEST, 0, 0, 0});
         task_init_fill(&init, tau, 3, (int64_t[]){5, 10, COLS}, &r, w);
         double sum = 0, squares = 0, most = 0;
         for (int i = 0; i < N; i++) {
@@ -47,7 +47,7 @@ static void check_normal(task_init init, double std) {
     lopt_rng_stream r;
     double squares = 0, most = 0;
     int beyond = 0;
-    lopt_rng_open(&r, (lopt_rng_address){10, LOPT_RNG_TEST, 0, 0, 0});
+    lopt_rng_open_stream(&r, (lopt_rng_address){10, LOPT_RNG_TEST, 0, 0, 0});
     task_init_fill(&init, NULL, 2, (int64_t[]){ROWS, COLS}, &r, w);
     for (int i = 0; i < N; i++) {
         squares += (double)w[i] * (double)w[i];
@@ -69,7 +69,7 @@ static void check_orthogonal(int64_t rows, int64_t cols) {
     float *w = malloc((size_t)(rows * cols) * sizeof *w);
     const double c = 1.3;
     lopt_rng_stream r;
-    lopt_rng_open(&r, (lopt_rng_address){11, LOPT_RNG_TEST, 0, 0, 0});
+    lopt_rng_open_stream(&r, (lopt_rng_address){11, LOPT_RNG_TEST, 0, 0, 0});
     task_init_fill(&(task_init){TASK_INIT_ORTHOGONAL, c, 0}, NULL, 2, (int64_t[]){rows, cols}, &r, w);
     int tall = rows >= cols, positive = 0;
     int64_t count = tall ? cols : rows, n = tall ? rows : cols;
@@ -98,7 +98,7 @@ Test(init, orthogonal) {
 Test(init, fixed_ones) {
     float w[9];
     lopt_rng_stream r;
-    lopt_rng_open(&r, (lopt_rng_address){12, LOPT_RNG_TEST, 0, 0, 0});
+    lopt_rng_open_stream(&r, (lopt_rng_address){12, LOPT_RNG_TEST, 0, 0, 0});
     task_init_fill(&(task_init){TASK_INIT_IDENTITY, 0, 0}, NULL, 2, (int64_t[]){3, 3}, &r, w);
     for (int i = 0; i < 9; i++) cr_assert(w[i] == (i % 4 == 0));
     task_init_fill(&(task_init){TASK_INIT_CONSTANT, -2.5, 0}, NULL, 1, (int64_t[]){9}, &r, w);

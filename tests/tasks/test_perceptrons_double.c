@@ -63,7 +63,7 @@ static void check_perceptron_family(const char *name) {
         lopt_rng_stream r;
         lopt_error err;
         task_spec spec = named(name);
-        lopt_rng_open(&r, (lopt_rng_address){5, LOPT_RNG_TEST, (uint64_t)i, 0, 0});
+        lopt_rng_open_stream(&r, (lopt_rng_address){5, LOPT_RNG_TEST, (uint64_t)i, 0, 0});
         cr_assert(task_family_sample(&spec, &r, 0, &err), "%s", err.text);
         cr_assert(spec.image_size >= 4 && spec.image_size < 32 && spec.batch_size >= 4 && spec.batch_size < 512);
         shrink(&spec);
@@ -86,7 +86,7 @@ Test(perceptrons, what_a_family_draws) {
     enum { DRAWS = 4000 };
     lopt_rng_stream r;
     int narrow = 0, depth[5] = {0};
-    lopt_rng_open(&r, (lopt_rng_address){6, LOPT_RNG_TEST, 0, 0, 0});
+    lopt_rng_open_stream(&r, (lopt_rng_address){6, LOPT_RNG_TEST, 0, 0, 0});
     for (int i = 0; i < DRAWS; i++) {
         task_spec spec = named("image_mlp_family");
         spec.hidden[0] = 0;
@@ -103,7 +103,7 @@ Test(perceptrons, family_within_a_cost) {
     lopt_rng_stream r;
     lopt_error err;
     task_spec spec = named("image_mlp_family");
-    lopt_rng_open(&r, (lopt_rng_address){6, LOPT_RNG_TEST, 1, 0, 0});
+    lopt_rng_open_stream(&r, (lopt_rng_address){6, LOPT_RNG_TEST, 1, 0, 0});
     cr_assert(task_family_sample(&spec, &r, 2e6, &err), "%s", err.text);
     task *t = task_create(&spec, &err);
     cr_assert(t->flops_per_step <= 2e6);

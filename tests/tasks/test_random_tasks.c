@@ -90,7 +90,7 @@ static outcome train(const task *t, const lopt_optimizer *adam, long k, int rubb
     void *work = room(t->work_bytes, rubbish);
     lopt_rng_stream r;
     outcome out = {.accuracy = 0};
-    lopt_rng_open(&r, (lopt_rng_address){1, LOPT_RNG_TEST, (uint64_t)k, 1, 0});
+    lopt_rng_open_stream(&r, (lopt_rng_address){1, LOPT_RNG_TEST, (uint64_t)k, 1, 0});
     task_sample(t, &r, tau);
     task_initial_params(t, tau, &r, params);
     for (int s = 0; s <= STEPS; s++) {
@@ -118,7 +118,7 @@ static int try_sample(const lopt_optimizer *adam, long k) {
     lopt_rng_stream r;
     lopt_error err;
     task_spec spec;
-    lopt_rng_open(&r, (lopt_rng_address){1, LOPT_RNG_TEST, (uint64_t)k, 0, 0});
+    lopt_rng_open_stream(&r, (lopt_rng_address){1, LOPT_RNG_TEST, (uint64_t)k, 0, 0});
     if (!draw_spec(&spec, &r, &err)) {
         cr_assert(strstr(err.text, "none of 512 draws"), "sample %ld, %s: %s", k, spec.task, err.text);
         return 0;

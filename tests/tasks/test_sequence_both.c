@@ -256,7 +256,7 @@ Test(layers, attention_drops_its_share_anew_with_each_batch) {
     real *params = aligned(b->t.n_params * sizeof *params);
     task_run run = {.model = b->t.model, .tau = b->tau, .work = b->work};
     lopt_rng_stream r;
-    lopt_rng_open(&r, (lopt_rng_address){9, LOPT_RNG_TEST, 0, 0, 0});
+    lopt_rng_open_stream(&r, (lopt_rng_address){9, LOPT_RNG_TEST, 0, 0, 0});
     layer_draw(b, 0, params);
     memset(task_value(&run, layer_asked.data[0]), 0, sizeof(real) * 4 * MANY * 2);
     for (int i = 0; i < NUMBERS; i++) task_value(&run, layer_asked.data[1])[i] = 1;
@@ -303,7 +303,7 @@ Test(layers, cells_start_as_said) {
     layer_bench *b = layer_open(&(layer_case){"wide cells", wide_cells});
     real *p = aligned(b->t.n_params * sizeof *p);
     lopt_rng_stream r;
-    lopt_rng_open(&r, (lopt_rng_address){10, LOPT_RNG_TEST, 0, 0, 0});
+    lopt_rng_open_stream(&r, (lopt_rng_address){10, LOPT_RNG_TEST, 0, 0, 0});
     task_model_init(b->t.model, b->tau, &r, p);
     const double cut = 0.87962566;
     check_spread(b, p, "lstm_w0", cut / sqrt(180), 2 / sqrt(180));

@@ -107,7 +107,7 @@ static void check_first_loss(const char *name) {
     real *params = aligned(t->n_params * sizeof *params);
     void *work = aligned(t->work_bytes);
     lopt_rng_stream r;
-    lopt_rng_open(&r, (lopt_rng_address){6, LOPT_RNG_TEST, 0, 0, 0});
+    lopt_rng_open_stream(&r, (lopt_rng_address){6, LOPT_RNG_TEST, 0, 0, 0});
     task_initial_params(t, NULL, &r, params);
     task_draw_batch(t, NULL, TASK_TRAIN, &r, work);
     real loss = task_loss(t, NULL, work, params, NULL);
@@ -185,9 +185,9 @@ Test(sequence_tasks, rnn_lm_is_a_plain_loop) {
     for (int k = 0; k < 20; k++) {
         int32_t tokens[(S + 1) * B];
         lopt_rng_stream r;
-        lopt_rng_open(&r, (lopt_rng_address){5, LOPT_RNG_TEST, (uint64_t)k, 0, 0});
+        lopt_rng_open_stream(&r, (lopt_rng_address){5, LOPT_RNG_TEST, (uint64_t)k, 0, 0});
         task_text_draw(text, TASK_INNER_VALID, &r, B, S + 1, V, tokens);
-        lopt_rng_open(&r, (lopt_rng_address){5, LOPT_RNG_TEST, (uint64_t)k, 0, 0});
+        lopt_rng_open_stream(&r, (lopt_rng_address){5, LOPT_RNG_TEST, (uint64_t)k, 0, 0});
         task_draw_batch(p.t, p.tau, TASK_INNER_VALID, &r, p.work);
         double found = task_loss(p.t, p.tau, p.work, p.params, NULL), plain = plain_loss(p.params, tokens, &n_padded);
         cr_assert(fabs(found - plain) < 1e-10, "batch %d: loss %.12g, plain %.12g", k, found, plain);

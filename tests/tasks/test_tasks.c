@@ -28,7 +28,7 @@ static void *aligned(size_t bytes) {
 
 static lopt_rng_stream stream(uint64_t a, uint64_t b) {
     lopt_rng_stream r;
-    lopt_rng_open(&r, (lopt_rng_address){11, LOPT_RNG_TEST, a, b, 0});
+    lopt_rng_open_stream(&r, (lopt_rng_address){11, LOPT_RNG_TEST, a, b, 0});
     return r;
 }
 

@@ -244,7 +244,7 @@ Test(text, draws_are_of_their_split_whole_or_padded) {
     int n_padded = 0, n_late = 0;
     for (int s = 0; s < TASK_N_SPLITS; s++) {
         lopt_rng_stream r;
-        lopt_rng_open(&r, (lopt_rng_address){1, LOPT_RNG_TEST, 0, 0, 0});
+        lopt_rng_open_stream(&r, (lopt_rng_address){1, LOPT_RNG_TEST, 0, 0, 0});
         task_text_draw(d, (task_split)s, &r, BATCH, LENGTH, 259, tokens);
         for (int i = 0; i < BATCH; i++) {
             size_t at = find(d, (task_split)s, tokens + i, BATCH, LENGTH);
@@ -252,7 +252,7 @@ Test(text, draws_are_of_their_split_whole_or_padded) {
             n_padded += tokens[(LENGTH - 1) * BATCH + i] == 0;
             n_late += tokens[i] != 't' + 3;
         }
-        lopt_rng_open(&r, (lopt_rng_address){1, LOPT_RNG_TEST, 0, 0, 0});
+        lopt_rng_open_stream(&r, (lopt_rng_address){1, LOPT_RNG_TEST, 0, 0, 0});
         task_text_draw(d, (task_split)s, &r, BATCH, LENGTH, 50, again);
         for (int k = 0; k < LENGTH * BATCH; k++) {
             int folded = tokens[k] < 50 ? tokens[k] : 1 + tokens[k] % 49;

@@ -697,7 +697,7 @@ Test(suggest, nearest_name) {
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         lopt__suggestion s = lopt__suggestion_for(cases[i].word);
-        for (int k = 0; k < 3; k++) lopt__suggest(&s, cases[i].candidates[k]);
+        for (int k = 0; k < 3; k++) lopt__suggest_name(&s, cases[i].candidates[k]);
         int right = cases[i].best ? s.best && strcmp(s.best, cases[i].best) == 0 : !s.best;
         cr_assert(right, "%s: %s", cases[i].word, s.best ? s.best : "(none)");
     }
@@ -711,24 +711,24 @@ static size_t mutate(lopt_rng_stream *r, char *text, size_t n) {
                                          "&a ",   "*a",  "!!int ", "\"",  "'",     "|\n",          ">",   "#",
                                          "---\n", "...", "? ",     "\\x", "1e999", "-1",           "nan", "\xff",
                                          "\x01",  "%",   "<<: ",   ", ",  "0x1",   "\xef\xbb\xbf", "\r"};
-    size_t at = (size_t)lopt_rng_below(r, n), length;
-    switch (lopt_rng_below(r, 5)) {
+    size_t at = (size_t)lopt_rng_draw_below(r, n), length;
+    switch (lopt_rng_draw_below(r, 5)) {
     case 0:
-        text[at] = (char)(1 + lopt_rng_below(r, 255));
+        text[at] = (char)(1 + lopt_rng_draw_below(r, 255));
         return n;
     case 1:
         return at + 1; /* cut off */
     case 2:            /* leave some out */
-        length = (size_t)lopt_rng_below(r, n - at < 40 ? n - at : 40);
+        length = (size_t)lopt_rng_draw_below(r, n - at < 40 ? n - at : 40);
         memmove(text + at, text + at + length, n - at - length);
         return n - length;
     case 3: /* repeat some */
-        length = (size_t)lopt_rng_below(r, 32);
+        length = (size_t)lopt_rng_draw_below(r, 32);
         if (length > n - at) length = n - at;
         memmove(text + at + length, text + at, n - at);
         return n + length;
     default: {
-        const char *piece = pieces[lopt_rng_below(r, COUNT(pieces))];
+        const char *piece = pieces[lopt_rng_draw_below(r, COUNT(pieces))];
         length = strlen(piece);
         memmove(text + at + length, text + at, n - at);
         memcpy(text + at, piece, length);
@@ -741,12 +741,13 @@ static size_t mutate(lopt_rng_stream *r, char *text, size_t n) {
  * back. */
 Test(config, broken_files_never_crash) {
     lopt_rng_stream r;
-    lopt_rng_seed(&r, 20, 1);
+    lopt_rng_seed_stream(&r, 20, 1);
     for (int round = 0; round < 3000; round++) {
         char text[sizeof everything + 5 * 32];
         size_t n = sizeof everything - 1;
         memcpy(text, everything, n);
-        for (uint64_t changes = 1 + lopt_rng_below(&r, 4); changes > 0 && n > 0; changes--) n = mutate(&r, text, n);
+        for (uint64_t changes = 1 + lopt_rng_draw_below(&r, 4); changes > 0 && n > 0; changes--)
+            n = mutate(&r, text, n);
         text[n] = 0;
         lopt_error err;
         mt_config *c = parse(text, &err);
@@ -764,13 +765,14 @@ Test(config, broken_overrides_never_crash) {
     static const char *const good[] = {"tasks.0.augment.reparam.range=[0.1, 1]", "optimizer.momentum_decays=[0,0,0]",
                                        "estimator.schedule.name=constant", "optimizers.0.learning_rate=sweep"};
     lopt_rng_stream r;
-    lopt_rng_seed(&r, 20, 2);
+    lopt_rng_seed_stream(&r, 20, 2);
     for (int round = 0; round < 2000; round++) {
         char text[256];
-        const char *start = good[lopt_rng_below(&r, COUNT(good))], *set = text;
+        const char *start = good[lopt_rng_draw_below(&r, COUNT(good))], *set = text;
         size_t n = strlen(start);
         memcpy(text, start, n);
-        for (uint64_t changes = 1 + lopt_rng_below(&r, 3); changes > 0 && n > 0; changes--) n = mutate(&r, text, n);
+        for (uint64_t changes = 1 + lopt_rng_draw_below(&r, 3); changes > 0 && n > 0; changes--)
+            n = mutate(&r, text, n);
         text[n] = 0;
         lopt_error of_config = {0}, of_suite = {0};
         mt_config *c = mt_config_load(NULL, &set, 1, &of_config);

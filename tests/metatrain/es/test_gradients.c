@@ -73,9 +73,10 @@ static double estimated(const char *estimator) {
     open(&s, quadratic, &estimator, 1, 1);
     cr_assert(lopt_n_theta(s.opt) == 1);
     cr_assert(mt_es_gradient_open(&e, &s.cfg->estimator, s.unroller.noise, PARTICLES, &err));
-    for (int p = 0; p < PARTICLES; p++) cr_assert(mt_particle_open(&particle[p], p, &s.unroller.mixture.sizes, &err));
+    for (int p = 0; p < PARTICLES; p++) cr_assert(mt_particle_open(&particle[p], p, &s.unroller.sampler.sizes, &err));
     for (int window = -WARM; window < WINDOWS; window++) {
-        for (int p = 0; p < PARTICLES; p++) mt_unroll_window(&s.unroller, &particle[p], window + WARM, &report[p]);
+        for (int p = 0; p < PARTICLES; p++)
+            mt_unroll_window(&s.unroller, &particle[p], window + WARM, &report[p], NULL);
         mt_compute_gradient(&e, report, &summary);
         sum += window >= 0 ? e.gradient[0] / WINDOWS : 0;
     }
@@ -149,9 +150,9 @@ Test(gradients, twins_differ_in_theta_alone) {
         lopt_error err;
         int seen = 0;
         open(&s, tasks_with_noise, sets, 3, 0);
-        cr_assert(mt_particle_open(&p, 3, &s.unroller.mixture.sizes, &err));
+        cr_assert(mt_particle_open(&p, 3, &s.unroller.sampler.sizes, &err));
         for (int window = 0; window < 12; window++) {
-            mt_unroll_window(&s.unroller, &p, window, &r);
+            mt_unroll_window(&s.unroller, &p, window, &r, NULL);
             for (int k = 0; k < r.n_segments; k++) {
                 const mt_segment *g = &r.segment[k];
                 seen |= 1 << g->task;
@@ -189,15 +190,15 @@ static float first_step(setup *s, const mt_particle *p, mt_meta_loss kind, int e
     uint64_t number = (uint64_t)p->at.number;
     lopt_set_theta(opt, s->unroller.theta);
     lopt_state_reset(opt, state, 9);
-    lopt_rng_open(&r, (lopt_rng_address){13, LOPT_RNG_INIT, number, 0, 0});
+    lopt_rng_open_stream(&r, (lopt_rng_address){13, LOPT_RNG_INIT, number, 0, 0});
     task_initial_params(t, NULL, &r, params);
-    lopt_rng_open(&r, (lopt_rng_address){13, LOPT_RNG_BATCH, number, 0, 0});
+    lopt_rng_open_stream(&r, (lopt_rng_address){13, LOPT_RNG_BATCH, number, 0, 0});
     task_draw_batch(t, NULL, TASK_TRAIN, &r, work);
     float before = error ? 1 - task_accuracy(t, NULL, work, params) : 0;
     float loss = task_loss(t, NULL, work, params, grads);
     lopt_step(opt, state, params, grads, loss, NULL);
     if (kind > MT_LOSS_SAME_DATA) {
-        lopt_rng_open(&r, (lopt_rng_address){13, LOPT_RNG_META_BATCH, number, 0, 1});
+        lopt_rng_open_stream(&r, (lopt_rng_address){13, LOPT_RNG_META_BATCH, number, 0, 1});
         task_draw_batch(t, NULL, split[kind], &r, work);
     }
     float value = kind == MT_LOSS_TRAIN ? (error ? before : loss)
@@ -225,8 +226,8 @@ Test(gradients, meta_losses) {
         mt_report r;
         lopt_error err;
         open(&s, images, sets, 2, 0);
-        cr_assert(mt_particle_open(&p, 1, &s.unroller.mixture.sizes, &err));
-        mt_unroll_window(&s.unroller, &p, 0, &r);
+        cr_assert(mt_particle_open(&p, 1, &s.unroller.sampler.sizes, &err));
+        mt_unroll_window(&s.unroller, &p, 0, &r, NULL);
         seen[i] = first_step(&s, &p, s.cfg->estimator.meta_loss, i % 2);
         cr_assert(r.segment[0].sum[0] == (double)seen[i], "%s, %s: %g, by hand %g", sets[0], sets[1],
                   r.segment[0].sum[0], (double)seen[i]);

@@ -76,7 +76,8 @@ typedef struct actor {
 
 static lopt_rng_stream stream(const setup *s, lopt_rng_purpose purpose, int64_t p, const actor *a, int64_t step) {
     lopt_rng_stream r;
-    lopt_rng_open(&r, (lopt_rng_address){s->cfg->seed, purpose, (uint64_t)p, (uint64_t)a->trajectory, (uint64_t)step});
+    lopt_rng_open_stream(
+        &r, (lopt_rng_address){s->cfg->seed, purpose, (uint64_t)p, (uint64_t)a->trajectory, (uint64_t)step});
     return r;
 }
 
@@ -95,11 +96,11 @@ static void act_reset(setup *s, lopt_optimizer *twin[2], actor *a, int64_t p) {
     int64_t planned = mt_trajectory_length(s->cfg, p, a->trajectory, 0);
     a->length = planned;
     lopt_rng_stream r = stream(s, LOPT_RNG_OFFSET, p, a, 0);
-    if (a->trajectory == 0) a->length -= (int64_t)lopt_rng_below(&r, (uint64_t)planned);
+    if (a->trajectory == 0) a->length -= (int64_t)lopt_rng_draw_below(&r, (uint64_t)planned);
     if (s->cfg->estimator.name == MT_NRES || s->cfg->estimator.name == MT_GPES) a->noise = a->draws++;
     for (int k = 0; k < 2; k++) perturb(s, twin[k], p, a->noise, k ? -1 : 1);
     r = stream(s, LOPT_RNG_TASK, p, a, 0);
-    (void)lopt_rng_uniform(&r); /* which task: there is one */
+    (void)lopt_rng_draw_uniform(&r); /* which task: there is one */
     task_sample(a->task, &r, a->tau);
     r = stream(s, LOPT_RNG_INIT, p, a, 0);
     task_initial_params(a->task, a->tau, &r, a->params[0]);
@@ -182,7 +183,7 @@ static void compare(const char *estimator, const char *more) {
     mt_particle particle[3];
     actor a[3] = {0};
     for (int p = 0; p < 3; p++) {
-        cr_assert(mt_particle_open(&particle[p], p, &s.unroller.mixture.sizes, &err));
+        cr_assert(mt_particle_open(&particle[p], p, &s.unroller.sampler.sizes, &err));
         open_actor(&s, &a[p]);
     }
     int resets = 0, finished = 0;
@@ -191,7 +192,7 @@ static void compare(const char *estimator, const char *more) {
             mt_report r;
             double sums[2], got[2] = {0, 0};
             int64_t count = 0;
-            mt_unroll_window(&s.unroller, &particle[p], window, &r);
+            mt_unroll_window(&s.unroller, &particle[p], window, &r, NULL);
             resets += act(&s, twin, &a[p], p, sums);
             finished += (int)r.finished;
             /* the re-enactment has one sum, the report one a segment: add in the same order only if
@@ -335,7 +336,7 @@ static void compare_published(const char *estimator, const char *more) {
     cr_assert(mt_es_gradient_open(&e, &s.cfg->estimator, s.unroller.noise, 3, &err));
     lopt_optimizer *twin[2] = {lopt_clone(s.opt), lopt_clone(s.opt)};
     for (int p = 0; p < 3; p++) {
-        cr_assert(mt_particle_open(&particle[p], p, &s.unroller.mixture.sizes, &err));
+        cr_assert(mt_particle_open(&particle[p], p, &s.unroller.sampler.sizes, &err));
         open_actor(&s, &a[p]);
         c[p] = (carried){.trajectory = -1};
     }
@@ -344,7 +345,7 @@ static void compare_published(const char *estimator, const char *more) {
         double all = 0;
         memset(gradient, 0, sizeof gradient);
         for (int p = 0; p < 3; p++) {
-            mt_unroll_window(&s.unroller, &particle[p], window, &report[p]);
+            mt_unroll_window(&s.unroller, &particle[p], window, &report[p], NULL);
             publish(&s, twin, &a[p], p, &o[p]);
             for (int i = 0; i < WINDOW; i++) all += o[p].valid[i];
             resets_at_the_end += o[p].done[WINDOW - 1];
@@ -391,8 +392,8 @@ Test(unroll, es_reduces_a_whole_trajectory) {
     mt_report r[2];
     open(&s, config("es", NULL));
     for (int i = 0; i < 2; i++) {
-        cr_assert(mt_particle_open(&p[i], i, &s.unroller.mixture.sizes, &err));
-        mt_unroll_window(&s.unroller, &p[i], 0, &r[i]);
+        cr_assert(mt_particle_open(&p[i], i, &s.unroller.sampler.sizes, &err));
+        mt_unroll_window(&s.unroller, &p[i], 0, &r[i], NULL);
         cr_assert(r[i].n_segments == 1 && r[i].segment[0].count == 1 && r[i].finished == 1);
     }
     cr_assert(r[0].inner_steps == r[1].inner_steps && r[0].inner_steps == 2 * mt_trajectory_length(s.cfg, -1, 0, 0));
@@ -409,16 +410,16 @@ Test(unroll, divergence_drops_the_window) {
     mt_particle p;
     mt_report r;
     open(&s, config("nres", "optimizer.exp_mult=100000"));
-    cr_assert(mt_particle_open(&p, 0, &s.unroller.mixture.sizes, &err));
+    cr_assert(mt_particle_open(&p, 0, &s.unroller.sampler.sizes, &err));
     int dropped = 0;
     for (int window = 0; window < 40; window++) {
         int64_t trajectory = p.at.trajectory;
-        mt_unroll_window(&s.unroller, &p, window, &r);
+        mt_unroll_window(&s.unroller, &p, window, &r, NULL);
         if (!r.dropped) continue;
         dropped++;
         cr_assert(r.non_finite > 0);
         trajectory = p.at.trajectory;
-        mt_unroll_window(&s.unroller, &p, ++window, &r);
+        mt_unroll_window(&s.unroller, &p, ++window, &r, NULL);
         cr_assert(r.segment[0].trajectory == trajectory + 1, "trajectory %d after %d", (int)r.segment[0].trajectory,
                   (int)trajectory);
     }

@@ -19,7 +19,7 @@ Test(costs, learned_from_windows_of_one_task_and_of_two) {
     mt_cost_model costs = {.move = 0};
     for (int i = 0; i < 400; i++) {
         mt_report r = window(i % 21, 20 - i % 21);
-        mt_cost_model_learn(&costs, &r);
+        mt_learn_cost(&costs, &r);
     }
     cr_assert(fabs(costs.step[0] - 0.001) < 1e-5, "%g", costs.step[0]);
     cr_assert(fabs(costs.step[1] - 0.01) < 1e-4, "%g", costs.step[1]);
@@ -29,7 +29,7 @@ Test(costs, learned_from_windows_of_one_task_and_of_two) {
 Test(costs, first_window_counts_at_once) {
     mt_cost_model costs = {.move = 0};
     mt_report r = window(20, 0);
-    mt_cost_model_learn(&costs, &r);
+    mt_learn_cost(&costs, &r);
     cr_assert(fabs(costs.step[0] - 0.001) < 1e-9);
 }
 
@@ -55,12 +55,12 @@ Test(costs, coming_steps_are_those_that_come) {
     lopt_init_theta(opt, 1, theta);
     cr_assert(mt_unroller_open(&u, cfg, opt, trained, &err), "%s", err.text);
     mt_unroller_set_theta(&u, theta);
-    cr_assert(mt_particle_open(&p, 1, &u.mixture.sizes, &err));
+    cr_assert(mt_particle_open(&p, 1, &u.sampler.sizes, &err));
     for (int64_t w = 0; w < 60; w++) {
         int64_t coming[MT_MAX_TASKS], made[MT_MAX_TASKS] = {0};
         mt_report r;
         mt_predict_steps(cfg, &p.at, w, coming);
-        mt_unroll_window(&u, &p, w, &r);
+        mt_unroll_window(&u, &p, w, &r, NULL);
         for (int k = 0; k < r.n_task_steps; k++) made[r.task_steps[k].task] += r.task_steps[k].steps;
         cr_assert(coming[0] == made[0] && coming[1] == made[1], "window %d: %d and %d, expected %d and %d", (int)w,
                   (int)coming[0], (int)coming[1], (int)made[0], (int)made[1]);

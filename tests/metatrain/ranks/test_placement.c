@@ -92,7 +92,7 @@ Test(placement, board_matches_idle_and_busy) {
     const double cost[] = {1, 1, 1, 1, 1};
     const int placed[] = {0, 0, 0, 0, 1};
     int thief, victim;
-    mt_board b;
+    mt_load_board b;
     cr_assert(mt_board_open(&b, 3));
     mt_board_start(&b, cost, placed, 5, 0.01);
     cr_assert(mt_board_match(&b, &thief, &victim) && thief == 2 && victim == 0);
@@ -110,7 +110,7 @@ Test(placement, report_of_a_gift_before_the_word_of_it) {
     const double cost[] = {1, 1, 1, 1};
     const int placed[] = {0, 0, 0, 0};
     int thief, victim;
-    mt_board b;
+    mt_load_board b;
     cr_assert(mt_board_open(&b, 2));
     mt_board_start(&b, cost, placed, 4, 0.01);
     cr_assert(mt_board_match(&b, &thief, &victim) && thief == 1 && victim == 0);

@@ -19,8 +19,8 @@
 #ifndef LOPT_PARAM_FEATURES_H
 #define LOPT_PARAM_FEATURES_H
 
-#include "learned/accumulators.h"
-#include "learned/time_features.h"
+#include "kernels/accumulators.h"
+#include "kernels/time_features.h"
 
 enum {
     LOPT__F_GRAD = 0,
@@ -62,9 +62,9 @@ typedef struct lopt__point {
 } lopt__point;
 
 /* out[pipeline->n_features] */
-void lopt__features(const lopt__pipeline *pipeline, const lopt__point *x, float *out);
+void lopt__make_features(const lopt__pipeline *pipeline, const lopt__point *x, float *out);
 
-static inline float lopt__clip(float x, float limit) {
+static inline float lopt__clip_gradient(float x, float limit) {
     return x > limit ? limit : x < -limit ? -limit : x; /* NaN stays NaN */
 }
 

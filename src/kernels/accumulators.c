@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * accumulators.c - sizes and decays of the accumulators; kernels/ updates them. */
-#include "learned/accumulators.h"
+#include "kernels/accumulators.h"
 
 #include <math.h>
 
@@ -21,11 +21,11 @@ lopt__accumulators lopt__accumulators_at(float *data, const lopt__view *v) {
     return a;
 }
 
-static float clip_unit(float x) {
+static float clip_to_unit(float x) {
     return x < 0 ? 0 : x > 1 ? 1 : x; /* NaN stays NaN */
 }
 
-static float learned_decay(float beta, float offset) {
+static float apply_decay_offset(float beta, float offset) {
     float parameter = logf(1.0f - beta) / 10.0f + offset;
     return 1.0f - expf(10.0f * parameter);
 }
@@ -33,8 +33,8 @@ static float learned_decay(float beta, float offset) {
 void lopt__decays_set(lopt__decays *out, const float beta[2 * LOPT__K + 1], const float *offset, int clip_momentum) {
     float decay[2 * LOPT__K + 1];
     for (int i = 0; i < 2 * LOPT__K + 1; i++) {
-        decay[i] = offset ? learned_decay(beta[i], offset[i]) : beta[i];
-        if (i >= LOPT__K || clip_momentum) decay[i] = clip_unit(decay[i]);
+        decay[i] = offset ? apply_decay_offset(beta[i], offset[i]) : beta[i];
+        if (i >= LOPT__K || clip_momentum) decay[i] = clip_to_unit(decay[i]);
     }
     for (int k = 0; k < LOPT__K; k++) {
         out->momentum[k] = decay[k];
@@ -46,10 +46,6 @@ void lopt__decays_set(lopt__decays *out, const float beta[2 * LOPT__K + 1], cons
     out->one_minus_rms = 1.0f - decay[LOPT__K];
 }
 
-void lopt__decays_raw(lopt__decays *out, const lopt_optimizer *opt, int momentum, int rms, int factored) {
-    lopt__decays_learned(out, opt, momentum, rms, factored, 0);
-}
-
 void lopt__decays_learned(lopt__decays *out, const lopt_optimizer *opt, int momentum, int rms, int factored,
                           int clip_momentum) {
     float beta[2 * LOPT__K + 1];
@@ -57,7 +53,11 @@ void lopt__decays_learned(lopt__decays *out, const lopt_optimizer *opt, int mome
         beta[k] = (float)opt->value[momentum][k];
         beta[LOPT__K + 1 + k] = (float)opt->value[factored][k];
     }
-    beta[LOPT__K] = lopt__number(opt, rms);
+    beta[LOPT__K] = lopt__read_number(opt, rms);
     const lopt_block *offsets = lopt_block_find(opt, "momentum_decays");
     lopt__decays_set(out, beta, offsets ? opt->theta + offsets->offset : NULL, clip_momentum);
+}
+
+void lopt__decays_raw(lopt__decays *out, const lopt_optimizer *opt, int momentum, int rms, int factored) {
+    lopt__decays_learned(out, opt, momentum, rms, factored, 0);
 }

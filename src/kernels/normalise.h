@@ -11,7 +11,7 @@
 
 #define LOPT__NORMALISE_EPSILON 1e-5f
 
-static inline float lopt__normaliser(float epsilon, float mean_square) {
+static inline float lopt__normalising_factor(float epsilon, float mean_square) {
     return 1.0f / sqrtf(epsilon + mean_square);
 }
 

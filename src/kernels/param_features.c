@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * param_features.c - the features of one parameter, in order. */
-#include "learned/param_features.h"
+#include "kernels/param_features.h"
 
 #include <math.h>
 
-void lopt__features(const lopt__pipeline *pipeline, const lopt__point *x, float *out) {
+void lopt__make_features(const lopt__pipeline *pipeline, const lopt__point *x, float *out) {
     float rsqrt = 1.0f / sqrtf(x->rms + pipeline->rms_epsilon);
     out[LOPT__F_GRAD] = x->g;
     out[LOPT__F_PARAM] = x->p;
@@ -22,7 +22,7 @@ void lopt__features(const lopt__pipeline *pipeline, const lopt__point *x, float 
         out[LOPT__F_FACTORED_MOMENTUM + k] = x->m[k] * x->m_factor[k];
     }
     if (pipeline->n_features == LOPT__N_EXTENDED) {
-        out[LOPT__F_CLIPPED_GRAD] = lopt__clip(x->g, LOPT__CLIPPED_GRAD);
+        out[LOPT__F_CLIPPED_GRAD] = lopt__clip_gradient(x->g, LOPT__CLIPPED_GRAD);
         out[LOPT__F_NORMED_GRAD] = x->g * rsqrt;
     }
 }

@@ -29,15 +29,15 @@ typedef struct lopt__mlp {
 } lopt__mlp;
 
 /* Makes pairs of the weights; for who has written weights. */
-void lopt__mlp_pair(lopt__mlp *mlp);
+void lopt__mlp_pair_weights(lopt__mlp *mlp);
 /* Adds blocks w0 b0 w1 b1 ... to theta; w ~ truncated normal of scale 1 / sqrt(in), b = 0. */
 void lopt__mlp_layout(lopt_optimizer *opt, int in, int hidden, int hidden_layers, int out);
 size_t lopt__mlp_floats(int in, int hidden, int hidden_layers, int out);
 /* A network of zeros in memory[lopt__mlp_floats], 64-byte aligned. */
-void lopt__mlp_place(lopt__mlp *mlp, int in, int hidden, int hidden_layers, int out, float *memory);
+void lopt__mlp_place_zeros(lopt__mlp *mlp, int in, int hidden, int hidden_layers, int out, float *memory);
 /* The same with theta's blocks copied into it. */
-void lopt__mlp_pack(lopt__mlp *mlp, const lopt_optimizer *opt, int in, int hidden, int hidden_layers, int out,
-                    float *memory);
+void lopt__mlp_pack_theta(lopt__mlp *mlp, const lopt_optimizer *opt, int in, int hidden, int hidden_layers, int out,
+                          float *memory);
 /* Of `stored` outputs in theta those from `first` on, `count` of them. */
 void lopt__mlp_pack_outputs(lopt__mlp *mlp, const lopt_optimizer *opt, int in, int hidden, int hidden_layers,
                             int stored, int first, int count, float *memory);

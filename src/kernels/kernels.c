@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * choose.c - which kernel table is used: the best that this machine runs, or the one that the environment
+ * kernels.c - which kernel table is used: the best that this machine runs, or the one that the environment
  * variable LOPT_KERNELS or lopt_kernels_use names. */
+#include "kernels/kernels.h"
+
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/packing.h"
-#include "kernels/workspace.h"
+#include "core/set_error.h"
 
 static _Atomic(const lopt__kernels *) chosen;
 
 /* Tables of this build that this machine runs, best first, then those that round; NULL past the last. */
-static const lopt__kernels *usable(int i) {
+static const lopt__kernels *usable_kernel_table(int i) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     int avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
@@ -28,9 +29,9 @@ static const lopt__kernels *usable(int i) {
     return i == 0 ? &lopt__kernels_portable_bf16 : NULL;
 }
 
-static const lopt__kernels *find(const char *name) {
+static const lopt__kernels *find_kernel_table(const char *name) {
     const lopt__kernels *k;
-    for (int i = 0; (k = usable(i)); i++)
+    for (int i = 0; (k = usable_kernel_table(i)); i++)
         if (strcmp(k->name, name) == 0) return k;
     return NULL;
 }
@@ -39,8 +40,8 @@ const lopt__kernels *lopt__kernels_current(void) {
     const lopt__kernels *k = atomic_load_explicit(&chosen, memory_order_acquire);
     if (!k) {
         const char *name = getenv("LOPT_KERNELS");
-        k = name ? find(name) : NULL;
-        if (!k) k = usable(0);
+        k = name ? find_kernel_table(name) : NULL;
+        if (!k) k = usable_kernel_table(0);
         atomic_store_explicit(&chosen, k, memory_order_release);
     }
     return k;
@@ -51,26 +52,12 @@ const char *lopt_kernels_name(void) {
 }
 
 lopt_status lopt_kernels_use(const char *name, lopt_error *err) {
-    const lopt__kernels *k = name ? find(name) : usable(0);
+    const lopt__kernels *k = name ? find_kernel_table(name) : usable_kernel_table(0);
     if (!k) {
-        lopt__fail(err, LOPT_EUNKNOWN, "kernels \"%.40s\" are not available on this machine; reference and %s are",
-                   name, usable(0)->name);
+        lopt__set_error(err, LOPT_EUNKNOWN, "kernels \"%.40s\" are not available on this machine; reference and %s are",
+                        name, usable_kernel_table(0)->name);
         return LOPT_EUNKNOWN;
     }
     atomic_store(&chosen, k);
     return LOPT_OK;
-}
-
-size_t lopt__kernel_scratch_floats(const lopt__view *view, int hidden, int n_threads) {
-    return lopt__packing_floats(view) + lopt__shared_at(NULL, view).floats +
-           (size_t)n_threads * lopt__workspace_at(NULL, view, hidden).floats;
-}
-
-size_t lopt__kernel_scratch_most(const lopt_state *state, int hidden) {
-    size_t most = 0;
-    for (size_t i = 0; i < state->n_tensors; i++) {
-        size_t n = lopt__kernel_scratch_floats(&state->tensors[i].view, hidden, state->n_threads);
-        most = n > most ? n : most;
-    }
-    return most;
 }
