@@ -43,8 +43,8 @@ void mt_renew_structure(const mt_config *cfg, mt_particle_counters *at, int64_t 
     const mt_task_config *t = &cfg->tasks[at->task];
     lopt_rng_stream r;
     if (at->trajectory < 0 || !mt_is_sampled(t) || t->sample.every == 0) return;
-    lopt_rng_open_stream(&r, (lopt_rng_address){cfg->seed, LOPT_RNG_STRUCTURE, (uint64_t)at->number, (uint64_t)outer_step,
-                                         MT_MAX_TASKS});
+    lopt_rng_open_stream(&r, (lopt_rng_address){cfg->seed, LOPT_RNG_STRUCTURE, (uint64_t)at->number,
+                                                (uint64_t)outer_step, MT_MAX_TASKS});
     if (lopt_rng_draw_uniform(&r) * (double)t->sample.every >= 1) return;
     at->structure = outer_step;
     at->length = at->inner_step;

@@ -4,7 +4,6 @@
 #ifndef LOPT_SHARED_HYPERS_H
 #define LOPT_SHARED_HYPERS_H
 
-
 #define LOPT__HYPER_HIDDEN_SIZE(value)                                                                                 \
     { "hidden_size", LOPT__INTEGER, 1, 1, LOPT__MAX_HIDDEN, NULL, value, "units of each hidden layer" }
 #define LOPT__HYPER_HIDDEN_LAYERS(value)                                                                               \

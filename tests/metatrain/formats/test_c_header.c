@@ -36,11 +36,12 @@ static void assert_same_steps(const char *preset, const lopt_setting *settings, 
     char command[1000];
     const char *sanitizer = environment("SANITIZE", "");
     write_header("opt.h", preset, settings, n_settings);
-    snprintf(command, sizeof command,
-             "%s -O0 " WARNINGS
-             " %s%s -I%s -Iinclude %s tests/metatrain/formats/c_header_program.c -x none -o %s/program %s/liblopt.a -lm",
-             cpp ? environment("CXX", "c++") : environment("CC", "cc"), sanitizer[0] ? "-fsanitize=" : "", sanitizer,
-             folder, cpp ? "-std=c++17 -x c++" : "-std=c11", folder, environment("BUILD_DIR", "."));
+    snprintf(
+        command, sizeof command,
+        "%s -O0 " WARNINGS
+        " %s%s -I%s -Iinclude %s tests/metatrain/formats/c_header_program.c -x none -o %s/program %s/liblopt.a -lm",
+        cpp ? environment("CXX", "c++") : environment("CC", "cc"), sanitizer[0] ? "-fsanitize=" : "", sanitizer, folder,
+        cpp ? "-std=c++17 -x c++" : "-std=c11", folder, environment("BUILD_DIR", "."));
     cr_assert(system(command) == 0, "%s: %s", preset, command);
     snprintf(command, sizeof command, "%s/program", folder);
     cr_assert(system(command) == 0, "%s%s: does not step like liblopt", preset, cpp ? " (C++)" : "");
