@@ -6,5 +6,5 @@
 set -eu
 "$1" -g --defined-only "$2" | awk 'NF == 3 && $3 ~ /^_?task_/ { print $3 }' | sort -u |
     awk '{ print "#define " $1 " " $1 "_double" }' >"$3.new"
-grep -q 'task_loss ' "$3.new"
+grep -q 'task_compute_loss ' "$3.new"
 if cmp -s "$3.new" "$3"; then rm "$3.new"; else mv "$3.new" "$3"; fi

@@ -23,15 +23,15 @@ import sys
 FLOORS = {
     "metatrain": [["."], ["bench"], ["cli"], ["simulate"], ["run"], ["eval"], ["ranks"], ["es", "formats"], ["config"],
                   ["store"], ["base"]],
-    "tasks": [["."], ["families", "models"], ["augment"], ["model"], ["layers"], ["data"], ["base"]],
+    "tasks": [["."], ["models", "augment"], ["layers"], ["model"], ["data"], ["math"], ["base"]],
     "src": [["optimizers"], ["learned", "classical"], ["kernels"], ["core"], ["rng"]],
 }
 LAYERS = ["metatrain", "tasks", "src", "include"]  # a layer may include the public headers of those behind it
 PUBLIC = {
     "include": ["lopt.h"],
     "src": ["rng/rng.h", "core/suggest.h", "kernels/job.h"],
-    "tasks": ["task.h", "data/classes.h", "data/npy.h", "data/shared.h", "data/sources.h", "data/synthetic.h",
-              "families/draws.h"],
+    "tasks": ["task.h", "augment/augment.h", "data/classes.h", "data/npy.h", "data/shared.h", "data/sources.h",
+              "data/synthetic.h"],
     "metatrain": [],
 }
 # Names of one word that users of liblopt rest on.

@@ -7,8 +7,8 @@ set -u
 symbols() { nm -g --defined-only "$BUILD_DIR/$1" | awk 'NF == 3 { print $3 }' | sort -u; }
 float=$(symbols libtasks.a) double=$(symbols libtasks_double.a)
 for found in "$float" "$double"; do
-    if ! grep -q task_loss <<<"$found"; then
-        echo "no task_loss among the symbols of a library in $BUILD_DIR"
+    if ! grep -q task_compute_loss <<<"$found"; then
+        echo "no task_compute_loss among the symbols of a library in $BUILD_DIR"
         exit 1
     fi
 done

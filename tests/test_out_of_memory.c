@@ -130,21 +130,21 @@ Test(out_of_memory, optimizers) {
 /* ---- tasks --------------------------------------------------------------------------------------- */
 
 static int train_task(const void *spec, double *result, lopt_error *err) {
-    task *t = task_create(spec, err);
+    task *t = task_create_task(spec, err);
     if (!t) return 0;
     float *tau = room(t->n_tau * sizeof *tau), *grads = room(t->n_params * sizeof *grads);
-    float *params = room((t->n_params + t->n_carried) * sizeof *params);
+    float *params = room((t->n_params + t->n_aux) * sizeof *params);
     void *work = room(t->work_bytes);
     lopt_rng_stream r;
     lopt_rng_open_stream(&r, (lopt_rng_address){1, LOPT_RNG_TEST, 0, 0, 0});
-    task_sample(t, &r, tau);
+    task_sample_tau(t, &r, tau);
     task_initial_params(t, tau, &r, params);
     task_draw_batch(t, tau, TASK_TRAIN, &r, work);
-    *result = (double)task_loss(t, tau, work, params, grads);
+    *result = (double)task_compute_loss(t, tau, work, params, grads);
     task_after_step(t, tau, params);
-    if (task_has_accuracy(t)) task_accuracy(t, tau, work, params);
+    if (task_has_accuracy(t)) task_compute_accuracy(t, tau, work, params);
     free(tau), free(grads), free(params), free(work);
-    task_destroy(t);
+    task_destroy_task(t);
     return 1;
 }
 
@@ -159,8 +159,8 @@ static task_spec small_spec(const char *kind) {
 
 Test(out_of_memory, tasks) {
     setenv("METATRAIN_CACHE", "/dev/null", 1); /* data sets are read each time */
-    for (size_t i = 0; task_known(i); i++) {
-        task_spec spec = small_spec(task_known(i)->name);
+    for (size_t i = 0; task_name_at(i); i++) {
+        task_spec spec = small_spec(task_name_at(i)->name);
         if (spec.task[0] < 'a') continue; /* published names begin with a capital */
         fail_each(spec.task, train_task, &spec);
     }

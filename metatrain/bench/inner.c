@@ -106,7 +106,7 @@ static void run_window(void *self) {
 
 static void run_gradient(void *self) {
     inner *in = self;
-    task_loss(in->task, NULL, in->work, in->params, in->grads);
+    task_compute_loss(in->task, NULL, in->work, in->params, in->grads);
 }
 
 static void run_step(void *self) {
@@ -135,7 +135,7 @@ static void run_in_turn(void *self) {
     run_batch(in);
     for (int twin = 0; twin < 2; twin++) {
         float *params = in->twin_params[twin];
-        float loss = task_loss(in->task, NULL, in->work, params, u->grads);
+        float loss = task_compute_loss(in->task, NULL, in->work, params, u->grads);
         lopt_step(u->optimizer[twin], in->twin_state[twin], params, u->grads, loss, NULL);
     }
 }
@@ -286,7 +286,7 @@ json_t *mt_bench_inner(const mt_bench *b, lopt_error *err) {
     lopt_error why;
     mt_progress progress;
     mt_config *cfg = mt_config_parse(config, "the benchmark's configuration", NULL, 0, err);
-    task *data = cfg ? task_create(&cfg->tasks[0].spec, err) : NULL; /* keeps the images in memory */
+    task *data = cfg ? task_create_task(&cfg->tasks[0].spec, err) : NULL; /* keeps the images in memory */
     json_t *rows = data ? json_array() : NULL;
     mt_progress_start(&progress, "inner steps", 0, (int64_t)n);
     for (size_t i = 0; rows && i < n; i++) {
@@ -295,7 +295,7 @@ json_t *mt_bench_inner(const mt_bench *b, lopt_error *err) {
         json_array_append_new(rows, result ? result : mt_bench_skipped("optimizer", names[i], why.text));
     }
     mt_progress_clear(&progress);
-    task_destroy(data);
+    task_destroy_task(data);
     mt_config_free(cfg);
     return rows;
 }

@@ -49,11 +49,11 @@ typedef struct step {
 
 static void run_step(void *self) {
     step *s = self;
-    task_loss(s->task, s->tau, s->work, s->params, s->grads);
+    task_compute_loss(s->task, s->tau, s->work, s->params, s->grads);
 }
 
 static void step_close(step *s) {
-    task_destroy(s->task);
+    task_destroy_task(s->task);
     free(s->tau);
     free(s->params);
     free(s->grads);
@@ -68,7 +68,7 @@ static int step_open(step *s, const measured *m, lopt_error *err) {
     if (!task_spec_resolve(&spec, err)) return 0;
     snprintf(spec.dataset, sizeof spec.dataset, "%s", m->dataset);
     if (m->bytes) spec.sequence.tokens = 259;
-    s->task = task_create(&spec, err);
+    s->task = task_create_task(&spec, err);
     if (!s->task) return 0;
     s->tau = mt_bench_block(s->task->n_tau * sizeof *s->tau);
     s->params = mt_bench_block(s->task->n_params * sizeof *s->params);
@@ -76,7 +76,7 @@ static int step_open(step *s, const measured *m, lopt_error *err) {
     s->work = mt_bench_block(s->task->work_bytes);
     if (!s->tau || !s->params || !s->grads || !s->work) return mt_error(err, LOPT_ENOMEM, "out of memory");
     lopt_rng_open_stream(&r, (lopt_rng_address){1, LOPT_RNG_TASK, 0, 0, 0});
-    task_sample(s->task, &r, s->tau);
+    task_sample_tau(s->task, &r, s->tau);
     task_initial_params(s->task, s->tau, &r, s->params);
     task_draw_batch(s->task, s->tau, TASK_TRAIN, &r, s->work);
     return 1;

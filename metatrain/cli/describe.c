@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/text_table.h"
-#include "config/config.h"
+#include "config/schema.h"
 #include "store/theta_file.h"
 #include "task.h"
 
@@ -174,7 +174,7 @@ int mt_show_optimizer(const char *name, const mt_sets *sets, int json, FILE *f, 
 /* ---- a task ---------------------------------------------------------------------------------- */
 
 /* The task as a suite would say it, so that --set has the keys of `tasks[]`. */
-static task *create_task(const char *name, const mt_sets *sets, lopt_error *err) {
+static mt_suite *load_task(const char *name, const mt_sets *sets, lopt_error *err) {
     char item[TEXT_BYTES], keys[MT_MAX_SETS][TEXT_BYTES];
     const char *all[MT_MAX_SETS + 1] = {item};
     task_spec spec = task_spec_default();
@@ -188,29 +188,50 @@ static task *create_task(const char *name, const mt_sets *sets, lopt_error *err)
         }
         all[i + 1] = keys[i];
     }
-    mt_suite *suite = mt_suite_load(NULL, all, sets->n + 1, err);
-    task *t = suite ? task_create(&suite->tasks[0].spec, err) : NULL;
-    mt_suite_free(suite);
-    return t;
+    return mt_suite_load(NULL, all, sets->n + 1, err);
+}
+
+/* The next key that is a setting of the task's kind or of an augmentation, and its value, for the caller to free; NULL
+ * past the last. */
+static char *next_setting(mt_key_walk *walk, const task *t, const mt_task_config *config) {
+    while (t->inner) t = t->inner;
+    while (mt_next_key(walk)) {
+        int found = strncmp(walk->key.path, "augment.", 8) == 0;
+        for (size_t i = 0; i < t->kind->n_settings; i++) found |= strcmp(walk->key.path, t->kind->settings[i].key) == 0;
+        if (found) return mt_key_text(&walk->key, config);
+    }
+    return NULL;
+}
+
+static void print_task_settings(const task *t, const mt_task_config *config, FILE *f) {
+    static const mt_column columns[] = {{"setting", 'l'}, {"value", 'l'}, {"allowed", 'l'}, {"meaning", 'l'}};
+    mt_text_table *table = mt_text_table_create(columns, 4);
+    mt_key_walk w = {.schema = &mt_task_schema};
+    for (char *value; table && (value = next_setting(&w, t, config)); free(value))
+        mt_text_table_row(
+            table, (const char *[]){w.key.path, value, w.key.type == MT_KEY_TEXT ? "" : w.key.range, w.key.help});
+    finish_table(table, f);
 }
 
 static const char *summary_of(const char *name) {
     const task_info *info;
-    for (size_t i = 0; (info = task_known(i)); i++)
+    for (size_t i = 0; (info = task_name_at(i)); i++)
         if (strcmp(info->name, name) == 0) return info->summary;
     return "";
 }
 
-static void print_task(const char *name, const task *t, FILE *f) {
+static void print_task(const char *name, const task *t, const mt_task_config *config, FILE *f) {
     fprintf(f, "%s: %s\nis: %s\nparameters: %zu in %zu tensors\n", name, summary_of(name), t->name, t->n_params,
             t->n_tensors);
-    fprintf(f, "sampled numbers: %zu a trajectory\n", t->n_tau);
+    fprintf(f, "sampled values: %zu per trajectory\n", t->n_tau);
     fprintf(f, "work: %.0f FLOP a loss and gradient, %zu bytes of memory\n", t->flops_per_step, t->work_bytes);
     if (isfinite(t->loss_bound))
-        fprintf(f, "loss: counts as at most %.4g", t->loss_bound);
+        fprintf(f, "loss: clipped at %.4g", t->loss_bound);
     else
-        fputs("loss: without bound", f);
-    fprintf(f, "%s\n\n", task_has_accuracy(t) ? "; has an accuracy" : "");
+        fputs("loss: unbounded", f);
+    fprintf(f, "%s\n\n", task_has_accuracy(t) ? "; reports accuracy" : "");
+    print_task_settings(t, config, f);
+    fputc('\n', f);
     static const mt_column columns[] = {{"tensor", 'l'}, {"shape", 'l'}, {"numbers", 'r'}, {"role", 'l'}};
     mt_text_table *table = mt_text_table_create(columns, 4);
     for (size_t i = 0; table && i < t->n_tensors; i++) {
@@ -223,8 +244,13 @@ static void print_task(const char *name, const task *t, FILE *f) {
     finish_table(table, f);
 }
 
-static json_t *task_json(const char *name, const task *t) {
-    json_t *tensors = json_array();
+static json_t *task_json(const char *name, const task *t, const mt_task_config *config) {
+    json_t *tensors = json_array(), *settings = json_object();
+    mt_key_walk w = {.schema = &mt_task_schema};
+    for (char *value; (value = next_setting(&w, t, config)); free(value)) {
+        json_t *parsed = json_loads(value, JSON_DECODE_ANY, NULL);
+        json_object_set_new(settings, w.key.path, parsed ? parsed : json_string(value));
+    }
     for (size_t i = 0; i < t->n_tensors; i++) {
         const lopt_tensor *x = &t->tensors[i];
         json_array_append_new(
@@ -233,19 +259,22 @@ static json_t *task_json(const char *name, const task *t) {
                                "hidden_fan_in", (json_int_t)x->hidden_fan_in));
     }
     json_t *bound = isfinite(t->loss_bound) ? json_real(t->loss_bound) : json_null();
-    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:f, s:I, s:o, s:b, s:o}", "task", name, "summary", summary_of(name),
-                     "description", t->name, "n_params", (json_int_t)t->n_params, "n_sampled", (json_int_t)t->n_tau,
-                     "flops_per_step", t->flops_per_step, "work_bytes", (json_int_t)t->work_bytes, "loss_bound", bound,
-                     "has_accuracy", task_has_accuracy(t), "tensors", tensors);
+    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:f, s:I, s:o, s:b, s:o, s:o}", "task", name, "summary",
+                     summary_of(name), "description", t->name, "n_params", (json_int_t)t->n_params, "n_sampled",
+                     (json_int_t)t->n_tau, "flops_per_step", t->flops_per_step, "work_bytes", (json_int_t)t->work_bytes,
+                     "loss_bound", bound, "has_accuracy", task_has_accuracy(t), "settings", settings, "tensors",
+                     tensors);
 }
 
 int mt_show_task(const char *name, const mt_sets *sets, int json, FILE *f, lopt_error *err) {
-    task *t = create_task(name, sets, err);
-    if (!t) return 0;
-    if (json)
-        mt_json_print(task_json(name, t), f);
-    else
-        print_task(name, t, f);
-    task_destroy(t);
-    return 1;
+    mt_suite *suite = load_task(name, sets, err);
+    task *t = suite ? task_create_task(&suite->tasks[0].spec, err) : NULL;
+    if (t && json)
+        mt_json_print(task_json(name, t, &suite->tasks[0]), f);
+    else if (t)
+        print_task(name, t, &suite->tasks[0], f);
+    int shown = t != NULL;
+    task_destroy_task(t);
+    mt_suite_free(suite);
+    return shown;
 }

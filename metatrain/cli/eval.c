@@ -47,7 +47,7 @@ static const char doc[] =
     "  scripts/launch -n 8 eval runs/quickstart/theta.h5 --set seeds=20 --set steps=1000\n";
 
 static const struct argp_option options[] = {
-    {"suite", 'S', "SUITE.yaml", 0, "tasks, contenders and how long to train", 0},
+    {"suite", 'S', "SUITE.yaml", 0, "tasks, baselines and how long to train", 0},
     {"out", 'o', "DIR", 0, "folder for results.json, timing.json and curves.svg", 0},
     {"set", 's', "KEY=VALUE", 0, "override a key of the suite (repeatable)", 0},
     {"no-untrained", 'n', 0, 0, "leave out the optimizers as they were before meta-training", 0},

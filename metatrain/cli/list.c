@@ -31,9 +31,9 @@ static int optimizer_entry(size_t i, entry *e) {
 /* Families come after the tasks: a configuration may name them alike. */
 static int task_entry(size_t i, entry *e) {
     size_t n_tasks = 0;
-    while (task_known(n_tasks)) n_tasks++;
-    const task_info *info = i < n_tasks ? task_known(i) : NULL;
-    const task_family *family = i < n_tasks ? NULL : task_family_known(i - n_tasks);
+    while (task_name_at(n_tasks)) n_tasks++;
+    const task_info *info = i < n_tasks ? task_name_at(i) : NULL;
+    const task_family *family = i < n_tasks ? NULL : task_family_at(i - n_tasks);
     if (!info && !family) return 0;
     *e = info ? (entry){info->name, info->summary, NULL} : (entry){family->name, family->summary, NULL};
     return 1;
@@ -92,8 +92,8 @@ static json_t *entries_json(const listing *l) {
 static json_t *keys_json(const mt_schema *schema) {
     static const char *const types[] = {"integer", "integer", "number", "choice", "text", "mappings", "settings"};
     json_t *array = json_array();
-    for (size_t i = 0; i < schema->n; i++) {
-        const mt_key *key = &schema->keys[i];
+    for (mt_key_walk w = {.schema = schema}; mt_next_key(&w);) {
+        const mt_key *key = &w.key;
         char *standard = mt_key_default(schema, key);
         const char *range = key->type < MT_KEY_TEXT ? key->range : NULL;
         json_t *object =

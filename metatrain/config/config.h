@@ -24,35 +24,52 @@
 #define MT_MAX_FREEZE 16
 #define MT_PATH 1024
 
-typedef enum mt_estimator { MT_ES, MT_TES, MT_PES, MT_NRES, MT_GPES } mt_estimator;
+#define MT_ESTIMATORS(X) X(MT_ES, "es") X(MT_TES, "tes") X(MT_PES, "pes") X(MT_NRES, "nres") X(MT_GPES, "gpes")
+typedef enum mt_estimator { MT_ESTIMATORS(TASK_VALUE) } mt_estimator;
 /* Clean rules, or those of the published implementations with their quirks (es_gradient.h). */
-typedef enum mt_compat { MT_CLEAN, MT_REFERENCE } mt_compat;
-typedef enum mt_schedule { MT_CONSTANT, MT_LOG_UNIFORM, MT_SCHEDULED } mt_schedule;
+#define MT_COMPATS(X) X(MT_CLEAN, "clean") X(MT_REFERENCE, "reference")
+typedef enum mt_compat { MT_COMPATS(TASK_VALUE) } mt_compat;
+#define MT_SCHEDULES(X) X(MT_CONSTANT, "constant") X(MT_LOG_UNIFORM, "log_uniform") X(MT_SCHEDULED, "scheduled")
+typedef enum mt_schedule { MT_SCHEDULES(TASK_VALUE) } mt_schedule;
 /* Meta-loss of an inner step (spec B.3): the training loss before the update, the loss after the update on
  * the same batch, or after it on a fresh batch of a split. */
-typedef enum mt_meta_loss {
-    MT_LOSS_TRAIN,
-    MT_LOSS_SAME_DATA,
-    MT_LOSS_FRESH_TRAIN,
-    MT_LOSS_INNER_VALID,
-    MT_LOSS_OUTER_VALID,
-    MT_LOSS_TEST
-} mt_meta_loss;
+#define MT_META_LOSSES(X)                                                                                              \
+    X(MT_LOSS_TRAIN, "train")                                                                                          \
+    X(MT_LOSS_SAME_DATA, "same_data")                                                                                  \
+    X(MT_LOSS_FRESH_TRAIN, "fresh_train")                                                                              \
+    X(MT_LOSS_INNER_VALID, "inner_valid")                                                                              \
+    X(MT_LOSS_OUTER_VALID, "outer_valid")                                                                              \
+    X(MT_LOSS_TEST, "test")
+typedef enum mt_meta_loss { MT_META_LOSSES(TASK_VALUE) } mt_meta_loss;
 /* What is taken of that batch: the loss, or the share of it that is classified wrongly. */
-typedef enum mt_meta_value { MT_VALUE_LOSS, MT_VALUE_ERROR } mt_meta_value;
-typedef enum mt_reduction { MT_MEAN, MT_MIN, MT_LAST, MT_LAST_FRESH } mt_reduction; /* full ES only */
+#define MT_META_VALUES(X) X(MT_VALUE_LOSS, "loss") X(MT_VALUE_ERROR, "error")
+typedef enum mt_meta_value { MT_META_VALUES(TASK_VALUE) } mt_meta_value;
+#define MT_REDUCTIONS(X) X(MT_MEAN, "mean") X(MT_MIN, "min") X(MT_LAST, "last") X(MT_LAST_FRESH, "last_fresh")
+typedef enum mt_reduction { MT_REDUCTIONS(TASK_VALUE) } mt_reduction; /* full ES only */
 /* What the meta-losses of an outer step become before the twins are compared (es_gradient.h). */
-typedef enum mt_shaping { MT_UNSHAPED, MT_SIGN, MT_STANDARDISE, MT_RANGE, MT_CENTRED_RANK } mt_shaping;
-typedef enum mt_outer_optimizer { MT_OUTER_ADAM, MT_OUTER_ADAMW, MT_OUTER_SGD, MT_OUTER_LION } mt_outer_optimizer;
-typedef enum mt_outer_mode { MT_SYNCHRONOUS, MT_ASYNCHRONOUS } mt_outer_mode;
-typedef enum mt_outer_schedule {
-    MT_OUTER_CONSTANT,
-    MT_OUTER_WARMUP_COSINE,
-    MT_OUTER_LINEAR,
-    MT_OUTER_EXPONENTIAL,
-    MT_OUTER_SQRT_DECAY,
-    MT_OUTER_PIECEWISE
-} mt_outer_schedule;
+#define MT_SHAPINGS(X)                                                                                                 \
+    X(MT_UNSHAPED, "none")                                                                                             \
+    X(MT_SIGN, "sign")                                                                                                 \
+    X(MT_STANDARDISE, "standardise")                                                                                   \
+    X(MT_RANGE, "range")                                                                                               \
+    X(MT_CENTRED_RANK, "centred_rank")
+typedef enum mt_shaping { MT_SHAPINGS(TASK_VALUE) } mt_shaping;
+#define MT_OUTER_OPTIMIZERS(X)                                                                                         \
+    X(MT_OUTER_ADAM, "adam")                                                                                           \
+    X(MT_OUTER_ADAMW, "adamw")                                                                                         \
+    X(MT_OUTER_SGD, "sgd")                                                                                             \
+    X(MT_OUTER_LION, "lion")
+typedef enum mt_outer_optimizer { MT_OUTER_OPTIMIZERS(TASK_VALUE) } mt_outer_optimizer;
+#define MT_OUTER_MODES(X) X(MT_SYNCHRONOUS, "synchronous") X(MT_ASYNCHRONOUS, "asynchronous")
+typedef enum mt_outer_mode { MT_OUTER_MODES(TASK_VALUE) } mt_outer_mode;
+#define MT_OUTER_SCHEDULES(X)                                                                                          \
+    X(MT_OUTER_CONSTANT, "constant")                                                                                   \
+    X(MT_OUTER_WARMUP_COSINE, "warmup_cosine")                                                                         \
+    X(MT_OUTER_LINEAR, "linear")                                                                                       \
+    X(MT_OUTER_EXPONENTIAL, "exponential")                                                                             \
+    X(MT_OUTER_SQRT_DECAY, "sqrt_decay")                                                                               \
+    X(MT_OUTER_PIECEWISE, "piecewise")
+typedef enum mt_outer_schedule { MT_OUTER_SCHEDULES(TASK_VALUE) } mt_outer_schedule;
 
 /* An optimizer as a configuration names it: a preset and the settings that override it. */
 typedef struct mt_optimizer_config {
@@ -64,7 +81,8 @@ typedef struct mt_optimizer_config {
     } settings[MT_MAX_SETTINGS];
 } mt_optimizer_config;
 
-typedef enum mt_augmentations { MT_AUGMENT_FIXED, MT_AUGMENT_VELO } mt_augmentations;
+#define MT_AUGMENTATIONS(X) X(MT_AUGMENT_FIXED, "fixed") X(MT_AUGMENT_VELO, "velo")
+typedef enum mt_augmentations { MT_AUGMENTATIONS(TASK_VALUE) } mt_augmentations;
 
 typedef struct mt_task_config {
     task_spec spec;
@@ -128,7 +146,7 @@ typedef struct mt_config {
         double learning_rate, beta1, beta2, epsilon, epsilon_root, weight_decay;
         double gradient_clip; /* global norm; 0: none */
         int64_t accumulate;   /* outer steps whose mean gradient makes one update */
-        int64_t share_from;   /* particles times trained numbers that make ranks share the gradient */
+        int64_t share_from;   /* particles times trained parameters from which on ranks share the gradient */
         mt_outer_mode mode;
         int64_t batch, staleness; /* asynchronous (step_async.c) */
         struct {
@@ -162,23 +180,23 @@ mt_config *mt_config_parse(const char *text, const char *name, const char *const
 char *mt_config_text(const mt_config *cfg); /* YAML, caller frees */
 void mt_config_free(mt_config *cfg);
 
-/* The optimizer a configuration names. NULL and a sentence (with file and line) if it cannot be made. */
+/* The optimizer a configuration names. NULL and *err (with file and line) if it cannot be made. */
 lopt_optimizer *mt_optimizer_create(const mt_optimizer_config *cfg, const char *file, lopt_error *err);
 
 /* ---- evaluation suites (configs/eval/) ----------------------------------------------------------- */
 
-#define MT_MAX_CONTENDERS 32
+#define MT_MAX_BASELINES 32
 #define MT_MAX_SWEEP 64
 #define MT_MAX_SEARCH 1000
 
-typedef struct mt_contender {
+typedef struct mt_baseline {
     mt_optimizer_config optimizer;
     char theta[MT_PATH]; /* theta file of a learned optimizer, or "" */
     int sweep;           /* learning_rate: sweep */
     int64_t search;      /* rows of a random search that are tried; 0: none */
     uint64_t search_seed;
     char label[96]; /* name in tables; "" for one made from the settings */
-} mt_contender;
+} mt_baseline;
 
 typedef struct mt_suite {
     char file[MT_PATH];
@@ -186,12 +204,12 @@ typedef struct mt_suite {
     int64_t steps, seeds;
     int64_t every, batches, last_batches; /* evaluate every so many steps, batches of each split */
     int n_sweep;
-    double sweep[MT_MAX_SWEEP]; /* learning rates tried where a contender says sweep */
+    double sweep[MT_MAX_SWEEP]; /* learning rates tried where a baseline says sweep */
     char data_path[MT_PATH];    /* as in mt_config */
     int n_tasks;
     mt_task_config tasks[MT_MAX_TASKS];
-    int n_contenders;
-    mt_contender contenders[MT_MAX_CONTENDERS];
+    int n_baselines;
+    mt_baseline baselines[MT_MAX_BASELINES];
 } mt_suite;
 
 mt_suite *mt_suite_load(const char *path, const char *const *sets, int n_sets, lopt_error *err);

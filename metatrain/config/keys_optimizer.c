@@ -7,17 +7,18 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "config/scalar.h"
 #include "config/schema.h"
 #include "core/suggest.h"
 
-static int preset_exists(const char *name) {
+static int is_optimizer_preset(const char *name) {
     const lopt_preset_info *preset;
     for (size_t i = 0; (preset = lopt_preset(i)); i++)
         if (strcmp(preset->name, name) == 0) return 1;
     return 0;
 }
 
-static int unknown_preset(const mt_yaml *map, const char *path, const char *name, lopt_error *err) {
+static int report_unknown_preset(const mt_yaml *map, const char *path, const char *name, lopt_error *err) {
     char where[MT_KEY_PATH], text[MT_KEY_PATH];
     const lopt_preset_info *preset;
     lopt__suggestion s = lopt__suggestion_for(name);
@@ -28,20 +29,19 @@ static int unknown_preset(const mt_yaml *map, const char *path, const char *name
                          lopt__suggestion_text(&s, text, sizeof text));
 }
 
-static int find_hyper(const char *preset, const char *name, lopt_hyper_info *hyper) {
+static int find_hyperparameter(const char *preset, const char *name, lopt_hyper_info *hyper) {
     for (size_t i = 0; lopt_hyper(preset, i, hyper); i++)
         if (strcmp(hyper->name, name) == 0) return 1;
     return 0;
 }
 
-static int unknown_hyper(const mt_schema *schema, const char *inside, const mt_yaml *node, const char *path,
-                         const char *preset, lopt_error *err) {
+static int report_unknown_hyper(const mt_schema *schema, const char *inside, const mt_yaml *node, const char *path,
+                                const char *preset, lopt_error *err) {
     char text[MT_KEY_PATH], names[200] = "";
     lopt_hyper_info hyper;
     lopt__suggestion s = lopt__suggestion_for(node->key);
-    for (size_t i = 0; i < schema->n; i++)
-        if (strncmp(schema->keys[i].path, inside, strlen(inside)) == 0)
-            lopt__suggest_name(&s, schema->keys[i].path + strlen(inside));
+    for (mt_key_walk w = {.schema = schema}; mt_next_key(&w);)
+        if (strncmp(w.key.path, inside, strlen(inside)) == 0) lopt__suggest_name(&s, w.key.path + strlen(inside));
     for (size_t i = 0; lopt_hyper(preset, i, &hyper); i++) {
         lopt__suggest_name(&s, hyper.name);
         size_t n = strlen(names);
@@ -54,7 +54,7 @@ static int unknown_hyper(const mt_schema *schema, const char *inside, const mt_y
 
 /* One element; what it means is checked here so that the message has its line, the text goes on
  * as it is. */
-static int check_value(const lopt_hyper_info *hyper, const mt_yaml *node, const char *path, lopt_error *err) {
+static int check_hyper_value(const lopt_hyper_info *hyper, const mt_yaml *node, const char *path, lopt_error *err) {
     char range[64];
     long long integer;
     double number;
@@ -66,12 +66,12 @@ static int check_value(const lopt_hyper_info *hyper, const mt_yaml *node, const 
     return mt_read_choice(node, path, choices, &choice, err);
 }
 
-static int too_long(const mt_yaml *node, const char *path, size_t max, lopt_error *err) {
+static int report_too_long(const mt_yaml *node, const char *path, size_t max, lopt_error *err) {
     return mt_yaml_error(err, node, path, "found more than %zu bytes, expected at most that", max);
 }
 
-static int list_text(const lopt_hyper_info *hyper, const mt_yaml *node, const char *path, char *text, size_t text_bytes,
-                     lopt_error *err) {
+static int read_hyper_list(const lopt_hyper_info *hyper, const mt_yaml *node, const char *path, char *text,
+                           size_t text_bytes, lopt_error *err) {
     char where[MT_KEY_PATH], found[MT_YAML_FOUND];
     if (node->kind != MT_YAML_LIST || node->n != (size_t)hyper->count)
         return mt_yaml_error(err, node, path, "found %s, expected a list of %d values",
@@ -80,27 +80,27 @@ static int list_text(const lopt_hyper_info *hyper, const mt_yaml *node, const ch
     size_t n = 0;
     for (size_t i = 0; i < node->n; i++) {
         mt_key_path(where, "%s.%zu", path, i);
-        if (!check_value(hyper, node->child[i], where, err)) return 0;
+        if (!check_hyper_value(hyper, node->child[i], where, err)) return 0;
         n += (size_t)snprintf(text + n, text_bytes - n, "%s%s", i ? ", " : "[", node->child[i]->text);
-        if (n + 2 > text_bytes) return too_long(node, path, text_bytes - 1, err);
+        if (n + 2 > text_bytes) return report_too_long(node, path, text_bytes - 1, err);
     }
     memcpy(text + n, "]", 2);
     return 1;
 }
 
-static int add_setting(mt_optimizer_config *opt, const lopt_hyper_info *hyper, const mt_yaml *node, const char *path,
-                       lopt_error *err) {
+static int add_optimizer_setting(mt_optimizer_config *opt, const lopt_hyper_info *hyper, const mt_yaml *node,
+                                 const char *path, lopt_error *err) {
     if (opt->n_settings == MT_MAX_SETTINGS)
         return mt_yaml_error(err, node, path, "found more than %d settings, expected fewer", MT_MAX_SETTINGS);
     char *name = opt->settings[opt->n_settings].name, *value = opt->settings[opt->n_settings].value;
     size_t value_bytes = sizeof opt->settings[0].value;
     if (strlen(hyper->name) >= sizeof opt->settings[0].name)
-        return too_long(node, path, sizeof opt->settings[0].name - 1, err);
+        return report_too_long(node, path, sizeof opt->settings[0].name - 1, err);
     if (hyper->count > 1) {
-        if (!list_text(hyper, node, path, value, value_bytes, err)) return 0;
+        if (!read_hyper_list(hyper, node, path, value, value_bytes, err)) return 0;
     } else {
-        if (!check_value(hyper, node, path, err)) return 0;
-        if (strlen(node->text) >= value_bytes) return too_long(node, path, value_bytes - 1, err);
+        if (!check_hyper_value(hyper, node, path, err)) return 0;
+        if (strlen(node->text) >= value_bytes) return report_too_long(node, path, value_bytes - 1, err);
         memcpy(value, node->text, strlen(node->text) + 1);
     }
     memcpy(name, hyper->name, strlen(hyper->name) + 1);
@@ -108,7 +108,7 @@ static int add_setting(mt_optimizer_config *opt, const lopt_hyper_info *hyper, c
     return 1;
 }
 
-static int is_sweep(const mt_yaml *node) {
+static int is_learning_rate_sweep(const mt_yaml *node) {
     return strcmp(node->key, "learning_rate") == 0 && node->kind == MT_YAML_SCALAR && strcmp(node->text, "sweep") == 0;
 }
 
@@ -116,18 +116,20 @@ int mt_settings_fill(const mt_schema *schema, const char *inside, const mt_yaml 
                      mt_optimizer_config *opt, int *swept, lopt_error *err) {
     char within[MT_KEY_PATH], where[MT_KEY_PATH];
     lopt_hyper_info hyper;
-    if (opt->name[0] && !preset_exists(opt->name)) return unknown_preset(map, path, opt->name, err);
+    mt_key key;
+    if (opt->name[0] && !is_optimizer_preset(opt->name)) return report_unknown_preset(map, path, opt->name, err);
     for (size_t i = 0; i < map->n; i++) {
         const mt_yaml *node = map->child[i];
         mt_key_path(within, "%s%s", inside, node->key);
-        if (mt_schema_find(schema, within)) continue;
+        if (mt_find_key(schema, within, &key)) continue;
         mt_key_path(where, "%s%s", path, node->key);
         if (!opt->name[0])
             return mt_yaml_error(err, node, where, "found a setting, expected the optimizer's name beside it");
-        if (!find_hyper(opt->name, node->key, &hyper)) return unknown_hyper(schema, inside, node, path, opt->name, err);
-        if (swept && is_sweep(node))
+        if (!find_hyperparameter(opt->name, node->key, &hyper))
+            return report_unknown_hyper(schema, inside, node, path, opt->name, err);
+        if (swept && is_learning_rate_sweep(node))
             *swept = 1;
-        else if (!add_setting(opt, &hyper, node, where, err))
+        else if (!add_optimizer_setting(opt, &hyper, node, where, err))
             return 0;
     }
     return 1;
@@ -135,14 +137,14 @@ int mt_settings_fill(const mt_schema *schema, const char *inside, const mt_yaml 
 
 /* ---- making one ------------------------------------------------------------------------------ */
 
-/* Line of the setting a sentence of the core speaks of, or 0. One name may lie in another: the
+/* Line of the setting a message of the core is about, or 0. One name may lie in another: the
  * longest counts. */
-static int line_of_setting(const mt_optimizer_config *cfg, const char *sentence) {
+static int line_of_setting(const mt_optimizer_config *cfg, const char *message) {
     size_t longest = 0;
     int line = 0;
     for (int i = 0; i < cfg->n_settings; i++) {
         size_t n = strlen(cfg->settings[i].name);
-        if (n <= longest || !strstr(sentence, cfg->settings[i].name)) continue;
+        if (n <= longest || !strstr(message, cfg->settings[i].name)) continue;
         longest = n;
         line = cfg->settings[i].line;
     }

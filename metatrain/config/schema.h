@@ -12,8 +12,8 @@
  * A row says where a key is found (path), what may stand there (type, range), where it lands
  * (at, bytes) and what a reader should know (default, unit, help). Schemas nest: a row of
  * type MT_KEY_ITEMS is a list of mappings, each described by another schema. */
-#ifndef MT_CONFIG_KEYS_H
-#define MT_CONFIG_KEYS_H
+#ifndef MT_SCHEMA_H
+#define MT_SCHEMA_H
 
 #include <stddef.h>
 #include <stdio.h>
@@ -22,13 +22,14 @@
 #include "config/yaml_tree.h"
 
 typedef enum mt_key_type {
-    MT_KEY_INTEGER, /* int or int64_t, by its size */
-    MT_KEY_SEED,    /* uint64_t, all of it */
-    MT_KEY_NUMBER,  /* double */
-    MT_KEY_CHOICE,  /* an enum whose values are 0, 1, ... in the order of `range` */
-    MT_KEY_TEXT,    /* char[bytes] */
-    MT_KEY_ITEMS,   /* list of mappings, each filled by `items` */
-    MT_KEY_SETTINGS /* path ends in "*": the hyperparameters of an mt_optimizer_config */
+    MT_KEY_INTEGER,  /* int or int64_t, by its size */
+    MT_KEY_SEED,     /* uint64_t, all of it */
+    MT_KEY_NUMBER,   /* double */
+    MT_KEY_CHOICE,   /* an enum whose values are 0, 1, ... in the order of `range`, from the same list (TASK_WORDS) */
+    MT_KEY_TEXT,     /* char[bytes] */
+    MT_KEY_ITEMS,    /* list of mappings, each filled by `items` */
+    MT_KEY_SETTINGS, /* path ends in "*": the hyperparameters of an mt_optimizer_config */
+    MT_KEY_TASK      /* the settings of all tasks (task_setting_at), of the task_spec at `at` */
 } mt_key_type;
 
 #define MT_NOWHERE ((size_t)-1)
@@ -48,22 +49,49 @@ typedef struct mt_key {
     const char *unit, *help;
 } mt_key;
 
+/* What a check across keys is given: a filled struct and the mapping it is from. */
+typedef struct mt_key_item {
+    const void *value;
+    const mt_yaml *node;
+    const char *path; /* with a dot at its end ("tasks.0."); "": the whole file */
+    lopt_error *err;
+} mt_key_item;
+
+typedef struct mt_check {
+    const char *rule;                      /* as docs/configuration.md prints it */
+    int (*holds)(const mt_key_item *item); /* 0 and a message (mt_item_error) where it does not */
+} mt_check;
+
 struct mt_schema {
     const char *name; /* in the reference */
     size_t n, bytes;  /* keys; size of the struct */
     const mt_key *keys;
-    void (*begin)(void *into); /* defaults that live elsewhere, or NULL */
-    /* Checks across keys of one item; NULL: none. `path` is the item's ("tasks.0."). */
-    int (*finish)(void *into, const mt_yaml *item, const char *path, lopt_error *err);
+    size_t n_checks;
+    const mt_check *checks;
+    void (*begin)(void *into);  /* defaults that live elsewhere, or NULL */
+    void (*finish)(void *into); /* what follows from the keys, once they are checked; or NULL */
 };
 
 extern const mt_schema mt_config_schema, mt_suite_schema, mt_task_schema;
+void mt_set_data_path(mt_task_config *tasks, int n, const char *data_path);
+
+#define MT_COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 /* Room for a path in messages; longer ones are cut (and match no key). */
 #define MT_KEY_PATH 160
 void mt_key_path(char path[MT_KEY_PATH], const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The message names `key` of the item and its line; returns 0. */
+int mt_item_error(const mt_key_item *item, const char *key, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
-const mt_key *mt_schema_find(const mt_schema *schema, const char *path); /* NULL if there is none */
+/* Every key in turn: for (mt_key_walk w = {.schema = schema}; mt_next_key(&w);) ... w.key ... */
+typedef struct mt_key_walk {
+    const mt_schema *schema;
+    size_t i, setting;
+    mt_key key;
+} mt_key_walk;
+int mt_next_key(mt_key_walk *walk);
+int mt_find_key(const mt_schema *schema, const char *path, mt_key *key); /* 0 if there is none */
 void mt_schema_defaults(const mt_schema *schema, void *into);
 /* Adds the defaults of lists that root leaves out, so that an override can reach into them. */
 int mt_schema_seed_lists(const mt_schema *schema, mt_yaml *root, lopt_error *err);
@@ -71,19 +99,10 @@ int mt_schema_fill(const mt_schema *schema, const mt_yaml *root, void *into, lop
 /* The struct as YAML; one value as YAML. The caller frees; NULL: out of memory. */
 char *mt_schema_text(const mt_schema *schema, const void *from);
 char *mt_key_text(const mt_key *key, const void *from);
-/* Word number `value` of a choice: (the row of estimator.name, 3) gives "nres". */
-void mt_key_choice(const mt_key *key, int value, char *word, size_t word_bytes);
 /* Markdown: one row a key. */
 void mt_schema_print(const mt_schema *schema, FILE *f);
 /* The default as a reader should see it ("" for none), caller frees. */
 char *mt_key_default(const mt_schema *schema, const mt_key *key);
-
-/* What the two kinds of numbers share with the hyperparameters of optimizers: decimal text only; no
- * octal, hexadecimal, NaN, infinity, spaces or trailing text. 0 and a sentence on failure. */
-int mt_read_integer(const mt_yaml *node, const char *path, const char *range, long long *out, lopt_error *err);
-int mt_read_number(const mt_yaml *node, const char *path, const char *range, double *out, lopt_error *err);
-int mt_read_choice(const mt_yaml *node, const char *path, const char *choices, int *out, lopt_error *err);
-void mt_number_text(double value, char text[32]); /* shortest that reads back the same */
 
 /* Collects the children of map that `schema` does not declare as settings of opt, checked against
  * lopt_hyper of opt->name. swept: NULL, or set to 1 for `learning_rate: sweep`. */

@@ -10,7 +10,7 @@
 /* ---- keys ------------------------------------------------------------------------------------ */
 
 /* "a|b|c" as "`a`, `b` or `c`": a bar would end the cell. */
-static void print_choices(const char *choices, FILE *f) {
+static void print_choice_cell(const char *choices, FILE *f) {
     for (int first = 1; *choices; first = 0) {
         size_t n = strcspn(choices, "|");
         fprintf(f, "%s`%.*s`", first ? "" : choices[n] ? ", " : " or ", (int)n, choices);
@@ -18,7 +18,7 @@ static void print_choices(const char *choices, FILE *f) {
     }
 }
 
-static void print_type(const mt_key *key, FILE *f) {
+static void print_key_type(const mt_key *key, FILE *f) {
     switch (key->type) {
     case MT_KEY_INTEGER:
         fprintf(f, "%s in %s", key->max_n ? "integers" : "integer", key->range);
@@ -30,17 +30,16 @@ static void print_type(const mt_key *key, FILE *f) {
         fprintf(f, "%s in %s", key->max_n ? "numbers" : "number", key->range);
         break;
     case MT_KEY_CHOICE:
-        print_choices(key->range, f);
+        print_choice_cell(key->range, f);
         break;
     case MT_KEY_TEXT:
-        fprintf(f, "%s, at most %zu bytes", key->max_n ? "texts" : "text", key->bytes - 1);
+        fprintf(f, "%s, at most %zu bytes", key->max_n ? "strings" : "string", key->bytes - 1);
         break;
     case MT_KEY_ITEMS:
         fputs("mappings", f);
         break;
-    case MT_KEY_SETTINGS:
+    default:
         fputs("see below", f);
-        break;
     }
     if (key->max_n) fprintf(f, ", a list of %s%d", key->n_at == MT_NOWHERE ? "" : "at most ", key->max_n);
 }
@@ -60,51 +59,56 @@ char *mt_key_default(const mt_schema *schema, const mt_key *key) {
 
 void mt_schema_print(const mt_schema *schema, FILE *f) {
     fputs("| key | value | default | unit | meaning |\n|---|---|---|---|---|\n", f);
-    for (size_t i = 0; i < schema->n; i++) {
-        const mt_key *key = &schema->keys[i];
+    for (mt_key_walk w = {.schema = schema}; mt_next_key(&w);) {
+        const mt_key *key = &w.key;
         char *standard = mt_key_default(schema, key);
         const char *quote = standard && standard[0] ? "`" : "";
         fprintf(f, "| `%s%s` | ", schema->name, key->path);
-        print_type(key, f);
+        print_key_type(key, f);
         fprintf(f, " | %s%s%s | %s | %s |\n", quote, standard ? standard : "", quote, key->unit ? key->unit : "",
                 key->help);
         free(standard);
     }
 }
 
-static int has_items(const mt_schema *schema, size_t n, const mt_schema *items) {
+static int has_items_before(const mt_schema *schema, size_t n, const mt_schema *items) {
     for (size_t i = 0; schema && i < n; i++)
         if (schema->keys[i].items == items) return 1;
     return 0;
 }
 
 /* Tables of what lists hold, each once; `printed`: a schema that was printed before, or NULL. */
-static void print_items(const mt_schema *schema, const mt_schema *printed, FILE *f) {
+static void print_item_tables(const mt_schema *schema, const mt_schema *printed, FILE *f) {
     for (size_t i = 0; i < schema->n; i++) {
         const mt_key *key = &schema->keys[i];
-        if (!key->items || has_items(schema, i, key->items) || has_items(printed, printed ? printed->n : 0, key->items))
+        if (!key->items || has_items_before(schema, i, key->items) ||
+            has_items_before(printed, printed ? printed->n : 0, key->items))
             continue;
         fprintf(f, "\nEach of `%s`:\n\n", key->path);
         mt_schema_print(key->items, f);
     }
 }
 
+static void print_check_rules(const mt_schema *schema, FILE *f) {
+    for (size_t i = 0; i < schema->n_checks; i++) fprintf(f, "- %s\n", schema->checks[i].rule);
+}
+
 void mt_config_print_keys(FILE *f) {
     mt_schema_print(&mt_config_schema, f);
-    print_items(&mt_config_schema, NULL, f);
+    print_item_tables(&mt_config_schema, NULL, f);
 }
 
 void mt_suite_print_keys(FILE *f) {
     mt_schema_print(&mt_suite_schema, f);
-    print_items(&mt_suite_schema, &mt_config_schema, f); /* tasks are those of a configuration */
+    print_item_tables(&mt_suite_schema, &mt_config_schema, f); /* tasks are those of a configuration */
 }
 
 /* ---- hyperparameters ------------------------------------------------------------------------- */
 
-static void print_hyper(const lopt_hyper_info *h, FILE *f) {
+static void print_hyper_range(const lopt_hyper_info *h, FILE *f) {
     fprintf(f, "| `%s` | ", h->name);
     if (strcmp(h->type, "choice") == 0)
-        print_choices(h->choices, f);
+        print_choice_cell(h->choices, f);
     else if (strcmp(h->type, "boolean") == 0)
         fputs("`true` or `false`", f);
     else
@@ -114,7 +118,7 @@ static void print_hyper(const lopt_hyper_info *h, FILE *f) {
 
 /* Presets of one kind share their hyperparameters: one table a kind, one column of defaults a
  * preset. */
-static void print_kind(size_t first, FILE *f) {
+static void print_kind_table(size_t first, FILE *f) {
     const lopt_preset_info *preset;
     const char *kind = lopt_preset(first)->kind;
     lopt_optimizer *opt[64];
@@ -131,7 +135,7 @@ static void print_kind(size_t first, FILE *f) {
     for (size_t i = 0; lopt_hyper(lopt_preset(first)->name, i, &hyper); i++) {
         char value[256];
         fputc('\n', f);
-        print_hyper(&hyper, f);
+        print_hyper_range(&hyper, f);
         for (size_t k = 0; k < n; k++)
             fprintf(f, " | `%s`", lopt_get(opt[k], hyper.name, value, sizeof value) ? value : "");
         fprintf(f, " | %s |", hyper.help);
@@ -146,14 +150,14 @@ static int kind_seen_before(size_t i) {
     return 0;
 }
 
-static void print_optimizers(FILE *f) {
+static void print_optimizer_tables(FILE *f) {
     fputs("\n## Hyperparameters of optimizers\n\n"
           "They stand beside `name`, under `optimizer:` in a configuration and in each item\n"
           "of `optimizers:` in a suite. A preset is a kind of optimizer with published\n"
           "values; each of them may be overridden.\n",
           f);
     for (size_t i = 0; lopt_preset(i); i++)
-        if (!kind_seen_before(i)) print_kind(i, f);
+        if (!kind_seen_before(i)) print_kind_table(i, f);
 }
 
 /* ---- the page -------------------------------------------------------------------------------- */
@@ -161,7 +165,7 @@ static void print_optimizers(FILE *f) {
 void mt_config_print_reference(FILE *f) {
     fputs("# Configuration reference\n\n"
           "Written by `metatrain list keys > docs/configuration.md` from the tables in\n"
-          "`metatrain/config/config.c` and `keys_task.c`: change it there.\n\n"
+          "`metatrain/config/keys_*.c` and of the kinds in `tasks/`: change it there.\n\n"
           "A configuration is a YAML file of at most 64 kB: mappings, lists and values,\n"
           "without anchors, tags or a second document. Everything has a default, so a file\n"
           "holds only what differs. The order is: defaults, the file, `--set`.\n"
@@ -175,25 +179,15 @@ void mt_config_print_reference(FILE *f) {
           "## Meta-training: `metatrain train CONFIG`\n\n",
           f);
     mt_config_print_keys(f);
-    fputs("\nAcross keys:\n\n"
-          "- `optimizer.name` is a learned optimizer: the others have no theta.\n"
-          "- No trajectory is shorter than `estimator.window` (except for `es`, where it is\n"
-          "  the window), so that a window holds one reset at most;\n"
-          "  `estimator.schedule.min` is at most `estimator.schedule.max` (`log_uniform`\n"
-          "  without knots) and at most every one of `knot_lengths`.\n"
-          "- Knots have as many values as steps, and the steps rise; `scheduled` and\n"
-          "  `piecewise` need some.\n"
-          "- `estimator.noise_every` is a multiple of `estimator.window` (`gpes`).\n"
-          "- `estimator.reduction` other than `mean` is for `es`.\n"
-          "- `estimator.clip` is 0 where `estimator.shaping` is not `none`.\n"
-          "- `outer.weight_decay` is for `adamw` and `lion`.\n"
-          "- `outer.schedule.warmup` is less than `outer.schedule.decay` (`warmup_cosine`,\n"
-          "  `linear`).\n"
-          "- What is evaluated (`evaluate.every` above 0) has no sampled sizes.\n"
-          "- A published task name fixes its sizes: another value for one of them is an\n"
-          "  error.\n\n"
-          "## Evaluation suites: `metatrain eval --suite SUITE`\n\n",
-          f);
+    fputs("\nChecked across keys:\n\n", f);
+    print_check_rules(&mt_config_schema, f);
+    print_check_rules(&mt_task_schema, f);
+    fputs("\n## Evaluation suites: `metatrain eval --suite SUITE`\n\n", f);
     mt_suite_print_keys(f);
-    print_optimizers(f);
+    fputs("\nChecked across keys, beside what is checked of tasks:\n\n", f);
+    print_check_rules(&mt_suite_schema, f);
+    for (size_t i = 0; i < mt_suite_schema.n; i++)
+        if (mt_suite_schema.keys[i].items && mt_suite_schema.keys[i].items != &mt_task_schema)
+            print_check_rules(mt_suite_schema.keys[i].items, f);
+    print_optimizer_tables(f);
 }

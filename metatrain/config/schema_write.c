@@ -7,24 +7,13 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "config/scalar.h"
 #include "config/schema.h"
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
-void mt_number_text(double value, char text[32]) {
-    int whole = value > -1e7 && value < 1e7 && value == (double)(long)value; /* 100 rather than 1e+02 */
-    if (whole) {
-        snprintf(text, 32, "%ld", (long)value);
-        return;
-    }
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(text, 32, "%.*g", digits, value);
-        if (strtod(text, NULL) == value) return;
-    }
-}
-
 /* One value as the words a reader would write; texts are returned as they are. */
-static const char *value_text(const mt_key *key, const char *at, char text[64]) {
+static const char *format_key_value(const mt_key *key, const char *at, char text[64]) {
     switch (key->type) {
     case MT_KEY_INTEGER:
         snprintf(text, 64, "%lld", key->bytes == sizeof(int) ? *(const int *)at : (long long)*(const int64_t *)at);
@@ -36,14 +25,14 @@ static const char *value_text(const mt_key *key, const char *at, char text[64]) 
         mt_number_text(*(const double *)at, text);
         return text;
     case MT_KEY_CHOICE:
-        mt_key_choice(key, *(const int *)at, text, 64);
+        task_choice_word(key->range, *(const int *)at, text, 64);
         return text;
     default:
         return at;
     }
 }
 
-static int list_length(const mt_key *key, const char *from) {
+static int count_list_values(const mt_key *key, const char *from) {
     return key->n_at == MT_NOWHERE ? key->max_n : *(const int *)(from + key->n_at);
 }
 
@@ -52,10 +41,11 @@ char *mt_key_text(const mt_key *key, const void *from) {
     size_t size;
     FILE *f = open_memstream(&out, &size);
     if (!f) return NULL;
-    int n = key->max_n ? list_length(key, from) : 1;
+    int n = key->max_n ? count_list_values(key, from) : 1;
     if (key->max_n) fputc('[', f);
     for (int i = 0; i < n; i++)
-        fprintf(f, "%s%s", i ? ", " : "", value_text(key, (const char *)from + key->at + (size_t)i * key->bytes, text));
+        fprintf(f, "%s%s", i ? ", " : "",
+                format_key_value(key, (const char *)from + key->at + (size_t)i * key->bytes, text));
     if (key->max_n) fputc(']', f);
     int failed = fclose(f);
     if (failed) {
@@ -72,13 +62,13 @@ typedef struct writer {
     int ok;
 } writer;
 
-static int put(void *file, unsigned char *bytes, size_t n) {
+static int write_yaml_bytes(void *file, unsigned char *bytes, size_t n) {
     return fwrite(bytes, 1, n, file) == n;
 }
 
 /* made: whether the event could be initialised. The emitter owns it from here on, also when it
  * fails. */
-static void emit(writer *w, int made, yaml_event_t *event) {
+static void emit_yaml_event(writer *w, int made, yaml_event_t *event) {
     if (!made)
         w->ok = 0;
     else if (w->ok)
@@ -87,83 +77,83 @@ static void emit(writer *w, int made, yaml_event_t *event) {
         yaml_event_delete(event);
 }
 
-static void scalar(writer *w, const char *text, size_t n) {
+static void write_yaml_scalar(writer *w, const char *text, size_t n) {
     yaml_event_t e;
-    emit(w,
-         yaml_scalar_event_initialize(&e, NULL, NULL, (const yaml_char_t *)text, (int)n, 1, 1, YAML_ANY_SCALAR_STYLE),
-         &e);
+    emit_yaml_event(
+        w, yaml_scalar_event_initialize(&e, NULL, NULL, (const yaml_char_t *)text, (int)n, 1, 1, YAML_ANY_SCALAR_STYLE),
+        &e);
 }
 
-static void word(writer *w, const char *text) {
-    scalar(w, text, strlen(text));
+static void write_yaml_word(writer *w, const char *text) {
+    write_yaml_scalar(w, text, strlen(text));
 }
 
-static void begin_map(writer *w) {
+static void begin_yaml_map(writer *w) {
     yaml_event_t e;
-    emit(w, yaml_mapping_start_event_initialize(&e, NULL, NULL, 1, YAML_BLOCK_MAPPING_STYLE), &e);
+    emit_yaml_event(w, yaml_mapping_start_event_initialize(&e, NULL, NULL, 1, YAML_BLOCK_MAPPING_STYLE), &e);
 }
 
-static void end_map(writer *w) {
+static void end_yaml_map(writer *w) {
     yaml_event_t e;
-    emit(w, yaml_mapping_end_event_initialize(&e), &e);
+    emit_yaml_event(w, yaml_mapping_end_event_initialize(&e), &e);
 }
 
-static void begin_list(writer *w, yaml_sequence_style_t style) {
+static void begin_yaml_list(writer *w, yaml_sequence_style_t style) {
     yaml_event_t e;
-    emit(w, yaml_sequence_start_event_initialize(&e, NULL, NULL, 1, style), &e);
+    emit_yaml_event(w, yaml_sequence_start_event_initialize(&e, NULL, NULL, 1, style), &e);
 }
 
-static void end_list(writer *w) {
+static void end_yaml_list(writer *w) {
     yaml_event_t e;
-    emit(w, yaml_sequence_end_event_initialize(&e), &e);
+    emit_yaml_event(w, yaml_sequence_end_event_initialize(&e), &e);
 }
 
 /* ---- structs --------------------------------------------------------------------------------- */
 
-static void write_keys(writer *w, const mt_schema *schema, const char *from);
+static void write_schema_keys(writer *w, const mt_schema *schema, const char *from);
 
-static void write_value(writer *w, const mt_key *key, const char *from) {
+static void write_key_value(writer *w, const mt_key *key, const char *from) {
     char text[64];
     size_t stride = key->items ? key->items->bytes : key->bytes;
     if (!key->max_n) {
-        word(w, value_text(key, from + key->at, text));
+        write_yaml_word(w, format_key_value(key, from + key->at, text));
         return;
     }
-    begin_list(w, key->items ? YAML_BLOCK_SEQUENCE_STYLE : YAML_FLOW_SEQUENCE_STYLE);
-    for (int i = 0, n = list_length(key, from); i < n; i++) {
+    begin_yaml_list(w, key->items ? YAML_BLOCK_SEQUENCE_STYLE : YAML_FLOW_SEQUENCE_STYLE);
+    for (int i = 0, n = count_list_values(key, from); i < n; i++) {
         const char *at = from + key->at + (size_t)i * stride;
         if (key->items) {
-            begin_map(w);
-            write_keys(w, key->items, at);
-            end_map(w);
+            begin_yaml_map(w);
+            write_schema_keys(w, key->items, at);
+            end_yaml_map(w);
         } else {
-            word(w, value_text(key, at, text));
+            write_yaml_word(w, format_key_value(key, at, text));
         }
     }
-    end_list(w);
+    end_yaml_list(w);
 }
 
-static void write_settings(writer *w, const mt_optimizer_config *opt, int swept) {
+static void write_hyper_settings(writer *w, const mt_optimizer_config *opt, int swept) {
     for (int i = 0; i < opt->n_settings; i++) {
         const char *value = opt->settings[i].value;
         mt_yaml *node = mt_yaml_read(value, strlen(value), "setting", NULL);
-        word(w, opt->settings[i].name);
+        write_yaml_word(w, opt->settings[i].name);
         if (node && node->kind == MT_YAML_LIST) {
-            begin_list(w, YAML_FLOW_SEQUENCE_STYLE);
-            for (size_t k = 0; k < node->n; k++) word(w, node->child[k]->text);
-            end_list(w);
+            begin_yaml_list(w, YAML_FLOW_SEQUENCE_STYLE);
+            for (size_t k = 0; k < node->n; k++) write_yaml_word(w, node->child[k]->text);
+            end_yaml_list(w);
         } else {
-            word(w, value);
+            write_yaml_word(w, value);
         }
         mt_yaml_free(node);
     }
     if (swept) {
-        word(w, "learning_rate");
-        word(w, "sweep");
+        write_yaml_word(w, "learning_rate");
+        write_yaml_word(w, "sweep");
     }
 }
 
-static int depth_of(const char *path) {
+static int count_path_dots(const char *path) {
     int depth = 0;
     for (; *path; path++) depth += *path == '.';
     return depth;
@@ -178,38 +168,38 @@ static size_t shared_sections(const char *a, const char *b) {
 }
 
 /* Keys of a section stand together in the table, so sections open and close between neighbours. */
-static void write_keys(writer *w, const mt_schema *schema, const char *from) {
+static void write_schema_keys(writer *w, const mt_schema *schema, const char *from) {
     const char *before = "";
-    for (size_t i = 0; i < schema->n; i++) {
-        const mt_key *key = &schema->keys[i];
+    for (mt_key_walk walk = {.schema = schema}; mt_next_key(&walk);) {
+        const mt_key *key = &walk.key;
         size_t shared = shared_sections(before, key->path);
         const char *name = key->path + shared;
-        for (int d = depth_of(before + shared); d > 0; d--) end_map(w);
+        for (int d = count_path_dots(before + shared); d > 0; d--) end_yaml_map(w);
         for (; strchr(name, '.'); name += strcspn(name, ".") + 1) {
-            scalar(w, name, strcspn(name, "."));
-            begin_map(w);
+            write_yaml_scalar(w, name, strcspn(name, "."));
+            begin_yaml_map(w);
         }
         if (key->type == MT_KEY_SETTINGS) {
             int swept = key->n_at != MT_NOWHERE && *(const int *)(from + key->n_at);
-            write_settings(w, (const void *)(from + key->at), swept);
+            write_hyper_settings(w, (const void *)(from + key->at), swept);
         } else {
-            word(w, name);
-            write_value(w, key, from);
+            write_yaml_word(w, name);
+            write_key_value(w, key, from);
         }
         before = key->path;
     }
-    for (int d = depth_of(before); d > 0; d--) end_map(w);
+    for (int d = count_path_dots(before); d > 0; d--) end_yaml_map(w);
 }
 
-static void write_document(writer *w, const mt_schema *schema, const void *from) {
+static void write_yaml_document(writer *w, const mt_schema *schema, const void *from) {
     yaml_event_t e;
-    emit(w, yaml_stream_start_event_initialize(&e, YAML_UTF8_ENCODING), &e);
-    emit(w, yaml_document_start_event_initialize(&e, NULL, NULL, NULL, 1), &e);
-    begin_map(w);
-    write_keys(w, schema, from);
-    end_map(w);
-    emit(w, yaml_document_end_event_initialize(&e, 1), &e);
-    emit(w, yaml_stream_end_event_initialize(&e), &e);
+    emit_yaml_event(w, yaml_stream_start_event_initialize(&e, YAML_UTF8_ENCODING), &e);
+    emit_yaml_event(w, yaml_document_start_event_initialize(&e, NULL, NULL, NULL, 1), &e);
+    begin_yaml_map(w);
+    write_schema_keys(w, schema, from);
+    end_yaml_map(w);
+    emit_yaml_event(w, yaml_document_end_event_initialize(&e, 1), &e);
+    emit_yaml_event(w, yaml_stream_end_event_initialize(&e), &e);
 }
 
 char *mt_schema_text(const mt_schema *schema, const void *from) {
@@ -220,10 +210,10 @@ char *mt_schema_text(const mt_schema *schema, const void *from) {
     if (!f) return NULL;
     if (yaml_emitter_initialize(&w.emitter)) {
         w.ok = 1;
-        yaml_emitter_set_output(&w.emitter, put, f);
+        yaml_emitter_set_output(&w.emitter, write_yaml_bytes, f);
         yaml_emitter_set_width(&w.emitter, -1);
         yaml_emitter_set_unicode(&w.emitter, 1);
-        write_document(&w, schema, from);
+        write_yaml_document(&w, schema, from);
         yaml_emitter_delete(&w.emitter);
     }
     int failed = fclose(f) || !w.ok;

@@ -8,7 +8,7 @@
  *     mt_yaml_error(&err, node, "tasks.0.hidden", "found %s", mt_yaml_found(node, text));
  *     mt_yaml_free(root);
  *
- * Mappings, lists and scalars of one document. Refused with a sentence: anchors, aliases and tags
+ * Mappings, lists and scalars of one document. Refused with a message: anchors, aliases and tags
  * (nothing here needs them, and they make cycles), duplicate keys, keys that are not plain names,
  * several documents, an empty document, text over MT_YAML_MAX_BYTES or nested deeper than
  * MT_YAML_MAX_DEPTH (libyaml takes quadratic time on deep nesting).
@@ -37,14 +37,14 @@ typedef struct mt_yaml {
     struct mt_yaml **child;
 } mt_yaml;
 
-/* NULL and a sentence if the text cannot be read. */
+/* NULL and *err if the text cannot be read. */
 mt_yaml *mt_yaml_read(const char *text, size_t n_bytes, const char *source, lopt_error *err);
 /* A mapping without entries, for what has no file. NULL: out of memory. */
 mt_yaml *mt_yaml_empty(const char *source);
 void mt_yaml_free(mt_yaml *node);
 
 /* Applies "a.b.0.c=VALUE": VALUE is YAML, numbers index lists (one past the end appends),
- * mappings on the way are made as needed. 0 and a sentence on failure. */
+ * mappings on the way are made as needed. 0 and *err on failure. */
 int mt_yaml_override(mt_yaml *root, const char *assignment, lopt_error *err);
 
 /* The node at a dotted path, or NULL. */

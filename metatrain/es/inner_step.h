@@ -23,8 +23,8 @@ typedef struct mt_inner_training {
 /* Loss and gradient on the drawn batch, then the update of params. Returns the loss before the update; *accuracy,
  * unless NULL: the share of the batch that is classified right before the update. */
 static inline float mt_take_inner_step(const mt_inner_training *t, float *accuracy) {
-    float loss = task_loss(t->task, t->tau, t->work, t->params, t->grads);
-    if (accuracy) *accuracy = task_accuracy(t->task, t->tau, t->work, t->params);
+    float loss = task_compute_loss(t->task, t->tau, t->work, t->params, t->grads);
+    if (accuracy) *accuracy = task_compute_accuracy(t->task, t->tau, t->work, t->params);
     lopt_step(t->optimizer, t->state, t->params, t->grads, loss, NULL);
     task_after_step(t->task, t->tau, t->params);
     return loss;

@@ -101,10 +101,10 @@ static void start_trajectory(mt_unroller *u, mt_particle *p) {
     if (u->rule->redraw != MT_EACH_WINDOW) redraw_noise(u, p);
     u->instance = mt_sampler_instance(&u->sampler, p);
     const task *t = u->instance->task;
-    task_sample(t, &r, p->tau);
+    task_sample_tau(t, &r, p->tau);
     r = open_stream(u, LOPT_RNG_INIT, p, 0);
     task_initial_params(t, p->tau, &r, p->params[0]);
-    memcpy(p->params[1], p->params[0], (t->n_params + t->n_carried) * sizeof(float));
+    memcpy(p->params[1], p->params[0], (t->n_params + t->n_aux) * sizeof(float));
     for (int twin = 0; twin < 2; twin++) {
         if (unperturbed) lopt_set_theta(u->optimizer[twin], u->theta);
         lopt_state_reset(u->optimizer[twin], u->instance->state[twin], planned);
@@ -131,7 +131,7 @@ static void copy_positive_twin(mt_unroller *u, mt_particle *p) {
     size_t bytes;
     void *positive = lopt_state_data(u->instance->state[0], &bytes);
     memcpy(lopt_state_data(u->instance->state[1], &bytes), positive, bytes);
-    memcpy(p->params[1], p->params[0], (t->n_params + t->n_carried) * sizeof(float));
+    memcpy(p->params[1], p->params[0], (t->n_params + t->n_aux) * sizeof(float));
 }
 
 /* What judges a twin on a batch, given its loss and accuracy (spec B.3). Parameters that diverged are wrong about
@@ -143,9 +143,9 @@ static float judge_twin(const mt_unroller *u, float loss, float accuracy) {
 
 static float judge_batch(mt_unroller *u, const mt_particle *p, int twin) {
     const task *t = u->instance->task;
-    float loss = task_loss(t, p->tau, u->sampler.work, p->params[twin], NULL), accuracy = 0;
+    float loss = task_compute_loss(t, p->tau, u->sampler.work, p->params[twin], NULL), accuracy = 0;
     if (u->cfg->estimator.meta_value != MT_VALUE_LOSS)
-        accuracy = task_accuracy(t, p->tau, u->sampler.work, p->params[twin]);
+        accuracy = task_compute_accuracy(t, p->tau, u->sampler.work, p->params[twin]);
     return judge_twin(u, loss, accuracy);
 }
 
@@ -218,7 +218,7 @@ static int64_t credited_trajectory(const mt_unroller *u, const mt_particle *p) {
  * of full ES. */
 static float normalise_loss(const mt_unroller *u, float value, int at_end) {
     if (u->cfg->estimator.meta_value == MT_VALUE_ERROR && (at_end || !is_published(u))) return value;
-    return task_normalise(u->instance->task, value);
+    return task_normalise_loss(u->instance->task, value);
 }
 
 /* What a window takes depends on the tasks of its trajectories. */

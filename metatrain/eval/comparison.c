@@ -93,20 +93,20 @@ static int change_setting(mt_optimizer_config *cfg, const char *name, const char
     return 1;
 }
 
-/* The optimizer of a contender with learning_rate = rate. */
-static lopt_optimizer *create_with_rate(const mt_contender *contender, double rate, const char *file, lopt_error *err) {
-    mt_optimizer_config cfg = contender->optimizer;
+/* The optimizer of a baseline with learning_rate = rate. */
+static lopt_optimizer *create_with_rate(const mt_baseline *baseline, double rate, const char *file, lopt_error *err) {
+    mt_optimizer_config cfg = baseline->optimizer;
     char value[32];
     snprintf(value, sizeof value, "%.17g", rate);
     return change_setting(&cfg, "learning_rate", value, err) ? mt_optimizer_create(&cfg, file, err) : NULL;
 }
 
-/* The optimizer of row i of a search; what the contender sets itself stays as it is. */
-static lopt_optimizer *create_from_row(const mt_contender *contender, int i, const char *file, lopt_error *err) {
-    const mt_optimizer_config *given = &contender->optimizer;
+/* The optimizer of row i of a search; what the baseline sets itself stays as it is. */
+static lopt_optimizer *create_from_row(const mt_baseline *baseline, int i, const char *file, lopt_error *err) {
+    const mt_optimizer_config *given = &baseline->optimizer;
     mt_optimizer_config cfg = {.n_settings = 0};
     lopt__optlist row;
-    lopt__optlist_row(&row, contender->search_seed, (uint64_t)i);
+    lopt__optlist_row(&row, baseline->search_seed, (uint64_t)i);
     snprintf(cfg.name, sizeof cfg.name, "%s", given->name);
     for (int k = 0; k < LOPT__OPTLIST_SETTINGS; k++)
         if (!change_setting(&cfg, row.setting[k].name, row.setting[k].value, err)) return NULL;
@@ -115,10 +115,10 @@ static lopt_optimizer *create_from_row(const mt_contender *contender, int i, con
     return mt_optimizer_create(&cfg, file, err);
 }
 
-static lopt_optimizer *create_trial(const mt_suite *suite, const mt_contender *contender, int i, lopt_error *err) {
-    if (contender->search > 0) return create_from_row(contender, i, suite->file, err);
-    if (contender->sweep) return create_with_rate(contender, suite->sweep[i], suite->file, err);
-    return mt_optimizer_create(&contender->optimizer, suite->file, err);
+static lopt_optimizer *create_trial(const mt_suite *suite, const mt_baseline *baseline, int i, lopt_error *err) {
+    if (baseline->search > 0) return create_from_row(baseline, i, suite->file, err);
+    if (baseline->sweep) return create_with_rate(baseline, suite->sweep[i], suite->file, err);
+    return mt_optimizer_create(&baseline->optimizer, suite->file, err);
 }
 
 /* The optimizer that the suite describes with the theta of a file; any settings may differ but those that
@@ -137,21 +137,21 @@ static int set_theta_from(lopt_optimizer *opt, const char *path, lopt_error *err
     return same;
 }
 
-static int add_contender(mt_comparison *c, const mt_contender *contender, lopt_error *err) {
+static int add_baseline(mt_comparison *c, const mt_baseline *baseline, lopt_error *err) {
     const mt_suite *suite = c->suite;
-    if (contender->optimizer.name[0] == '\0') return add_theta(c, contender->theta, contender->label, 1, 0, err);
+    if (baseline->optimizer.name[0] == '\0') return add_theta(c, baseline->theta, baseline->label, 1, 0, err);
     char label[96];
-    snprintf(label, sizeof label, "%s%s", contender->optimizer.name, contender->search > 0 ? " search" : "");
-    mt_entry *e = add_entry(c, contender->label[0] ? contender->label : label);
-    e->searched = contender->search > 0;
-    e->search_seed = contender->search_seed;
-    snprintf(e->theta_path, sizeof e->theta_path, "%s", contender->theta);
-    e->n_trials = e->searched ? (int)contender->search : contender->sweep ? suite->n_sweep : 1;
+    snprintf(label, sizeof label, "%s%s", baseline->optimizer.name, baseline->search > 0 ? " search" : "");
+    mt_entry *e = add_entry(c, baseline->label[0] ? baseline->label : label);
+    e->searched = baseline->search > 0;
+    e->search_seed = baseline->search_seed;
+    snprintf(e->theta_path, sizeof e->theta_path, "%s", baseline->theta);
+    e->n_trials = e->searched ? (int)baseline->search : baseline->sweep ? suite->n_sweep : 1;
     for (int i = 0; i < e->n_trials; i++) {
-        e->opt[i] = create_trial(suite, contender, i, err);
+        e->opt[i] = create_trial(suite, baseline, i, err);
         if (e->opt[i] == NULL) return 0;
-        if (contender->theta[0] != '\0' ? !set_theta_from(e->opt[i], contender->theta, err)
-                                        : !start_theta(e->opt[i], suite->seed, err))
+        if (baseline->theta[0] != '\0' ? !set_theta_from(e->opt[i], baseline->theta, err)
+                                       : !start_theta(e->opt[i], suite->seed, err))
             return 0;
     }
     set_digest(e);
@@ -161,17 +161,17 @@ static int add_contender(mt_comparison *c, const mt_contender *contender, lopt_e
 static int add_entries(mt_comparison *c, const char *const *thetas, int n_thetas, int untrained, lopt_error *err) {
     for (int i = 0; i < n_thetas; i++)
         if (!add_theta(c, thetas[i], "", n_thetas > 1, untrained, err)) return 0;
-    for (int i = 0; i < c->suite->n_contenders; i++)
-        if (!add_contender(c, &c->suite->contenders[i], err)) return 0;
+    for (int i = 0; i < c->suite->n_baselines; i++)
+        if (!add_baseline(c, &c->suite->baselines[i], err)) return 0;
     if (c->n_entries > 0) return 1;
-    return mt_error(err, LOPT_EARG, "%s: no contender and no theta file: nothing to compare", c->suite->file);
+    return mt_error(err, LOPT_EARG, "%s: no baseline and no theta file: nothing to compare", c->suite->file);
 }
 
 /* ---- create -------------------------------------------------------------------------------------- */
 
 static int add_tasks(mt_comparison *c, lopt_error *err) {
     for (int i = 0; i < c->suite->n_tasks; i++) {
-        if ((c->tasks[i] = task_create(&c->suite->tasks[i].spec, err)) == NULL) return 0;
+        if ((c->tasks[i] = task_create_task(&c->suite->tasks[i].spec, err)) == NULL) return 0;
         c->n_tasks++;
     }
     return 1;
@@ -226,7 +226,7 @@ mt_comparison *mt_comparison_create(mt_suite *suite, const char *const *thetas, 
     }
     c->suite = suite;
     make_plans(c);
-    size_t most = 2 * (size_t)n_thetas + (size_t)suite->n_contenders + 1;
+    size_t most = 2 * (size_t)n_thetas + (size_t)suite->n_baselines + 1;
     c->entries = calloc(most, sizeof *c->entries);
     if (c->entries == NULL)
         out_of_memory(err);
@@ -248,7 +248,7 @@ void mt_comparison_free(mt_comparison *c) {
     for (int i = 0; i < c->n_entries; i++)
         for (int j = 0; j < c->entries[i].n_trials; j++) lopt_destroy(c->entries[i].opt[j]);
     free(c->entries);
-    for (int i = 0; i < c->n_tasks; i++) task_destroy(c->tasks[i]);
+    for (int i = 0; i < c->n_tasks; i++) task_destroy_task(c->tasks[i]);
     free(c);
 }
 

@@ -7,7 +7,7 @@
  *     mt_comparison_print(c, stdout);            comparison_report.c
  *     mt_comparison_free(c);
  *
- * An entry is one line of the final table: a contender of the suite, a theta file given by the user, or the
+ * An entry is one line of the final table: a baseline of the suite, a theta file given by the user, or the
  * same optimizer with the theta it had before meta-training. An entry that sweeps its learning rate, or searches
  * NAdamW's hyperparameters at random, has several trials: it is first trained with each of them on
  * MT_SWEEP_SEEDS seeds that the final runs do not use, and the one with the lowest mean loss on the inner

@@ -325,7 +325,7 @@ static void fill_curve(const mt_comparison *c, const mt_outcome *o, const double
     *curve = (mt_curve){.n = n, .x = x, .y = y, .low = low, .high = high};
 }
 
-/* The picture ends at the first losses: a contender that diverges leaves it through the top. A logarithmic
+/* The picture ends at the first losses: a baseline that diverges leaves it through the top. A logarithmic
  * axis where every number allows it. */
 static void set_axis(mt_chart *chart) {
     double low = INFINITY, high = 0;

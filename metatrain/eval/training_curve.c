@@ -51,10 +51,10 @@ static void measure_split(const mt_curve *c, task_split split, mt_point *out) {
     double loss = 0, normalised = 0, accuracy = 0;
     for (int64_t i = 0; i < batches; i++) {
         task_draw_batch(t->task, t->tau, split, &r, t->work);
-        float one = task_loss(t->task, t->tau, t->work, t->params, NULL);
+        float one = task_compute_loss(t->task, t->tau, t->work, t->params, NULL);
         loss += one;
-        normalised += task_normalise(t->task, one);
-        if (has_accuracy) accuracy += task_accuracy(t->task, t->tau, t->work, t->params);
+        normalised += task_normalise_loss(t->task, one);
+        if (has_accuracy) accuracy += task_compute_accuracy(t->task, t->tau, t->work, t->params);
     }
     out->loss[split] = loss / (double)batches;
     out->normalised[split] = normalised / (double)batches;
@@ -73,7 +73,7 @@ static void measure_point(const mt_curve *c, mt_point *out) {
 static void start_training(mt_curve *c) {
     const mt_inner_training *t = &c->inner;
     lopt_rng_stream r = open_curve_stream(c, USE_SAMPLE, 0);
-    task_sample(t->task, &r, c->tau);
+    task_sample_tau(t->task, &r, c->tau);
     r = open_curve_stream(c, USE_INITIAL, 0);
     task_initial_params(t->task, t->tau, &r, t->params);
     lopt_state_reset(t->optimizer, t->state, c->plan->steps);
@@ -93,7 +93,7 @@ mt_curve *mt_curve_open(const task *t, const lopt_optimizer *opt, const mt_curve
     c->inner.state = lopt_state_create(opt, t->tensors, t->n_tensors, err);
     if (!c->inner.state) return mt_curve_close(c), NULL;
     c->inner.tau = c->tau = allocate_floats(t->n_tau);
-    c->inner.params = allocate_floats(t->n_params + t->n_carried);
+    c->inner.params = allocate_floats(t->n_params + t->n_aux);
     c->inner.grads = allocate_floats(t->n_params);
     c->inner.work = allocate_floats(t->work_bytes / sizeof(float) + 1);
     if (c->tau && c->inner.params && c->inner.grads && c->inner.work) {

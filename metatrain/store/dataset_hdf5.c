@@ -11,12 +11,7 @@
 #include "base/error.h"
 #include "store/hdf5_file.h"
 
-static const char *const part_names[TASK_N_SPLITS] = {
-    [TASK_TRAIN] = "train",
-    [TASK_INNER_VALID] = "inner_valid",
-    [TASK_OUTER_VALID] = "outer_valid",
-    [TASK_TEST] = "test",
-};
+static const char *const part_names[] = {TASK_SPLITS(TASK_STRING)};
 
 /* ---- reading --------------------------------------------------------------------------------- */
 

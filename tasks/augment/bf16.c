@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * bf16.c - a task whose parameters, data and gradients are bfloat16 numbers: 8 bits of a float's 24.
+ * bf16.c - a task whose parameters, data and gradients are bfloat16: 8 bits of a float's 24.
  *
  * Parameters are rounded (to the nearest, ties to even) when they start and after every step, so a step below
  * half a unit in the last place is lost, as it is where a network is kept in bfloat16. Products and sums are
@@ -9,10 +9,11 @@
 #include <math.h>
 #include <string.h>
 
-#include "augment/wrap.h"
-#include "model.h"
+#include "base/declare.h"
+#include "model/delegate.h"
+#include "model/model.h"
 
-static real nearest(real x) {
+static real round_to_bf16(real x) {
     float f = (float)x;
     uint32_t bits;
     if (!isfinite(f)) return x;
@@ -22,43 +23,51 @@ static real nearest(real x) {
     return (real)f;
 }
 
-static void round_all(size_t n, real *x) {
-    for (size_t i = 0; i < n; i++) x[i] = nearest(x[i]);
+static void round_all_to_bf16(size_t n, real *x) {
+    for (size_t i = 0; i < n; i++) x[i] = round_to_bf16(x[i]);
 }
 
-static void initial_params(const task *t, const real *tau, lopt_rng_stream *r, real *params) {
+static void bf16_initial_params(const task *t, const real *tau, lopt_rng_stream *r, real *params) {
     task_initial_params(t->inner, tau, r, params);
-    round_all(t->n_params, params);
+    round_all_to_bf16(t->n_params, params);
 }
 
-static void after_step(const task *t, const real *tau, real *params) {
-    round_all(t->n_params, params);
+static void bf16_after_step(const task *t, const real *tau, real *params) {
+    round_all_to_bf16(t->n_params, params);
     task_after_step(t->inner, tau, params);
 }
 
-static void draw_batch(const task *t, const real *tau, task_split split, lopt_rng_stream *r, void *work) {
+static void bf16_draw_batch(const task *t, const real *tau, task_split split, lopt_rng_stream *r, void *work) {
     const task *plain = t;
     task_draw_batch(t->inner, tau, split, r, work);
     while (plain->inner) plain = plain->inner;
-    if (plain->model) task_model_map_inputs(plain->model, work, round_all);
+    if (plain->model) task_model_map_inputs(plain->model, work, round_all_to_bf16);
 }
 
-static real loss(const task *t, const real *tau, void *work, const real *params, real *grads) {
-    real value = task_loss(t->inner, tau, work, params, grads);
-    if (grads) round_all(t->n_params, grads);
+static real bf16_loss(const task *t, const real *tau, void *work, const real *params, real *grads) {
+    real value = task_compute_loss(t->inner, tau, work, params, grads);
+    if (grads) round_all_to_bf16(t->n_params, grads);
     return value;
 }
 
-static const task_kind kind = {.name = "bf16",
-                               .summary = "another task in bfloat16 numbers",
-                               .source = "VeLO, Metz et al. 2022",
-                               .initial_params = initial_params,
-                               .after_step = after_step,
-                               .draw_batch = draw_batch,
-                               .loss = loss};
-
-task *task_bf16_wrap(task *inner, const task_spec *spec, lopt_error *err) {
-    task *t = inner && spec->bf16 ? task_wrap(inner, &kind, 1, err) : inner;
-    if (t && t != inner) task_name_more(t, ", bf16");
-    return t;
+static int bf16_create(task *t, const task_spec *spec, lopt_error *err) {
+    (void)spec, (void)err;
+    task_append_name(t, ", bf16");
+    return 1;
 }
+
+static const task_setting bf16_settings[] = {
+    {"augment.dtype", TASK_CHOICE(bf16), "float32|bfloat16", "float32", NULL,
+     "precision of parameters, data and gradients"},
+};
+
+const task_kind task_wrapper_bf16 = {
+    .name = "bf16",
+    .settings = bf16_settings,
+    .n_settings = TASK_COUNT(bf16_settings),
+    .create = bf16_create,
+    .initial_params = bf16_initial_params,
+    .after_step = bf16_after_step,
+    .draw_batch = bf16_draw_batch,
+    .loss = bf16_loss,
+};

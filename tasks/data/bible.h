@@ -8,7 +8,7 @@
 #ifndef TASK_BIBLE_H
 #define TASK_BIBLE_H
 
-#include "task.h"
+#include "base/spec.h"
 
 int task_is_bible(const unsigned char *file, size_t n);
 

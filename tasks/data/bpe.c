@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "declare.h"
+#include "base/task_error.h"
 
 #define LONGEST_WORD 64
 #define NOT_FOUND UINT32_MAX
@@ -51,7 +51,7 @@ typedef struct trainer {
 } trainer;
 
 /* Room for one more of *array's elements of `size` bytes. */
-static int grow(void *array, size_t n, size_t *room, size_t size) {
+static int grow_array(void *array, size_t n, size_t *room, size_t size) {
     if (n < *room) return 1;
     size_t more = *room ? 2 * *room : 16;
     void **at = array;
@@ -62,13 +62,13 @@ static int grow(void *array, size_t n, size_t *room, size_t size) {
     return 1;
 }
 
-static uint64_t mix(uint64_t x) {
+static uint64_t mix_hash_bits(uint64_t x) {
     x = (x ^ (x >> 31)) * 0x9e3779b97f4a7c15u;
     return x ^ (x >> 29);
 }
 
 /* Makes the table twice as large once it is half full; hash_of gives the hash of number i. */
-static int make_room(trainer *t, slots *s, size_t n, uint64_t (*hash_of)(const trainer *t, size_t i)) {
+static int make_slot_room(trainer *t, slots *s, size_t n, uint64_t (*hash_of)(const trainer *t, size_t i)) {
     if (2 * (n + 1) <= s->n) return 1;
     size_t size = s->n ? 2 * s->n : 1024;
     uint32_t *number = malloc(size * sizeof *number);
@@ -88,59 +88,59 @@ static int make_room(trainer *t, slots *s, size_t n, uint64_t (*hash_of)(const t
 
 typedef enum byte_class { LETTER, DIGIT, SPACE, MARK } byte_class;
 
-static byte_class class_of(unsigned char c) {
+static byte_class class_of_byte(unsigned char c) {
     if (c >= 128 || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) return LETTER;
     if (c >= '0' && c <= '9') return DIGIT;
     return c == ' ' || (c >= '\t' && c <= '\r') ? SPACE : MARK;
 }
 
-static size_t run_end(const unsigned char *bytes, size_t at, size_t end) {
-    byte_class class = class_of(bytes[at]);
-    while (at < end && class_of(bytes[at]) == class) at++;
+static size_t find_run_end(const unsigned char *bytes, size_t at, size_t end) {
+    byte_class class = class_of_byte(bytes[at]);
+    while (at < end && class_of_byte(bytes[at]) == class) at++;
     return at;
 }
 
-static size_t word_end(const unsigned char *bytes, size_t at, size_t end) {
+static size_t find_word_end(const unsigned char *bytes, size_t at, size_t end) {
     size_t most = end - at > LONGEST_WORD ? at + LONGEST_WORD : end;
-    size_t stop = run_end(bytes, at, most);
-    if (class_of(bytes[at]) != SPACE || stop == most || bytes[stop - 1] != ' ') return stop;
-    return stop - at == 1 ? run_end(bytes, stop, most) : stop - 1;
+    size_t stop = find_run_end(bytes, at, most);
+    if (class_of_byte(bytes[at]) != SPACE || stop == most || bytes[stop - 1] != ' ') return stop;
+    return stop - at == 1 ? find_run_end(bytes, stop, most) : stop - 1;
 }
 
-static uint64_t hash_bytes(const unsigned char *bytes, size_t n) {
+static uint64_t hash_word_bytes(const unsigned char *bytes, size_t n) {
     uint64_t h = n;
     for (size_t i = 0; i < n; i++) h = (h ^ bytes[i]) * 0x100000001b3u;
-    return mix(h);
+    return mix_hash_bits(h);
 }
 
-static uint64_t word_hash(const trainer *t, size_t i) {
-    return hash_bytes(t->corpus->bytes + t->words[i].first, t->words[i].n_bytes);
+static uint64_t hash_of_word(const trainer *t, size_t i) {
+    return hash_word_bytes(t->corpus->bytes + t->words[i].first, t->words[i].n_bytes);
 }
 
 /* The number of the word at `first`, a new one if it has not been seen; NOT_FOUND: no memory. */
-static uint32_t word_number(trainer *t, size_t first, size_t n_bytes) {
+static uint32_t find_or_add_word(trainer *t, size_t first, size_t n_bytes) {
     const unsigned char *bytes = t->corpus->bytes;
-    if (!make_room(t, &t->word_slots, t->n_words, word_hash)) return NOT_FOUND;
-    size_t mask = t->word_slots.n - 1, at = hash_bytes(bytes + first, n_bytes) & mask;
+    if (!make_slot_room(t, &t->word_slots, t->n_words, hash_of_word)) return NOT_FOUND;
+    size_t mask = t->word_slots.n - 1, at = hash_word_bytes(bytes + first, n_bytes) & mask;
     for (; t->word_slots.number[at] != NOT_FOUND; at = (at + 1) & mask) {
         const word *w = &t->words[t->word_slots.number[at]];
         if (w->n_bytes == n_bytes && memcmp(bytes + w->first, bytes + first, n_bytes) == 0)
             return t->word_slots.number[at];
     }
-    if (!grow(&t->words, t->n_words, &t->words_room, sizeof *t->words)) return NOT_FOUND;
+    if (!grow_array(&t->words, t->n_words, &t->words_room, sizeof *t->words)) return NOT_FOUND;
     t->words[t->n_words] = (word){.first = first, .n_bytes = (uint32_t)n_bytes};
     return t->word_slots.number[at] = (uint32_t)t->n_words++;
 }
 
-static int collect_words(trainer *t, size_t n_train) {
+static int collect_corpus_words(trainer *t, size_t n_train) {
     const task_corpus *c = t->corpus;
     t->order_begin = calloc(c->n_texts + 1, sizeof *t->order_begin);
     if (!t->order_begin) return 0;
     for (size_t i = 0; i < c->n_texts; i++) {
         for (size_t at = c->begin[i]; at < c->begin[i + 1];) {
-            size_t stop = word_end(c->bytes, at, c->begin[i + 1]);
-            uint32_t number = word_number(t, at, stop - at);
-            if (number == NOT_FOUND || !grow(&t->order, t->n_order, &t->order_room, sizeof *t->order)) {
+            size_t stop = find_word_end(c->bytes, at, c->begin[i + 1]);
+            uint32_t number = find_or_add_word(t, at, stop - at);
+            if (number == NOT_FOUND || !grow_array(&t->order, t->n_order, &t->order_room, sizeof *t->order)) {
                 return 0;
             }
             t->words[number].count += i < n_train;
@@ -154,61 +154,62 @@ static int collect_words(trainer *t, size_t n_train) {
 
 /* ---- pairs ----------------------------------------------------------------------------------- */
 
-static uint64_t key_hash(uint32_t key) {
-    return mix(key + 1u);
+static uint64_t hash_pair_key(uint32_t key) {
+    return mix_hash_bits(key + 1u);
 }
 
-static uint64_t pair_hash(const trainer *t, size_t i) {
-    return key_hash(t->pairs[i].key);
+static uint64_t hash_of_pair(const trainer *t, size_t i) {
+    return hash_pair_key(t->pairs[i].key);
 }
 
-static pair *find_pair(trainer *t, uint32_t key) { /* a new one if need be; NULL: no memory */
-    if (!make_room(t, &t->pair_slots, t->n_pairs, pair_hash)) return NULL;
-    size_t mask = t->pair_slots.n - 1, at = key_hash(key) & mask;
+static pair *find_or_add_pair(trainer *t, uint32_t key) { /* a new one if need be; NULL: no memory */
+    if (!make_slot_room(t, &t->pair_slots, t->n_pairs, hash_of_pair)) return NULL;
+    size_t mask = t->pair_slots.n - 1, at = hash_pair_key(key) & mask;
     for (; t->pair_slots.number[at] != NOT_FOUND; at = (at + 1) & mask) {
         pair *p = &t->pairs[t->pair_slots.number[at]];
         if (p->key == key) return p;
     }
-    if (!grow(&t->pairs, t->n_pairs, &t->pairs_room, sizeof *t->pairs)) return NULL;
+    if (!grow_array(&t->pairs, t->n_pairs, &t->pairs_room, sizeof *t->pairs)) return NULL;
     t->pairs[t->n_pairs] = (pair){.key = key};
     t->pair_slots.number[at] = (uint32_t)t->n_pairs;
     return &t->pairs[t->n_pairs++];
 }
 
 /* Adds (sign 1) or takes away (-1) a word's neighbours. */
-static int count_pairs(trainer *t, uint32_t number, int sign) {
+static int count_word_pairs(trainer *t, uint32_t number, int sign) {
     const word *w = &t->words[number];
     const uint16_t *s = t->symbols + w->first;
     for (uint32_t k = 0; k + 1 < w->n_symbols; k++) {
-        pair *p = find_pair(t, (uint32_t)s[k] << 16 | s[k + 1]);
+        pair *p = find_or_add_pair(t, (uint32_t)s[k] << 16 | s[k + 1]);
         if (!p) return 0;
         p->count += sign * w->count;
         if (sign < 0 || (p->n_words && p->words[p->n_words - 1] == number)) continue;
-        if (!grow(&p->words, p->n_words, &p->room, sizeof *p->words)) return 0;
+        if (!grow_array(&p->words, p->n_words, &p->room, sizeof *p->words)) return 0;
         p->words[p->n_words++] = number;
     }
     return 1;
 }
 
-static int goes_before(candidate a, candidate b) {
+static int candidate_goes_before(candidate a, candidate b) {
     return a.count != b.count ? a.count > b.count : a.key < b.key;
 }
 
-static int push(trainer *t, candidate c) {
+static int push_candidate(trainer *t, candidate c) {
     if (c.count < 2) return 1;
-    if (!grow(&t->heap, t->n_heap, &t->heap_room, sizeof *t->heap)) return 0;
+    if (!grow_array(&t->heap, t->n_heap, &t->heap_room, sizeof *t->heap)) return 0;
     size_t at = t->n_heap++;
-    for (; at && goes_before(c, t->heap[(at - 1) / 2]); at = (at - 1) / 2) t->heap[at] = t->heap[(at - 1) / 2];
+    for (; at && candidate_goes_before(c, t->heap[(at - 1) / 2]); at = (at - 1) / 2)
+        t->heap[at] = t->heap[(at - 1) / 2];
     t->heap[at] = c;
     return 1;
 }
 
-static candidate pop(trainer *t) {
+static candidate pop_candidate(trainer *t) {
     candidate top = t->heap[0], last = t->heap[--t->n_heap];
     size_t at = 0;
     for (size_t child; (child = 2 * at + 1) < t->n_heap; at = child) {
-        if (child + 1 < t->n_heap && goes_before(t->heap[child + 1], t->heap[child])) child++;
-        if (!goes_before(t->heap[child], last)) break;
+        if (child + 1 < t->n_heap && candidate_goes_before(t->heap[child + 1], t->heap[child])) child++;
+        if (!candidate_goes_before(t->heap[child], last)) break;
         t->heap[at] = t->heap[child];
     }
     t->heap[at] = last;
@@ -217,14 +218,14 @@ static candidate pop(trainer *t) {
 
 /* ---- merging --------------------------------------------------------------------------------- */
 
-static int holds(const trainer *t, const word *w, uint32_t key) {
+static int word_holds_pair(const trainer *t, const word *w, uint32_t key) {
     const uint16_t *s = t->symbols + w->first;
     for (uint32_t k = 0; k + 1 < w->n_symbols; k++)
         if (((uint32_t)s[k] << 16 | s[k + 1]) == key) return 1;
     return 0;
 }
 
-static void replace(trainer *t, word *w, uint32_t key, uint16_t id) {
+static void replace_pair_in_word(trainer *t, word *w, uint32_t key, uint16_t id) {
     uint16_t *s = t->symbols + w->first;
     uint32_t n = 0;
     for (uint32_t k = 0; k < w->n_symbols; k++) {
@@ -236,8 +237,8 @@ static void replace(trainer *t, word *w, uint32_t key, uint16_t id) {
 }
 
 /* Every pair that becomes more frequent holds the new id, so it is a new pair. */
-static int merge(trainer *t, uint32_t key, uint16_t id) {
-    pair *merged = find_pair(t, key);
+static int merge_pair(trainer *t, uint32_t key, uint16_t id) {
+    pair *merged = find_or_add_pair(t, key);
     if (!merged) return 0;
     uint32_t *words = merged->words;
     size_t n = merged->n_words, first_new = t->n_pairs;
@@ -245,39 +246,39 @@ static int merge(trainer *t, uint32_t key, uint16_t id) {
     int done = 1;
     for (size_t i = 0; done && i < n; i++) {
         word *w = &t->words[words[i]];
-        if (!holds(t, w, key)) continue; /* another merge took it, or the word is here twice */
-        done = count_pairs(t, words[i], -1);
-        replace(t, w, key, id);
-        done = done && count_pairs(t, words[i], 1);
+        if (!word_holds_pair(t, w, key)) continue; /* another merge took it, or the word is here twice */
+        done = count_word_pairs(t, words[i], -1);
+        replace_pair_in_word(t, w, key, id);
+        done = done && count_word_pairs(t, words[i], 1);
     }
     free(words);
     for (size_t i = first_new; done && i < t->n_pairs; i++)
-        done = push(t, (candidate){t->pairs[i].count, t->pairs[i].key});
+        done = push_candidate(t, (candidate){t->pairs[i].count, t->pairs[i].key});
     return done;
 }
 
-static int merge_all(trainer *t, int vocab) {
+static int merge_best_pairs(trainer *t, int vocab) {
     for (uint32_t i = 0; i < t->n_words; i++)
-        if (!count_pairs(t, i, 1)) return 0;
+        if (!count_word_pairs(t, i, 1)) return 0;
     for (size_t i = 0; i < t->n_pairs; i++)
-        if (!push(t, (candidate){t->pairs[i].count, t->pairs[i].key})) return 0;
+        if (!push_candidate(t, (candidate){t->pairs[i].count, t->pairs[i].key})) return 0;
     for (int id = TASK_BYTES_VOCAB; id < vocab && t->n_heap;) {
-        candidate best = pop(t);
-        pair *p = find_pair(t, best.key);
+        candidate best = pop_candidate(t);
+        pair *p = find_or_add_pair(t, best.key);
         if (!p) return 0;
         if (p->count != best.count) {
-            if (!push(t, (candidate){p->count, best.key})) return 0;
-        } else if (!merge(t, best.key, (uint16_t)id++)) {
+            if (!push_candidate(t, (candidate){p->count, best.key})) return 0;
+        } else if (!merge_pair(t, best.key, (uint16_t)id++)) {
             return 0;
         }
     }
     return 1;
 }
 
-/* ---- the door -------------------------------------------------------------------------------- */
+/* ---- tokens of a text ------------------------------------------------------------------------- */
 
-static int train(trainer *t, size_t n_train, int vocab) {
-    if (!collect_words(t, n_train)) return 0;
+static int train_tokenizer(trainer *t, size_t n_train, int vocab) {
+    if (!collect_corpus_words(t, n_train)) return 0;
     size_t n_symbols = 0;
     for (size_t i = 0; i < t->n_words; i++) n_symbols += t->words[i].n_bytes;
     t->symbols = calloc(n_symbols + 1, sizeof *t->symbols);
@@ -290,10 +291,10 @@ static int train(trainer *t, size_t n_train, int vocab) {
         w->n_symbols = w->n_bytes;
         for (uint32_t k = 0; k < w->n_bytes; k++) t->symbols[n_symbols++] = (uint16_t)(TASK_FIRST_BYTE + bytes[k]);
     }
-    return merge_all(t, vocab);
+    return merge_best_pairs(t, vocab);
 }
 
-static void emit(const trainer *t, task_tokens *out) {
+static void emit_tokens(const trainer *t, task_tokens *out) {
     size_t n = 0;
     for (size_t i = 0; i < t->corpus->n_texts; i++) {
         out->begin[i] = n;
@@ -306,17 +307,17 @@ static void emit(const trainer *t, task_tokens *out) {
     out->begin[t->corpus->n_texts] = n;
 }
 
-static void free_trainer(trainer *t) {
+static void free_bpe_trainer(trainer *t) {
     for (size_t i = 0; i < t->n_pairs; i++) free(t->pairs[i].words);
     free(t->words), free(t->order), free(t->order_begin), free(t->symbols);
     free(t->pairs), free(t->heap), free(t->word_slots.number), free(t->pair_slots.number);
 }
 
-static int encode_words(const task_corpus *corpus, size_t n_train, int vocab, task_tokens *out) {
+static int encode_corpus_words(const task_corpus *corpus, size_t n_train, int vocab, task_tokens *out) {
     trainer t = {.corpus = corpus};
-    int done = train(&t, n_train, vocab);
-    if (done) emit(&t, out);
-    free_trainer(&t);
+    int done = train_tokenizer(&t, n_train, vocab);
+    if (done) emit_tokens(&t, out);
+    free_bpe_trainer(&t);
     return done;
 }
 
@@ -326,7 +327,7 @@ int task_bpe_encode(const task_corpus *corpus, size_t n_train, int vocab, task_t
     out->begin = malloc((corpus->n_texts + 1) * sizeof *out->begin);
     int done = out->ids && out->begin;
     if (done && vocab > TASK_BYTES_VOCAB) {
-        done = encode_words(corpus, n_train, vocab, out);
+        done = encode_corpus_words(corpus, n_train, vocab, out);
     } else if (done) {
         for (size_t i = 0; i < n_bytes; i++) out->ids[i] = (uint16_t)(TASK_FIRST_BYTE + corpus->bytes[i]);
         memcpy(out->begin, corpus->begin, (corpus->n_texts + 1) * sizeof *out->begin);

@@ -13,7 +13,7 @@
  *          The pair of neighbours within words that occurs most becomes a token, again and again until there are
  *          `vocab` ids or no pair occurs twice (the ids left over are never used). Of pairs as frequent,
  *          the one with the lower first id goes first, then the one with the lower second id. The other
- *          texts are cut and merged in the same order, and count for nothing.
+ *          texts are cut and merged in the same order, and do not affect the merges.
  * Source   Sennrich, Haddow, Birch 2016. */
 #ifndef TASK_BPE_H
 #define TASK_BPE_H

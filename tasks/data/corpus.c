@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/task_error.h"
 #include "data/bible.h"
-#include "declare.h"
 
 #define MAX_BYTES ((size_t)1 << 30)
 
@@ -31,7 +31,7 @@ enum { N_KNOWN = sizeof known_texts / sizeof *known_texts };
 
 /* ---- finding --------------------------------------------------------------------------------- */
 
-static int find_in(const char *data_path, const char *name, char path[TASK_CORPUS_PATH]) {
+static int find_text_in_path(const char *data_path, const char *name, char path[TASK_CORPUS_PATH]) {
     for (const char *p = data_path; *p;) {
         size_t length = strcspn(p, ":");
         for (int ending = 0; length && ending < 2; ending++) {
@@ -47,23 +47,23 @@ int task_corpus_find(const char *name, const char *data_path, char path[TASK_COR
     if (strchr(name, '/')) {
         snprintf(path, TASK_CORPUS_PATH, "%s", name);
         return access(path, F_OK) == 0 ||
-               task_fail(err, LOPT_EARG, "text %.200s: there is no such file or folder", name);
+               task_set_error(err, LOPT_EARG, "text %.200s: there is no such file or folder", name);
     }
-    if (*name && find_in(data_path, name, path)) return 1;
+    if (*name && find_text_in_path(data_path, name, path)) return 1;
     for (int k = 0; k < N_KNOWN; k++) {
         if (strcmp(name, known_texts[k].name) != 0) continue;
         if (known_texts[k].stands_for) return task_corpus_find(known_texts[k].stands_for, data_path, path, err);
         snprintf(path, TASK_CORPUS_PATH, "%s", known_texts[k].path);
-        return access(path, F_OK) == 0 || task_fail(err, LOPT_EARG,
-                                                    "text %s: there is no %s; apt-get install %s "
-                                                    "or put %s.txt into a folder of data.path",
-                                                    name, path, known_texts[k].package, name);
+        return access(path, F_OK) == 0 || task_set_error(err, LOPT_EARG,
+                                                         "text %s: there is no %s; apt-get install %s "
+                                                         "or put %s.txt into a folder of data.path",
+                                                         name, path, known_texts[k].package, name);
     }
-    return task_fail(err, LOPT_EUNKNOWN,
-                     "unknown text \"%.64s\", allowed: fortunes, bible, lm1b, wikipedia, a file or "
-                     "folder of data.path, "
-                     "or a path with a '/'",
-                     name);
+    return task_set_error(err, LOPT_EUNKNOWN,
+                          "unknown text \"%.64s\", allowed: fortunes, bible, lm1b, wikipedia, a file or "
+                          "folder of data.path, "
+                          "or a path with a '/'",
+                          name);
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -74,24 +74,24 @@ typedef struct buffer {
 } buffer;
 
 /* Reads a regular file whole; a pipe would wait for who writes to it. */
-static int read_file(const char *path, buffer *out, lopt_error *err) {
+static int read_text_file(const char *path, buffer *out, lopt_error *err) {
     *out = (buffer){0};
     struct stat info;
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &info) != 0) {
-        task_fail(err, LOPT_EARG, "%s: cannot be opened: %s", path, strerror(errno));
+        task_set_error(err, LOPT_EARG, "%s: cannot be opened: %s", path, strerror(errno));
         if (fd >= 0) close(fd);
         return 0;
     }
-    int ok = S_ISREG(info.st_mode) || task_fail(err, LOPT_EARG, "%s: is not a file", path);
-    ok = ok && ((size_t)info.st_size <= MAX_BYTES || task_fail(err, LOPT_EARG, "%s: has %lld bytes, allowed: %zu", path,
-                                                               (long long)info.st_size, MAX_BYTES));
+    int ok = S_ISREG(info.st_mode) || task_set_error(err, LOPT_EARG, "%s: is not a file", path);
+    ok = ok && ((size_t)info.st_size <= MAX_BYTES || task_set_error(err, LOPT_EARG, "%s: has %lld bytes, allowed: %zu",
+                                                                    path, (long long)info.st_size, MAX_BYTES));
     size_t size = ok ? (size_t)info.st_size : 0;
     out->bytes = ok ? malloc(size + 1) : NULL;
-    if (ok && !out->bytes) ok = task_fail(err, LOPT_ENOMEM, "%s: out of memory", path);
+    if (ok && !out->bytes) ok = task_set_error(err, LOPT_ENOMEM, "%s: out of memory", path);
     for (ssize_t got; ok && out->n < size; out->n += (size_t)got) {
         got = read(fd, out->bytes + out->n, size - out->n);
-        if (got < 0) ok = task_fail(err, LOPT_EARG, "%s: cannot be read: %s", path, strerror(errno));
+        if (got < 0) ok = task_set_error(err, LOPT_EARG, "%s: cannot be read: %s", path, strerror(errno));
         if (got <= 0) break;
     }
     close(fd);
@@ -99,7 +99,7 @@ static int read_file(const char *path, buffer *out, lopt_error *err) {
 }
 
 /* The length of the character at p, 0 if it is none (Unicode 3.9, table 3-7). */
-static size_t utf8_length(const unsigned char *p, size_t n) {
+static size_t measure_utf8_character(const unsigned char *p, size_t n) {
     if (p[0] < 0x80) return 1;
     size_t length = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
     if (p[0] < 0xc2 || p[0] > 0xf4 || length > n) return 0;
@@ -110,19 +110,19 @@ static size_t utf8_length(const unsigned char *p, size_t n) {
     return overlong || outside ? 0 : length;
 }
 
-static int check_utf8(const char *path, const buffer *b, lopt_error *err) {
+static int check_utf8_text(const char *path, const buffer *b, lopt_error *err) {
     for (size_t at = 0, length; at < b->n; at += length) {
-        length = utf8_length(b->bytes + at, b->n - at);
-        if (!length) return task_fail(err, LOPT_EARG, "%s: byte %zu is not of UTF-8 text", path, at);
+        length = measure_utf8_character(b->bytes + at, b->n - at);
+        if (!length) return task_set_error(err, LOPT_EARG, "%s: byte %zu is not of UTF-8 text", path, at);
     }
     return 1;
 }
 
-static int append(buffer *all, const buffer *part, const char *path, lopt_error *err) {
+static int append_text(buffer *all, const buffer *part, const char *path, lopt_error *err) {
     if (part->n > MAX_BYTES - all->n)
-        return task_fail(err, LOPT_EARG, "%s: with it the texts have more than %zu bytes", path, MAX_BYTES);
+        return task_set_error(err, LOPT_EARG, "%s: with it the texts have more than %zu bytes", path, MAX_BYTES);
     unsigned char *more = realloc(all->bytes, all->n + part->n + 2);
-    if (!more) return task_fail(err, LOPT_ENOMEM, "%s: out of memory", path);
+    if (!more) return task_set_error(err, LOPT_ENOMEM, "%s: out of memory", path);
     if (part->n) memcpy(more + all->n, part->bytes, part->n);
     all->bytes = more;
     all->n += part->n;
@@ -131,40 +131,40 @@ static int append(buffer *all, const buffer *part, const char *path, lopt_error 
     return 1;
 }
 
-static int add_file(const char *path, buffer *all, lopt_error *err) {
+static int add_text_file(const char *path, buffer *all, lopt_error *err) {
     buffer file = {0};
-    int ok = read_file(path, &file, err);
+    int ok = read_text_file(path, &file, err);
     if (ok && task_is_bible(file.bytes, file.n)) {
         buffer text = {0};
         ok = task_bible_unpack(path, file.bytes, file.n, &text.bytes, &text.n, err);
         free(file.bytes);
         file = text;
     }
-    ok = ok && check_utf8(path, &file, err) && append(all, &file, path, err);
+    ok = ok && check_utf8_text(path, &file, err) && append_text(all, &file, path, err);
     free(file.bytes);
     return ok;
 }
 
-static int is_wanted(const struct dirent *entry) {
+static int is_text_entry(const struct dirent *entry) {
     size_t n = strlen(entry->d_name);
     return entry->d_name[0] != '.' && !(n >= 4 && strcmp(entry->d_name + n - 4, ".dat") == 0);
 }
 
-static int by_bytes(const struct dirent **a, const struct dirent **b) {
+static int compare_entry_bytes(const struct dirent **a, const struct dirent **b) {
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static int add_folder(const char *folder, buffer *all, lopt_error *err) {
+static int add_text_folder(const char *folder, buffer *all, lopt_error *err) {
     struct dirent **entries;
-    int n = scandir(folder, &entries, is_wanted, by_bytes);
-    if (n < 0) return task_fail(err, LOPT_EARG, "%s: cannot be listed: %s", folder, strerror(errno));
+    int n = scandir(folder, &entries, is_text_entry, compare_entry_bytes);
+    if (n < 0) return task_set_error(err, LOPT_EARG, "%s: cannot be listed: %s", folder, strerror(errno));
     int ok = 1;
     for (int i = 0; i < n; i++) {
         char path[TASK_CORPUS_PATH];
         struct stat info;
         int length = snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
         int is_file = length < (int)sizeof path && lstat(path, &info) == 0 && S_ISREG(info.st_mode);
-        if (ok && is_file) ok = add_file(path, all, err);
+        if (ok && is_file) ok = add_text_file(path, all, err);
         free(entries[i]);
     }
     free(entries);
@@ -173,7 +173,7 @@ static int add_folder(const char *folder, buffer *all, lopt_error *err) {
 
 /* ---- cutting --------------------------------------------------------------------------------- */
 
-static int is_border(const unsigned char *line, size_t n) {
+static int is_fortune_border(const unsigned char *line, size_t n) {
     if (n && line[0] == '%') line++, n--;
     /* NOLINTNEXTLINE(clang-analyzer-core.*): the n bytes of the line are there */
     while (n && (line[0] == ' ' || (line[0] >= '\t' && line[0] <= '\r'))) line++, n--;
@@ -181,7 +181,7 @@ static int is_border(const unsigned char *line, size_t n) {
 }
 
 /* Where a text that begins at `begin` and is too long at `end` is cut: not within a character. */
-static size_t cut_at(const unsigned char *bytes, size_t begin, size_t end) {
+static size_t find_cut_position(const unsigned char *bytes, size_t begin, size_t end) {
     if (end - begin <= TASK_LONGEST_TEXT) return end;
     end = begin + TASK_LONGEST_TEXT;
     while ((bytes[end] & 0xc0) == 0x80) end--;
@@ -189,15 +189,15 @@ static size_t cut_at(const unsigned char *bytes, size_t begin, size_t end) {
 }
 
 /* Moves texts together; begin NULL: only counts them. */
-static size_t cut(unsigned char *bytes, size_t n, size_t *begin) {
+static size_t cut_into_texts(unsigned char *bytes, size_t n, size_t *begin) {
     size_t n_texts = 0, to = 0, first = 0;
     for (size_t at = 0; at < n;) {
         const unsigned char *stop = memchr(bytes + at, '\n', n - at);
         size_t end = stop ? (size_t)(stop - bytes) + 1 : n;
-        int border = is_border(bytes + at, end - at);
+        int border = is_fortune_border(bytes + at, end - at);
         if (border) {
             for (size_t last = at; first < last; n_texts++) {
-                size_t next = cut_at(bytes, first, last);
+                size_t next = find_cut_position(bytes, first, last);
                 if (begin) {
                     begin[n_texts] = to;
                     memmove(bytes + to, bytes + first, next - first);
@@ -218,17 +218,17 @@ int task_corpus_read(const char *path, task_corpus *c, lopt_error *err) {
     buffer all = {0};
     struct stat info;
     int is_folder = stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-    int ok = is_folder ? add_folder(path, &all, err) : add_file(path, &all, err);
+    int ok = is_folder ? add_text_folder(path, &all, err) : add_text_file(path, &all, err);
     c->bytes = all.bytes;
-    if (ok) c->n_texts = cut(all.bytes, all.n, NULL);
+    if (ok) c->n_texts = cut_into_texts(all.bytes, all.n, NULL);
     if (ok && c->n_texts < TASK_FEWEST_TEXTS) {
-        ok = task_fail(err, LOPT_EARG,
-                       "%s: holds %zu texts (parts between empty lines, of %d bytes at most), needed: %d", path,
-                       c->n_texts, TASK_LONGEST_TEXT, TASK_FEWEST_TEXTS);
+        ok = task_set_error(err, LOPT_EARG,
+                            "%s: holds %zu texts (parts between empty lines, of %d bytes at most), needed: %d", path,
+                            c->n_texts, TASK_LONGEST_TEXT, TASK_FEWEST_TEXTS);
     }
     c->begin = ok ? malloc((c->n_texts + 1) * sizeof *c->begin) : NULL;
-    if (ok && !c->begin) ok = task_fail(err, LOPT_ENOMEM, "%s: out of memory", path);
-    if (ok) cut(all.bytes, all.n, c->begin);
+    if (ok && !c->begin) ok = task_set_error(err, LOPT_ENOMEM, "%s: out of memory", path);
+    if (ok) cut_into_texts(all.bytes, all.n, c->begin);
     if (!ok) task_corpus_free(c);
     return ok;
 }

@@ -17,11 +17,11 @@
  *          its first bytes; a chapter is a text, verse numbers are dropped).
  * Texts    the parts between empty lines, or lines that are "%"; cut where they are longer than TASK_LONGEST_TEXT
  *          bytes. At least TASK_FEWEST_TEXTS, so that every split has one; 1 GB in all at most.
- * Errors   one sentence; no length or byte of a file is trusted. */
+ * Errors   one message; no length or byte of a file is trusted. */
 #ifndef TASK_CORPUS_H
 #define TASK_CORPUS_H
 
-#include "task.h"
+#include "base/spec.h"
 
 enum { TASK_CORPUS_PATH = 2048, TASK_LONGEST_TEXT = 4096, TASK_FEWEST_TEXTS = 20 };
 

@@ -7,12 +7,12 @@
 #ifndef TASK_SETTINGS_H
 #define TASK_SETTINGS_H
 
-#include "task.h"
+#include "base/spec.h"
 
 typedef struct task_setting {
     const char *name;
-    double value, least, most; /* value: the default, then what was read */
-    int whole;                 /* a whole number */
+    double value, min, max; /* value: the default, then what was read */
+    int whole;              /* a whole number */
 } task_setting;
 
 int task_settings_read(const char *of, const char *text, task_setting *table, int n, lopt_error *err);

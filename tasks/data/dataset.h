@@ -26,14 +26,14 @@
 #ifndef TASK_DATASET_H
 #define TASK_DATASET_H
 
-#include "task.h"
+#include "base/spec.h"
 
 typedef struct task_dataset {
     int n_rows, n_cols, n_channels;
     int n_pixels; /* product of the three */
     int n_classes, is_image;
     size_t begin[TASK_N_SPLITS], count[TASK_N_SPLITS]; /* rows of images and labels */
-    real most;                                         /* a pixel is code over most */
+    real max_code;                                     /* a pixel is code / max_code */
     const uint16_t *codes;                             /* [sum of count, n_pixels], or NULL and */
     const real *images;                                /* the same of numbers */
     const uint16_t *labels;

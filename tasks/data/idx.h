@@ -13,7 +13,7 @@
 #ifndef TASK_IDX_H
 #define TASK_IDX_H
 
-#include "task.h"
+#include "base/spec.h"
 
 typedef struct task_idx {
     size_t n, rows, cols; /* rows = cols = 1 for labels */

@@ -10,11 +10,11 @@
  *
  * A reader fills one task_raw a part (training, test, ...), trusting no length of the file; what
  * concerns several parts or the labels' meaning is checked once for all readers in dataset.c.
- * Errors are one sentence that begins with the path. */
+ * Errors are one message that begins with the path. */
 #ifndef TASK_RAW_H
 #define TASK_RAW_H
 
-#include "task.h"
+#include "base/spec.h"
 
 enum { TASK_PATH = 2048 };
 

@@ -8,7 +8,7 @@
 #ifndef TASK_RESIZE_H
 #define TASK_RESIZE_H
 
-#include "task.h"
+#include "base/spec.h"
 
 /* A resized pixel along one axis: (1 - fraction) source[low] + fraction source[high]. */
 typedef struct task_tap {

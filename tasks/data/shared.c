@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "declare.h"
+#include "base/task_error.h"
 
 #define BOUND ((size_t)8 << 30)
 enum { HEAD = 20480, KEY_BYTES = 16384 };
@@ -38,7 +38,7 @@ void task_shared_folder(char *path, size_t n) {
 }
 
 /* Ours, and nobody else may write into it: what lies there is trusted. -1: there is none. */
-static int open_folder(void) {
+static int open_block_folder(void) {
     char path[4096];
     struct stat info;
     task_shared_folder(path, sizeof path);
@@ -51,13 +51,13 @@ static int open_folder(void) {
     return -1;
 }
 
-static int is_block(const char *name) {
+static int is_block_name(const char *name) {
     size_t n = strlen(name);
     return n > 6 && strcmp(name + n - 6, ".block") == 0;
 }
 
 /* Bytes of all blocks, and the one that was not used for longest (oldest: its name, or ""). */
-static size_t look_through(int folder, size_t *n_blocks, char oldest[256]) {
+static size_t measure_block_folder(int folder, size_t *n_blocks, char oldest[256]) {
     size_t sum = 0;
     struct timespec first = {0};
     int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -66,7 +66,7 @@ static size_t look_through(int folder, size_t *n_blocks, char oldest[256]) {
     oldest[0] = 0;
     for (const struct dirent *d; list && (d = readdir(list));) {
         struct stat info;
-        if (!is_block(d->d_name) || fstatat(folder, d->d_name, &info, AT_SYMLINK_NOFOLLOW)) continue;
+        if (!is_block_name(d->d_name) || fstatat(folder, d->d_name, &info, AT_SYMLINK_NOFOLLOW)) continue;
         sum += (size_t)info.st_size;
         ++*n_blocks;
         const struct timespec *t = &info.st_mtim;
@@ -80,40 +80,40 @@ static size_t look_through(int folder, size_t *n_blocks, char oldest[256]) {
 }
 
 /* Removes the oldest blocks until at most `bound` bytes are left. */
-static void trim(int folder, size_t bound) {
+static void trim_block_folder(int folder, size_t bound) {
     char oldest[256];
     size_t n;
-    while (look_through(folder, &n, oldest) > bound && unlinkat(folder, oldest, 0) == 0) {
+    while (measure_block_folder(folder, &n, oldest) > bound && unlinkat(folder, oldest, 0) == 0) {
     }
 }
 
 size_t task_shared_usage(size_t *n_blocks) {
     char oldest[256];
-    int folder = open_folder();
+    int folder = open_block_folder();
     *n_blocks = 0;
-    size_t sum = folder < 0 ? 0 : look_through(folder, n_blocks, oldest);
+    size_t sum = folder < 0 ? 0 : measure_block_folder(folder, n_blocks, oldest);
     if (folder >= 0) close(folder);
     return sum;
 }
 
 void task_shared_clear(void) {
-    int folder = open_folder();
+    int folder = open_block_folder();
     if (folder < 0) return;
-    trim(folder, 0);
+    trim_block_folder(folder, 0);
     close(folder);
 }
 
 /* ---- blocks ---------------------------------------------------------------------------------- */
 
 /* FNV-1a of the key; the head holds the key itself. */
-static void name_block(task_shared *s) {
+static void name_block_file(task_shared *s) {
     uint64_t h = 14695981039346656037u;
     for (const char *c = s->key; *c; c++) h = (h ^ (unsigned char)*c) * 1099511628211u;
     snprintf(s->name, sizeof s->name, "%016llx.block", (unsigned long long)h);
 }
 
 /* Maps the file of that name if it is whole and of this key, and notes that it is used. */
-static int map_found(task_shared *s) {
+static int map_block_file(task_shared *s) {
     struct stat info;
     int file = openat(s->folder, s->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (file < 0) return 0;
@@ -134,7 +134,7 @@ static int map_found(task_shared *s) {
     return found;
 }
 
-static void unlock(task_shared *s) {
+static void unlock_block_folder(task_shared *s) {
     if (s->file >= 0) {
         close(s->file);
         (void)unlinkat(s->folder, "being made", 0);
@@ -148,17 +148,17 @@ static void unlock(task_shared *s) {
 int task_shared_find(task_shared *s, const char *key) {
     *s = (task_shared){.folder = -1, .file = -1};
     if (!key || strlen(key) >= KEY_BYTES || !(s->key = strdup(key))) return 0;
-    name_block(s);
-    s->folder = open_folder();
+    name_block_file(s);
+    s->folder = open_block_folder();
     if (s->folder < 0) return 0;
-    int found = map_found(s);
-    if (!found && flock(s->folder, LOCK_EX) == 0) found = map_found(s);
-    if (found) unlock(s);
+    int found = map_block_file(s);
+    if (!found && flock(s->folder, LOCK_EX) == 0) found = map_block_file(s);
+    if (found) unlock_block_folder(s);
     return found;
 }
 
 /* A file in the locked folder with room for the block, mapped. */
-static int make_file(task_shared *s) {
+static int make_block_file(task_shared *s) {
     size_t total = HEAD + s->n_bytes;
     if (s->folder < 0) return 0;
     (void)unlinkat(s->folder, "being made", 0); /* of a process that died */
@@ -174,8 +174,8 @@ static int make_file(task_shared *s) {
 
 int task_shared_make(task_shared *s, size_t n_bytes) {
     s->n_bytes = n_bytes;
-    if (make_file(s)) return 1;
-    unlock(s);
+    if (make_block_file(s)) return 1;
+    unlock_block_folder(s);
     s->data = aligned_alloc(TASK_ALIGNMENT, (n_bytes + TASK_ALIGNMENT - 1) / TASK_ALIGNMENT * TASK_ALIGNMENT);
     return s->data != NULL;
 }
@@ -188,15 +188,15 @@ void task_shared_publish(task_shared *s) {
     strcpy(h->key, s->key);
     size_t total = HEAD + s->n_bytes;
     if (msync(s->mapped, total, MS_SYNC) == 0) {
-        trim(s->folder, s->n_bytes < BOUND ? BOUND - s->n_bytes : 0);
+        trim_block_folder(s->folder, s->n_bytes < BOUND ? BOUND - s->n_bytes : 0);
         (void)renameat(s->folder, "being made", s->folder, s->name);
     }
     (void)mprotect(s->mapped, total, PROT_READ);
-    unlock(s);
+    unlock_block_folder(s);
 }
 
 void task_shared_close(task_shared *s) {
-    unlock(s);
+    unlock_block_folder(s);
     if (s->mapped)
         munmap(s->mapped, HEAD + s->n_bytes);
     else

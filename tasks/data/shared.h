@@ -22,7 +22,7 @@
 #ifndef TASK_SHARED_H
 #define TASK_SHARED_H
 
-#include "task.h"
+#include "base/spec.h"
 
 typedef struct task_shared {
     void *data; /* aligned to 64 bytes */

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/task_error.h"
 #include "core/suggest.h"
 #include "data/cifar.h"
 #include "data/csv.h"
@@ -17,7 +18,6 @@
 #include "data/idx.h"
 #include "data/image.h"
 #include "data/synthetic.h"
-#include "declare.h"
 
 enum { IDX, CIFAR10, CIFAR100, SHEET, TABLE, HDF5, SYNTHETIC };
 enum { TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS }; /* files of an IDX set */
@@ -146,7 +146,7 @@ const task_source_info *task_source_known(size_t i) {
 
 /* ---- finding --------------------------------------------------------------------------------- */
 
-static int find_file(const char *folder, const char *name, char path[TASK_PATH]) {
+static int find_data_file(const char *folder, const char *name, char path[TASK_PATH]) {
     static const char *const endings[] = {"", ".gz"};
     for (int i = 0; i < 2; i++) {
         int n = snprintf(path, TASK_PATH, "%s/%s%s", folder, name, endings[i]);
@@ -155,116 +155,118 @@ static int find_file(const char *folder, const char *name, char path[TASK_PATH])
     return 0;
 }
 
-static int holds(const char *folder, const char *name) {
+static int folder_holds_file(const char *folder, const char *name) {
     char path[TASK_PATH];
-    return find_file(folder, name, path);
+    return find_data_file(folder, name, path);
 }
 
 /* Tries parent's sub-folders for a set, then parent itself. */
-static int find_under(const char *parent, int length, const known *k, char folder[TASK_PATH]) {
+static int find_folder_under(const char *parent, int length, const known *k, char folder[TASK_PATH]) {
     for (int i = 0; i < 3 && k->folders[i]; i++) {
         snprintf(folder, TASK_PATH, "%.*s/%s", length, parent, k->folders[i]);
-        if (holds(folder, k->files[0])) return 1;
+        if (folder_holds_file(folder, k->files[0])) return 1;
     }
     snprintf(folder, TASK_PATH, "%.*s", length, parent);
-    return holds(folder, k->files[0]);
+    return folder_holds_file(folder, k->files[0]);
 }
 
-static int find_folder(const known *k, const char *data_path, char folder[TASK_PATH], lopt_error *err) {
+static int find_data_folder(const known *k, const char *data_path, char folder[TASK_PATH], lopt_error *err) {
     for (const char *p = data_path; *p;) {
         size_t length = strcspn(p, ":");
-        if (length && find_under(p, (int)length, k, folder)) return 1;
+        if (length && find_folder_under(p, (int)length, k, folder)) return 1;
         p += length + (p[length] == ':');
     }
     snprintf(folder, TASK_PATH, "%s", k->system);
-    if (holds(folder, k->files[0])) return 1;
+    if (folder_holds_file(folder, k->files[0])) return 1;
     const char *package = k->info.package;
-    return task_fail(err, LOPT_EARG, "data set %s: no file %s[.gz] in %.200s%s%s; %s%s%s", k->info.name, k->files[0],
-                     data_path, *data_path ? " or " : "", folder, package ? "apt-get install " : k->info.get,
-                     package ? package : "", package ? " or name its folder in data.path" : "");
+    return task_set_error(err, LOPT_EARG, "data set %s: no file %s[.gz] in %.200s%s%s; %s%s%s", k->info.name,
+                          k->files[0], data_path, *data_path ? " or " : "", folder,
+                          package ? "apt-get install " : k->info.get, package ? package : "",
+                          package ? " or name its folder in data.path" : "");
 }
 
 /* The files of set k in that folder, all of which must be there. */
-static int take_folder(const known *k, const char *folder, task_source *s, lopt_error *err) {
+static int take_known_folder(const known *k, const char *folder, task_source *s, lopt_error *err) {
     s->format = k->format;
     for (; s->n_files < TASK_SOURCE_FILES && k->files[s->n_files]; s->n_files++) {
-        if (!find_file(folder, k->files[s->n_files], s->files[s->n_files])) {
-            return task_fail(err, LOPT_EARG, "%s: no file %s[.gz] in that folder", folder, k->files[s->n_files]);
+        if (!find_data_file(folder, k->files[s->n_files], s->files[s->n_files])) {
+            return task_set_error(err, LOPT_EARG, "%s: no file %s[.gz] in that folder", folder, k->files[s->n_files]);
         }
     }
     return 1;
 }
 
-static int find_known(const known *k, const char *data_path, task_source *s, lopt_error *err) {
+static int find_known_source(const known *k, const char *data_path, task_source *s, lopt_error *err) {
     char folder[TASK_PATH];
     if (s->settings[0]) {
-        return task_fail(err, LOPT_EARG, "data set %s: found \"%s\", expected no settings", k->info.name, s->settings);
+        return task_set_error(err, LOPT_EARG, "data set %s: found \"%s\", expected no settings", k->info.name,
+                              s->settings);
     }
     s->n_classes = k->n_classes;
     s->first_label = k->first_label;
     s->one_percent = k->one_percent;
     snprintf(s->settings, sizeof s->settings, "%s", k->settings);
-    return find_folder(k, data_path, folder, err) && take_folder(k, folder, s, err);
+    return find_data_folder(k, data_path, folder, err) && take_known_folder(k, folder, s, err);
 }
 
-static int ends_in(const char *path, const char *ending) {
+static int ends_in_suffix(const char *path, const char *ending) {
     size_t n = strlen(path), m = strlen(ending);
     return n > m && strcmp(path + n - m, ending) == 0;
 }
 
-static int format_of_file(const char *path) {
+static int format_of_data_file(const char *path) {
     static const struct {
         const char *ending;
         int format;
     } endings[] = {{".h5", HDF5},    {".hdf5", HDF5},     {".csv", TABLE}, {".csv.gz", TABLE},
                    {".data", TABLE}, {".data.gz", TABLE}, {".png", SHEET}};
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
-        if (ends_in(path, endings[i].ending)) return endings[i].format;
+        if (ends_in_suffix(path, endings[i].ending)) return endings[i].format;
     return -1;
 }
 
 /* The formats that a folder tells by its files. */
-static int find_path(const char *path, task_source *s, lopt_error *err) {
-    int format = format_of_file(path);
+static int find_source_at_path(const char *path, task_source *s, lopt_error *err) {
+    int format = format_of_data_file(path);
     for (int k = 0; format < 0 && k < N_KNOWN; k++) {
         int told = known_sets[k].format == IDX || known_sets[k].format == CIFAR10 || known_sets[k].format == CIFAR100;
-        if (told && holds(path, known_sets[k].files[0])) {
+        if (told && folder_holds_file(path, known_sets[k].files[0])) {
             s->first_label = known_sets[k].first_label;
-            return take_folder(&known_sets[k], path, s, err);
+            return take_known_folder(&known_sets[k], path, s, err);
         }
     }
     if (format < 0) {
-        return task_fail(err, LOPT_EARG,
-                         "data set %s: no file %s[.gz] in that folder, nor another data set; files "
-                         "end in .h5, .csv, .data or .png",
-                         path, known_sets[0].files[0]);
+        return task_set_error(err, LOPT_EARG,
+                              "data set %s: no file %s[.gz] in that folder, nor another data set; files "
+                              "end in .h5, .csv, .data or .png",
+                              path, known_sets[0].files[0]);
     }
     s->format = format;
     s->n_files = 1;
     if ((size_t)snprintf(s->files[0], TASK_PATH, "%s", path) >= TASK_PATH || access(path, F_OK) != 0)
-        return task_fail(err, LOPT_EARG, "data set %s: no such file", path);
+        return task_set_error(err, LOPT_EARG, "data set %s: no such file", path);
     return 1;
 }
 
-static int unknown(const char *name, lopt_error *err) {
+static int report_unknown_source(const char *name, lopt_error *err) {
     char text[96];
     lopt__suggestion s = lopt__suggestion_for(name);
     for (int k = 0; k < N_KNOWN; k++) lopt__suggest_name(&s, known_sets[k].info.name);
     for (size_t i = 0; task_synthetic_known(i); i++) lopt__suggest_name(&s, task_synthetic_known(i)->name);
-    return task_fail(err, LOPT_EUNKNOWN,
-                     "unknown data set \"%s\"%s: `metatrain data list` prints all; a path has a '/'", name,
-                     lopt__suggestion_text(&s, text, sizeof text));
+    return task_set_error(err, LOPT_EUNKNOWN,
+                          "unknown data set \"%s\"%s: `metatrain data list` prints all; a path has a '/'", name,
+                          lopt__suggestion_text(&s, text, sizeof text));
 }
 
 /* Splits "NAME a=1 b=2" before the first word with a '='. */
-static int split_settings(const char *dataset, char name[TASK_PATH], task_source *s, lopt_error *err) {
+static int split_data_settings(const char *dataset, char name[TASK_PATH], task_source *s, lopt_error *err) {
     const char *from = strchr(dataset, '=');
     size_t n = from ? (size_t)(from - dataset) : strlen(dataset);
     while (from && n > 0 && dataset[n - 1] != ' ') n--;
     from = dataset + n;
     while (n > 0 && dataset[n - 1] == ' ') n--;
     if (n == 0 || n >= TASK_PATH || strlen(from) >= sizeof s->settings)
-        return task_fail(err, LOPT_EARG, "data set \"%.100s\": no name, or too long", dataset);
+        return task_set_error(err, LOPT_EARG, "data set \"%.100s\": no name, or too long", dataset);
     memcpy(name, dataset, n);
     name[n] = 0;
     snprintf(s->settings, sizeof s->settings, "%s", from);
@@ -274,21 +276,22 @@ static int split_settings(const char *dataset, char name[TASK_PATH], task_source
 int task_source_find(const char *dataset, const char *data_path, task_source *s, lopt_error *err) {
     char name[TASK_PATH];
     *s = (task_source){0};
-    if (!split_settings(dataset, name, s, err)) return 0;
-    if (strchr(name, '/')) return find_path(name, s, err);
+    if (!split_data_settings(dataset, name, s, err)) return 0;
+    if (strchr(name, '/')) return find_source_at_path(name, s, err);
     for (int k = 0; k < N_KNOWN; k++)
-        if (strcmp(name, known_sets[k].info.name) == 0) return find_known(&known_sets[k], data_path, s, err);
+        if (strcmp(name, known_sets[k].info.name) == 0) return find_known_source(&known_sets[k], data_path, s, err);
     for (; task_synthetic_known(s->synthetic); s->synthetic++) {
         if (strcmp(name, task_synthetic_known(s->synthetic)->name) != 0) continue;
         s->format = SYNTHETIC;
         return task_synthetic_make(s->synthetic, s->settings, NULL, err);
     }
-    return unknown(name, err);
+    return report_unknown_source(name, err);
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-static int read_idx_part(const char *images, const char *labels, int first_label, task_raw *raw, lopt_error *err) {
+static int read_idx_part_files(const char *images, const char *labels, int first_label, task_raw *raw,
+                               lopt_error *err) {
     task_idx x = {0}, y = {0};
     snprintf(raw->path, TASK_PATH, "%s", images);
     snprintf(raw->labels_path, TASK_PATH, "%s", labels);
@@ -296,7 +299,7 @@ static int read_idx_part(const char *images, const char *labels, int first_label
     if (done) {
         raw->labels = malloc(y.n * sizeof *raw->labels);
         done = raw->labels != NULL;
-        if (!done) task_fail(err, LOPT_ENOMEM, "%s: out of memory", labels);
+        if (!done) task_set_error(err, LOPT_ENOMEM, "%s: out of memory", labels);
     }
     for (size_t i = 0; done && i < y.n; i++) raw->labels[i] = y.bytes[i] - first_label;
     if (done) {
@@ -309,7 +312,7 @@ static int read_idx_part(const char *images, const char *labels, int first_label
     return done;
 }
 
-static int read_cifar(const task_source *s, task_raw *parts, lopt_error *err) {
+static int read_cifar_parts(const task_source *s, task_raw *parts, lopt_error *err) {
     for (int i = 0; i < s->n_files; i++) {
         task_raw *raw = &parts[i < s->n_files - 1 ? TASK_TRAIN : TASK_TEST];
         size_t n;
@@ -322,49 +325,51 @@ static int read_cifar(const task_source *s, task_raw *parts, lopt_error *err) {
     return 1;
 }
 
-static int read_sheet(const char *settings, const unsigned char *bytes, size_t n, task_raw *raw, lopt_error *err) {
+static int read_image_sheet(const char *settings, const unsigned char *bytes, size_t n, task_raw *raw,
+                            lopt_error *err) {
     task_setting t[] = {{"tile", 20, 1, TASK_RAW_MAX_SIDE, 1}, {"classes", 10, 2, 65536, 1}};
     return task_settings_read("of tiles", settings, t, 2, err) &&
            task_sheet_parse(bytes, n, (int)t[0].value, (int)t[0].value, (int)t[1].value, raw, err);
 }
 
-static int read_table(const char *settings, const unsigned char *bytes, size_t n, task_raw *raw, lopt_error *err) {
+static int read_number_table(const char *settings, const unsigned char *bytes, size_t n, task_raw *raw,
+                             lopt_error *err) {
     task_setting t[] = {{"label", -1, -1, 65535, 1}};
     return task_settings_read("of comma-separated numbers", settings, t, 1, err) &&
            task_csv_parse((const char *)bytes, n, (int)t[0].value, raw, err);
 }
 
-static int read_one_file(const task_source *s, task_raw *raw, lopt_error *err) {
+static int read_single_file(const task_source *s, task_raw *raw, lopt_error *err) {
     size_t n;
     snprintf(raw->path, TASK_PATH, "%s", s->files[0]);
     unsigned char *bytes = task_file_bytes(s->files[0], &n, err);
-    int done = bytes && (s->format == SHEET ? read_sheet : read_table)(s->settings, bytes, n, raw, err);
+    int done = bytes && (s->format == SHEET ? read_image_sheet : read_number_table)(s->settings, bytes, n, raw, err);
     free(bytes);
     return done;
 }
 
-static int read_parts(const task_source *s, task_raw *parts, lopt_error *err) {
+static int read_source_parts(const task_source *s, task_raw *parts, lopt_error *err) {
     const char(*files)[TASK_PATH] = s->files;
     switch (s->format) {
     case IDX:
-        return read_idx_part(files[TRAIN_IMAGES], files[TRAIN_LABELS], s->first_label, &parts[TASK_TRAIN], err) &&
-               read_idx_part(files[TEST_IMAGES], files[TEST_LABELS], s->first_label, &parts[TASK_TEST], err);
+        return read_idx_part_files(files[TRAIN_IMAGES], files[TRAIN_LABELS], s->first_label, &parts[TASK_TRAIN], err) &&
+               read_idx_part_files(files[TEST_IMAGES], files[TEST_LABELS], s->first_label, &parts[TASK_TEST], err);
     case CIFAR10:
     case CIFAR100:
-        return read_cifar(s, parts, err);
+        return read_cifar_parts(s, parts, err);
     case SYNTHETIC:
         return task_synthetic_make(s->synthetic, s->settings, &parts[TASK_TRAIN], err);
     case HDF5:
         return read_hdf5 ? read_hdf5(files[0], parts, err)
-                         : task_fail(err, LOPT_EARG, "%s: this program reads no HDF5", files[0]);
+                         : task_set_error(err, LOPT_EARG, "%s: this program reads no HDF5", files[0]);
     default:
-        return read_one_file(s, &parts[TASK_TRAIN], err);
+        return read_single_file(s, &parts[TASK_TRAIN], err);
     }
 }
 
 int task_source_read(const task_source *s, task_raw parts[TASK_N_SPLITS], lopt_error *err) {
     memset(parts, 0, TASK_N_SPLITS * sizeof *parts);
-    int done = read_parts(s, parts, err);
+    int done = read_source_parts(s, parts, err);
     for (int i = 0; i < TASK_N_SPLITS; i++) {
         if (!done)
             task_raw_free(&parts[i]);

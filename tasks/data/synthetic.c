@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/task_error.h"
 #include "data/data_settings.h"
 #include "data/resize.h"
-#include "declare.h"
 
 #define PI 3.14159265358979323846
 enum { COARSE = 4, MAX_SETTINGS = 7 };
@@ -32,19 +32,19 @@ typedef struct generator {
 
 enum { G_EXAMPLES, G_CLASSES, G_MODES, G_SIZE, G_CHANNELS, G_NOISE, G_SEED };
 
-static void shape_gaussians(const task_setting *s, task_raw *raw) {
+static void set_gaussian_shape(const task_setting *s, task_raw *raw) {
     raw->rows = raw->cols = (int)s[G_SIZE].value;
     raw->channels = (int)s[G_CHANNELS].value;
 }
 
 /* A smooth picture: 4 x 4 random points, interpolated. */
-static void draw_centre(const task_raw *raw, const task_tap *taps, lopt_rng_stream *r, real *centre) {
+static void draw_mode_centre(const task_raw *raw, const task_tap *taps, lopt_rng_stream *r, real *centre) {
     unsigned char coarse[COARSE * COARSE * 4];
     for (int k = 0; k < COARSE * COARSE * raw->channels; k++) coarse[k] = (unsigned char)lopt_rng_draw_below(r, 256);
     task_resize_image(coarse, COARSE, raw->channels, taps, raw->rows, taps, raw->cols, centre);
 }
 
-static int fill_gaussians(const task_setting *s, task_raw *raw, lopt_rng_stream *r) {
+static int fill_gaussian_clusters(const task_setting *s, task_raw *raw, lopt_rng_stream *r) {
     size_t modes = (size_t)s[G_MODES].value, n_centres = (size_t)raw->n_classes * modes;
     size_t size = (size_t)raw->rows * (size_t)raw->cols * (size_t)raw->channels;
     task_tap *taps = malloc((size_t)raw->rows * sizeof *taps);
@@ -52,7 +52,7 @@ static int fill_gaussians(const task_setting *s, task_raw *raw, lopt_rng_stream 
     float *noise = malloc(size * sizeof *noise);
     int made = taps && centres && noise;
     if (made) task_resize_taps(COARSE, raw->rows, taps);
-    for (size_t c = 0; made && c < n_centres; c++) draw_centre(raw, taps, r, centres + c * size);
+    for (size_t c = 0; made && c < n_centres; c++) draw_mode_centre(raw, taps, r, centres + c * size);
     for (size_t i = 0; made && i < raw->n; i++) {
         size_t mode = (size_t)raw->labels[i] * modes + (size_t)lopt_rng_draw_below(r, modes);
         lopt_rng_fill_normals(r, size, noise);
@@ -71,13 +71,13 @@ static int fill_gaussians(const task_setting *s, task_raw *raw, lopt_rng_stream 
 
 enum { S_EXAMPLES, S_CLASSES, S_TURNS, S_NOISE, S_SEED };
 
-static void shape_spirals(const task_setting *s, task_raw *raw) {
+static void set_spiral_shape(const task_setting *s, task_raw *raw) {
     (void)s;
     raw->rows = raw->channels = 1;
     raw->cols = 2;
 }
 
-static int fill_spirals(const task_setting *s, task_raw *raw, lopt_rng_stream *r) {
+static int fill_spiral_points(const task_setting *s, task_raw *raw, lopt_rng_stream *r) {
     for (size_t i = 0; i < raw->n; i++) {
         double t = sqrt(lopt_rng_draw_uniform(r)); /* as many points on each piece of an arm */
         double angle = 2 * PI * (s[S_TURNS].value * t + (double)raw->labels[i] / raw->n_classes);
@@ -91,15 +91,16 @@ static int fill_spirals(const task_setting *s, task_raw *raw, lopt_rng_stream *r
 
 enum { T_EXAMPLES, T_CLASSES, T_DIM, T_HIDDEN, T_SEED };
 
-static void shape_teacher(const task_setting *s, task_raw *raw) {
+static void set_teacher_shape(const task_setting *s, task_raw *raw) {
     raw->rows = raw->channels = 1;
     raw->cols = (int)s[T_DIM].value;
 }
 
 /* The class with the largest of tanh(x w0) w1; h is scratch. */
-static int32_t teach(const float *x, int dim, int hidden, int classes, const float *w0, const float *w1, double *h) {
+static int32_t compute_teacher_label(const float *x, int dim, int hidden, int classes, const float *w0, const float *w1,
+                                     double *h) {
     int32_t best = 0;
-    double most = -INFINITY;
+    double largest = -INFINITY;
     for (int j = 0; j < hidden; j++) {
         double sum = 0;
         for (int k = 0; k < dim; k++) sum += (double)x[k] * (double)w0[(size_t)j * (size_t)dim + (size_t)k];
@@ -108,12 +109,12 @@ static int32_t teach(const float *x, int dim, int hidden, int classes, const flo
     for (int c = 0; c < classes; c++) {
         double sum = 0;
         for (int j = 0; j < hidden; j++) sum += h[j] * (double)w1[(size_t)c * (size_t)hidden + (size_t)j];
-        if (sum > most) most = sum, best = c;
+        if (sum > largest) largest = sum, best = c;
     }
     return best;
 }
 
-static int fill_teacher(const task_setting *s, task_raw *raw, lopt_rng_stream *r) {
+static int fill_teacher_labels(const task_setting *s, task_raw *raw, lopt_rng_stream *r) {
     int dim = raw->cols, hidden = (int)s[T_HIDDEN].value;
     size_t n0 = (size_t)dim * (size_t)hidden, n1 = (size_t)hidden * (size_t)raw->n_classes;
     float *weights = malloc((n0 + n1) * sizeof *weights);
@@ -123,7 +124,7 @@ static int fill_teacher(const task_setting *s, task_raw *raw, lopt_rng_stream *r
     for (size_t i = 0; made && i < raw->n; i++) {
         float *x = raw->numbers + i * (size_t)dim;
         lopt_rng_fill_normals(r, (size_t)dim, x);
-        raw->labels[i] = teach(x, dim, hidden, raw->n_classes, weights, weights + n0, h);
+        raw->labels[i] = compute_teacher_label(x, dim, hidden, raw->n_classes, weights, weights + n0, h);
     }
     free(weights);
     free(h);
@@ -143,20 +144,20 @@ static const generator generators[] = {
       {"channels", 1, 1, 3, 1},
       {"noise", 0.3, 0, 10, 0},
       SEED},
-     shape_gaussians,
-     fill_gaussians},
+     set_gaussian_shape,
+     fill_gaussian_clusters},
     {{"spirals", "a table of 2 features: arms of a spiral"},
      5,
      1,
      {EXAMPLES, {"classes", 2, 2, 100, 1}, {"turns", 1.5, 0, 20, 0}, {"noise", 0.02, 0, 10, 0}, SEED},
-     shape_spirals,
-     fill_spirals},
+     set_spiral_shape,
+     fill_spiral_points},
     {{"teacher", "a table of normal features, labelled by a random network"},
      5,
      1,
      {EXAMPLES, {"classes", 10, 2, 1000, 1}, {"dim", 16, 1, 4096, 1}, {"hidden", 32, 1, 4096, 1}, SEED},
-     shape_teacher,
-     fill_teacher},
+     set_teacher_shape,
+     fill_teacher_labels},
 };
 
 enum { N_GENERATORS = sizeof generators / sizeof *generators };
@@ -179,5 +180,5 @@ int task_synthetic_make(size_t i, const char *settings, task_raw *raw, lopt_erro
     for (size_t k = 0; k < n; k++) raw->labels[k] = (int32_t)(k % (size_t)raw->n_classes);
     lopt_rng_stream r;
     lopt_rng_open_stream(&r, (lopt_rng_address){(uint64_t)s[g.n_settings - 1].value, LOPT_RNG_DATA, i, 0, 0});
-    return g.fill(s, raw, &r) ? 1 : task_fail(err, LOPT_ENOMEM, "data set %s: out of memory", g.info.name);
+    return g.fill(s, raw, &r) ? 1 : task_set_error(err, LOPT_ENOMEM, "data set %s: out of memory", g.info.name);
 }

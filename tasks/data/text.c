@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "declare.h"
+#include "base/task_error.h"
 
-static const char *const split_names[TASK_N_SPLITS] = {"train", "inner_valid", "outer_valid", "test"};
+static const char *const split_names[] = {TASK_SPLITS(TASK_STRING)};
 
 /* A text in the cache. */
 typedef struct entry {
@@ -25,7 +25,7 @@ static entry *cache;
 /* ---- loading --------------------------------------------------------------------------------- */
 
 /* Fisher-Yates over texts; the bytes are copied in the new order. */
-static int permute(task_corpus *c) {
+static int permute_texts(task_corpus *c) {
     size_t n = c->n_texts, to = 0;
     size_t *order = malloc(n * sizeof *order), *begin = malloc((n + 1) * sizeof *begin);
     unsigned char *bytes = malloc(c->begin[n] + 1);
@@ -56,11 +56,11 @@ static int permute(task_corpus *c) {
     return made;
 }
 
-static entry *load(const char *path, int vocab, lopt_error *err) {
+static entry *load_text_tokens(const char *path, int vocab, lopt_error *err) {
     task_corpus corpus;
     if (!task_corpus_read(path, &corpus, err)) return NULL;
     entry *e = calloc(1, sizeof *e);
-    int made = e && permute(&corpus);
+    int made = e && permute_texts(&corpus);
     if (made) {
         task_text *d = &e->text;
         e->vocab = vocab;
@@ -73,22 +73,22 @@ static entry *load(const char *path, int vocab, lopt_error *err) {
     task_corpus_free(&corpus);
     if (made) return e;
     free(e);
-    task_fail(err, LOPT_ENOMEM, "%s: out of memory", path);
+    task_set_error(err, LOPT_ENOMEM, "%s: out of memory", path);
     return NULL;
 }
 
 const task_text *task_text_open(const char *name, const char *data_path, int vocab, lopt_error *err) {
     char path[TASK_CORPUS_PATH];
     if (vocab != TASK_BYTES_VOCAB && (vocab < TASK_MIN_BPE_VOCAB || vocab > TASK_MAX_VOCAB)) {
-        task_fail(err, LOPT_EARG, "text %.200s: a vocabulary of %d, allowed: %d (bytes) or %d to %d", name, vocab,
-                  TASK_BYTES_VOCAB, TASK_MIN_BPE_VOCAB, TASK_MAX_VOCAB);
+        task_set_error(err, LOPT_EARG, "text %.200s: a vocabulary of %d, allowed: %d (bytes) or %d to %d", name, vocab,
+                       TASK_BYTES_VOCAB, TASK_MIN_BPE_VOCAB, TASK_MAX_VOCAB);
         return NULL;
     }
     if (!task_corpus_find(name, data_path, path, err)) return NULL;
     entry *e = cache;
     while (e && (e->vocab != vocab || strcmp(e->path, path) != 0)) e = e->next;
     if (!e) {
-        e = load(path, vocab, err);
+        e = load_text_tokens(path, vocab, err);
         if (!e) return NULL;
         e->next = cache;
         cache = e;
@@ -109,22 +109,23 @@ void task_text_close(const task_text *d) {
 
 /* ---- drawing --------------------------------------------------------------------------------- */
 
-static size_t split_begin(const task_text *d, int split) {
+static size_t first_text_of_split(const task_text *d, int split) {
     return d->tokens.begin[d->first[split]];
 }
 
 int task_text_check(const task_text *d, const char *name, int length, lopt_error *err) {
     for (int s = 0; s < TASK_N_SPLITS; s++) {
-        size_t n = split_begin(d, s + 1) - split_begin(d, s);
+        size_t n = first_text_of_split(d, s + 1) - first_text_of_split(d, s);
         if (n < (size_t)length) {
-            return task_fail(err, LOPT_EARG, "text %.200s: split %s has %zu tokens, needed: %d for the sequence length",
-                             name, split_names[s], n, length);
+            return task_set_error(err, LOPT_EARG,
+                                  "text %.200s: split %s has %zu tokens, needed: %d for the sequence length", name,
+                                  split_names[s], n, length);
         }
     }
     return 1;
 }
 
-static size_t text_of(const task_text *d, int split, size_t token) {
+static size_t find_text_of_token(const task_text *d, int split, size_t token) {
     size_t low = d->first[split], high = d->first[split + 1];
     while (high - low > 1) {
         size_t middle = low + (high - low) / 2;
@@ -136,19 +137,19 @@ static size_t text_of(const task_text *d, int split, size_t token) {
     return low;
 }
 
-static int32_t fold(int32_t id, int vocab) {
+static int32_t fold_token_id(int32_t id, int vocab) {
     return id < vocab ? id : 1 + id % (vocab - 1);
 }
 
 void task_text_draw(const task_text *d, task_split split, lopt_rng_stream *r, int batch, int length, int vocab,
                     int32_t *tokens) {
-    size_t first = split_begin(d, split), n_tokens = split_begin(d, split + 1) - first;
+    size_t first = first_text_of_split(d, split), n_tokens = first_text_of_split(d, split + 1) - first;
     for (int i = 0; i < batch; i++) {
-        size_t at = first + (size_t)lopt_rng_draw_below(r, n_tokens), text = text_of(d, split, at);
+        size_t at = first + (size_t)lopt_rng_draw_below(r, n_tokens), text = find_text_of_token(d, split, at);
         size_t begin = d->tokens.begin[text], end = d->tokens.begin[text + 1];
         size_t latest = end - begin > (size_t)length ? end - (size_t)length : begin;
         if (at > latest) at = latest;
         for (int k = 0; k < length; k++, at++)
-            tokens[(size_t)k * (size_t)batch + (size_t)i] = at < end ? fold(d->tokens.ids[at], vocab) : 0;
+            tokens[(size_t)k * (size_t)batch + (size_t)i] = at < end ? fold_token_id(d->tokens.ids[at], vocab) : 0;
     }
 }

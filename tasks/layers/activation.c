@@ -10,23 +10,6 @@ typedef struct activation {
     const task_elementwise *elementwise;
 } activation;
 
-static const char *const names[TASK_N_ACTIVATIONS] = {[TASK_RELU] = "relu",
-                                                      [TASK_TANH] = "tanh",
-                                                      [TASK_GELU] = "gelu",
-                                                      [TASK_RELU6] = "relu6",
-                                                      [TASK_SIGMOID] = "sigmoid",
-                                                      [TASK_SILU] = "silu",
-                                                      [TASK_SELU] = "selu",
-                                                      [TASK_COS] = "cos",
-                                                      [TASK_SIN] = "sin",
-                                                      [TASK_ELU] = "elu",
-                                                      [TASK_LEAKY_RELU] = "leaky_relu",
-                                                      [TASK_FOLDED_RELU] = "folded_relu"};
-
-const char *task_activation_name(task_activation_kind activation_kind) {
-    return names[activation_kind];
-}
-
 static const unsigned char published[TASK_N_SAMPLED_ACTIVATIONS] = {TASK_RELU, TASK_RELU, TASK_RELU6, TASK_SELU,
                                                                     TASK_TANH, TASK_COS,  TASK_SIN,   TASK_SIGMOID,
                                                                     TASK_SILU, TASK_SILU, TASK_GELU,  TASK_FOLDED_RELU};
@@ -39,24 +22,27 @@ int task_activation_may_keep_input(task_activation_choice c) {
     return c.fixed == TASK_ACTIVATION_IN_TAU || task_activation_keeps_input(c.fixed);
 }
 
-static void forward(const task_layer *l, const task_run *run) {
+static void activation_forward(const task_layer *l, const task_run *run) {
     const activation *a = (const activation *)l;
-    a->elementwise->apply(task_activation_of(a->choice, run->tau), a->n, task_in(run, l, 0), task_out(run, l));
+    a->elementwise->apply(task_activation_of(a->choice, run->tau), a->n, task_layer_input(run, l, 0),
+                          task_layer_output(run, l));
 }
 
-static void backward(const task_layer *l, const task_run *run) {
+static void activation_backward(const task_layer *l, const task_run *run) {
     const activation *a = (const activation *)l;
-    a->elementwise->apply_grad(task_activation_of(a->choice, run->tau), a->n, task_in(run, l, 0), task_out(run, l),
-                               task_out_grad(run, l), l->adds[0], task_in_grad(run, l, 0));
+    a->elementwise->apply_grad(task_activation_of(a->choice, run->tau), a->n, task_layer_input(run, l, 0),
+                               task_layer_output(run, l), task_layer_output_grad(run, l), l->adds[0],
+                               task_layer_input_grad(run, l, 0));
 }
 
-static const task_layer_kind kind = {.name = "activation", .forward = forward, .backward = backward};
+static const task_layer_kind kind = {
+    .name = "activation", .forward = activation_forward, .backward = activation_backward};
 
-static int add(task_model *m, int x, task_activation_choice choice) {
+static int add_activation_layer(task_model *m, int x, task_activation_choice choice) {
     if (x < 0) return -1;
     const task_shape *s = task_value_shape(m, x);
     size_t n = (size_t)(s->rows * s->cols);
-    activation *a = task_layer_add(m, &kind, sizeof *a, 1, &x, s->rank, s->dim);
+    activation *a = task_add_layer(m, &kind, sizeof *a, 1, &x, s->rank, s->dim);
     if (!a) return -1;
     a->n = n;
     a->choice = choice;
@@ -64,12 +50,12 @@ static int add(task_model *m, int x, task_activation_choice choice) {
     return a->base.out;
 }
 
-int task_activation(task_model *m, int x, task_activation_kind which) {
-    return add(m, x, (task_activation_choice){.fixed = (int)which});
+int task_add_activation(task_model *m, int x, task_activation_kind which) {
+    return add_activation_layer(m, x, (task_activation_choice){.fixed = (int)which});
 }
 
-int task_activation_sampled(task_model *m, int x, size_t at) {
-    return add(m, x, (task_activation_choice){TASK_ACTIVATION_IN_TAU, at});
+int task_add_sampled_activation(task_model *m, int x, size_t at) {
+    return add_activation_layer(m, x, (task_activation_choice){TASK_ACTIVATION_IN_TAU, at});
 }
 
 int task_is_activation(const task_layer *l, task_activation_choice *c) {

@@ -2,16 +2,16 @@
  *
  * activation.h - y = f(x), number by number.
  *
- *     x = task_activation(m, x, TASK_RELU);
+ *     x = task_add_activation(m, x, TASK_RELU);
  *     size_t which = task_sample_choice(m, TASK_N_SAMPLED_ACTIVATIONS);
- *     x = task_activation_sampled(m, x, which);   tau[which] says which of the published twelve
+ *     x = task_add_sampled_activation(m, x, which);   tau[which] says which of the published twelve
  *
  * task_activation_choice says what a layer that has fused one computes (dense.c). */
 #ifndef TASK_ACTIVATION_H
 #define TASK_ACTIVATION_H
 
-#include "layers/elementwise.h"
-#include "model.h"
+#include "math/elementwise.h"
+#include "model/model.h"
 
 enum { TASK_N_SAMPLED_ACTIVATIONS = 12 };
 
@@ -23,8 +23,8 @@ typedef struct task_activation_choice {
 
 enum { TASK_ACTIVATION_IN_TAU = -2 };
 
-int task_activation(task_model *m, int x, task_activation_kind kind);
-int task_activation_sampled(task_model *m, int x, size_t at);
+int task_add_activation(task_model *m, int x, task_activation_kind kind);
+int task_add_sampled_activation(task_model *m, int x, size_t at);
 
 int task_activation_of(task_activation_choice c, const real *tau); /* for task_elementwise */
 int task_activation_may_keep_input(task_activation_choice c);      /* its gradient may need x, not only y */

@@ -3,7 +3,7 @@
  * attention.h - multi-head attention of a sequence to itself.
  *
  *     task_attention_shape a = {.heads = 4, .head_size = 32, .causal = 1, .pad_ids = &ids};
- *     x = task_attention(m, x, &a);                   x[batch, time, in] -> [batch, time, in]
+ *     x = task_add_attention(m, x, &a);                   x[batch, time, in] -> [batch, time, in]
  *     y = task_attention_core(m, q, k, v, &a);        between the dense layers: [batch, time, heads head_size]
  *
  * Four dense layers (query, key, value, output) with biases, whose weights start as `init`; each head takes
@@ -21,12 +21,12 @@
 
 typedef struct task_attention_shape {
     int heads, head_size, causal;
-    const size_t *pad_ids; /* of task_input_ids; NULL: every key is seen */
+    const size_t *pad_ids; /* of task_add_input_ids; NULL: every key is seen */
     double dropout;
     task_init init;
 } task_attention_shape;
 
-int task_attention(task_model *m, int x, const task_attention_shape *a);
+int task_add_attention(task_model *m, int x, const task_attention_shape *a);
 int task_attention_core(task_model *m, int q, int k, int v, const task_attention_shape *a);
 
 #endif

@@ -2,7 +2,7 @@
  *
  * conv.h - convolution of images by square windows; with an activation after it one layer.
  *
- *     x = task_conv(m, x, (task_conv_shape){.channels = 32, .size = 3, .stride = 2}, init);
+ *     x = task_add_conv(m, x, (task_conv_shape){.channels = 32, .size = 3, .stride = 2}, init);
  *
  * x[batch, rows, cols, in] becomes [batch, out rows, out cols, channels] (window.h says how many).
  * Tensors "conv0" [size, size, in, channels], which starts as init says, and "conv_b0" (channels), zeros.
@@ -21,7 +21,7 @@ typedef struct task_conv_shape {
     task_padding padding;
 } task_conv_shape;
 
-int task_conv(task_model *m, int x, task_conv_shape shape, task_init init);
-int task_conv_without_bias(task_model *m, int x, task_conv_shape shape, task_init init);
+int task_add_conv(task_model *m, int x, task_conv_shape shape, task_init init);
+int task_add_conv_without_bias(task_model *m, int x, task_conv_shape shape, task_init init);
 
 #endif

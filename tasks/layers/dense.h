@@ -2,7 +2,7 @@
  *
  * dense.h - a fully connected layer, y = x W + b over the last axis; with an activation after it one layer.
  *
- *     x = task_dense(m, x, width, init);
+ *     x = task_add_dense(m, x, width, init);
  *
  * Tensors "w0" (in, width), which starts as init says, and "b0" (width), which starts at 0. */
 #ifndef TASK_DENSE_H
@@ -10,9 +10,9 @@
 
 #include "layers/init.h"
 
-int task_dense(task_model *m, int x, int width, task_init init);
+int task_add_dense(task_model *m, int x, int width, task_init init);
 int task_dense_without_bias(task_model *m, int x, int width, task_init init);
-/* As task_dense with the bias's own start. */
-int task_dense_with(task_model *m, int x, int width, task_init weights, task_init bias);
+/* As task_add_dense with the bias's own start. */
+int task_add_dense_with(task_model *m, int x, int width, task_init weights, task_init bias);
 
 #endif

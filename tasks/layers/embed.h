@@ -2,8 +2,8 @@
  *
  * embed.h - rows of a table, by number.
  *
- *     size_t ids = task_input_ids(m, steps * batch);
- *     x = task_embed(m, ids, rank, dim, vocab, init);   value [dim...], its last axis the width
+ *     size_t ids = task_add_input_ids(m, steps * batch);
+ *     x = task_add_embedding(m, ids, rank, dim, vocab, init);   value [dim...], its last axis the width
  *
  * Tensor "embed0" [vocab, width]. Ids are 0..vocab - 1, one a row of the value. Haiku starts the table with
  * TN(1). Its gradient is dense: rows that no id names get 0. */
@@ -12,6 +12,6 @@
 
 #include "layers/init.h"
 
-int task_embed(task_model *m, size_t ids, int rank, const int64_t *dim, int vocab, task_init init);
+int task_add_embedding(task_model *m, size_t ids, int rank, const int64_t *dim, int vocab, task_init init);
 
 #endif

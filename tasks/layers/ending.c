@@ -14,13 +14,13 @@ task_ending task_ending_make(int rows, int cols, int has_bias) {
 int task_ending_fuse(task_model *m, task_ending *e, const task_layer *next) {
     if (!e->has_bias || e->activation.fixed != TASK_LINEAR || !task_is_activation(next, &e->activation)) return 0;
     if (task_activation_may_keep_input(e->activation))
-        e->z = task_layer_work(m, (size_t)e->rows * (size_t)e->cols * sizeof(real));
+        e->z = task_add_layer_work(m, (size_t)e->rows * (size_t)e->cols * sizeof(real));
     return 1;
 }
 
 real *task_ending_z(const task_ending *e, const task_run *run, const task_layer *l) {
     int activation = task_activation_of(e->activation, run->tau);
-    return task_activation_keeps_input(activation) ? task_at(run->work, e->z) : task_out(run, l);
+    return task_activation_keeps_input(activation) ? task_work_at(run->work, e->z) : task_layer_output(run, l);
 }
 
 void task_ending_forward(const task_ending *e, const task_run *run, int first, int n, const real *b, real *z, real *y) {

@@ -16,7 +16,7 @@ task_init task_init_sampled(task_model *m) {
     return init;
 }
 
-static void truncated(float scale, size_t n, lopt_rng_stream *r, real *out) {
+static void fill_truncated_normals(float scale, size_t n, lopt_rng_stream *r, real *out) {
     float chunk[CHUNK];
     for (size_t i = 0; i < n; i++) {
         size_t left = n - i;
@@ -25,7 +25,7 @@ static void truncated(float scale, size_t n, lopt_rng_stream *r, real *out) {
     }
 }
 
-static void normal(double scale, size_t n, lopt_rng_stream *r, real *out) {
+static void fill_normals(double scale, size_t n, lopt_rng_stream *r, real *out) {
     float chunk[CHUNK];
     for (size_t i = 0; i < n; i++) {
         size_t left = n - i;
@@ -34,15 +34,15 @@ static void normal(double scale, size_t n, lopt_rng_stream *r, real *out) {
     }
 }
 
-static void uniform(double bound, size_t n, lopt_rng_stream *r, real *out) {
+static void fill_uniforms(double bound, size_t n, lopt_rng_stream *r, real *out) {
     for (size_t i = 0; i < n; i++) out[i] = (real)(bound * (2 * lopt_rng_draw_uniform(r) - 1));
 }
 
-static void constant(double value, size_t n, real *out) {
+static void fill_constant(double value, size_t n, real *out) {
     for (size_t i = 0; i < n; i++) out[i] = (real)value;
 }
 
-static void identity(int64_t rows, int64_t cols, real *out) {
+static void fill_identity(int64_t rows, int64_t cols, real *out) {
     for (int64_t i = 0; i < rows * cols; i++) out[i] = i / cols == i % cols;
 }
 
@@ -52,7 +52,7 @@ typedef struct vectors {
     int64_t n, count, step, next;
 } vectors;
 
-static void normalise(const vectors *v, int64_t k) {
+static void normalise_vector(const vectors *v, int64_t k) {
     real *x = v->a + k * v->next;
     double squares = 0;
     for (int64_t i = 0; i < v->n; i++) squares += (double)x[i * v->step] * (double)x[i * v->step];
@@ -61,7 +61,7 @@ static void normalise(const vectors *v, int64_t k) {
 }
 
 /* Takes their parts along vector j out of vectors k, k + 1, ..., `block` of them. */
-static void remove_parts(const vectors *v, int64_t j, int64_t k, int64_t block) {
+static void remove_projections(const vectors *v, int64_t j, int64_t k, int64_t block) {
     double part[CHUNK] = {0};
     const real *x = v->a + j * v->next;
     real *y = v->a + k * v->next;
@@ -72,15 +72,15 @@ static void remove_parts(const vectors *v, int64_t j, int64_t k, int64_t block) 
 }
 
 /* Gram and Schmidt, twice against rounding: the Q of a QR decomposition whose R has a positive diagonal. */
-static void orthogonal(double scale, int64_t rows, int64_t cols, lopt_rng_stream *r, real *out) {
+static void fill_orthogonal(double scale, int64_t rows, int64_t cols, lopt_rng_stream *r, real *out) {
     vectors v = {out, rows, cols, cols, 1};
     if (rows < cols) v = (vectors){out, cols, rows, 1, cols};
-    normal(1, (size_t)(rows * cols), r, out);
+    fill_normals(1, (size_t)(rows * cols), r, out);
     for (int pass = 0; pass < 2; pass++) {
         for (int64_t j = 0; j < v.count; j++) {
-            normalise(&v, j);
+            normalise_vector(&v, j);
             for (int64_t k = j + 1; k < v.count; k += CHUNK)
-                remove_parts(&v, j, k, v.count - k < CHUNK ? v.count - k : CHUNK);
+                remove_projections(&v, j, k, v.count - k < CHUNK ? v.count - k : CHUNK);
         }
     }
     for (int64_t i = 0; i < rows * cols; i++) out[i] *= (real)scale;
@@ -99,38 +99,38 @@ void task_init_fill(const task_init *init, const real *tau, int rank, const int6
     }
     switch (kind) {
     case TASK_INIT_DEFAULT:
-        truncated(1 / sqrtf((float)rows), n, r, out);
+        fill_truncated_normals(1 / sqrtf((float)rows), n, r, out);
         break;
     case TASK_INIT_TRUNCATED:
-        truncated((float)c, n, r, out);
+        fill_truncated_normals((float)c, n, r, out);
         break;
     case TASK_INIT_VARIANCE:
-        truncated((float)(sqrt(c / fan) / TRUNCATED_STD), n, r, out);
+        fill_truncated_normals((float)(sqrt(c / fan) / TRUNCATED_STD), n, r, out);
         break;
     case TASK_INIT_NORMAL:
-        normal(c, n, r, out);
+        fill_normals(c, n, r, out);
         break;
     case TASK_INIT_CONSTANT:
-        constant(c, n, out);
+        fill_constant(c, n, out);
         break;
     case TASK_INIT_IDENTITY:
-        identity(rows, cols, out);
+        fill_identity(rows, cols, out);
         break;
     case TASK_INIT_XAVIER:
-        uniform(sqrt(6 / (fan + (double)cols)), n, r, out);
+        fill_uniforms(sqrt(6 / (fan + (double)cols)), n, r, out);
         break;
     case TASK_INIT_ORTHOGONAL:
-        orthogonal(c, rows, cols, r, out);
+        fill_orthogonal(c, rows, cols, r, out);
         break;
     case TASK_INIT_UNIFORM:
-        uniform(c * sqrt(3 / fan), n, r, out);
+        fill_uniforms(c * sqrt(3 / fan), n, r, out);
         break;
     case TASK_INIT_FAN_NORMAL:
     case TASK_INIT_FAN_NORMAL_AGAIN:
-        normal(sqrt(c / fan), n, r, out);
+        fill_normals(sqrt(c / fan), n, r, out);
         break;
     case TASK_INIT_FAN_UNIFORM:
-        uniform(sqrt(3 * c / fan), n, r, out);
+        fill_uniforms(sqrt(3 * c / fan), n, r, out);
         break;
     case TASK_INIT_SAMPLED:
         break;

@@ -2,8 +2,8 @@
  *
  * init.h - how a tensor starts.
  *
- *     x = task_dense(m, x, width, (task_init){0});                       the default, TN(1/sqrt(fan_in))
- *     x = task_dense(m, x, width, (task_init){TASK_INIT_CONSTANT, 0});   zeros
+ *     x = task_add_dense(m, x, width, (task_init){0});                       the default, TN(1/sqrt(fan_in))
+ *     x = task_add_dense(m, x, width, (task_init){TASK_INIT_CONSTANT, 0});   zeros
  *     task_init any = task_init_sampled(m);                              drawn with the task, into tau
  *
  *     task_init_fill(&init, tau, rank, dim, &rng, tensor);               in a layer's init
@@ -14,7 +14,7 @@
 #ifndef TASK_INIT_H
 #define TASK_INIT_H
 
-#include "model.h"
+#include "model/model.h"
 
 typedef enum task_init_kind {
     TASK_INIT_DEFAULT,   /* TN(1/sqrt(fan_in)) */

@@ -18,7 +18,7 @@ typedef struct norm {
     size_t mean;    /* work of the batch norm: of each column */
 } norm;
 
-static void init(const task_layer *l, const real *tau, lopt_rng_stream *r, real *params) {
+static void norm_init(const task_layer *l, const real *tau, lopt_rng_stream *r, real *params) {
     const norm *d = (const norm *)l;
     (void)tau, (void)r;
     for (size_t j = 0; j < d->cols; j++) {
@@ -28,18 +28,18 @@ static void init(const task_layer *l, const real *tau, lopt_rng_stream *r, real 
 }
 
 static void scale_and_offset(const norm *d, const real *restrict h, const task_run *run) {
-    const real *restrict scale = task_tensor(run, &d->base, SCALE), *restrict offset =
-                                                                        task_tensor(run, &d->base, OFFSET);
-    real *restrict y = task_out(run, &d->base);
+    const real *restrict scale = task_layer_tensor_at(run, &d->base, SCALE), *restrict offset = task_layer_tensor_at(
+                                                                                 run, &d->base, OFFSET);
+    real *restrict y = task_layer_output(run, &d->base);
     for (size_t i = 0; i < d->rows; i++, h += d->cols, y += d->cols)
         for (size_t j = 0; j < d->cols; j++) y[j] = h[j] * scale[j] + offset[j];
 }
 
 /* Gradients of scale and offset. */
-static void tensor_grads(const norm *d, const real *restrict h, const task_run *run) {
-    const real *restrict dy = task_out_grad(run, &d->base);
-    real *restrict dscale = task_tensor_grad(run, &d->base, SCALE), *restrict doffset =
-                                                                        task_tensor_grad(run, &d->base, OFFSET);
+static void set_norm_grads(const norm *d, const real *restrict h, const task_run *run) {
+    const real *restrict dy = task_layer_output_grad(run, &d->base);
+    real *restrict dscale = task_layer_tensor_grad(run, &d->base, SCALE), *restrict doffset = task_layer_tensor_grad(
+                                                                              run, &d->base, OFFSET);
     memset(dscale, 0, d->cols * sizeof *dscale);
     memset(doffset, 0, d->cols * sizeof *doffset);
     for (size_t i = 0; i < d->rows; i++, h += d->cols, dy += d->cols) {
@@ -53,7 +53,7 @@ static void tensor_grads(const norm *d, const real *restrict h, const task_run *
 /* ---- over the last axis ------------------------------------------------------------------------ */
 
 /* The sum of a product in LANES partial sums, which vectorise. */
-static real dot(size_t n, const real *restrict a, const real *restrict b) {
+static real dot_of_rows(size_t n, const real *restrict a, const real *restrict b) {
     real part[LANES] = {0}, sum = 0;
     size_t i = 0;
     for (; i + LANES <= n; i += LANES)
@@ -63,7 +63,7 @@ static real dot(size_t n, const real *restrict a, const real *restrict b) {
     return sum;
 }
 
-static real total(size_t n, const real *restrict a) {
+static real sum_of_row(size_t n, const real *restrict a) {
     real part[LANES] = {0}, sum = 0;
     size_t i = 0;
     for (; i + LANES <= n; i += LANES)
@@ -73,45 +73,45 @@ static real total(size_t n, const real *restrict a) {
     return sum;
 }
 
-static void layer_forward(const task_layer *l, const task_run *run) {
+static void layer_norm_forward(const task_layer *l, const task_run *run) {
     const norm *d = (const norm *)l;
-    const real *x = task_in(run, l, 0);
-    real *h = task_at(run->work, d->normal), *inverse = task_at(run->work, d->inverse);
+    const real *x = task_layer_input(run, l, 0);
+    real *h = task_work_at(run->work, d->normal), *inverse = task_work_at(run->work, d->inverse);
     for (size_t i = 0; i < d->rows; i++, x += d->cols, h += d->cols) {
-        real mean = total(d->cols, x) / (real)d->cols;
+        real mean = sum_of_row(d->cols, x) / (real)d->cols;
         for (size_t j = 0; j < d->cols; j++) h[j] = x[j] - mean;
-        inverse[i] = 1 / (real)sqrt((double)(dot(d->cols, h, h) / (real)d->cols + d->epsilon));
+        inverse[i] = 1 / (real)sqrt((double)(dot_of_rows(d->cols, h, h) / (real)d->cols + d->epsilon));
         for (size_t j = 0; j < d->cols; j++) h[j] *= inverse[i];
     }
-    scale_and_offset(d, task_at(run->work, d->normal), run);
+    scale_and_offset(d, task_work_at(run->work, d->normal), run);
 }
 
-static void layer_backward(const task_layer *l, const task_run *run) {
+static void layer_norm_backward(const task_layer *l, const task_run *run) {
     const norm *d = (const norm *)l;
-    const real *h = task_at(run->work, d->normal), *inverse = task_at(run->work, d->inverse);
-    const real *scale = task_tensor(run, l, SCALE);
-    real *g = task_out_grad(run, l), *dx = task_in_grad(run, l, 0);
-    tensor_grads(d, h, run);
+    const real *h = task_work_at(run->work, d->normal), *inverse = task_work_at(run->work, d->inverse);
+    const real *scale = task_layer_tensor_at(run, l, SCALE);
+    real *g = task_layer_output_grad(run, l), *dx = task_layer_input_grad(run, l, 0);
+    set_norm_grads(d, h, run);
     if (!dx) return;
     for (size_t i = 0; i < d->rows; i++, h += d->cols, g += d->cols, dx += d->cols) {
         for (size_t j = 0; j < d->cols; j++) g[j] *= scale[j];
-        real mean = total(d->cols, g) / (real)d->cols, along = dot(d->cols, g, h) / (real)d->cols;
+        real mean = sum_of_row(d->cols, g) / (real)d->cols, along = dot_of_rows(d->cols, g, h) / (real)d->cols;
         for (size_t j = 0; j < d->cols; j++)
             dx[j] = (l->adds[0] ? dx[j] : 0) + (g[j] - mean - h[j] * along) * inverse[i];
     }
 }
 
 static const task_layer_kind layer_kind = {
-    .name = "layer norm", .init = init, .forward = layer_forward, .backward = layer_backward};
+    .name = "layer norm", .init = norm_init, .forward = layer_norm_forward, .backward = layer_norm_backward};
 
 /* ---- over the rows ----------------------------------------------------------------------------- */
 
-static void batch_forward(const task_layer *l, const task_run *run) {
+static void batch_norm_forward(const task_layer *l, const task_run *run) {
     const norm *d = (const norm *)l;
     size_t cols = d->cols;
-    const real *restrict x = task_in(run, l, 0);
-    real *restrict h = task_at(run->work, d->normal), *restrict inverse = task_at(run->work, d->inverse);
-    real *restrict mean = task_at(run->work, d->mean);
+    const real *restrict x = task_layer_input(run, l, 0);
+    real *restrict h = task_work_at(run->work, d->normal), *restrict inverse = task_work_at(run->work, d->inverse);
+    real *restrict mean = task_work_at(run->work, d->mean);
     memset(mean, 0, cols * sizeof *mean);
     memset(inverse, 0, cols * sizeof *inverse);
     for (size_t i = 0; i < d->rows; i++)
@@ -130,13 +130,15 @@ static void batch_forward(const task_layer *l, const task_run *run) {
 }
 
 /* The means over the rows are the gradients of offset and scale over n, times scale. */
-static void batch_backward(const task_layer *l, const task_run *run) {
+static void batch_norm_backward(const task_layer *l, const task_run *run) {
     const norm *d = (const norm *)l;
-    const real *restrict h = task_at(run->work, d->normal), *restrict inverse = task_at(run->work, d->inverse);
-    const real *restrict dy = task_out_grad(run, l), *restrict scale = task_tensor(run, l, SCALE);
-    const real *restrict dscale = task_tensor_grad(run, l, SCALE), *restrict doffset = task_tensor_grad(run, l, OFFSET);
-    real *restrict dx = task_in_grad(run, l, 0), n = (real)d->rows;
-    tensor_grads(d, h, run);
+    const real *restrict h = task_work_at(run->work, d->normal), *restrict inverse =
+                                                                     task_work_at(run->work, d->inverse);
+    const real *restrict dy = task_layer_output_grad(run, l), *restrict scale = task_layer_tensor_at(run, l, SCALE);
+    const real *restrict dscale = task_layer_tensor_grad(run, l, SCALE), *restrict doffset =
+                                                                             task_layer_tensor_grad(run, l, OFFSET);
+    real *restrict dx = task_layer_input_grad(run, l, 0), n = (real)d->rows;
+    set_norm_grads(d, h, run);
     if (!dx) return;
     for (size_t i = 0; i < d->rows; i++, h += d->cols, dy += d->cols, dx += d->cols)
         for (size_t j = 0; j < d->cols; j++)
@@ -145,30 +147,30 @@ static void batch_backward(const task_layer *l, const task_run *run) {
 }
 
 static const task_layer_kind batch_kind = {
-    .name = "batch norm", .init = init, .forward = batch_forward, .backward = batch_backward};
+    .name = "batch norm", .init = norm_init, .forward = batch_norm_forward, .backward = batch_norm_backward};
 
 /* ---- description ------------------------------------------------------------------------------- */
 
-static int add(task_model *m, int x, const task_layer_kind *kind, double start, double epsilon) {
+static int add_norm_layer(task_model *m, int x, const task_layer_kind *kind, double start, double epsilon) {
     if (x < 0) return -1;
     task_shape s = *task_value_shape(m, x);
-    norm *d = task_layer_add(m, kind, sizeof *d, 1, &x, s.rank, s.dim);
+    norm *d = task_add_layer(m, kind, sizeof *d, 1, &x, s.rank, s.dim);
     if (!d) return -1;
     d->rows = (size_t)s.rows, d->cols = (size_t)s.cols;
     d->epsilon = (real)epsilon, d->start = (real)start;
     int is_batch = kind == &batch_kind;
-    d->normal = task_layer_work(m, d->rows * d->cols * sizeof(real));
-    d->inverse = task_layer_work(m, (is_batch ? d->cols : d->rows) * sizeof(real));
-    if (is_batch) d->mean = task_layer_work(m, d->cols * sizeof(real));
-    task_layer_tensor(m, &d->base, is_batch ? "batch_scale" : "layer_scale", 1, (int64_t[]){s.cols});
-    task_layer_tensor(m, &d->base, is_batch ? "batch_offset" : "layer_offset", 1, (int64_t[]){s.cols});
+    d->normal = task_add_layer_work(m, d->rows * d->cols * sizeof(real));
+    d->inverse = task_add_layer_work(m, (is_batch ? d->cols : d->rows) * sizeof(real));
+    if (is_batch) d->mean = task_add_layer_work(m, d->cols * sizeof(real));
+    task_add_layer_tensor(m, &d->base, is_batch ? "batch_scale" : "layer_scale", 1, (int64_t[]){s.cols});
+    task_add_layer_tensor(m, &d->base, is_batch ? "batch_offset" : "layer_offset", 1, (int64_t[]){s.cols});
     return d->base.out;
 }
 
-int task_layer_norm(task_model *m, int x, double epsilon) {
-    return add(m, x, &layer_kind, 1, epsilon);
+int task_add_layer_norm(task_model *m, int x, double epsilon) {
+    return add_norm_layer(m, x, &layer_kind, 1, epsilon);
 }
 
-int task_batch_norm(task_model *m, int x, double start, double epsilon) {
-    return add(m, x, &batch_kind, start, epsilon);
+int task_add_batch_norm(task_model *m, int x, double start, double epsilon) {
+    return add_norm_layer(m, x, &batch_kind, start, epsilon);
 }

@@ -2,7 +2,7 @@
  *
  * recurrent.h - recurrent cells, unrolled over a sequence from a learned state, differentiated through all of it.
  *
- *     x = task_recurrent(m, x, TASK_LSTM, 256);       x[time, batch, in] -> [time, batch, 256], every step's h
+ *     x = task_add_recurrent(m, x, TASK_LSTM, 256);       x[time, batch, in] -> [time, batch, 256], every step's h
  *
  * The time comes first, so that a step is one block of memory: x of all steps goes through one matrix product
  * before the first step, and so do the gradients of the weights after the last. The states before the first step
@@ -19,10 +19,8 @@
 #ifndef TASK_RECURRENT_H
 #define TASK_RECURRENT_H
 
-#include "model.h"
+#include "model/model.h"
 
-typedef enum task_cell { TASK_LSTM, TASK_GRU, TASK_VANILLA_RNN, TASK_IRNN, TASK_N_CELLS } task_cell;
-
-int task_recurrent(task_model *m, int x, task_cell cell, int width);
+int task_add_recurrent(task_model *m, int x, task_cell cell, int width);
 
 #endif

@@ -3,9 +3,9 @@
  * variational.h - what a variational auto-encoder has beside dense layers.
  *
  *     stats = ... [batch, 2 latent]: means, then logarithms of standard deviations
- *     z = task_gaussian(m, stats);                 mean + std eps, eps ~ N(0, 1) drawn with the batch
+ *     z = task_add_gaussian(m, stats);                 mean + std eps, eps ~ N(0, 1) drawn with the batch
  *     out = ... [batch, 2 pixels], of z
- *     task_elbo(m, stats, out, target, per_pixel);
+ *     task_add_elbo(m, stats, out, target, per_pixel);
  *
  * The loss is the mean over the batch of KL(N(mean, std^2) | N(0, 1)) - sum over pixels of ln p, where ln p is
  * the log-density of N(out mean, out std^2) at target + u, u uniform in +-1/510 (half a step of a byte), plus
@@ -13,9 +13,9 @@
 #ifndef TASK_VARIATIONAL_H
 #define TASK_VARIATIONAL_H
 
-#include "model.h"
+#include "model/model.h"
 
-int task_gaussian(task_model *m, int stats);
-int task_elbo(task_model *m, int stats, int out, int target, int per_pixel);
+int task_add_gaussian(task_model *m, int stats);
+int task_add_elbo(task_model *m, int stats, int out, int target, int per_pixel);
 
 #endif

@@ -4,7 +4,7 @@
 #include "layers/window.h"
 
 /* Places along an axis of n; *before: padding before the first. 0: the window does not fit. */
-static int places(int n, int size, int stride, task_padding padding, int *before) {
+static int count_window_steps(int n, int size, int stride, task_padding padding, int *before) {
     *before = 0;
     if (padding == TASK_VALID) return n < size ? 0 : (n - size) / stride + 1;
     int out = (n + stride - 1) / stride, missing = (out - 1) * stride + size - n;
@@ -24,8 +24,8 @@ int task_window_make(task_model *m, int x, int size, int stride, task_padding pa
                        .channels = (int)s->dim[3],
                        .size = size,
                        .stride = stride};
-    w->out_rows = places(w->rows, size, stride, padding, &w->above);
-    w->out_cols = places(w->cols, size, stride, padding, &w->left);
+    w->out_rows = count_window_steps(w->rows, size, stride, padding, &w->above);
+    w->out_cols = count_window_steps(w->cols, size, stride, padding, &w->left);
     if (w->out_rows && w->out_cols) return 1;
     return task_model_fail(m, "a window of %dx%d does not fit an image of %dx%d", size, size, w->rows, w->cols), 0;
 }
@@ -36,7 +36,7 @@ typedef struct place {
     int top, bottom, left, right; /* the part inside the image, in lines and columns of the window */
 } place;
 
-static place place_of(const task_window *w, int r, int j) {
+static place place_of_window(const task_window *w, int r, int j) {
     place p;
     int row = task_window_part(w, r % w->out_rows, w->rows, w->above, &p.top, &p.bottom);
     int col = task_window_part(w, j, w->cols, w->left, &p.left, &p.right);
@@ -44,7 +44,7 @@ static place place_of(const task_window *w, int r, int j) {
     return p;
 }
 
-static void gather_one(const task_window *w, const place *p, const real *x, real *patch) {
+static void gather_window_patch(const task_window *w, const place *p, const real *x, real *patch) {
     ptrdiff_t line = (ptrdiff_t)w->size * w->channels, next = (ptrdiff_t)w->cols * w->channels;
     ptrdiff_t left = (ptrdiff_t)p->left * w->channels, right = (ptrdiff_t)p->right * w->channels;
     for (ptrdiff_t i = 0; i < p->top * line; i++) patch[i] = 0;
@@ -58,7 +58,7 @@ static void gather_one(const task_window *w, const place *p, const real *x, real
     for (ptrdiff_t i = p->bottom * line; i < w->size * line; i++) patch[i] = 0;
 }
 
-static void scatter_one(const task_window *w, const place *p, const real *patch, real *x) {
+static void scatter_window_patch(const task_window *w, const place *p, const real *patch, real *x) {
     ptrdiff_t line = (ptrdiff_t)w->size * w->channels, next = (ptrdiff_t)w->cols * w->channels;
     ptrdiff_t left = (ptrdiff_t)p->left * w->channels, right = (ptrdiff_t)p->right * w->channels;
     for (ptrdiff_t k = p->top; k < p->bottom; k++) {
@@ -72,8 +72,8 @@ void task_window_gather(const task_window *w, const real *x, int first, int n, r
     size_t patch = (size_t)w->size * (size_t)w->size * (size_t)w->channels;
     for (int r = first; r < first + n; r++) {
         for (int j = 0; j < w->out_cols; j++, patches += patch) {
-            place p = place_of(w, r, j);
-            gather_one(w, &p, x, patches);
+            place p = place_of_window(w, r, j);
+            gather_window_patch(w, &p, x, patches);
         }
     }
 }
@@ -82,8 +82,8 @@ void task_window_scatter(const task_window *w, const real *patches, int first, i
     size_t patch = (size_t)w->size * (size_t)w->size * (size_t)w->channels;
     for (int r = first; r < first + n; r++) {
         for (int j = 0; j < w->out_cols; j++, patches += patch) {
-            place p = place_of(w, r, j);
-            scatter_one(w, &p, patches, dx);
+            place p = place_of_window(w, r, j);
+            scatter_window_patch(w, &p, patches, dx);
         }
     }
 }

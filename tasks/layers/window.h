@@ -15,7 +15,7 @@
 #ifndef TASK_WINDOW_H
 #define TASK_WINDOW_H
 
-#include "model.h"
+#include "model/model.h"
 
 typedef enum task_padding { TASK_SAME, TASK_VALID } task_padding;
 

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "families/draws.h"
+#include "base/draws.h"
 #include "layers/conv.h"
 #include "layers/dense.h"
 #include "layers/norm.h"
@@ -18,49 +18,33 @@
 #include "models/hidden.h"
 #include "models/images.h"
 
-static int layer(task_model *m, int x, int channels, int stride, const task_hidden *hidden) {
-    x = task_conv(m, x, (task_conv_shape){channels, 3, stride, TASK_SAME}, hidden->init);
+static int add_conv_block(task_model *m, int x, int channels, int stride, const task_hidden *hidden) {
+    x = task_add_conv(m, x, (task_conv_shape){channels, 3, stride, TASK_SAME}, hidden->init);
     x = task_hidden_activation(m, x, hidden);
-    if (hidden->norm == TASK_NORM_LAYER) x = task_layer_norm(m, x, 1e-5);
-    if (hidden->norm == TASK_NORM_BATCH) x = task_batch_norm(m, x, 1, 1e-5);
+    if (hidden->norm == TASK_NORM_LAYER) x = task_add_layer_norm(m, x, 1e-5);
+    if (hidden->norm == TASK_NORM_BATCH) x = task_add_batch_norm(m, x, 1, 1e-5);
     return x;
 }
 
 /* "image_conv cifar10 32x32 3-32-64-64-10 relu, batch 128" */
-static void set_name(task *t, const task_images *self, const task_spec *spec) {
+static void set_conv_net_name(task *t, const task_images *self, const task_spec *spec) {
     size_t n = task_images_name(t, self, spec, "image_conv");
     task_hidden_name(t, n, self->data->n_channels, self->n_classes, spec);
 }
 
-static int create(task *t, const task_spec *spec, lopt_error *err) {
-    if (!task_hidden_check(spec, err)) return 0;
-    if (!task_check_range(spec->task, "strided", spec->strided, 0, TASK_MAX_HIDDEN, err)) return 0;
-    task_images *self = task_images_open(t, spec, sizeof *self, err);
+static int conv_net_create(task *t, const task_spec *spec, lopt_error *err) {
+    task_images *self = task_images_open(t, spec, err);
     if (!self) return 0;
     task_model *m = t->model;
     task_hidden hidden = task_hidden_plan(m, spec);
     int x = self->images;
-    for (int l = 0; l < spec->n_hidden; l++) x = layer(m, x, spec->hidden[l], l < spec->strided ? 2 : 1, &hidden);
-    x = task_dense(m, task_global_average(m, x), self->n_classes, (task_init){0});
-    set_name(t, self, spec);
-    return task_images_classify(t, self, x, spec, spec->per_task ? TASK_BELOW_GUESS : TASK_CLIP_GUESS_NAN, err);
+    for (int l = 0; l < spec->n_hidden; l++)
+        x = add_conv_block(m, x, spec->hidden[l], l < spec->strided ? 2 : 1, &hidden);
+    x = task_add_dense(m, task_add_global_average(m, x), self->n_classes, (task_init){0});
+    set_conv_net_name(t, self, spec);
+    return task_images_classify(t, self, x, spec, spec->per_task ? TASK_LOG_BELOW_CHANCE : TASK_CLIP_TO_CHANCE_NAN,
+                                err);
 }
-
-static void fix(const task_spec *named, task_spec *spec) {
-    task_images_fix(named, spec);
-    task_hidden_fix(named, spec);
-    spec->strided = named->strided;
-}
-
-const task_kind task_kind_image_conv = {
-    TASK_IMAGES_FUNCTIONS,
-    .name = "image_conv",
-    .summary = "classification of images by 3x3 convolutions of any numbers of channels",
-    .source = "learned_optimization, Metz et al. 2022",
-    .fix = fix,
-    .create = create,
-    .accuracy = task_images_accuracy,
-};
 
 #define CONV(set, size, batch, layers, ...)                                                                            \
     .spec = {.task = "image_conv",                                                                                     \
@@ -73,7 +57,7 @@ const task_kind task_kind_image_conv = {
 #define NET_32_64_64                                                                                                   \
     { 32, 64, 64 }
 
-const task_name task_names_image_conv[] = {
+static const task_name names[] = {
     {{"Conv_Cifar10_8_16x32", "CIFAR-10 8x8, channels 16 and 32, batch 128"}, CONV("cifar10", 8, 128, 2, {16, 32})},
     {{"Conv_Cifar10_16_32x64x64", "CIFAR-10 16x16, channels 32, 64 and 64, batch 128"},
      CONV("cifar10", 16, 128, 3, NET_32_64_64)},
@@ -98,9 +82,9 @@ const task_name task_names_image_conv[] = {
     {{NULL, NULL}, {.task = ""}},
 };
 
-static void sample(task_spec *spec, lopt_rng_stream *r) {
+static void conv_net_sample(task_spec *spec, lopt_rng_stream *r) {
     snprintf(spec->task, sizeof spec->task, "image_conv");
-    int channels = task_draw_log_int(r, 4, 64);
+    int channels = task_draw_log_integer(r, 4, 64);
     spec->n_hidden = task_draw_choice(r, 4);
     for (int l = 0; l < spec->n_hidden; l++) spec->hidden[l] = channels;
     spec->strided = task_draw_choice(r, 3);
@@ -110,8 +94,32 @@ static void sample(task_spec *spec, lopt_rng_stream *r) {
     spec->per_task = 1;
 }
 
-const task_family task_family_image_conv = {
+static const task_family family = {
     .name = "image_conv_family",
-    .summary = "convolutional nets: channels, depth, strides, size, batch; activation and start with the task",
-    .sample = sample,
+    .summary = "convolutional nets: channels, depth, strides, size, batch; activation and initialisation "
+               "with the task",
+    .sample = conv_net_sample,
+};
+
+static const task_setting settings[] = {
+    TASK_DATA_SETTINGS,
+    TASK_IMAGE_SETTINGS,
+    TASK_HIDDEN_SETTINGS,
+    TASK_LOSS_SETTING,
+    {"strided", TASK_INTEGER(strided), "[0, 8]", "1", "layers",
+     "image_conv: how many of the first layers have stride 2"},
+};
+
+const task_kind task_kind_image_conv = {
+    TASK_IMAGES_FUNCTIONS,
+    .name = "image_conv",
+    .summary = "classification of images by 3x3 convolutions, any number of channels",
+    .source = "learned_optimization, Metz et al. 2022",
+    .settings = settings,
+    .n_settings = TASK_COUNT(settings),
+    .create = conv_net_create,
+    .accuracy = task_images_accuracy,
+    .names = names,
+    .open_settings = "data_split|loss",
+    .family = &family,
 };

@@ -11,18 +11,6 @@
 #include "layers/dropout.h"
 #include "layers/norm.h"
 
-#define MAX_WIDTH 65536
-
-int task_hidden_check(const task_spec *spec, lopt_error *err) {
-    int n = spec->n_hidden;
-    if (!task_check_range(spec->task, "number of hidden layers", n, 0, TASK_MAX_HIDDEN, err)) return 0;
-    for (int l = 0; l < n; l++)
-        if (!task_check_range(spec->task, "width", spec->hidden[l], 1, MAX_WIDTH, err)) return 0;
-    return task_check_range(spec->task, "activation", spec->activation, TASK_RELU, TASK_N_ACTIVATIONS - 1, err) &&
-           task_check_range(spec->task, "norm", spec->norm, TASK_NORM_NONE, TASK_NORM_BATCH, err) &&
-           task_check_range(spec->task, "dropout", spec->dropout, 0, 0.999, err);
-}
-
 task_hidden task_hidden_plan(task_model *m, const task_spec *spec) {
     task_hidden h = {.activation = spec->activation, .norm = spec->norm, .dropout = spec->dropout};
     h.per_task = spec->per_task;
@@ -33,33 +21,25 @@ task_hidden task_hidden_plan(task_model *m, const task_spec *spec) {
 }
 
 int task_hidden_activation(task_model *m, int x, const task_hidden *h) {
-    return h->per_task ? task_activation_sampled(m, x, h->which) : task_activation(m, x, h->activation);
+    return h->per_task ? task_add_sampled_activation(m, x, h->which) : task_add_activation(m, x, h->activation);
 }
 
 int task_hidden_layer(task_model *m, int x, int width, const task_hidden *h) {
-    x = task_dense(m, x, width, h->init);
-    x = task_dropout(m, x, h->dropout);
-    if (h->norm == TASK_NORM_LAYER) x = task_layer_norm(m, x, 1e-5);
-    if (h->norm == TASK_NORM_BATCH) x = task_batch_norm(m, x, 1, 1e-5);
+    x = task_add_dense(m, x, width, h->init);
+    x = task_add_dropout(m, x, h->dropout);
+    if (h->norm == TASK_NORM_LAYER) x = task_add_layer_norm(m, x, 1e-5);
+    if (h->norm == TASK_NORM_BATCH) x = task_add_batch_norm(m, x, 1, 1e-5);
     return task_hidden_activation(m, x, h);
 }
 
-void task_hidden_fix(const task_spec *named, task_spec *spec) {
-    spec->n_hidden = named->n_hidden;
-    memcpy(spec->hidden, named->hidden, sizeof spec->hidden);
-    spec->activation = named->activation;
-    spec->norm = named->norm;
-    spec->dropout = named->dropout;
-    spec->per_task = named->per_task;
-}
-
 void task_hidden_name(task *t, size_t n, int in, int out, const task_spec *spec) {
+    static const char *const activations[] = {TASK_ACTIVATIONS(TASK_STRING)};
     static const char *const norms[] = {"", " layer norm", " batch norm"};
     char widths[96] = "";
     size_t at = 0;
     for (int l = 0; l < spec->n_hidden && at < sizeof widths; l++)
         at += (size_t)snprintf(widths + at, sizeof widths - at, "%d-", spec->hidden[l]);
     snprintf(t->name + n, sizeof t->name - n, " %d-%s%d %s%s%s, batch %d", in, widths, out,
-             spec->per_task ? "any activation" : task_activation_name(spec->activation), norms[spec->norm],
+             spec->per_task ? "any activation" : activations[spec->activation], norms[spec->norm],
              spec->dropout > 0 ? " dropout" : "", spec->batch_size);
 }

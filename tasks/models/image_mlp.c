@@ -4,13 +4,13 @@
  *
  *     pixels -> (dense, [dropout], [norm], activation) per hidden width -> dense -> loss
  *
- * The loss is cross-entropy, normalised by clipping to [0, 1.5 ln classes], a bit above that of a guess (of a
+ * The loss is cross-entropy, normalised by clipping to [0, 1.5 ln classes]; chance is ln classes (of a
  * family's structures by the parametric tasks' normaliser), or the squared error of one-hot labels. Initial
  * weights: TN(1/sqrt(in)), biases 0. Source: the ImageMLP tasks of learned_optimization (Metz et al. 2022). */
 #include <stdio.h>
 #include <string.h>
 
-#include "families/draws.h"
+#include "base/draws.h"
 #include "layers/activation.h"
 #include "layers/dense.h"
 #include "layers/dropout.h"
@@ -19,39 +19,22 @@
 #include "models/images.h"
 
 /* "image_mlp fashion_mnist 8x8 64-32-10 relu, batch 64" */
-static void set_name(task *t, const task_images *self, const task_spec *spec) {
+static void set_image_mlp_name(task *t, const task_images *self, const task_spec *spec) {
     size_t n = task_images_name(t, self, spec, "image_mlp");
     task_hidden_name(t, n, self->data->n_pixels, self->n_classes, spec);
 }
 
-static int create(task *t, const task_spec *spec, lopt_error *err) {
-    if (!task_hidden_check(spec, err)) return 0;
-    task_images *self = task_images_open(t, spec, sizeof *self, err);
+static int image_mlp_create(task *t, const task_spec *spec, lopt_error *err) {
+    task_images *self = task_images_open(t, spec, err);
     if (!self) return 0;
     task_model *m = t->model;
     task_hidden hidden = task_hidden_plan(m, spec);
     int x = self->pixels;
     for (int l = 0; l < spec->n_hidden; l++) x = task_hidden_layer(m, x, spec->hidden[l], &hidden);
-    x = task_dense(m, x, self->n_classes, hidden.init);
-    set_name(t, self, spec);
-    return task_images_classify(t, self, x, spec, spec->per_task ? TASK_BELOW_GUESS : TASK_CLIP_GUESS, err);
+    x = task_add_dense(m, x, self->n_classes, hidden.init);
+    set_image_mlp_name(t, self, spec);
+    return task_images_classify(t, self, x, spec, spec->per_task ? TASK_LOG_BELOW_CHANCE : TASK_CLIP_TO_CHANCE, err);
 }
-
-static void fix(const task_spec *named, task_spec *spec) {
-    task_images_fix(named, spec);
-    task_hidden_fix(named, spec);
-    spec->loss = named->loss;
-}
-
-const task_kind task_kind_image_mlp = {
-    TASK_IMAGES_FUNCTIONS,
-    .name = "image_mlp",
-    .summary = "classification of images by a multi-layer perceptron of any widths",
-    .source = "learned_optimization, Metz et al. 2022",
-    .fix = fix,
-    .create = create,
-    .accuracy = task_images_accuracy,
-};
 
 #define MLP(set, size, batch, layers, ...)                                                                             \
     .spec = {.task = "image_mlp",                                                                                      \
@@ -63,7 +46,7 @@ const task_kind task_kind_image_mlp = {
 #define THREE_128                                                                                                      \
     { 128, 128, 128 }
 
-const task_name task_names_image_mlp[] = {
+static const task_name names[] = {
     {{"ImageMLP_Cifar10BW8_Relu32", "CIFAR-10 in grey 8x8, hidden 32, batch 128"},
      MLP("cifar10", 8, 128, 1, {32}, .grey = 1)},
     {{"ImageMLP_FashionMnist8_Relu32", "Fashion-MNIST 8x8, hidden 32, batch 128"},
@@ -120,7 +103,7 @@ const task_name task_names_image_mlp[] = {
     {{NULL, NULL}, {.task = ""}},
 };
 
-static void sample(task_spec *spec, lopt_rng_stream *r) {
+static void image_mlp_sample(task_spec *spec, lopt_rng_stream *r) {
     snprintf(spec->task, sizeof spec->task, "image_mlp");
     task_draw_hidden(spec, r);
     task_draw_images(spec, r);
@@ -129,8 +112,30 @@ static void sample(task_spec *spec, lopt_rng_stream *r) {
     spec->loss = TASK_LOSS_CROSS_ENTROPY;
 }
 
-const task_family task_family_image_mlp = {
+static const task_family family = {
     .name = "image_mlp_family",
-    .summary = "multi-layer perceptrons on images: width, depth, size, batch; activation and start with the task",
-    .sample = sample,
+    .summary = "multi-layer perceptrons on images: width, depth, size, batch; activation and initialisation "
+               "with the task",
+    .sample = image_mlp_sample,
+};
+
+static const task_setting settings[] = {
+    TASK_DATA_SETTINGS,
+    TASK_IMAGE_SETTINGS,
+    TASK_HIDDEN_SETTINGS,
+    TASK_LOSS_SETTING,
+};
+
+const task_kind task_kind_image_mlp = {
+    TASK_IMAGES_FUNCTIONS,
+    .name = "image_mlp",
+    .summary = "classification of images by a multi-layer perceptron of any widths",
+    .source = "learned_optimization, Metz et al. 2022",
+    .settings = settings,
+    .n_settings = TASK_COUNT(settings),
+    .create = image_mlp_create,
+    .accuracy = task_images_accuracy,
+    .names = names,
+    .open_settings = "data_split",
+    .family = &family,
 };

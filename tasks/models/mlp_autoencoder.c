@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * mlp_autoencoder.c - images through a narrow perceptron back to themselves.
+ * mlp_autoencoder.c - an auto-encoder of images, a multi-layer perceptron.
  *
  *     pixels -> (dense, activation) per hidden width -> dense [-> sigmoid, or tanh of centred pixels] -> loss
  *
@@ -9,63 +9,47 @@
  * auto-encoders; there log_loss, centre and constrain are drawn with the task, here with the structure. */
 #include <stdio.h>
 
-#include "families/draws.h"
+#include "base/draws.h"
+#include "base/normaliser.h"
 #include "layers/activation.h"
 #include "layers/dense.h"
 #include "layers/losses.h"
 #include "layers/sum.h"
 #include "models/hidden.h"
 #include "models/images.h"
-#include "normaliser.h"
 
-static void set_normaliser(task *t, const task_spec *spec) {
+static void set_autoencoder_normaliser(task *t, const task_spec *spec) {
     if (!spec->per_task)
         task_set_normaliser(t, TASK_CLIP_ONE, 1);
     else
         task_set_normaliser(t, spec->encoder.log_loss ? TASK_IS_LOG : TASK_LOG, 1);
 }
 
-static void add_loss(task_model *m, const task_images *self, int x, int target, int log_loss) {
+static void add_pixel_loss(task_model *m, const task_images *self, int x, int target, int log_loss) {
     const task_dataset *d = self->data;
     int64_t dim[] = {self->batch, d->n_rows, d->n_pixels / d->n_rows};
     if (log_loss)
-        task_log_squared_error(m, task_reshape(m, x, 3, dim), target);
+        task_add_log_squared_error(m, task_add_reshape(m, x, 3, dim), target);
     else
-        task_squared_error(m, x, target);
+        task_add_squared_error(m, x, target);
 }
 
-static int create(task *t, const task_spec *spec, lopt_error *err) {
-    if (!task_hidden_check(spec, err)) return 0;
-    task_images *self = task_images_open(t, spec, sizeof *self, err);
+static int autoencoder_create(task *t, const task_spec *spec, lopt_error *err) {
+    task_images *self = task_images_open(t, spec, err);
     if (!self) return 0;
     task_model *m = t->model;
     task_hidden hidden = task_hidden_plan(m, spec);
     int pixels = self->data->n_pixels, target = self->pixels;
-    if (spec->encoder.centre) target = task_affine(m, target, 2, -1);
+    if (spec->encoder.centre) target = task_add_affine(m, target, 2, -1);
     int x = target;
     for (int l = 0; l < spec->n_hidden; l++) x = task_hidden_layer(m, x, spec->hidden[l], &hidden);
-    x = task_dense(m, x, pixels, hidden.init);
-    if (spec->encoder.constrain) x = task_activation(m, x, spec->encoder.centre ? TASK_TANH : TASK_SIGMOID);
-    add_loss(m, self, x, target, spec->encoder.log_loss);
+    x = task_add_dense(m, x, pixels, hidden.init);
+    if (spec->encoder.constrain) x = task_add_activation(m, x, spec->encoder.centre ? TASK_TANH : TASK_SIGMOID);
+    add_pixel_loss(m, self, x, target, spec->encoder.log_loss);
     task_hidden_name(t, task_images_name(t, self, spec, "mlp_autoencoder"), pixels, pixels, spec);
-    set_normaliser(t, spec);
+    set_autoencoder_normaliser(t, spec);
     return task_model_finish(m, err);
 }
-
-static void fix(const task_spec *named, task_spec *spec) {
-    task_images_fix(named, spec);
-    task_hidden_fix(named, spec);
-    spec->encoder = named->encoder;
-}
-
-const task_kind task_kind_mlp_autoencoder = {
-    TASK_IMAGES_FUNCTIONS,
-    .name = "mlp_autoencoder",
-    .summary = "images through a perceptron back to themselves",
-    .source = "learned_optimization, Metz et al. 2022",
-    .fix = fix,
-    .create = create,
-};
 
 #define AE(name_, text, set, size, batch, ...)                                                                         \
     {                                                                                                                  \
@@ -77,7 +61,7 @@ const task_kind task_kind_mlp_autoencoder = {
         }                                                                                                              \
     }
 
-const task_name task_names_mlp_autoencoder[] = {
+static const task_name names[] = {
     AE("Cifar10_32x32x32_bs128", "CIFAR-10 through 32, 32 and 32, batch 128", "cifar10", 32, 128, {32, 32, 32}),
     AE("Cifar10_256x256x256_bs128", "CIFAR-10 through 256, 256 and 256, batch 128", "cifar10", 32, 128,
        {256, 256, 256}),
@@ -90,7 +74,7 @@ const task_name task_names_mlp_autoencoder[] = {
     {{NULL, NULL}, {.task = ""}},
 };
 
-static void sample(task_spec *spec, lopt_rng_stream *r) {
+static void autoencoder_sample(task_spec *spec, lopt_rng_stream *r) {
     snprintf(spec->task, sizeof spec->task, "mlp_autoencoder");
     task_draw_hidden(spec, r);
     task_draw_images(spec, r);
@@ -101,9 +85,35 @@ static void sample(task_spec *spec, lopt_rng_stream *r) {
     spec->encoder.constrain = task_draw_choice(r, 2);
 }
 
-const task_family task_family_mlp_autoencoder = {
+static const task_family family = {
     .name = "mlp_autoencoder_family",
-    .summary = "perceptrons from images to images: width, depth, size, batch, form of the loss; activation and start "
+    .summary = "perceptron auto-encoders of images: width, depth, size, batch, form of the loss; activation and "
+               "initialisation "
                "with the task",
-    .sample = sample,
+    .sample = autoencoder_sample,
+};
+
+static const task_setting settings[] = {
+    TASK_DATA_SETTINGS,
+    TASK_IMAGE_SETTINGS,
+    TASK_HIDDEN_SETTINGS,
+    {"encoder.log_loss", TASK_CHOICE(encoder.log_loss), "no|yes", "no", NULL,
+     "auto-encoders: the loss is the mean logarithm of the squared error"},
+    {"encoder.centre", TASK_CHOICE(encoder.centre), "no|yes", "no", NULL,
+     "auto-encoders: pixels are in [-1, 1] in place of [0, 1]"},
+    {"encoder.constrain", TASK_CHOICE(encoder.constrain), "no|yes", "yes", NULL,
+     "auto-encoders: outputs pass through a tanh or sigmoid of that range"},
+};
+
+const task_kind task_kind_mlp_autoencoder = {
+    TASK_IMAGES_FUNCTIONS,
+    .name = "mlp_autoencoder",
+    .summary = "auto-encoder of images, a multi-layer perceptron",
+    .source = "learned_optimization, Metz et al. 2022",
+    .settings = settings,
+    .n_settings = TASK_COUNT(settings),
+    .create = autoencoder_create,
+    .names = names,
+    .open_settings = "data_split",
+    .family = &family,
 };

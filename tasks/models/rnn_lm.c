@@ -9,48 +9,30 @@
  * learned_optimization (Metz et al. 2022). */
 #include <stdio.h>
 
-#include "families/draws.h"
+#include "base/draws.h"
 #include "layers/dense.h"
 #include "layers/embed.h"
 #include "layers/recurrent.h"
+#include "models/blocks.h"
 #include "models/texts.h"
 
-#define MAX_WIDTH 65536
-
-static const char *const cells[TASK_N_CELLS] = {"lstm", "gru", "vanilla rnn", "irnn"};
-
-static int check(const task_spec *spec, lopt_error *err) {
-    const char *name = spec->task;
-    return task_check_range(name, "sequence.embed", spec->sequence.embed, 1, MAX_WIDTH, err) &&
-           task_check_range(name, "sequence.width", spec->sequence.width, 1, MAX_WIDTH, err) &&
-           task_check_range(name, "sequence.cell", spec->sequence.cell, 0, TASK_N_CELLS - 1, err);
-}
-
-static int create(task *t, const task_spec *spec, lopt_error *err) {
-    if (!check(spec, err)) return 0;
+static int rnn_lm_create(task *t, const task_spec *spec, lopt_error *err) {
     task_texts *self = task_texts_open(t, spec, 1, err);
     if (!self) return 0;
     task_model *m = t->model;
     task_init table = {TASK_INIT_TRUNCATED, 1, 0}, output = {0};
     if (spec->per_task) table = output = task_init_sampled(m);
     int64_t dim[] = {self->length, self->batch, spec->sequence.embed};
-    int x = task_embed(m, self->tokens, 3, dim, self->vocab, table);
-    x = task_recurrent(m, x, (task_cell)spec->sequence.cell, spec->sequence.width);
-    x = task_dense(m, x, self->vocab, output);
+    int x = task_add_embedding(m, self->tokens, 3, dim, self->vocab, table);
+    x = task_add_recurrent(m, x, spec->sequence.cell, spec->sequence.width);
+    x = task_add_dense(m, x, self->vocab, output);
+    static const char *const cells[] = {TASK_CELLS(TASK_STRING)};
     char model[64];
     snprintf(model, sizeof model, "%s %d, embedding %d", cells[spec->sequence.cell], spec->sequence.width,
              spec->sequence.embed);
     task_texts_name(t, self, spec, "rnn_lm", model);
-    return task_texts_finish(t, self, x, spec->per_task ? TASK_BELOW_GUESS : TASK_AS_IT_IS, err);
+    return task_texts_finish(t, self, x, spec->per_task ? TASK_LOG_BELOW_CHANCE : TASK_IDENTITY, err);
 }
-
-const task_kind task_kind_rnn_lm = {
-    TASK_TEXTS_FUNCTIONS,
-    .name = "rnn_lm",
-    .summary = "the next token of a text (fortunes, bible or your own) by a recurrent net",
-    .source = "learned_optimization, Metz et al. 2022",
-    .create = create,
-};
 
 #define RNN(text, ids, time, kind, numbers, table)                                                                     \
     .spec = {.task = "rnn_lm",                                                                                         \
@@ -60,7 +42,7 @@ const task_kind task_kind_rnn_lm = {
 #define LM1B "text lm1b in data.path, or fortunes; "
 #define WIKI "text wikipedia in data.path, or bible; "
 
-const task_name task_names_rnn_lm[] = {
+static const task_name names[] = {
     {{"RNNLM_lm1bbytes_Patch32_IRNN128_Embed64", LM1B "32 bytes, IRNN 128"}, RNN("lm1b", 259, 32, TASK_IRNN, 128, 64)},
     {{"RNNLM_lm1bbytes_Patch32_LSTM128_Embed64", LM1B "32 bytes, LSTM 128"}, RNN("lm1b", 259, 32, TASK_LSTM, 128, 64)},
     {{"RNNLM_lm1bbytes_Patch32_GRU128_Embed64", LM1B "32 bytes, GRU 128"}, RNN("lm1b", 259, 32, TASK_GRU, 128, 64)},
@@ -88,16 +70,36 @@ const task_name task_names_rnn_lm[] = {
     {{NULL, NULL}, {.task = ""}},
 };
 
-static void sample(task_spec *spec, lopt_rng_stream *r) {
+static void rnn_lm_sample(task_spec *spec, lopt_rng_stream *r) {
     snprintf(spec->task, sizeof spec->task, "rnn_lm");
-    spec->sequence.width = task_draw_log_int(r, 8, 256);
-    spec->sequence.embed = task_draw_log_int(r, 8, 256);
+    spec->sequence.width = task_draw_log_integer(r, 8, 256);
+    spec->sequence.embed = task_draw_log_integer(r, 8, 256);
     task_texts_sample(spec, r);
     spec->sequence.cell = TASK_LSTM;
 }
 
-const task_family task_family_rnn_lm = {
+static const task_family family = {
     .name = "rnn_lm_family",
-    .summary = "LSTMs on text: width, embedding, length, batch, vocabulary; start with the task",
-    .sample = sample,
+    .summary = "LSTMs on text: width, embedding, length, batch, vocabulary; initialisation with the task",
+    .sample = rnn_lm_sample,
+};
+
+static const task_setting settings[] = {
+    TASK_DATA_SETTINGS,
+    TASK_TEXT_SETTINGS,
+    {"sequence.cell", TASK_CHOICE(sequence.cell), TASK_WORDS(TASK_CELLS), "lstm", NULL, "of recurrent nets"},
+    TASK_WIDTH_SETTING,
+};
+
+const task_kind task_kind_rnn_lm = {
+    TASK_TEXTS_FUNCTIONS,
+    .name = "rnn_lm",
+    .summary = "language model: the next token of a text (fortunes, bible or your own) by a recurrent net",
+    .source = "learned_optimization, Metz et al. 2022",
+    .settings = settings,
+    .n_settings = TASK_COUNT(settings),
+    .create = rnn_lm_create,
+    .names = names,
+    .open_settings = "dataset",
+    .family = &family,
 };

@@ -4,20 +4,21 @@
  *
  *     task_texts *self = task_texts_open(t, spec, time_first, err);
  *     if (!self) return 0;
- *     int x = task_embed(t->model, self->tokens, 3, (int64_t[]){time, batch, width}, self->vocab, init);
+ *     int x = task_add_embedding(t->model, self->tokens, 3, (int64_t[]){time, batch, width}, self->vocab, init);
  *     ... logits [time, batch, vocab] ...
  *     return task_texts_finish(t, self, logits, normaliser, err);
  *     const task_kind task_kind_x = {TASK_TEXTS_FUNCTIONS, .create = create, ...};
  *
  * Tokens   spec->sequence.length of them and as many labels, each the token after: [time, batch] if time_first,
- *          else [batch, time]. Where a token is padding (0) its label is -1, so that it counts for nothing.
+ *          else [batch, time]. Where a token is padding (0) its label is -1, so that it is ignored.
  * Data     spec->dataset is a name of data/corpus.h; what stands there by default, a set of images, means
  *          `fortunes`. Published names stand for `lm1b` or `wikipedia` unless the spec names another text. */
 #ifndef TASK_TEXTS_H
 #define TASK_TEXTS_H
 
+#include "base/setting.h"
 #include "data/text.h"
-#include "model.h"
+#include "model/model.h"
 
 typedef struct task_texts {
     const task_text *data;
@@ -33,11 +34,22 @@ void task_texts_draw(const task *t, const real *tau, task_split split, lopt_rng_
 /* "KIND fortunes bytes, length 32, " and what follows: the model. */
 void task_texts_name(task *t, const task_texts *self, const task_spec *spec, const char *kind, const char *model);
 
-/* What published names fix of a model of text, and what families of them draw: batch 4..512, length 4..512, text,
+/* What families of models of text draw: batch 4..512, length 4..512, text,
  * vocabulary 100..10000. */
-void task_texts_fix(const task_spec *named, task_spec *spec);
 void task_texts_sample(task_spec *spec, lopt_rng_stream *r);
 
-#define TASK_TEXTS_FUNCTIONS .destroy = task_texts_destroy, .draw_batch = task_texts_draw, .fix = task_texts_fix
+// clang-format off
+#define TASK_TEXT_SETTINGS                                                                                             \
+    {"sequence.tokens", TASK_INTEGER(sequence.tokens), "[259, 32768]", "259", NULL,                                    \
+     "text: 259 are bytes, from 300 on byte pairs learned from the text"},                                             \
+    {"sequence.vocab", TASK_INTEGER(sequence.vocab), "[0, 32768]", "0", NULL,                                          \
+     "ids that a model of text knows, into which the others are folded; 0: sequence.tokens"},                          \
+    {"sequence.length", TASK_INTEGER(sequence.length), "[1, 65536]", "8", "tokens", "text: length of a sequence"},     \
+    {"sequence.embed", TASK_INTEGER(sequence.embed), "[1, 65536]", "8", NULL,                                          \
+     "text: size of the embedding of a token; width of a transformer"}
+// clang-format on
+
+#define TASK_TEXTS_FUNCTIONS                                                                                           \
+    .self_size = sizeof(task_texts), .destroy = task_texts_destroy, .draw_batch = task_texts_draw
 
 #endif

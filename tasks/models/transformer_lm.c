@@ -10,7 +10,7 @@
  * learned_optimization (Metz et al. 2022). */
 #include <stdio.h>
 
-#include "families/draws.h"
+#include "base/draws.h"
 #include "layers/activation.h"
 #include "layers/attention.h"
 #include "layers/dense.h"
@@ -18,31 +18,22 @@
 #include "layers/embed.h"
 #include "layers/norm.h"
 #include "layers/sum.h"
+#include "models/blocks.h"
+#include "models/hidden.h"
 #include "models/texts.h"
 
-#define MAX_WIDTH 65536
 #define EPSILON 1e-5
 
-static int check(const task_spec *spec, lopt_error *err) {
-    const char *name = spec->task;
-    return task_check_range(name, "sequence.embed", spec->sequence.embed, 1, MAX_WIDTH, err) &&
-           task_check_range(name, "sequence.layers", spec->sequence.layers, 1, 1000, err) &&
-           task_check_range(name, "sequence.heads", spec->sequence.heads, 1, 1024, err) &&
-           task_check_range(name, "sequence.head_size", spec->sequence.head_size, 1, 4096, err) &&
-           task_check_range(name, "dropout", spec->dropout, 0, 0.99, err);
-}
-
-static int block(task_model *m, int h, const task_attention_shape *a, double dropout) {
+static int add_transformer_block(task_model *m, int h, const task_attention_shape *a, double dropout) {
     int width = (int)(h < 0 ? 0 : task_value_shape(m, h)->cols);
-    int x = task_dropout(m, task_attention(m, task_layer_norm(m, h, EPSILON), a), dropout);
-    h = task_sum(m, 2, (int[]){h, x});
-    x = task_dense(m, task_layer_norm(m, h, EPSILON), 4 * width, a->init);
-    x = task_dense(m, task_activation(m, x, TASK_GELU), width, a->init);
-    return task_sum(m, 2, (int[]){h, task_dropout(m, x, dropout)});
+    int x = task_add_dropout(m, task_add_attention(m, task_add_layer_norm(m, h, EPSILON), a), dropout);
+    h = task_add_sum(m, 2, (int[]){h, x});
+    x = task_add_dense(m, task_add_layer_norm(m, h, EPSILON), 4 * width, a->init);
+    x = task_add_dense(m, task_add_activation(m, x, TASK_GELU), width, a->init);
+    return task_add_sum(m, 2, (int[]){h, task_add_dropout(m, x, dropout)});
 }
 
-static int create(task *t, const task_spec *spec, lopt_error *err) {
-    if (!check(spec, err)) return 0;
+static int transformer_lm_create(task *t, const task_spec *spec, lopt_error *err) {
     task_texts *self = task_texts_open(t, spec, 0, err);
     if (!self) return 0;
     task_model *m = t->model;
@@ -50,23 +41,15 @@ static int create(task *t, const task_spec *spec, lopt_error *err) {
         .heads = spec->sequence.heads, .head_size = spec->sequence.head_size, .causal = 1, .pad_ids = &self->tokens};
     a.init = (task_init){TASK_INIT_VARIANCE, 2.0 / spec->sequence.layers, 0};
     int64_t dim[] = {self->batch, self->length, spec->sequence.embed};
-    int x = task_embed(m, self->tokens, 3, dim, self->vocab, (task_init){TASK_INIT_TRUNCATED, 1, 0});
-    for (int l = 0; l < spec->sequence.layers; l++) x = block(m, x, &a, spec->dropout);
-    x = task_dense(m, task_layer_norm(m, x, EPSILON), self->vocab, (task_init){0});
+    int x = task_add_embedding(m, self->tokens, 3, dim, self->vocab, (task_init){TASK_INIT_TRUNCATED, 1, 0});
+    for (int l = 0; l < spec->sequence.layers; l++) x = add_transformer_block(m, x, &a, spec->dropout);
+    x = task_add_dense(m, task_add_layer_norm(m, x, EPSILON), self->vocab, (task_init){0});
     char model[64];
     snprintf(model, sizeof model, "%d layers of %d, %d heads", spec->sequence.layers, spec->sequence.embed,
              spec->sequence.heads);
     task_texts_name(t, self, spec, "transformer_lm", model);
-    return task_texts_finish(t, self, x, spec->per_task ? TASK_BELOW_GUESS : TASK_AS_IT_IS, err);
+    return task_texts_finish(t, self, x, spec->per_task ? TASK_LOG_BELOW_CHANCE : TASK_IDENTITY, err);
 }
-
-const task_kind task_kind_transformer_lm = {
-    TASK_TEXTS_FUNCTIONS,
-    .name = "transformer_lm",
-    .summary = "the next token of a text (fortunes, bible or your own) by causal attention",
-    .source = "learned_optimization, Metz et al. 2022",
-    .create = create,
-};
 
 #define TRANSFORMER(n_heads, d, n_layers, batch, time, drop)                                                           \
     .spec = {.task = "transformer_lm",                                                                                 \
@@ -78,7 +61,7 @@ const task_kind task_kind_transformer_lm = {
 #define LM1B "text lm1b in data.path, or fortunes; "
 #define NAME(k) "TransformerLM_LM1B_" k
 
-const task_name task_names_transformer_lm[] = {
+static const task_name names[] = {
     {{NAME("MultiRuntime_0"), LM1B "1 layer of 20"}, TRANSFORMER(5, 20, 1, 4, 8, 0.1)},
     {{NAME("MultiRuntime_1"), LM1B "1 layer of 24"}, TRANSFORMER(6, 24, 1, 4, 8, 0.1)},
     {{NAME("MultiRuntime_2"), LM1B "2 layers of 32"}, TRANSFORMER(4, 32, 2, 8, 8, 0)},
@@ -98,19 +81,39 @@ const task_name task_names_transformer_lm[] = {
     {{NULL, NULL}, {.task = ""}},
 };
 
-static void sample(task_spec *spec, lopt_rng_stream *r) {
+static void transformer_lm_sample(task_spec *spec, lopt_rng_stream *r) {
     snprintf(spec->task, sizeof spec->task, "transformer_lm");
-    int per_head = task_draw_log_int(r, 8, 128);
-    spec->sequence.heads = task_draw_log_int(r, 8, 128);
+    int per_head = task_draw_log_integer(r, 8, 128);
+    spec->sequence.heads = task_draw_log_integer(r, 8, 128);
     spec->sequence.head_size = 32;
     spec->sequence.embed = per_head * spec->sequence.heads;
-    spec->sequence.layers = task_draw_log_int(r, 1, 8);
+    spec->sequence.layers = task_draw_log_integer(r, 1, 8);
     task_texts_sample(spec, r);
     spec->dropout = 0.1;
 }
 
-const task_family task_family_transformer_lm = {
+static const task_family family = {
     .name = "transformer_lm_family",
     .summary = "transformers on text: heads, width, layers, length, batch, vocabulary",
-    .sample = sample,
+    .sample = transformer_lm_sample,
+};
+
+static const task_setting settings[] = {
+    TASK_DATA_SETTINGS,
+    TASK_TEXT_SETTINGS,
+    TASK_ATTENTION_SETTINGS,
+    TASK_DROPOUT_SETTING,
+};
+
+const task_kind task_kind_transformer_lm = {
+    TASK_TEXTS_FUNCTIONS,
+    .name = "transformer_lm",
+    .summary = "language model: the next token of a text (fortunes, bible or your own) by a causal transformer",
+    .source = "learned_optimization, Metz et al. 2022",
+    .settings = settings,
+    .n_settings = TASK_COUNT(settings),
+    .create = transformer_lm_create,
+    .names = names,
+    .open_settings = "dataset",
+    .family = &family,
 };

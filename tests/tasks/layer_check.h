@@ -7,7 +7,7 @@
  *
  *     static int two_dense(task_model *m) {
  *         int x = layer_input(m, 2, (int64_t[]){3, 4});    numbers whose gradient is checked like a parameter's
- *         return task_dense(m, task_dense(m, x, 5, (task_init){0}), 2, (task_init){0});
+ *         return task_add_dense(m, task_add_dense(m, x, 5, (task_init){0}), 2, (task_init){0});
  *     }
  *     static const layer_case cases[] = {{"two_dense", two_dense}};
  *     LAYER_CASES(cases)
@@ -20,7 +20,7 @@
 #include <stdio.h>
 
 #include "gradient_check.h"
-#include "model.h"
+#include "model/model.h"
 
 typedef struct layer_case {
     const char *name;
@@ -49,35 +49,36 @@ static void numbers_init(const task_layer *l, const real *tau, lopt_rng_stream *
 }
 
 static void numbers_forward(const task_layer *l, const task_run *run) {
-    memcpy(task_out(run, l), task_tensor(run, l, 0), ((const layer_numbers *)l)->n * sizeof(real));
+    memcpy(task_layer_output(run, l), task_layer_tensor_at(run, l, 0), ((const layer_numbers *)l)->n * sizeof(real));
 }
 
 static void numbers_backward(const task_layer *l, const task_run *run) {
-    memcpy(task_tensor_grad(run, l, 0), task_out_grad(run, l), ((const layer_numbers *)l)->n * sizeof(real));
+    memcpy(task_layer_tensor_grad(run, l, 0), task_layer_output_grad(run, l),
+           ((const layer_numbers *)l)->n * sizeof(real));
 }
 
 /* Its output is its tensor. */
 static inline int layer_input(task_model *m, int rank, const int64_t *dim) {
     static const task_layer_kind kind = {
         .name = "numbers", .init = numbers_init, .forward = numbers_forward, .backward = numbers_backward};
-    layer_numbers *l = task_layer_add(m, &kind, sizeof *l, 0, NULL, rank, dim);
+    layer_numbers *l = task_add_layer(m, &kind, sizeof *l, 0, NULL, rank, dim);
     cr_assert(l != NULL);
     const task_shape *s = task_value_shape(m, l->base.out);
     l->n = (size_t)(s->rows * s->cols);
-    task_layer_tensor(m, &l->base, "numbers", rank, dim);
+    task_add_layer_tensor(m, &l->base, "numbers", rank, dim);
     return l->base.out;
 }
 
 /* The loss: sum of x[i] cos(i + 1). */
 static void weighted_forward(const task_layer *l, const task_run *run) {
-    const real *x = task_in(run, l, 0);
+    const real *x = task_layer_input(run, l, 0);
     double sum = 0;
     for (size_t i = 0; i < ((const layer_numbers *)l)->n; i++) sum += (double)x[i] * cos((double)i + 1);
-    *task_out(run, l) = (real)sum;
+    *task_layer_output(run, l) = (real)sum;
 }
 
 static void weighted_backward(const task_layer *l, const task_run *run) {
-    real *dx = task_in_grad(run, l, 0);
+    real *dx = task_layer_input_grad(run, l, 0);
     for (size_t i = 0; i < ((const layer_numbers *)l)->n; i++) dx[i] = (real)cos((double)i + 1);
 }
 
@@ -86,13 +87,13 @@ static inline void layer_weighted_sum(task_model *m, int x) {
         .name = "weighted sum", .forward = weighted_forward, .backward = weighted_backward};
     const task_shape *s = task_value_shape(m, x);
     size_t n = (size_t)(s->rows * s->cols);
-    layer_numbers *l = task_layer_add(m, &kind, sizeof *l, 1, &x, 0, NULL);
+    layer_numbers *l = task_add_layer(m, &kind, sizeof *l, 1, &x, 0, NULL);
     cr_assert(l != NULL);
     l->n = n;
 }
 
 static inline int layer_data(task_model *m, int rank, const int64_t *dim) {
-    return layer_asked.data[layer_asked.n_data++] = task_input(m, rank, dim);
+    return layer_asked.data[layer_asked.n_data++] = task_add_input(m, rank, dim);
 }
 
 /* n numbers of -1..limit - 1 if padded, else of 0..limit - 1. */
@@ -100,7 +101,7 @@ static inline size_t layer_ids(task_model *m, size_t n, int limit, int padded) {
     int i = layer_asked.n_ids++;
     layer_asked.limit[i] = padded ? -limit : limit;
     layer_asked.ids_count[i] = n;
-    return layer_asked.ids[i] = task_input_ids(m, n);
+    return layer_asked.ids[i] = task_add_input_ids(m, n);
 }
 
 /* ---- one case, ready to be evaluated -------------------------------------------------------------- */
@@ -141,11 +142,11 @@ static inline void layer_draw(layer_bench *b, int draw, real *params) {
     task_run run = {.model = b->t.model, .tau = b->tau, .work = b->work};
     for (int k = 0; k < layer_asked.n_data; k++) {
         const task_shape *s = task_value_shape(b->t.model, layer_asked.data[k]);
-        real *x = task_value(&run, layer_asked.data[k]);
+        real *x = task_value_data(&run, layer_asked.data[k]);
         for (int64_t i = 0; i < s->rows * s->cols; i++) x[i] = (real)(float)lopt_rng_draw_normal(&r);
     }
     for (int k = 0; k < layer_asked.n_ids; k++) {
-        int32_t *ids = task_ids(b->work, layer_asked.ids[k]);
+        int32_t *ids = task_ids_at(b->work, layer_asked.ids[k]);
         int limit = layer_asked.limit[k], padded = limit < 0;
         for (size_t i = 0; i < layer_asked.ids_count[k]; i++)
             ids[i] = (int32_t)lopt_rng_draw_below(&r, (uint64_t)(abs(limit) + padded)) - padded;

@@ -20,14 +20,14 @@ typedef struct probe {
 
 static inline probe start(const task_spec *spec) {
     lopt_error err = {LOPT_OK, ""};
-    probe p = {.t = task_create(spec, &err)};
+    probe p = {.t = task_create_task(spec, &err)};
     cr_assert(p.t != NULL, "%s", err.text);
     size_t bytes = p.t->n_params * sizeof(real);
     p.tau = aligned((p.t->n_tau + 1) * sizeof(real));
     p.params = aligned(bytes), p.grads = aligned(bytes);
     p.work = aligned(p.t->work_bytes);
     lopt_rng_open_stream(&p.r, (lopt_rng_address){3, LOPT_RNG_TEST, 1, 0, 0});
-    task_sample(p.t, &p.r, p.tau);
+    task_sample_tau(p.t, &p.r, p.tau);
     task_initial_params(p.t, p.tau, &p.r, p.params);
     for (size_t i = 0; i < p.t->n_params; i++) { /* away from zero biases */
         p.params[i] += 0.1 * fabs(p.params[i]) + 0.02 * lopt_rng_draw_normal(&p.r);
@@ -37,13 +37,13 @@ static inline probe start(const task_spec *spec) {
 }
 
 static inline void stop(probe *p) {
-    task_destroy(p->t);
+    task_destroy_task(p->t);
     free(p->tau), free(p->params), free(p->grads), free(p->work);
 }
 
 static inline real loss_of(void *self, const real *params, real *grads) {
     probe *p = self;
-    return task_loss(p->t, p->tau, p->work, params, grads);
+    return task_compute_loss(p->t, p->tau, p->work, params, grads);
 }
 
 static inline void check_task(const task_spec *spec) {
@@ -60,7 +60,7 @@ static inline void check_names(const char *prefix, int expected, task_spec (*nam
                                void (*shrink)(task_spec *spec)) {
     int n = 0;
     const task_info *info;
-    for (size_t i = 0; (info = task_known(i)); i++) {
+    for (size_t i = 0; (info = task_name_at(i)); i++) {
         if (strncmp(info->name, prefix, strlen(prefix)) != 0) continue;
         task_spec spec = named(info->name);
         lopt_error err;

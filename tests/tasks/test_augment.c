@@ -26,26 +26,26 @@ static void *aligned(size_t bytes) {
 
 static probe start(const task_spec *spec) {
     lopt_error err = {LOPT_OK, ""};
-    probe p = {.t = task_create(spec, &err)};
+    probe p = {.t = task_create_task(spec, &err)};
     cr_assert(p.t != NULL, "%s", err.text);
     p.tau = aligned((p.t->n_tau + 1) * sizeof(float));
-    p.params = aligned((p.t->n_params + p.t->n_carried) * sizeof(float));
+    p.params = aligned((p.t->n_params + p.t->n_aux) * sizeof(float));
     p.grads = aligned(p.t->n_params * sizeof(float));
     p.work = aligned(p.t->work_bytes);
     lopt_rng_open_stream(&p.r, (lopt_rng_address){5, LOPT_RNG_TEST, 0, 0, 0});
-    task_sample(p.t, &p.r, p.tau);
+    task_sample_tau(p.t, &p.r, p.tau);
     task_initial_params(p.t, p.tau, &p.r, p.params);
     return p;
 }
 
 static void stop(probe *p) {
-    task_destroy(p->t);
+    task_destroy_task(p->t);
     free(p->tau), free(p->params), free(p->grads), free(p->work);
 }
 
 static float next_loss(probe *p) {
     task_draw_batch(p->t, p->tau, TASK_TRAIN, &p->r, p->work);
-    return task_loss(p->t, p->tau, p->work, p->params, p->grads);
+    return task_compute_loss(p->t, p->tau, p->work, p->params, p->grads);
 }
 
 static task_spec quadratic(void) {
@@ -90,7 +90,7 @@ Test(augment, draws_belong_to_the_batch) {
         float first[10], again[10];
         next_loss(&p);
         memcpy(first, p.grads, sizeof first);
-        task_loss(p.t, p.tau, p.work, p.params, again);
+        task_compute_loss(p.t, p.tau, p.work, p.params, again);
         cr_assert(memcmp(first, again, sizeof first) == 0);
         next_loss(&p);
         cr_assert(fabs(cosine(10, first, p.grads)) < 0.999);
@@ -212,10 +212,11 @@ static void run_all(int level, float out[8]) {
     spec.reparam = (task_reparam)level, spec.es_pairs = 2, spec.batch_fraction = 0.5, spec.bf16 = 1;
     spec.unit_gradient = 1, spec.directions = 3, spec.delay = 2;
     probe p = start(&spec);
-    cr_assert(task_has_accuracy(p.t) && p.t->n_carried == 3 * p.t->n_params + 1 && isfinite(p.t->loss_bound));
+    cr_assert(task_has_accuracy(p.t) && p.t->n_aux == 3 * p.t->n_params + 1 && isfinite(p.t->loss_bound));
     for (int t = 0; t < 8; t++) {
         out[t] = next_loss(&p);
-        cr_assert(isfinite(task_normalise(p.t, out[t])) && task_accuracy(p.t, p.tau, p.work, p.params) >= 0);
+        cr_assert(isfinite(task_normalise_loss(p.t, out[t])) &&
+                  task_compute_accuracy(p.t, p.tau, p.work, p.params) >= 0);
         for (size_t i = 0; i < p.t->n_params; i++) {
             cr_assert(isfinite(p.grads[i]));
             p.params[i] -= 0.01f * p.grads[i];
@@ -235,15 +236,15 @@ Test(augment, all_at_once) {
 
 static void refuse(task_spec spec, const char *words) {
     lopt_error err = {LOPT_OK, ""};
-    cr_assert(task_create(&spec, &err) == NULL && strstr(err.text, words), "%s", err.text);
+    cr_assert(task_create_task(&spec, &err) == NULL && strstr(err.text, words), "%s", err.text);
 }
 
 Test(augment, ranges_are_checked) {
     task_spec spec = quadratic();
     spec.batch_fraction = 0;
-    refuse(spec, "batch fraction is 0, allowed: 1e-09 to 1");
+    refuse(spec, "augment.batch_fraction is 0, allowed: (0, 1]");
     spec = quadratic(), spec.es_pairs = -1;
-    refuse(spec, "es pairs is -1");
+    refuse(spec, "augment.es.pairs is -1");
     spec = quadratic(), spec.delay = 70000;
-    refuse(spec, "delay is 70000, allowed: 0 to 65536");
+    refuse(spec, "augment.delay is 70000, allowed: [0, 65536]");
 }

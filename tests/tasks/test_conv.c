@@ -54,15 +54,15 @@ static int describe(task_model *m, layer which, const sizes *s, int x) {
     task_conv_shape shape = {s->out, s->size, s->stride, s->padding};
     switch (which) {
     case CONV:
-        return task_conv(m, x, shape, (task_init){0});
+        return task_add_conv(m, x, shape, (task_init){0});
     case CONV_WITHOUT_BIAS:
-        return task_conv_without_bias(m, x, shape, (task_init){0});
+        return task_add_conv_without_bias(m, x, shape, (task_init){0});
     case MAX_POOL:
-        return task_max_pool(m, x, s->size, s->stride, s->padding);
+        return task_add_max_pool(m, x, s->size, s->stride, s->padding);
     case AVERAGE_POOL:
         return task_average_pool(m, x, s->size, s->stride, s->padding);
     default:
-        return task_global_average(m, x);
+        return task_add_global_average(m, x);
     }
 }
 
@@ -76,15 +76,15 @@ static void start(setup *s, layer which, const sizes *z) {
     lopt_rng_stream r;
     *s = (setup){.t = {.kind = &anything}};
     task_model *m = task_model_create(&s->t, &err);
-    int input = task_input(m, 4, (int64_t[]){z->batch, z->rows, z->cols, 2});
+    int input = task_add_input(m, 4, (int64_t[]){z->batch, z->rows, z->cols, 2});
     s->x = task_dense_without_bias(m, input, z->in, (task_init){0});
     s->y = describe(m, which, z, s->x);
     cr_assert(s->y >= 0, "%s", names[which]);
     const task_shape *y = task_value_shape(m, s->y);
     int64_t n = y->rows * y->cols / z->batch;
-    int flat = task_reshape(m, s->y, 2, (int64_t[]){z->batch, n});
-    size_t labels = task_input_ids(m, (size_t)z->batch);
-    task_cross_entropy(m, flat, labels);
+    int flat = task_add_reshape(m, s->y, 2, (int64_t[]){z->batch, n});
+    size_t labels = task_add_input_ids(m, (size_t)z->batch);
+    task_add_cross_entropy(m, flat, labels);
     cr_assert(task_model_finish(m, &err), "%s: %s", names[which], err.text);
     s->params = aligned(s->t.n_params * sizeof(real));
     s->grads = aligned(s->t.n_params * sizeof(real));
@@ -92,8 +92,8 @@ static void start(setup *s, layer which, const sizes *z) {
     s->run = (task_run){m, NULL, s->params, s->work, s->grads};
     lopt_rng_open_stream(&r, (lopt_rng_address){5, LOPT_RNG_TEST, (uint64_t)which, 0, 0});
     fill(s->params, s->t.n_params, &r);
-    fill(task_value(&s->run, input), (size_t)(z->batch * z->rows * z->cols * 2), &r);
-    for (int i = 0; i < z->batch; i++) task_ids(s->work, labels)[i] = (int32_t)(i % n);
+    fill(task_value_data(&s->run, input), (size_t)(z->batch * z->rows * z->cols * 2), &r);
+    for (int i = 0; i < z->batch; i++) task_ids_at(s->work, labels)[i] = (int32_t)(i % n);
     task_model_loss(m, NULL, s->work, s->params, s->grads);
 }
 
@@ -129,7 +129,7 @@ typedef struct wanted {
 /* Adds what one window of a convolution gives. */
 static void conv_window(const sizes *s, const setup *a, const wanted *w, const real *weights, int64_t at, int64_t o,
                         int tap) {
-    const real *x = task_value(&a->run, a->x) + at * s->in, *dy = task_value_grad(&a->run, a->y) + o * s->out;
+    const real *x = task_value_data(&a->run, a->x) + at * s->in, *dy = task_value_grad(&a->run, a->y) + o * s->out;
     for (int c = 0; c < s->in; c++)
         for (int k = 0; k < s->out; k++) {
             int i = (tap * s->in + c) * s->out + k;
@@ -141,7 +141,7 @@ static void conv_window(const sizes *s, const setup *a, const wanted *w, const r
 
 static void pool_window(const sizes *s, const setup *a, const wanted *w, const int64_t *inside, int n, int64_t o,
                         int average) {
-    const real *x = task_value(&a->run, a->x), *dy = task_value_grad(&a->run, a->y);
+    const real *x = task_value_data(&a->run, a->x), *dy = task_value_grad(&a->run, a->y);
     for (int c = 0; c < s->in; c++) {
         int largest = 0;
         for (int k = 1; k < n; k++)
@@ -206,7 +206,7 @@ static void check(layer which, int row) {
     cr_assert(a.t.n_params == 2 * (size_t)s.in + w.n_w + w.n_b, "%s: %zu parameters", names[which], a.t.n_params);
     plain(which, &s, &a, &w);
     const real *dw = a.grads + 2 * s.in;
-    compare("y", which, row, task_value(&a.run, a.y), w.y, w.n_y);
+    compare("y", which, row, task_value_data(&a.run, a.y), w.y, w.n_y);
     compare("dx", which, row, task_value_grad(&a.run, a.x), w.dx, w.n_x);
     compare("dw", which, row, dw, w.dw, w.n_w);
     compare("db", which, row, dw + w.n_w, w.db, w.n_b);
@@ -225,10 +225,10 @@ Test(conv, nan_is_largest) {
     sizes s = {1, 4, 4, 1, 1, 2, 2, TASK_SAME};
     start(&a, MAX_POOL, &s);
     a.params[0] = a.params[1] = 0;
-    real *input = task_value(&a.run, 0);
+    real *input = task_value_data(&a.run, 0);
     input[0] = (real)NAN;
     task_model_forward(a.run.model, NULL, a.work, a.params);
-    const real *y = task_value(&a.run, a.y);
+    const real *y = task_value_data(&a.run, a.y);
     cr_assert(isnan(y[0]) && y[1] == 0 && y[2] == 0 && y[3] == 0);
     stop(&a);
 }
@@ -264,9 +264,9 @@ static void expect_mistake(int size, int stride, int rank, const char *sentence)
     task t = {.kind = &anything};
     lopt_error err;
     task_model *m = task_model_create(&t, &err);
-    int x = task_input(m, rank, (int64_t[]){2, 5, 4, 3});
-    x = task_conv(m, x, (task_conv_shape){4, size, stride, TASK_VALID}, (task_init){0});
-    cr_assert(x == -1 && task_global_average(m, x) == -1 && task_max_pool(m, x, 2, 2, TASK_SAME) == -1);
+    int x = task_add_input(m, rank, (int64_t[]){2, 5, 4, 3});
+    x = task_add_conv(m, x, (task_conv_shape){4, size, stride, TASK_VALID}, (task_init){0});
+    cr_assert(x == -1 && task_add_global_average(m, x) == -1 && task_add_max_pool(m, x, 2, 2, TASK_SAME) == -1);
     cr_assert(!task_model_finish(m, &err) && strcmp(err.text, sentence) == 0, "%s", err.text);
     task_model_destroy(m);
     free(t.tensors);

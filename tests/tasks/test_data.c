@@ -14,7 +14,7 @@
 #include "data/dataset.h"
 #include "data/idx.h"
 #include "data/resize.h"
-#include "layers/elementwise.h"
+#include "math/elementwise.h"
 
 enum { SIDE = 4, N_TRAIN = 1003, N_TEST = 57 };
 

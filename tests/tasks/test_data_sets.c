@@ -23,6 +23,7 @@
 #include "data/shared.h"
 #include "store/dataset_hdf5.h"
 #include "store/hdf5_file.h"
+#include "task.h"
 
 enum { RECORD = 3073 };
 
@@ -54,8 +55,7 @@ static void write_file(const char *path, const void *bytes, size_t n) {
     cr_assert(f && fwrite(bytes, 1, n, f) == n && fclose(f) == 0, "cannot write %s", path);
 }
 
-static const task_dataset *open_set(const char *name, int size, task_flag grey, task_data_split split,
-                                    lopt_error *err) {
+static const task_dataset *open_set(const char *name, int size, int grey, task_data_split split, lopt_error *err) {
     task_spec spec = task_spec_default();
     snprintf(spec.dataset, sizeof spec.dataset, "%s", name);
     snprintf(spec.data_path, sizeof spec.data_path, "%s", folder);
@@ -67,7 +67,7 @@ static const task_dataset *open_set(const char *name, int size, task_flag grey, 
 
 static void refuse(const char *name, const char *part) {
     lopt_error err = {LOPT_OK, ""};
-    cr_assert(!open_set(name, 0, TASK_NO, TASK_SPLIT_CLEAN, &err), "%s: opened in spite of: %s", name, part);
+    cr_assert(!open_set(name, 0, 0, TASK_SPLIT_CLEAN, &err), "%s: opened in spite of: %s", name, part);
     cr_assert(strstr(err.text, part) && !strchr(err.text, '\n'), "%s: found \"%s\", expected \"%s\"", name, err.text,
               part);
 }
@@ -104,7 +104,7 @@ static void write_cifar10(void) {
 Test(data_sets, cifar10_is_rows_columns_channels) {
     new_folder();
     write_cifar10();
-    const task_dataset *d = open_set("cifar10", 0, TASK_NO, TASK_SPLIT_CLEAN, NULL);
+    const task_dataset *d = open_set("cifar10", 0, 0, TASK_SPLIT_CLEAN, NULL);
     cr_assert(d && d->n_rows == 32 && d->n_cols == 32 && d->n_channels == 3 && d->n_classes == 10);
     cr_assert(d->count[TASK_TRAIN] == 160 && d->count[TASK_TEST] == 20 && d->is_image);
     for (int32_t i = 0; i < 20; i++) {
@@ -126,7 +126,7 @@ Test(data_sets, cifar10_is_rows_columns_channels) {
 Test(data_sets, grey_is_the_mean_of_resized_channels) {
     new_folder();
     write_cifar10();
-    const task_dataset *d = open_set("cifar10", 8, TASK_YES, TASK_SPLIT_CLEAN, NULL);
+    const task_dataset *d = open_set("cifar10", 8, 1, TASK_SPLIT_CLEAN, NULL);
     cr_assert(d && d->n_channels == 1 && d->n_pixels == 64 && d->codes);
     for (int32_t i = 0; i < 20; i++) {
         real image[64];
@@ -139,7 +139,7 @@ Test(data_sets, grey_is_the_mean_of_resized_channels) {
             }
     }
     task_dataset_close(d);
-    d = open_set("cifar10", 5, TASK_YES, TASK_SPLIT_CLEAN, NULL); /* not whole fractions: numbers */
+    d = open_set("cifar10", 5, 1, TASK_SPLIT_CLEAN, NULL); /* not whole fractions: numbers */
     cr_assert(d && !d->codes && d->n_pixels == 25);
     cr_assert(fabs((double)d->images[d->begin[TASK_TEST] * 25 + 12] - (0 + 15.5 + 15.5) / 3 / 255) < 1e-7);
     task_dataset_close(d);
@@ -150,8 +150,8 @@ Test(data_sets, published_splits_train_on_one_percent) {
     new_folder();
     write_cifar("train.bin", 250, 2, 100);
     write_cifar("test.bin", 20, 2, 100);
-    const task_dataset *clean = open_set("cifar100", 0, TASK_NO, TASK_SPLIT_CLEAN, NULL);
-    const task_dataset *published = open_set("cifar100", 0, TASK_NO, TASK_SPLIT_PUBLISHED, NULL);
+    const task_dataset *clean = open_set("cifar100", 0, 0, TASK_SPLIT_CLEAN, NULL);
+    const task_dataset *published = open_set("cifar100", 0, 0, TASK_SPLIT_PUBLISHED, NULL);
     cr_assert(clean && published && clean != published && clean->n_classes == 100);
     cr_assert(clean->count[TASK_TRAIN] == 200 && published->count[TASK_TRAIN] == 3);
     for (int s = 0; s < TASK_N_SPLITS; s++) {
@@ -163,8 +163,8 @@ Test(data_sets, published_splits_train_on_one_percent) {
     task_dataset_close(published);
     refuse("cifar10", "no file data_batch_1.bin[.gz]");
     write_cifar10();
-    const task_dataset *a = open_set("cifar10", 0, TASK_NO, TASK_SPLIT_CLEAN, NULL);
-    const task_dataset *b = open_set("cifar10", 0, TASK_NO, TASK_SPLIT_PUBLISHED, NULL);
+    const task_dataset *a = open_set("cifar10", 0, 0, TASK_SPLIT_CLEAN, NULL);
+    const task_dataset *b = open_set("cifar10", 0, 0, TASK_SPLIT_PUBLISHED, NULL);
     cr_assert(a && a == b, "cifar10 has no quirk");
     task_dataset_close(a);
     task_dataset_close(b);
@@ -230,7 +230,7 @@ Test(data_sets, features_have_mean_zero_and_deviation_one) {
     FILE *f = fopen(in_folder("t.csv"), "w");
     for (int i = 0; i < 100; i++) fprintf(f, "%d,%d,7,%c\n", i, i * i, 'a' + i % 3);
     cr_assert(fclose(f) == 0);
-    const task_dataset *d = open_set(in_folder("t.csv"), 8, TASK_YES, TASK_SPLIT_CLEAN, NULL);
+    const task_dataset *d = open_set(in_folder("t.csv"), 8, 1, TASK_SPLIT_CLEAN, NULL);
     cr_assert(d && !d->is_image && d->n_rows == 1 && d->n_cols == 3 && d->n_channels == 1 && d->n_classes == 3);
     cr_assert(d->count[TASK_TRAIN] == 64 && d->count[TASK_INNER_VALID] == 8 && d->count[TASK_OUTER_VALID] == 8 &&
               d->count[TASK_TEST] == 20);
@@ -273,7 +273,7 @@ Test(data_sets, sheets_are_cut_into_tiles) {
     for (int channels = 1; channels <= 3; channels += 2) {
         write_sheet(in_folder("s.png"), channels);
         snprintf(name, sizeof name, "%s tile=3 classes=4", in_folder("s.png"));
-        const task_dataset *d = open_set(name, 0, TASK_NO, TASK_SPLIT_CLEAN, NULL);
+        const task_dataset *d = open_set(name, 0, 0, TASK_SPLIT_CLEAN, NULL);
         cr_assert(d && d->n_rows == 3 && d->n_channels == channels && d->n_classes == 4);
         for (int32_t i = 0; i < 20; i++) {
             real image[27];
@@ -403,7 +403,7 @@ Test(data_sets, hdf5) {
     mt_hdf5 *f = mt_hdf5_open(in_folder("set.h5"), NULL);
     for (int i = 0; i < 6; i++) cr_assert(mt_hdf5_has(f, documented[i]), "no %s", documented[i]);
     mt_hdf5_close(f);
-    const task_dataset *d = open_set(in_folder("set.h5"), 0, TASK_NO, TASK_SPLIT_CLEAN, NULL);
+    const task_dataset *d = open_set(in_folder("set.h5"), 0, 0, TASK_SPLIT_CLEAN, NULL);
     cr_assert(d && d->n_rows == 2 && d->n_cols == 3 && d->n_channels == 3 && d->n_classes == 3);
     for (int s = 0; s < TASK_N_SPLITS; s++) cr_assert(d->count[s] == parts[s].n);
     for (int32_t i = 0; i < 20; i++) {
@@ -438,12 +438,10 @@ Test(data_sets, hdf5) {
 
 Test(data_sets, synthetic_sets) {
     folder[0] = 0;
-    const task_dataset *d =
-        open_set("spirals classes=3 noise=0 turns=1 examples=900", 0, TASK_NO, TASK_SPLIT_CLEAN, NULL);
+    const task_dataset *d = open_set("spirals classes=3 noise=0 turns=1 examples=900", 0, 0, TASK_SPLIT_CLEAN, NULL);
     cr_assert(d && d->n_pixels == 2 && d->n_classes == 3 && d->count[TASK_TEST] == 180);
     task_dataset_close(d);
-    d = open_set("gaussians noise=0 modes=2 classes=3 size=4 channels=3 examples=500", 0, TASK_NO, TASK_SPLIT_CLEAN,
-                 NULL);
+    d = open_set("gaussians noise=0 modes=2 classes=3 size=4 channels=3 examples=500", 0, 0, TASK_SPLIT_CLEAN, NULL);
     cr_assert(d && d->n_rows == 4 && d->n_channels == 3 && d->n_classes == 3 && d->codes);
     int found = 0; /* without noise there are as many pictures as modes */
     for (int32_t i = 0; i < 500; i++) {
@@ -454,11 +452,11 @@ Test(data_sets, synthetic_sets) {
     }
     cr_assert(found == 6, "%d pictures", found);
     const task_dataset *other = open_set("gaussians noise=0 modes=2 classes=3 size=4 channels=3 examples=500 seed=1", 0,
-                                         TASK_NO, TASK_SPLIT_CLEAN, NULL);
+                                         0, TASK_SPLIT_CLEAN, NULL);
     cr_assert(other && memcmp(other->codes, d->codes, 500 * 96) != 0, "the seed does nothing");
     task_dataset_close(d);
     task_dataset_close(other);
-    d = open_set("teacher dim=5 classes=4", 0, TASK_NO, TASK_SPLIT_CLEAN, NULL);
+    d = open_set("teacher dim=5 classes=4", 0, 0, TASK_SPLIT_CLEAN, NULL);
     size_t counts[4] = {0};
     for (size_t i = 0; i < 10000; i++) counts[d->labels[i]]++;
     for (int c = 0; c < 4; c++) cr_assert(counts[c] > 500, "class %d: %zu", c, counts[c]);
@@ -521,7 +519,7 @@ static uint64_t sum_of(const task_dataset *d) {
 }
 
 static uint64_t open_and_sum(int *mapped, const char *name) {
-    const task_dataset *d = open_set("gaussians examples=500", 0, TASK_NO, TASK_SPLIT_CLEAN, NULL);
+    const task_dataset *d = open_set("gaussians examples=500", 0, 0, TASK_SPLIT_CLEAN, NULL);
     if (!d) return 0;
     uint64_t sum = sum_of(d);
     *mapped = is_mapped(d->codes, name);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "layers/elementwise.h"
+#include "math/elementwise.h"
 #include "rng/rng.h"
 
 enum { MAX_ROWS = 70, MAX_COLS = 40, MAX = MAX_ROWS * MAX_COLS };

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "layers/gemm.h"
+#include "math/gemm.h"
 #include "rng/rng.h"
 
 static float *random_matrix(size_t n, uint64_t seed) {

@@ -4,9 +4,9 @@
  * drawn from the families, made small; sizes, first losses and what the published tables say of them. */
 #include <stdio.h>
 
+#include "base/declare.h"
 #include "data/dataset.h"
-#include "declare.h"
-#include "model.h"
+#include "model/model.h"
 #include "task_check.h"
 
 static task_spec named(const char *name) {
@@ -68,10 +68,10 @@ static void check_size(const char *name, const char *dataset, size_t expected) {
     lopt_error err;
     cr_assert(task_spec_resolve(&spec, &err), "%s", err.text);
     snprintf(spec.dataset, sizeof spec.dataset, "%s", dataset);
-    task *t = task_create(&spec, &err);
+    task *t = task_create_task(&spec, &err);
     cr_assert(t, "%s", err.text);
     cr_assert(t->n_params == expected, "%s: %zu parameters, expected %zu", t->name, t->n_params, expected);
-    task_destroy(t);
+    task_destroy_task(t);
 }
 
 static size_t conv_size(size_t size, size_t in, size_t out) {
@@ -102,7 +102,7 @@ Test(image_models, starts) {
     lopt_error err;
     cr_assert(task_spec_resolve(&spec, &err), "%s", err.text);
     shrink(&spec);
-    task *t = task_create(&spec, &err);
+    task *t = task_create_task(&spec, &err);
     cr_assert(t, "%s", err.text);
     real *params = aligned(t->n_params * sizeof *params);
     void *work = aligned(t->work_bytes);
@@ -110,9 +110,9 @@ Test(image_models, starts) {
     lopt_rng_open_stream(&r, (lopt_rng_address){6, LOPT_RNG_TEST, 0, 0, 0});
     task_initial_params(t, NULL, &r, params);
     task_draw_batch(t, NULL, TASK_TRAIN, &r, work);
-    real loss = task_loss(t, NULL, work, params, NULL);
+    real loss = task_compute_loss(t, NULL, work, params, NULL);
     cr_assert(fabs(loss - log(10)) < 1e-12, "%.15g", loss);
-    task_destroy(t);
+    task_destroy_task(t);
     free(params), free(work);
 }
 
@@ -123,7 +123,7 @@ static void shapes(const char *name, int image_size, const char *kind, char *tex
     cr_assert(task_spec_resolve(&spec, &err), "%s", err.text);
     shrink(&spec);
     spec.image_size = image_size;
-    task *t = task_create(&spec, &err);
+    task *t = task_create_task(&spec, &err);
     cr_assert(t, "%s", err.text);
     text[0] = 0;
     for (size_t i = 0; i < task_model_n_layers(t->model); i++) {
@@ -132,7 +132,7 @@ static void shapes(const char *name, int image_size, const char *kind, char *tex
         if (strcmp(l->kind->name, kind) == 0)
             snprintf(text + n, bytes - n, "%s%d", n ? " " : "", (int)task_value_shape(t->model, l->out)->dim[1]);
     }
-    task_destroy(t);
+    task_destroy_task(t);
 }
 
 Test(image_models, strides) {

@@ -4,9 +4,9 @@
  * of 50 structures of each family, made small; what the families draw; normalisers. */
 #include <stdio.h>
 
+#include "base/declare.h"
+#include "base/normaliser.h"
 #include "data/dataset.h"
-#include "declare.h"
-#include "normaliser.h"
 #include "task_check.h"
 
 enum { SAMPLES = 50 };
@@ -35,7 +35,7 @@ static void shrink(task_spec *spec) {
 static void check_perceptrons(const char *prefix, int expected) {
     int n = 0;
     const task_info *info;
-    for (size_t i = 0; (info = task_known(i)); i++) {
+    for (size_t i = 0; (info = task_name_at(i)); i++) {
         if (strncmp(info->name, prefix, strlen(prefix)) != 0) continue;
         task_spec spec = named(info->name);
         lopt_error err;
@@ -105,9 +105,9 @@ Test(perceptrons, family_within_a_cost) {
     task_spec spec = named("image_mlp_family");
     lopt_rng_open_stream(&r, (lopt_rng_address){6, LOPT_RNG_TEST, 1, 0, 0});
     cr_assert(task_family_sample(&spec, &r, 2e6, &err), "%s", err.text);
-    task *t = task_create(&spec, &err);
+    task *t = task_create_task(&spec, &err);
     cr_assert(t->flops_per_step <= 2e6);
-    task_destroy(t);
+    task_destroy_task(t);
     spec = named("image_mlp");
     cr_assert(!task_family_sample(&spec, &r, 0, &err) && strstr(err.text, "there is no family \"image_mlp\""));
 }
@@ -119,28 +119,28 @@ Test(perceptrons, normalisers) {
         task_normaliser_kind kind;
         double loss, expected;
     } rows[] = {
-        {TASK_AS_IT_IS, -3, -3},
-        {TASK_AS_IT_IS, inf, inf},
-        {TASK_CLIP_GUESS, 2, 2},
-        {TASK_CLIP_GUESS, NAN, 1.5 * ten},
-        {TASK_CLIP_GUESS, inf, 1.5 * ten},
-        {TASK_CLIP_GUESS, -inf, 0},
-        {TASK_CLIP_GUESS, 9, 1.5 * ten},
-        {TASK_CLIP_GUESS_NAN, 9, 1.5 * ten},
-        {TASK_CLIP_GUESS_NAN, NAN, NAN},
-        {TASK_CLIP_GUESS_NAN, -inf, 0},
+        {TASK_IDENTITY, -3, -3},
+        {TASK_IDENTITY, inf, inf},
+        {TASK_CLIP_TO_CHANCE, 2, 2},
+        {TASK_CLIP_TO_CHANCE, NAN, 1.5 * ten},
+        {TASK_CLIP_TO_CHANCE, inf, 1.5 * ten},
+        {TASK_CLIP_TO_CHANCE, -inf, 0},
+        {TASK_CLIP_TO_CHANCE, 9, 1.5 * ten},
+        {TASK_CLIP_TO_CHANCE_NAN, 9, 1.5 * ten},
+        {TASK_CLIP_TO_CHANCE_NAN, NAN, NAN},
+        {TASK_CLIP_TO_CHANCE_NAN, -inf, 0},
         {TASK_TEN_TIMES, 0.3, 3},
         {TASK_TEN_TIMES, 4, 10},
         {TASK_TEN_TIMES, -inf, 10},
         {TASK_CLIP_ONE, 0.3, 0.3},
         {TASK_CLIP_ONE, 3, 1},
         {TASK_CLIP_ONE, NAN, NAN},
-        {TASK_OF_GUESS, twenty, 10},
-        {TASK_OF_GUESS, NAN, 10},
-        {TASK_OF_GUESS, twenty / 2, 5},
-        {TASK_BELOW_GUESS, 2, (2 - log(2)) * five},
-        {TASK_BELOW_GUESS, 9, ten * five},
-        {TASK_BELOW_GUESS, -inf, ten * five},
+        {TASK_RELATIVE_TO_CHANCE, twenty, 10},
+        {TASK_RELATIVE_TO_CHANCE, NAN, 10},
+        {TASK_RELATIVE_TO_CHANCE, twenty / 2, 5},
+        {TASK_LOG_BELOW_CHANCE, 2, (2 - log(2)) * five},
+        {TASK_LOG_BELOW_CHANCE, 9, ten * five},
+        {TASK_LOG_BELOW_CHANCE, -inf, ten * five},
         {TASK_LOG, 1 - 1e-8, 10},
         {TASK_LOG, 0.5, 10 + log(0.5 + 1e-8) / 2},
         {TASK_LOG, 0, 4},
@@ -150,8 +150,8 @@ Test(perceptrons, normalisers) {
         {TASK_IS_LOG, -20, 4},
         {TASK_CLIP_TEN, 4, 4},
         {TASK_CLIP_TEN, -inf, 10},
-        {TASK_CLIP_TEN_EACH, 40, 4},
-        {TASK_CLIP_TEN_EACH, 200, 10},
+        {TASK_CLIP_TEN_PER_PIXEL, 40, 4},
+        {TASK_CLIP_TEN_PER_PIXEL, 200, 10},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         task t = {0};

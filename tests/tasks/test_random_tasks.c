@@ -16,8 +16,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "augment/augment.h"
+#include "base/draws.h"
 #include "data/text.h"
-#include "families/draws.h"
 #include "task.h"
 
 /* No transformer that the family draws is as cheap as the others. */
@@ -58,9 +59,9 @@ static int draw_spec(task_spec *spec, lopt_rng_stream *r, lopt_error *err) {
     static const char *const images[] = {"gaussians examples=200 size=9", "gaussians examples=200 channels=3 classes=7",
                                          "gaussians examples=200 classes=2"};
     int n = 0;
-    while (task_family_known((size_t)n)) n++;
+    while (task_family_at((size_t)n)) n++;
     *spec = task_spec_default();
-    snprintf(spec->task, sizeof spec->task, "%s", task_family_known((size_t)task_draw_choice(r, n))->name);
+    snprintf(spec->task, sizeof spec->task, "%s", task_family_at((size_t)task_draw_choice(r, n))->name);
     int set = task_draw_choice(r, 60); /* 0: Fashion-MNIST, read and resized anew */
     if (set > 0 && !strstr(spec->task, "_lm_")) snprintf(spec->dataset, sizeof spec->dataset, "%s", images[set % 3]);
     task_draw_augmentations(spec, r);
@@ -86,28 +87,28 @@ static outcome train(const task *t, const lopt_optimizer *adam, long k, int rubb
     cr_assert(state, "%s", err.text);
     lopt_state_reset(adam, state, STEPS);
     float *tau = room(t->n_tau * sizeof *tau, rubbish), *grads = room(t->n_params * sizeof *grads, rubbish);
-    float *params = room((t->n_params + t->n_carried) * sizeof *params, rubbish);
+    float *params = room((t->n_params + t->n_aux) * sizeof *params, rubbish);
     void *work = room(t->work_bytes, rubbish);
     lopt_rng_stream r;
     outcome out = {.accuracy = 0};
     lopt_rng_open_stream(&r, (lopt_rng_address){1, LOPT_RNG_TEST, (uint64_t)k, 1, 0});
-    task_sample(t, &r, tau);
+    task_sample_tau(t, &r, tau);
     task_initial_params(t, tau, &r, params);
     for (int s = 0; s <= STEPS; s++) {
         task_draw_batch(t, tau, s < STEPS ? TASK_TRAIN : TASK_TEST, &r, work);
-        out.alone[s] = task_loss(t, tau, work, params, NULL);
-        out.loss[s] = task_loss(t, tau, work, params, grads);
+        out.alone[s] = task_compute_loss(t, tau, work, params, NULL);
+        out.loss[s] = task_compute_loss(t, tau, work, params, grads);
         lopt_step(adam, state, params, grads, out.loss[s], NULL);
         task_after_step(t, tau, params);
     }
-    out.accuracy = task_has_accuracy(t) ? task_accuracy(t, tau, work, params) : 0;
+    out.accuracy = task_has_accuracy(t) ? task_compute_accuracy(t, tau, work, params) : 0;
     lopt_state_destroy(state);
     free(tau), free(grads), free(params), free(work);
     return out;
 }
 
 static void check_normalised(const task *t, long k, float loss) {
-    float y = task_normalise(t, loss);
+    float y = task_normalise_loss(t, loss);
     if (!isfinite(t->loss_bound)) return;
     cr_assert(isfinite(y) && (double)y <= t->loss_bound, "sample %ld, %s: loss %g becomes %g, bound %g", k, t->name,
               (double)loss, (double)y, t->loss_bound);
@@ -123,7 +124,7 @@ static int try_sample(const lopt_optimizer *adam, long k) {
         cr_assert(strstr(err.text, "none of 512 draws"), "sample %ld, %s: %s", k, spec.task, err.text);
         return 0;
     }
-    task *t = task_create(&spec, &err);
+    task *t = task_create_task(&spec, &err);
     cr_assert(t, "sample %ld, %s: %s", k, spec.task, err.text);
     check_sizes(t, max_flops(&spec));
     outcome a = train(t, adam, k, 0x5a), b = train(t, adam, k, 0xff);
@@ -134,7 +135,7 @@ static int try_sample(const lopt_optimizer *adam, long k) {
     for (int s = 0; s <= STEPS; s++) check_normalised(t, k, a.loss[s]);
     check_normalised(t, k, INFINITY);
     check_normalised(t, k, NAN);
-    task_destroy(t);
+    task_destroy_task(t);
     return 1;
 }
 

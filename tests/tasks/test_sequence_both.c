@@ -17,15 +17,15 @@ static const int64_t time_batch_in[] = {TIME, BATCH, IN}, batch_time_in[] = {BAT
 
 static int embed(task_model *m) {
     size_t ids = layer_ids(m, TIME * BATCH, VOCAB, 0);
-    return task_embed(m, ids, 3, time_batch_in, VOCAB, (task_init){TASK_INIT_TRUNCATED, 1, 0});
+    return task_add_embedding(m, ids, 3, time_batch_in, VOCAB, (task_init){TASK_INIT_TRUNCATED, 1, 0});
 }
 
 /* Over data, over something with a gradient, and beside another reader whose gradient was there first. */
 static int recurrent(task_model *m, task_cell cell) {
-    int x = task_recurrent(m, layer_input(m, 3, time_batch_in), cell, WIDTH);
-    int y = task_recurrent(m, layer_data(m, 3, time_batch_in), cell, WIDTH);
-    int z = task_recurrent(m, x, cell, WIDTH);
-    return task_sum(m, 3, (int[]){x, y, z});
+    int x = task_add_recurrent(m, layer_input(m, 3, time_batch_in), cell, WIDTH);
+    int y = task_add_recurrent(m, layer_data(m, 3, time_batch_in), cell, WIDTH);
+    int z = task_add_recurrent(m, x, cell, WIDTH);
+    return task_add_sum(m, 3, (int[]){x, y, z});
 }
 
 static int lstm(task_model *m) {
@@ -49,10 +49,10 @@ static int attention_of(task_model *m, int causal, int padded, double dropout) {
     size_t ids = padded ? layer_ids(m, BATCH * TIME, 3, 0) : 0;
     task_attention_shape a = {
         .heads = 2, .head_size = 3, .causal = causal, .pad_ids = padded ? &ids : NULL, .dropout = dropout};
-    int x = task_attention(m, layer_input(m, 3, batch_time_in), &a);
+    int x = task_add_attention(m, layer_input(m, 3, batch_time_in), &a);
     int y = layer_input(m, 3, (int64_t[]){BATCH, TIME, 6});
     int z = task_attention_core(m, y, y, y, &a);
-    return task_sum(m, 2, (int[]){task_dense(m, x, 6, (task_init){0}), task_attention_core(m, z, y, z, &a)});
+    return task_add_sum(m, 2, (int[]){task_add_dense(m, x, 6, (task_init){0}), task_attention_core(m, z, y, z, &a)});
 }
 
 static int attention(task_model *m) {
@@ -73,13 +73,13 @@ static int attention_dropped(task_model *m) {
 
 static int tokens(task_model *m) {
     int x = layer_input(m, 3, batch_time_in);
-    int y = task_class_token(m, task_positions(m, x, (task_init){TASK_INIT_NORMAL, 1, 0}));
-    int z = task_swap_tokens(m, y);
-    int first[] = {task_first_token(m, y), task_first_token(m, task_positions(m, y, (task_init){0})),
-                   task_first_token(m, task_class_token(m, y)),
-                   task_dense(m, task_first_token(m, z), IN, (task_init){0})};
-    int again = task_first_token(m, task_swap_tokens(m, task_dense(m, z, IN, (task_init){0})));
-    return task_sum(m, 2, (int[]){task_sum(m, 4, first), again});
+    int y = task_add_class_token(m, task_add_positions(m, x, (task_init){TASK_INIT_NORMAL, 1, 0}));
+    int z = task_add_swap_tokens(m, y);
+    int first[] = {task_add_first_token(m, y), task_add_first_token(m, task_add_positions(m, y, (task_init){0})),
+                   task_add_first_token(m, task_add_class_token(m, y)),
+                   task_add_dense(m, task_add_first_token(m, z), IN, (task_init){0})};
+    int again = task_add_first_token(m, task_add_swap_tokens(m, task_add_dense(m, z, IN, (task_init){0})));
+    return task_add_sum(m, 2, (int[]){task_add_sum(m, 4, first), again});
 }
 
 static const layer_case cases[] = {
@@ -223,7 +223,7 @@ Test(layers, attention_is_that_of_a_plain_loop_with_its_masks) {
     int n_masked = 0;
     for (int draw = 0; draw < 5; draw++) {
         layer_draw(b, draw, params);
-        int32_t *ids = task_ids(b->work, core_ids);
+        int32_t *ids = task_ids_at(b->work, core_ids);
         for (int i = 0; i < BATCH; i++) ids[i * TIME] = 1; /* texts do not begin with a pad */
         for (int i = 0; i < BATCH * TIME; i++) n_masked += ids[i] == 0;
         task_model_loss(b->t.model, b->tau, b->work, params, NULL);
@@ -248,7 +248,7 @@ static int dropped(task_model *m) {
     task_attention_shape a = {.heads = 2, .head_size = 1, .dropout = 0.3};
     int64_t dim[] = {4, MANY, 2};
     int q = layer_data(m, 3, dim), v = layer_data(m, 3, dim);
-    return task_dense(m, task_attention_core(m, q, q, v, &a), 1, (task_init){0});
+    return task_add_dense(m, task_attention_core(m, q, q, v, &a), 1, (task_init){0});
 }
 
 Test(layers, attention_drops_its_share_anew_with_each_batch) {
@@ -258,8 +258,8 @@ Test(layers, attention_drops_its_share_anew_with_each_batch) {
     lopt_rng_stream r;
     lopt_rng_open_stream(&r, (lopt_rng_address){9, LOPT_RNG_TEST, 0, 0, 0});
     layer_draw(b, 0, params);
-    memset(task_value(&run, layer_asked.data[0]), 0, sizeof(real) * 4 * MANY * 2);
-    for (int i = 0; i < NUMBERS; i++) task_value(&run, layer_asked.data[1])[i] = 1;
+    memset(task_value_data(&run, layer_asked.data[0]), 0, sizeof(real) * 4 * MANY * 2);
+    for (int i = 0; i < NUMBERS; i++) task_value_data(&run, layer_asked.data[1])[i] = 1;
     double sum = 0, squares = 0;
     real before[NUMBERS] = {0};
     for (int k = 0; k < DRAWS; k++) {
@@ -281,9 +281,9 @@ Test(layers, attention_drops_its_share_anew_with_each_batch) {
 
 static int wide_cells(task_model *m) {
     int x = layer_data(m, 3, (int64_t[]){1, 1, 100});
-    int y[] = {task_recurrent(m, x, TASK_LSTM, 80), task_recurrent(m, x, TASK_GRU, 80),
-               task_recurrent(m, x, TASK_VANILLA_RNN, 80), task_recurrent(m, x, TASK_IRNN, 80)};
-    return task_sum(m, 4, y);
+    int y[] = {task_add_recurrent(m, x, TASK_LSTM, 80), task_add_recurrent(m, x, TASK_GRU, 80),
+               task_add_recurrent(m, x, TASK_VANILLA_RNN, 80), task_add_recurrent(m, x, TASK_IRNN, 80)};
+    return task_add_sum(m, 4, y);
 }
 
 static void check_spread(const layer_bench *b, const real *params, const char *name, double std, double most) {

@@ -2,10 +2,10 @@
  *
  * test_sequence_tasks_double.c - language models, vision transformers and mixers: gradients of every published name
  * and of structures drawn from the families, made small; sizes, first losses, padding. */
+#include "base/declare.h"
 #include "data/dataset.h"
 #include "data/text.h"
-#include "declare.h"
-#include "model.h"
+#include "model/model.h"
 #include "scratch.h"
 #include "task_check.h"
 
@@ -75,7 +75,7 @@ Test(sequence_tasks, families) {
 static task *create(task_spec *spec) {
     lopt_error err;
     cr_assert(task_spec_resolve(spec, &err), "%s", err.text);
-    task *t = task_create(spec, &err);
+    task *t = task_create_task(spec, &err);
     cr_assert(t, "%s", err.text);
     return t;
 }
@@ -84,7 +84,7 @@ static void check_size(const char *name, size_t expected) {
     task_spec spec = named(name);
     task *t = create(&spec);
     cr_assert(t->n_params == expected, "%s: %zu parameters, expected %zu", t->name, t->n_params, expected);
-    task_destroy(t);
+    task_destroy_task(t);
 }
 
 Test(sequence_tasks, sizes) {
@@ -110,10 +110,10 @@ static void check_first_loss(const char *name) {
     lopt_rng_open_stream(&r, (lopt_rng_address){6, LOPT_RNG_TEST, 0, 0, 0});
     task_initial_params(t, NULL, &r, params);
     task_draw_batch(t, NULL, TASK_TRAIN, &r, work);
-    real loss = task_loss(t, NULL, work, params, NULL);
+    real loss = task_compute_loss(t, NULL, work, params, NULL);
     cr_assert(fabs(loss - log(10)) < 1e-12, "%s: first loss %g", t->name, loss);
-    cr_assert(fabs(task_normalise(t, loss) - 10 * log(10) / log(20)) < 1e-6);
-    task_destroy(t);
+    cr_assert(fabs(task_normalise_loss(t, loss) - 10 * log(10) / log(20)) < 1e-6);
+    task_destroy_task(t);
     free(params), free(work);
 }
 
@@ -189,7 +189,8 @@ Test(sequence_tasks, rnn_lm_is_a_plain_loop) {
         task_text_draw(text, TASK_INNER_VALID, &r, B, S + 1, V, tokens);
         lopt_rng_open_stream(&r, (lopt_rng_address){5, LOPT_RNG_TEST, (uint64_t)k, 0, 0});
         task_draw_batch(p.t, p.tau, TASK_INNER_VALID, &r, p.work);
-        double found = task_loss(p.t, p.tau, p.work, p.params, NULL), plain = plain_loss(p.params, tokens, &n_padded);
+        double found = task_compute_loss(p.t, p.tau, p.work, p.params, NULL),
+               plain = plain_loss(p.params, tokens, &n_padded);
         cr_assert(fabs(found - plain) < 1e-10, "batch %d: loss %.12g, plain %.12g", k, found, plain);
     }
     cr_assert(n_padded > 3, "%d tokens of padding", n_padded);
@@ -214,7 +215,7 @@ Test(sequence_tasks, what_cannot_be_is_said) {
         lopt_error err = {LOPT_OK, ""};
         snprintf(spec.dataset, sizeof spec.dataset, "%s", wrong[i].dataset);
         spec.sequence.tokens = wrong[i].tokens, spec.sequence.length = wrong[i].length;
-        cr_assert(!task_create(&spec, &err) && strstr(err.text, wrong[i].part), "found \"%s\", expected \"%s\"",
+        cr_assert(!task_create_task(&spec, &err) && strstr(err.text, wrong[i].part), "found \"%s\", expected \"%s\"",
                   err.text, wrong[i].part);
     }
 }

@@ -10,15 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/declare.h"
 #include "data/dataset.h"
-#include "declare.h"
+#include "task.h"
+#include "task_registry.h"
 
 /* The double build of the same functions (cmake/double_names.sh); struct task has one layout in
  * both. */
-task *task_create_double(const task_spec *spec, lopt_error *err);
-void task_destroy_double(task *t);
+task *task_create_task_double(const task_spec *spec, lopt_error *err);
+void task_destroy_task_double(task *t);
 void task_draw_batch_double(const task *t, const double *tau, task_split split, lopt_rng_stream *r, void *work);
-double task_loss_double(const task *t, const double *tau, void *work, const double *params, double *grads);
+double task_compute_loss_double(const task *t, const double *tau, void *work, const double *params, double *grads);
 
 static void *aligned(size_t bytes) {
     void *p = aligned_alloc(64, (bytes + 64) / 64 * 64);
@@ -41,21 +43,21 @@ typedef struct probe {
 
 static probe start(const task_spec *spec, uint64_t member) {
     lopt_error err = {LOPT_OK, ""};
-    probe p = {.t = task_create(spec, &err)};
+    probe p = {.t = task_create_task(spec, &err)};
     cr_assert(p.t != NULL, "%s", err.text);
     p.tau = aligned((p.t->n_tau + 1) * sizeof(float));
     p.params = aligned(p.t->n_params * sizeof(float));
     p.grads = aligned(p.t->n_params * sizeof(float));
     p.work = aligned(p.t->work_bytes);
     lopt_rng_stream r = stream(member, 0);
-    task_sample(p.t, &r, p.tau);
+    task_sample_tau(p.t, &r, p.tau);
     task_initial_params(p.t, p.tau, &r, p.params);
     task_draw_batch(p.t, p.tau, TASK_TRAIN, &r, p.work);
     return p;
 }
 
 static void stop(probe *p) {
-    task_destroy(p->t);
+    task_destroy_task(p->t);
     free(p->tau), free(p->params), free(p->grads), free(p->work);
 }
 
@@ -116,9 +118,9 @@ static void check_against_plain(const task_spec *spec) {
         task_dataset_draw(data, (task_split)split, &a, spec->batch_size, images, labels);
         task_draw_batch(p.t, p.tau, (task_split)split, &b, p.work);
         double share, right = plain_loss(spec, data->n_pixels, p.params, images, labels, &share);
-        double loss = (double)task_loss(p.t, p.tau, p.work, p.params, p.grads);
+        double loss = (double)task_compute_loss(p.t, p.tau, p.work, p.params, p.grads);
         cr_assert(fabs(loss - right) < 2e-6 * right, "%s: %.9g, plain loops: %.9g", p.t->name, loss, right);
-        double found = (double)task_accuracy(p.t, p.tau, p.work, p.params);
+        double found = (double)task_compute_accuracy(p.t, p.tau, p.work, p.params);
         cr_assert(fabs(found - share) < 1e-6, "%s: accuracy %g, plain loops: %g", p.t->name, found, share);
     }
     free(images), free(labels);
@@ -153,7 +155,7 @@ static double *widen(const float *in, size_t n) {
 
 static void check_precisions(const task_spec *spec) {
     probe p = start(spec, 6);
-    task *wide = task_create_double(spec, NULL);
+    task *wide = task_create_task_double(spec, NULL);
     cr_assert(wide && wide->n_params == p.t->n_params && wide->n_tau == p.t->n_tau);
     double *tau = widen(p.tau, p.t->n_tau), *params = widen(p.params, p.t->n_params);
     double *grads = aligned(p.t->n_params * sizeof *grads);
@@ -161,8 +163,8 @@ static void check_precisions(const task_spec *spec) {
     lopt_rng_stream a = stream(8, 0), b = a;
     task_draw_batch(p.t, p.tau, TASK_TRAIN, &a, p.work);
     task_draw_batch_double(wide, tau, TASK_TRAIN, &b, work);
-    double loss = (double)task_loss(p.t, p.tau, p.work, p.params, p.grads);
-    double right = task_loss_double(wide, tau, work, params, grads);
+    double loss = (double)task_compute_loss(p.t, p.tau, p.work, p.params, p.grads);
+    double right = task_compute_loss_double(wide, tau, work, params, grads);
     cr_assert(fabs(loss - right) < 3e-6 * (1 + fabs(right)), "%s: %.9g, in double: %.9g", p.t->name, loss, right);
     size_t i = 0;
     double whole = 0;
@@ -179,13 +181,13 @@ static void check_precisions(const task_spec *spec) {
                   sqrt(difference / size));
     }
     free(tau), free(params), free(grads), free(work);
-    task_destroy_double(wide);
+    task_destroy_task_double(wide);
     stop(&p);
 }
 
 Test(tasks, float_agrees_with_double) {
     task_spec images = spec_of("image_mlp");
-    task *kept[] = {task_create(&images, NULL), task_create_double(&images, NULL)}; /* images are read once */
+    task *kept[] = {task_create_task(&images, NULL), task_create_task_double(&images, NULL)}; /* images are read once */
     for (int k = 0; task_kinds[k]; k++) {
         task_spec spec = spec_of(task_kinds[k]->name);
         spec.noise = 0.5;
@@ -197,8 +199,8 @@ Test(tasks, float_agrees_with_double) {
             check_precisions(&spec);
         }
     }
-    task_destroy(kept[0]);
-    task_destroy_double(kept[1]);
+    task_destroy_task(kept[0]);
+    task_destroy_task_double(kept[1]);
 }
 
 /* ---- a pure function of its arguments -------------------------------------------------------- */
@@ -212,15 +214,15 @@ Test(tasks, same_inputs_same_bits) {
         size_t bytes = p.t->n_params * sizeof(float);
         cr_assert(memcmp(p.params, again.params, bytes) == 0, "%s: initial parameters differ", p.t->name);
         cr_assert(memcmp(p.params, q.params, bytes) != 0, "%s: streams do not matter", p.t->name);
-        float first = task_loss(p.t, p.tau, p.work, p.params, p.grads);
+        float first = task_compute_loss(p.t, p.tau, p.work, p.params, p.grads);
         /* Other batches and parameters through the same scratch, then the first batch again. */
         lopt_rng_stream other = stream(77, 0), r = stream(1, 0);
         task_draw_batch(again.t, again.tau, TASK_TEST, &other, again.work);
-        task_loss(again.t, again.tau, again.work, q.params, again.grads);
-        task_sample(again.t, &r, again.tau);
+        task_compute_loss(again.t, again.tau, again.work, q.params, again.grads);
+        task_sample_tau(again.t, &r, again.tau);
         task_initial_params(again.t, again.tau, &r, again.params);
         task_draw_batch(again.t, again.tau, TASK_TRAIN, &r, again.work);
-        float second = task_loss(again.t, again.tau, again.work, again.params, again.grads);
+        float second = task_compute_loss(again.t, again.tau, again.work, again.params, again.grads);
         cr_assert(memcmp(&first, &second, sizeof first) == 0, "%s: losses differ in bits", p.t->name);
         cr_assert(memcmp(p.grads, again.grads, bytes) == 0, "%s: gradients differ in bits", p.t->name);
         stop(&p), stop(&q), stop(&again);
@@ -235,9 +237,9 @@ Test(tasks, batches_are_addressed) {
     for (int i = 0; i < 6; i++) {
         lopt_rng_stream a = stream(100, (uint64_t)i), b = stream(100, (uint64_t)(5 - i));
         task_draw_batch(p.t, p.tau, TASK_TRAIN, &a, p.work);
-        forward[i] = task_loss(p.t, p.tau, p.work, p.params, NULL);
+        forward[i] = task_compute_loss(p.t, p.tau, p.work, p.params, NULL);
         task_draw_batch(p.t, p.tau, TASK_TRAIN, &b, p.work);
-        backward[5 - i] = task_loss(p.t, p.tau, p.work, p.params, NULL);
+        backward[5 - i] = task_compute_loss(p.t, p.tau, p.work, p.params, NULL);
     }
     cr_assert(memcmp(forward, backward, sizeof forward) == 0);
     for (int i = 1; i < 6; i++) cr_assert(forward[i] != forward[0], "two batches have the same loss");
@@ -280,12 +282,12 @@ Test(image_mlp, says_which_weights_are_hidden) {
         spec.hidden[1] = 20;
         spec.hidden[2] = 8;
         spec.reparam = wrapped ? TASK_REPARAM_TENSOR : TASK_REPARAM_NONE;
-        task *t = task_create(&spec, NULL);
+        task *t = task_create_task(&spec, NULL);
         cr_assert(t && t->n_tensors == 8);
         for (int k = 0; k < 8; k++)
             cr_assert(t->tensors[k].hidden_fan_in == expected[k], "%s: %d", t->tensors[k].name,
                       (int)t->tensors[k].hidden_fan_in);
-        task_destroy(t);
+        task_destroy_task(t);
     }
 }
 
@@ -296,8 +298,8 @@ Test(image_mlp, initial_loss) {
     double mean = 0, share = 0;
     for (uint64_t seed = 0; seed < 40; seed++) {
         probe p = start(&spec, seed);
-        mean += (double)task_loss(p.t, p.tau, p.work, p.params, NULL) / 40;
-        share += (double)task_accuracy(p.t, p.tau, p.work, p.params) / 40;
+        mean += (double)task_compute_loss(p.t, p.tau, p.work, p.params, NULL) / 40;
+        share += (double)task_compute_accuracy(p.t, p.tau, p.work, p.params) / 40;
         stop(&p);
     }
     task_dataset_close(kept);
@@ -321,7 +323,7 @@ Test(quadratics, initial_loss) {
         double mean = 0;
         for (uint64_t seed = 0; seed < N; seed++) {
             probe p = start(&spec, seed);
-            mean += (double)task_loss(p.t, p.tau, p.work, p.params, NULL) / N;
+            mean += (double)task_compute_loss(p.t, p.tau, p.work, p.params, NULL) / N;
             stop(&p);
         }
         cr_assert(fabs(mean - known[k].mean) < 5 * known[k].deviation / sqrt(N), "%s: mean %g, expected %g",
@@ -340,9 +342,9 @@ Test(quadratics, fixed_curvature) {
     stop(&p), stop(&q);
     p = start(&spec, 1);
     float x[3][2] = {{1, 0}, {0, 1}, {2, 2}}, loss[3];
-    for (int i = 0; i < 3; i++) loss[i] = task_loss(p.t, p.tau, p.work, x[i], p.grads);
+    for (int i = 0; i < 3; i++) loss[i] = task_compute_loss(p.t, p.tau, p.work, x[i], p.grads);
     cr_assert(loss[0] > 0 && loss[1] > 0 && loss[2] >= 0, "H is not positive");
-    float both[2] = {1, 1}, one = task_loss(p.t, p.tau, p.work, both, p.grads);
+    float both[2] = {1, 1}, one = task_compute_loss(p.t, p.tau, p.work, both, p.grads);
     cr_assert(fabsf(loss[2] - 4 * one) < 1e-5f * loss[2]);
     stop(&p);
 }
@@ -356,16 +358,17 @@ Test(image_mlp, normaliser_bounds_everything) {
     const float in[] = {NAN, INFINITY, 100, 3, 0.5f, 0, -1, -INFINITY};
     const float out[] = {bound, bound, bound, 3, 0.5f, 0, 0, 0};
     for (int i = 0; i < 8; i++)
-        cr_assert(task_normalise(p.t, in[i]) == out[i], "%g -> %g", (double)in[i], (double)task_normalise(p.t, in[i]));
+        cr_assert(task_normalise_loss(p.t, in[i]) == out[i], "%g -> %g", (double)in[i],
+                  (double)task_normalise_loss(p.t, in[i]));
     cr_assert((float)p.t->loss_bound == bound);
     for (size_t i = 0; i < p.t->n_params; i++) p.params[i] = i % 3 ? 1e38f : -1e38f;
-    float loss = task_loss(p.t, p.tau, p.work, p.params, p.grads);
-    cr_assert(!isfinite(loss) && task_normalise(p.t, loss) == bound, "diverged: %g", (double)loss);
+    float loss = task_compute_loss(p.t, p.tau, p.work, p.params, p.grads);
+    cr_assert(!isfinite(loss) && task_normalise_loss(p.t, loss) == bound, "diverged: %g", (double)loss);
     stop(&p);
     spec = spec_of("quadratic");
     p = start(&spec, 1);
-    cr_assert(isnan(task_normalise(p.t, NAN)) && task_normalise(p.t, 7) == 7 && isinf(p.t->loss_bound));
-    cr_assert(!task_has_accuracy(p.t) && isnan(task_accuracy(p.t, p.tau, p.work, p.params)));
+    cr_assert(isnan(task_normalise_loss(p.t, NAN)) && task_normalise_loss(p.t, 7) == 7 && isinf(p.t->loss_bound));
+    cr_assert(!task_has_accuracy(p.t) && isnan(task_compute_accuracy(p.t, p.tau, p.work, p.params)));
     stop(&p);
 }
 
@@ -400,8 +403,8 @@ static void check_reparam(const char *kind, task_reparam level) {
     }
     task_draw_batch(plain.t, p.tau, TASK_TRAIN, &a, plain.work);
     task_draw_batch(p.t, p.tau, TASK_TRAIN, &b, p.work);
-    double right = (double)task_loss(plain.t, p.tau, plain.work, plain.params, plain.grads);
-    double loss = (double)task_loss(p.t, p.tau, p.work, p.params, p.grads);
+    double right = (double)task_compute_loss(plain.t, p.tau, plain.work, plain.params, plain.grads);
+    double loss = (double)task_compute_loss(p.t, p.tau, p.work, p.params, p.grads);
     cr_assert(fabs(loss - right) < 1e-5 * fabs(right) + 1e-6, "%s: %g, plain %g", p.t->name, loss, right);
     i = 0;
     for (size_t k = 0; k < p.t->n_tensors; k++) {
@@ -414,8 +417,8 @@ static void check_reparam(const char *kind, task_reparam level) {
     }
     cr_assert(task_has_accuracy(p.t) == task_has_accuracy(plain.t));
     if (task_has_accuracy(p.t)) {
-        cr_assert(task_accuracy(p.t, p.tau, p.work, p.params) ==
-                  task_accuracy(plain.t, p.tau, plain.work, plain.params));
+        cr_assert(task_compute_accuracy(p.t, p.tau, p.work, p.params) ==
+                  task_compute_accuracy(plain.t, p.tau, plain.work, plain.params));
     }
     stop(&p), stop(&plain);
 }
@@ -445,16 +448,34 @@ Test(reparam, initial_params_are_divided) {
 Test(names, every_name_resolves_to_a_kind) {
     size_t n = 0;
     const task_info *info;
-    for (; (info = task_known(n)); n++) {
+    for (; (info = task_name_at(n)); n++) {
         task_spec spec = spec_of(info->name);
         cr_assert(task_spec_resolve(&spec, NULL), "%s is listed and unknown", info->name);
         cr_assert(info->summary && *info->summary, "%s has no summary", info->name);
         int found = 0;
         for (int k = 0; task_kinds[k]; k++) found += !strcmp(spec.task, task_kinds[k]->name);
         cr_assert(found == 1, "%s became %s", info->name, spec.task);
-        for (size_t j = 0; j < n; j++) cr_assert(strcmp(info->name, task_known(j)->name) != 0, "%s twice", info->name);
+        for (size_t j = 0; j < n; j++)
+            cr_assert(strcmp(info->name, task_name_at(j)->name) != 0, "%s twice", info->name);
     }
     cr_assert(n >= 17, "only %zu names", n);
+}
+
+/* A key that several kinds have lands in one field and has one default; a default is in every range. */
+Test(names, settings_of_one_key_agree) {
+    const task_setting *s;
+    size_t i = 0;
+    for (; (s = task_setting_at(i)); i++) {
+        const task_setting *first = task_setting_at(task_setting_find(s->key));
+        task_spec spec = task_spec_default();
+        lopt_error err = {LOPT_OK, ""};
+        cr_assert(s->at == first->at && s->type == first->type && s->bytes == first->bytes &&
+                      s->max_n == first->max_n && s->n_at == first->n_at && strcmp(s->standard, first->standard) == 0,
+                  "%s", s->key);
+        cr_assert(task_is_standard(s, &spec), "%s", s->key);
+        cr_assert(task_check_settings("x", s, 1, &spec, &err), "%s", err.text);
+    }
+    cr_assert(i > 100, "%zu settings", i);
 }
 
 Test(names, published_sizes_and_overrides) {
@@ -477,10 +498,10 @@ Test(names, published_sizes_and_overrides) {
 
 static void expect(task_spec spec, const char *part) {
     lopt_error err = {LOPT_OK, ""};
-    cr_assert(task_create(&spec, &err) == NULL, "created in spite of: %s", part);
+    cr_assert(task_create_task(&spec, &err) == NULL, "created in spite of: %s", part);
     cr_assert(strstr(err.text, part), "found \"%s\", expected \"%s\"", err.text, part);
     cr_assert(!strchr(err.text, '\n') && err.status != LOPT_OK);
-    cr_assert(task_create(&spec, NULL) == NULL);
+    cr_assert(task_create_task(&spec, NULL) == NULL);
 }
 
 #define BAD(kind, field, value, part)                                                                                  \
@@ -493,24 +514,24 @@ static void expect(task_spec spec, const char *part) {
 Test(names, bad_specs_get_a_sentence) {
     expect(spec_of("image_mpl"), "there is no task \"image_mpl\" (did you mean image_mlp?): "
                                  "`metatrain list tasks` prints all");
-    BAD("image_mlp", batch_size, 0, "batch_size is 0, allowed: 1 to 65536");
+    BAD("image_mlp", batch_size, 0, "batch_size is 0, allowed: [1, 65536]");
     BAD("image_mlp", batch_size, -3, "batch_size is -3");
-    BAD("image_mlp", hidden[0], 0, "width is 0");
-    BAD("image_mlp", n_hidden, 9, "number of hidden layers is 9, allowed: 0 to 8");
+    BAD("image_mlp", hidden[0], 0, "hidden is 0");
+    BAD("image_mlp", n_hidden, 9, "hidden has 9 values, allowed: 0 to 8");
     BAD("image_mlp", image_size, -1, "image_size is -1");
     BAD("image_mlp", activation, (task_activation_kind)70, "activation is 70");
-    BAD("image_mlp", reparam, (task_reparam)9, "reparam level is 9");
+    BAD("image_mlp", reparam, (task_reparam)9, "augment.reparam.level is 9, allowed: none|global|tensor|parameter");
     BAD("quadratic", dim, 0, "dim is 0");
     BAD("noisy_quadratic", noise, -1, "noise is -1");
     BAD("noisy_quadratic", noise, NAN, "noise is ");
-    BAD("noisy_mean_quadratic", dim, 1000, "dim is 1000, allowed: 1 to 512");
+    BAD("noisy_mean_quadratic", dim, 1000, "dim is 1000, allowed: [1, 512]");
     task_spec spec = spec_of("quadratic");
     spec.reparam = TASK_REPARAM_GLOBAL;
-    spec.reparam_min = 0;
-    expect(spec, "range minimum is 0");
-    spec.reparam_min = 10;
-    spec.reparam_max = 1;
-    expect(spec, "range maximum is 1, allowed: 10");
+    spec.reparam_range[0] = 0;
+    expect(spec, "augment.reparam.range is 0");
+    spec.reparam_range[0] = 10;
+    spec.reparam_range[1] = 1;
+    expect(spec, "augment.reparam.range.1 is 1, allowed: 10");
     spec = spec_of("image_mlp");
     snprintf(spec.dataset, sizeof spec.dataset, "/nowhere");
     expect(spec, "/nowhere: no file train-images-idx3-ubyte");
@@ -523,8 +544,8 @@ static double mean_over_batches(probe *p, task_split split, int what_accuracy) {
     for (uint64_t k = 0; k < 20; k++) {
         lopt_rng_stream r = stream(500, k);
         task_draw_batch(p->t, p->tau, split, &r, p->work);
-        mean += (double)(what_accuracy ? task_accuracy(p->t, p->tau, p->work, p->params)
-                                       : task_loss(p->t, p->tau, p->work, p->params, NULL)) /
+        mean += (double)(what_accuracy ? task_compute_accuracy(p->t, p->tau, p->work, p->params)
+                                       : task_compute_loss(p->t, p->tau, p->work, p->params, NULL)) /
                 20;
     }
     return mean;
@@ -535,7 +556,7 @@ static void train_with_adam(probe *p, int steps, float rate) {
     for (int k = 1; k <= steps; k++) {
         lopt_rng_stream r = stream(600, (uint64_t)k);
         task_draw_batch(p->t, p->tau, TASK_TRAIN, &r, p->work);
-        task_loss(p->t, p->tau, p->work, p->params, p->grads);
+        task_compute_loss(p->t, p->tau, p->work, p->params, p->grads);
         for (size_t i = 0; i < p->t->n_params; i++) {
             m[i] += 0.1f * (p->grads[i] - m[i]);
             v[i] += 0.001f * (p->grads[i] * p->grads[i] - v[i]);

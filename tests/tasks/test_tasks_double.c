@@ -6,8 +6,10 @@
  * activation and every level of reparametrisation. */
 #include <stdio.h>
 
-#include "declare.h"
+#include "base/declare.h"
+#include "task.h"
 #include "task_check.h"
+#include "task_registry.h"
 
 static void check_levels(task_spec *spec) {
     for (int level = TASK_REPARAM_NONE; level <= TASK_REPARAM_PARAMETER; level++) {
@@ -23,14 +25,14 @@ static task_spec spec_of(const char *kind) {
     spec.n_hidden = 2;
     spec.hidden[0] = 9;
     spec.hidden[1] = 7;
-    spec.reparam_min = 0.1;
-    spec.reparam_max = 10;
+    spec.reparam_range[0] = 0.1;
+    spec.reparam_range[1] = 10;
     return spec;
 }
 
 Test(gradients, every_kind_activation_and_level) {
     task_spec images = spec_of("image_mlp");
-    task *kept = task_create(&images, NULL); /* images are read once */
+    task *kept = task_create_task(&images, NULL); /* images are read once */
     int n_kinds = 0;
     for (; task_kinds[n_kinds]; n_kinds++) {
         task_spec spec = spec_of(task_kinds[n_kinds]->name);
@@ -39,7 +41,7 @@ Test(gradients, every_kind_activation_and_level) {
             check_levels(&spec);
         }
     }
-    task_destroy(kept);
+    task_destroy_task(kept);
     cr_assert(n_kinds >= 7, "only %d kinds", n_kinds);
 }
 
@@ -68,13 +70,13 @@ Test(gradients, gradient_noise_has_its_scale) {
     enum { DRAWS = 2000 };
     task_spec spec = spec_of("noisy_quadratic");
     probe quiet = start(&spec);
-    real loss = task_loss(quiet.t, quiet.tau, quiet.work, quiet.params, quiet.grads);
+    real loss = task_compute_loss(quiet.t, quiet.tau, quiet.work, quiet.params, quiet.grads);
     spec.noise = 0.5;
     probe p = start(&spec);
     double sum = 0, squares = 0, n = (double)p.t->n_params * DRAWS;
     for (int k = 0; k < DRAWS; k++) {
         task_draw_batch(p.t, quiet.tau, TASK_TRAIN, &p.r, p.work);
-        cr_assert(task_loss(p.t, quiet.tau, p.work, quiet.params, p.grads) == loss, "noise in the loss");
+        cr_assert(task_compute_loss(p.t, quiet.tau, p.work, quiet.params, p.grads) == loss, "noise in the loss");
         for (size_t i = 0; i < p.t->n_params; i++) {
             sum += p.grads[i] - quiet.grads[i];
             squares += pow(p.grads[i] - quiet.grads[i], 2);

@@ -132,7 +132,7 @@ Test(config, every_key_lands_in_its_place) {
     cr_assert(strcmp(s->dataset, "/data/some where") == 0 && s->batch_size == 3 && s->image_size == 0);
     cr_assert(s->n_hidden == 3 && s->hidden[0] == 5 && s->hidden[1] == 6 && s->hidden[2] == 7);
     cr_assert(s->activation == TASK_GELU && s->dim == 12 && s->noise == 0.25);
-    cr_assert(s->reparam == TASK_REPARAM_TENSOR && s->reparam_min == 0.001 && s->reparam_max == 1000);
+    cr_assert(s->reparam == TASK_REPARAM_TENSOR && s->reparam_range[0] == 0.001 && s->reparam_range[1] == 1000);
     cr_assert(strcmp(s->data_path, "/a:/b") == 0 && strcmp(c->tasks[1].spec.data_path, "/a:/b") == 0);
     cr_assert(c->tasks[1].sample.hidden[1] == 3 && c->tasks[1].sample.layers[1] == 4 &&
               c->tasks[1].sample.batch_size[0] == 5 && c->tasks[1].sample.image_size[0] == 7 &&
@@ -180,12 +180,12 @@ Test(config, defaults) {
     mt_config_free(c);
     mt_suite *s = mt_suite_load(NULL, NULL, 0, NULL);
     cr_assert(s && s->steps == 1000 && s->seeds == 5 && s->every == 10 && s->batches == 5 && s->last_batches == 20);
-    cr_assert(s->n_sweep == 15 && s->n_tasks == 1 && s->n_contenders == 2);
+    cr_assert(s->n_sweep == 15 && s->n_tasks == 1 && s->n_baselines == 2);
     for (int i = 0; i < 15; i++) {
         double rate = (i % 2 ? 3 : 1) * pow(10, i / 2 - 7);
         cr_assert(fabs(s->sweep[i] / rate - 1) < 1e-12, "rate %d is %g", i, s->sweep[i]);
     }
-    cr_assert(s->contenders[0].sweep && strcmp(s->contenders[1].optimizer.name, "sgdm") == 0);
+    cr_assert(s->baselines[0].sweep && strcmp(s->baselines[1].optimizer.name, "sgdm") == 0);
     mt_suite_free(s);
 }
 
@@ -196,6 +196,7 @@ Test(config, defaults) {
 static int fill_one(const mt_schema *schema, const mt_key *key, const char *value, lopt_error *err) {
     char assignment[2304];
     mt_schema plain = *schema;
+    plain.n_checks = 0;
     plain.finish = NULL;
     void *into = malloc(schema->bytes);
     mt_yaml *root = mt_yaml_empty("t.yaml");
@@ -275,7 +276,8 @@ static void check_key(const mt_schema *schema, const mt_key *key) {
     }
     if (key->type == MT_KEY_CHOICE) {
         char word[64];
-        for (int i = 0; mt_key_choice(key, i, word, sizeof word), word[0]; i++) accept_value(schema, key, word);
+        for (int i = 0; task_choice_word(key->range, i, word, sizeof word), word[0]; i++)
+            accept_value(schema, key, word);
         reject_value(schema, key, "nothing-of-the-kind");
         reject_value(schema, key, "[a]");
     }
@@ -293,8 +295,8 @@ static void check_key(const mt_schema *schema, const mt_key *key) {
 }
 
 static void check_schema(const mt_schema *schema) {
-    for (size_t i = 0; i < schema->n; i++) {
-        const mt_key *key = &schema->keys[i];
+    for (mt_key_walk w = {.schema = schema}; mt_next_key(&w);) {
+        const mt_key *key = &w.key;
         cr_assert(key->help && key->help[0], "%s has no help", key->path);
         if (key->type != MT_KEY_SETTINGS) check_key(schema, key);
         if (key->items) check_schema(key->items);
@@ -342,8 +344,8 @@ Test(config, wrong_values) {
            "t.yaml:4: tasks.0.hidden.2: found x, expected an integer in [1, 65536]");
     refuse("tasks:\n- augment: {reparam: {range: [1]}}\n",
            "t.yaml:2: tasks.0.augment.reparam.range: found 1 values, expected 2");
-    refuse("tasks:\n- task: ''\n", "t.yaml:2: tasks.0.task: found an empty text, expected a text of 1 to 63 bytes");
-    refuse("data: {path: [a]}\n", "t.yaml:1: data.path: found a list, expected a text of at most 1023 bytes");
+    refuse("tasks:\n- task: ''\n", "t.yaml:2: tasks.0.task: found an empty string, expected a string of 1 to 63 bytes");
+    refuse("data: {path: [a]}\n", "t.yaml:1: data.path: found a list, expected a string of at most 1023 bytes");
 }
 
 Test(config, names_of_optimizers_and_tasks) {
@@ -417,7 +419,7 @@ Test(config, checks_across_keys) {
            "t.yaml:2: estimator.schedule.knot_lengths: found 40, expected at least 100 "
            "(estimator.schedule.min)");
     refuse("outer:\n  schedule:\n    knot_steps: [1, 2, 2]\n",
-           "t.yaml:3: outer.schedule.knot_steps: found 2 after 2, expected rising steps");
+           "t.yaml:3: outer.schedule.knot_steps: found 2 after 2, expected increasing steps");
     refuse("outer:\n  schedule: {knot_steps: [1, 2]}\n",
            "t.yaml:2: outer.schedule.knot_fractions: found 0 values, expected 2, one for each step of "
            "outer.schedule.knot_steps");
@@ -538,6 +540,16 @@ static void check_round_trip(const char *text) {
     mt_config_free(b);
 }
 
+Test(config, every_task_loads_back_from_the_resolved_text) {
+    const task_info *info;
+    const task_family *family;
+    for (size_t i = 0, n = 0; (info = task_name_at(i)) || (family = task_family_at(n)); i++, n += !info) {
+        char text[128];
+        snprintf(text, sizeof text, "tasks: [{task: %s}]", info ? info->name : family->name);
+        check_round_trip(text);
+    }
+}
+
 Test(config, text_loads_to_the_same_bytes) {
     check_round_trip(everything);
     check_round_trip("seed: 0\n");
@@ -549,12 +561,14 @@ Test(config, text_loads_to_the_same_bytes) {
     check_round_trip("optimizer: {init: \"true\"}\ndata: {path: \"a\\nb\\n\"}\n");
     check_round_trip("tasks:\n- task: ImageMLP_FashionMnist8_Relu32\n- task: quadratic\n  hidden: []\n");
     char family[256];
-    for (size_t i = 0; task_family_known(i); i++) {
-        snprintf(family, sizeof family, "tasks:\n- {task: %s, sample: {augment: velo}}\n", task_family_known(i)->name);
+    for (size_t i = 0; task_family_at(i); i++) {
+        snprintf(family, sizeof family, "tasks:\n- {task: %s, sample: {augment: velo}}\n", task_family_at(i)->name);
         check_round_trip(family);
     }
     refuse("tasks:\n- {task: vit_family, batch_size: 8}\n",
            "t.yaml:2: tasks.0.batch_size: found a value, expected none, as the family vit_family draws it");
+    refuse("tasks:\n- {task: mlp_vae_family, vae: {latent: 5}}\n",
+           "t.yaml:2: tasks.0.vae.latent: found a value, expected none, as the family mlp_vae_family draws it");
 }
 
 Test(config, shipped_files_load) {
@@ -586,11 +600,11 @@ Test(config, suites) {
     lopt_error err;
     mt_suite *s = mt_suite_load(NULL, sets, COUNT(sets), &err);
     cr_assert(s, "%s", err.text);
-    cr_assert(s->steps == 7 && s->n_sweep == 2 && s->sweep[0] == 0.5 && s->n_contenders == 3);
-    cr_assert(strcmp(s->contenders[0].theta, "a.h5") == 0 && strcmp(s->contenders[0].label, "mine") == 0);
-    cr_assert(!s->contenders[0].sweep && s->contenders[1].sweep && !s->contenders[2].sweep);
-    cr_assert(s->contenders[1].optimizer.n_settings == 1, "the swept rate is not a setting");
-    cr_assert(strcmp(s->contenders[2].optimizer.settings[0].value, "0.25") == 0);
+    cr_assert(s->steps == 7 && s->n_sweep == 2 && s->sweep[0] == 0.5 && s->n_baselines == 3);
+    cr_assert(strcmp(s->baselines[0].theta, "a.h5") == 0 && strcmp(s->baselines[0].label, "mine") == 0);
+    cr_assert(!s->baselines[0].sweep && s->baselines[1].sweep && !s->baselines[2].sweep);
+    cr_assert(s->baselines[1].optimizer.n_settings == 1, "the swept rate is not a setting");
+    cr_assert(strcmp(s->baselines[2].optimizer.settings[0].value, "0.25") == 0);
     char *text = mt_suite_text(s), path[] = "/tmp/test_config_suite_XXXXXX";
     int fd = mkstemp(path);
     cr_assert(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) && close(fd) == 0);

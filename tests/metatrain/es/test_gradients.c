@@ -44,7 +44,7 @@ static void open(setup *s, const char *text, const char *const *sets, int n_sets
 static task *hold_images(void) {
     task_spec spec = task_spec_default();
     spec.image_size = 4;
-    return task_create(&spec, NULL);
+    return task_create_task(&spec, NULL);
 }
 
 static void shut(setup *s) {
@@ -164,7 +164,7 @@ Test(gradients, twins_differ_in_theta_alone) {
         mt_particle_close(&p);
         shut(&s);
     }
-    task_destroy(held);
+    task_destroy_task(held);
 }
 
 /* ---- what judges an inner step --------------------------------------------------------------- */
@@ -181,7 +181,7 @@ static float first_step(setup *s, const mt_particle *p, mt_meta_loss kind, int e
                                        [MT_LOSS_OUTER_VALID] = TASK_OUTER_VALID,
                                        [MT_LOSS_TEST] = TASK_TEST};
     lopt_error err;
-    task *t = task_create(&s->cfg->tasks[0].spec, &err);
+    task *t = task_create_task(&s->cfg->tasks[0].spec, &err);
     void *work = aligned_alloc(64, (t->work_bytes + 127) / 64 * 64);
     float *params = calloc(t->n_params, sizeof *params), *grads = calloc(t->n_params, sizeof *grads);
     lopt_state *state = lopt_state_create(s->opt, t->tensors, t->n_tensors, &err);
@@ -194,19 +194,19 @@ static float first_step(setup *s, const mt_particle *p, mt_meta_loss kind, int e
     task_initial_params(t, NULL, &r, params);
     lopt_rng_open_stream(&r, (lopt_rng_address){13, LOPT_RNG_BATCH, number, 0, 0});
     task_draw_batch(t, NULL, TASK_TRAIN, &r, work);
-    float before = error ? 1 - task_accuracy(t, NULL, work, params) : 0;
-    float loss = task_loss(t, NULL, work, params, grads);
+    float before = error ? 1 - task_compute_accuracy(t, NULL, work, params) : 0;
+    float loss = task_compute_loss(t, NULL, work, params, grads);
     lopt_step(opt, state, params, grads, loss, NULL);
     if (kind > MT_LOSS_SAME_DATA) {
         lopt_rng_open_stream(&r, (lopt_rng_address){13, LOPT_RNG_META_BATCH, number, 0, 1});
         task_draw_batch(t, NULL, split[kind], &r, work);
     }
     float value = kind == MT_LOSS_TRAIN ? (error ? before : loss)
-                  : error               ? 1 - task_accuracy(t, NULL, work, params)
-                                        : task_loss(t, NULL, work, params, NULL);
+                  : error               ? 1 - task_compute_accuracy(t, NULL, work, params)
+                                        : task_compute_loss(t, NULL, work, params, NULL);
     lopt_state_destroy(state);
     lopt_destroy(opt);
-    task_destroy(t);
+    task_destroy_task(t);
     free(work);
     free(params);
     free(grads);
@@ -236,7 +236,7 @@ Test(gradients, meta_losses) {
         mt_particle_close(&p);
         shut(&s);
     }
-    task_destroy(held);
+    task_destroy_task(held);
 }
 
 /* Quadratics have no classes. */

@@ -147,7 +147,7 @@ Test(mixture, families_stay_within_their_bounds) {
         p.at.structure = i;
         cr_assert(mt_sampler_prepare(&s.mixture, &p, 0, &err), "%s", err.text);
         task *t = mt_sampler_instance(&s.mixture, &p)->task;
-        size_t n = t->n_params + t->n_carried;
+        size_t n = t->n_params + t->n_aux;
         cr_assert(t->flops_per_step <= (i % 2 ? 2e7 : 300000) && n <= (i % 2 ? 100000 : 3000));
         cr_assert(n <= s.mixture.sizes.n_params && t->n_tau <= s.mixture.sizes.n_tau &&
                   t->work_bytes <= s.mixture.work_bytes);

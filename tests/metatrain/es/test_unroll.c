@@ -101,7 +101,7 @@ static void act_reset(setup *s, lopt_optimizer *twin[2], actor *a, int64_t p) {
     for (int k = 0; k < 2; k++) perturb(s, twin[k], p, a->noise, k ? -1 : 1);
     r = stream(s, LOPT_RNG_TASK, p, a, 0);
     (void)lopt_rng_draw_uniform(&r); /* which task: there is one */
-    task_sample(a->task, &r, a->tau);
+    task_sample_tau(a->task, &r, a->tau);
     r = stream(s, LOPT_RNG_INIT, p, a, 0);
     task_initial_params(a->task, a->tau, &r, a->params[0]);
     memcpy(a->params[1], a->params[0], sizeof a->params[0]);
@@ -128,8 +128,8 @@ static void take_step(const setup *s, lopt_optimizer *twin[2], actor *a, int64_t
     lopt_rng_stream r = stream(s, LOPT_RNG_BATCH, p, a, a->step++);
     task_draw_batch(a->task, a->tau, TASK_TRAIN, &r, a->work);
     for (int k = 0; k < 2; k++) {
-        float raw = task_loss(a->task, a->tau, a->work, a->params[k], grads);
-        loss[k] = (double)task_normalise(a->task, raw);
+        float raw = task_compute_loss(a->task, a->tau, a->work, a->params[k], grads);
+        loss[k] = (double)task_normalise_loss(a->task, raw);
         lopt_step(twin[k], a->state[k], a->params[k], grads, raw, NULL);
     }
 }
@@ -162,14 +162,14 @@ static int act(setup *s, lopt_optimizer *twin[2], actor *a, int64_t p, double su
 static void open_actor(const setup *s, actor *a) {
     lopt_error err;
     *a = (actor){.trajectory = -1, .noise = -1};
-    a->task = task_create(&s->cfg->tasks[0].spec, &err);
+    a->task = task_create_task(&s->cfg->tasks[0].spec, &err);
     a->work = aligned_alloc(64, (a->task->work_bytes + 127) / 64 * 64);
     for (int k = 0; k < 2; k++) a->state[k] = lopt_state_create(s->opt, a->task->tensors, a->task->n_tensors, &err);
 }
 
 static void close_actor(actor *a) {
     for (int k = 0; k < 2; k++) lopt_state_destroy(a->state[k]);
-    task_destroy(a->task);
+    task_destroy_task(a->task);
     free(a->work);
 }
 

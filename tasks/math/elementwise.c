@@ -6,7 +6,7 @@
  * polynomial instead of a call.
  *
  * With double as real, exp and tanh are libm's. */
-#include "layers/elementwise.h"
+#include "math/elementwise.h"
 
 #include <math.h>
 #include <string.h>
@@ -24,19 +24,19 @@
 
 #ifdef TASK_REAL_DOUBLE
 
-static inline real exp_(real x) {
+static inline real exp_of_real(real x) {
     return exp(x);
 }
 
-static inline real tanh_(real x) {
+static inline real tanh_of_real(real x) {
     return tanh(x);
 }
 
-static inline real sin_(real x) {
+static inline real sin_of_real(real x) {
     return sin(x);
 }
 
-static inline real cos_(real x) {
+static inline real cos_of_real(real x) {
     return cos(x);
 }
 
@@ -45,7 +45,7 @@ static inline real cos_(real x) {
 /* 2^n e^r with n = round(x / ln 2), |r| <= ln 2 / 2; e^r by its Taylor polynomial to r^7 (error
  * below 1e-8 of it). Adding 1.5 * 2^23 rounds to an integer and leaves n in the low bits. Outside
  * [-87, 88] the ends' values, NaN for NaN. */
-static inline real exp_(real x) {
+static inline real exp_of_real(real x) {
     const float shift = 12582912.0f;
     x = x < -87.0f ? -87.0f : x;
     x = x > 88.0f ? 88.0f : x;
@@ -69,14 +69,14 @@ static inline real exp_(real x) {
     return p * scale;
 }
 
-static inline real tanh_(real x) {
-    return 2 / (1 + exp_(-2 * x)) - 1;
+static inline real tanh_of_real(real x) {
+    return 2 / (1 + exp_of_real(-2 * x)) - 1;
 }
 
 /* (-1)^k sin(x - m pi) with k = round(x / pi + shift), m = k - shift, so |x - m pi| <= pi / 2: sin x for shift 0,
  * cos x for shift 1/2. pi in three parts; sin by its Taylor polynomial to r^13 (error below 1e-9). Beyond
  * 1e4 the reduction loses digits, beyond 1e7 the result is any number in [-1, 1]. */
-static inline real wave(real x, real shift) {
+static inline real wave_of_real(real x, real shift) {
     const float round = 12582912.0f;
     float t = MUL_ADD(x, 0.318309886f, shift) + round;
     float m = (t - round) - shift;
@@ -100,12 +100,12 @@ static inline real wave(real x, real shift) {
     return p;
 }
 
-static inline real sin_(real x) {
-    return wave(x, 0);
+static inline real sin_of_real(real x) {
+    return wave_of_real(x, 0);
 }
 
-static inline real cos_(real x) {
-    return wave(x, 0.5f);
+static inline real cos_of_real(real x) {
+    return wave_of_real(x, 0.5f);
 }
 
 #endif
@@ -114,56 +114,56 @@ static inline real cos_(real x) {
 #define GELU_SCALE ((real)1.5957691216057308)
 #define GELU_CUBIC ((real)0.044715)
 
-static inline real gelu_gate(real x) {
-    return 1 / (1 + exp_(-GELU_SCALE * (x + GELU_CUBIC * x * x * x)));
+static inline real gelu_gate_of(real x) {
+    return 1 / (1 + exp_of_real(-GELU_SCALE * (x + GELU_CUBIC * x * x * x)));
 }
 
-static inline real gelu_slope(real x) {
-    real s = gelu_gate(x);
+static inline real gelu_slope_of(real x) {
+    real s = gelu_gate_of(x);
     return s + x * s * (1 - s) * GELU_SCALE * (1 + 3 * GELU_CUBIC * x * x);
 }
 
 #define SELU_SCALE ((real)1.0507009873554805)
 #define SELU_ALPHA ((real)1.6732632423543772)
 
-static inline real logistic(real x) {
-    return 1 / (1 + exp_(-x));
+static inline real logistic_of_real(real x) {
+    return 1 / (1 + exp_of_real(-x));
 }
 
 /* NaN stays NaN in all of them. */
-static inline real value(int activation, real x) {
+static inline real activation_value(int activation, real x) {
     switch (activation) {
     case TASK_RELU:
         return x < 0 ? 0 : x;
     case TASK_TANH:
-        return tanh_(x);
+        return tanh_of_real(x);
     case TASK_GELU:
-        return x * gelu_gate(x);
+        return x * gelu_gate_of(x);
     case TASK_RELU6:
         return x < 0 ? 0 : x > 6 ? 6 : x;
     case TASK_SIGMOID:
-        return logistic(x);
+        return logistic_of_real(x);
     case TASK_SILU:
-        return x * logistic(x);
+        return x * logistic_of_real(x);
     case TASK_SELU:
-        return SELU_SCALE * (x > 0 ? x : SELU_ALPHA * (exp_(x) - 1));
+        return SELU_SCALE * (x > 0 ? x : SELU_ALPHA * (exp_of_real(x) - 1));
     case TASK_COS:
-        return cos_(x);
+        return cos_of_real(x);
     case TASK_SIN:
-        return sin_(x);
+        return sin_of_real(x);
     case TASK_LEAKY_RELU:
         return x < 0 ? (real)0.01 * x : x;
     case TASK_FOLDED_RELU:
         return x < 0 ? (real)-0.5 * x : x;
     case TASK_ELU:
-        return x > 0 ? x : exp_(x) - 1;
+        return x > 0 ? x : exp_of_real(x) - 1;
     default:
         return x;
     }
 }
 
 /* dy f'(x), by y = f(x) where that is enough. */
-static inline real product(int activation, real x, real y, real dy) {
+static inline real activation_gradient(int activation, real x, real y, real dy) {
     real gate;
     switch (activation) {
     case TASK_RELU:
@@ -171,20 +171,20 @@ static inline real product(int activation, real x, real y, real dy) {
     case TASK_TANH:
         return dy * (1 - y * y);
     case TASK_GELU:
-        return dy * gelu_slope(x);
+        return dy * gelu_slope_of(x);
     case TASK_RELU6:
         return y > 0 && y < 6 ? dy : 0;
     case TASK_SIGMOID:
         return dy * (y * (1 - y));
     case TASK_SILU:
-        gate = logistic(x);
+        gate = logistic_of_real(x);
         return dy * (gate * (1 + x * (1 - gate)));
     case TASK_SELU:
         return dy * (y > 0 ? SELU_SCALE : y + SELU_SCALE * SELU_ALPHA);
     case TASK_COS:
-        return dy * -sin_(x);
+        return dy * -sin_of_real(x);
     case TASK_SIN:
-        return dy * cos_(x);
+        return dy * cos_of_real(x);
     case TASK_LEAKY_RELU:
         return y < 0 ? (real)0.01 * dy : dy;
     case TASK_FOLDED_RELU:
@@ -227,32 +227,32 @@ static inline real product(int activation, real x, real y, real dy) {
         LOOP(TASK_LINEAR) break;                                                                                       \
     }
 
-static void apply(int activation, size_t n, const real *restrict x, real *restrict y) {
+static void elementwise_apply(int activation, size_t n, const real *restrict x, real *restrict y) {
 #define LOOP(A)                                                                                                        \
-    for (size_t i = 0; i < n; i++) y[i] = value(A, x[i]);
+    for (size_t i = 0; i < n; i++) y[i] = activation_value(A, x[i]);
     EACH_ACTIVATION(activation, LOOP)
 #undef LOOP
 }
 
-static void apply_grad(int activation, size_t n, const real *restrict x, const real *restrict y,
-                       const real *restrict dy, int added, real *restrict dx) {
+static void elementwise_apply_grad(int activation, size_t n, const real *restrict x, const real *restrict y,
+                                   const real *restrict dy, int added, real *restrict dx) {
     if (!added) memset(dx, 0, n * sizeof *dx);
 #define LOOP(A)                                                                                                        \
-    for (size_t i = 0; i < n; i++) dx[i] += product(A, x[i], y[i], dy[i]);
+    for (size_t i = 0; i < n; i++) dx[i] += activation_gradient(A, x[i], y[i], dy[i]);
     EACH_ACTIVATION(activation, LOOP)
 #undef LOOP
 }
 
-static void activate(int activation, int rows, int cols, const real *restrict bias, real *restrict z,
-                     real *restrict y) {
+static void elementwise_activate(int activation, int rows, int cols, const real *restrict bias, real *restrict z,
+                                 real *restrict y) {
 #define LOOP(A)                                                                                                        \
     for (int i = 0; i < rows; i++, y += cols) {                                                                        \
         for (int j = 0; j < cols; j++) {                                                                               \
             if (task_activation_keeps_input(A)) {                                                                      \
                 z[j] += bias[j];                                                                                       \
-                y[j] = value(A, z[j]);                                                                                 \
+                y[j] = activation_value(A, z[j]);                                                                      \
             } else {                                                                                                   \
-                y[j] = value(A, y[j] + bias[j]);                                                                       \
+                y[j] = activation_value(A, y[j] + bias[j]);                                                            \
             }                                                                                                          \
         }                                                                                                              \
         z += task_activation_keeps_input(A) ? cols : 0;                                                                \
@@ -262,7 +262,7 @@ static void activate(int activation, int rows, int cols, const real *restrict bi
 }
 
 /* sums[cols] += the rows of dy, four at a time: fewer passes over sums. */
-static void add_rows(int rows, int cols, const real *restrict dy, real *restrict sums) {
+static void add_rows_to_sums(int rows, int cols, const real *restrict dy, real *restrict sums) {
     int i = 0;
     for (; i + 4 <= rows; i += 4, dy += 4 * (size_t)cols) {
         const real *a = dy, *b = a + cols, *c = b + cols, *d = c + cols;
@@ -273,20 +273,21 @@ static void add_rows(int rows, int cols, const real *restrict dy, real *restrict
     }
 }
 
-static void activate_grad(int activation, int rows, int cols, const real *restrict z, const real *restrict y,
-                          real *restrict dy, real *restrict bias_grad) {
+static void elementwise_activate_grad(int activation, int rows, int cols, const real *restrict z,
+                                      const real *restrict y, real *restrict dy, real *restrict bias_grad) {
     size_t n = (size_t)rows * (size_t)cols;
 #define LOOP(A)                                                                                                        \
-    for (size_t i = 0; i < n; i++) dy[i] = product(A, task_activation_keeps_input(A) ? z[i] : 0, y[i], dy[i]);
+    for (size_t i = 0; i < n; i++)                                                                                     \
+        dy[i] = activation_gradient(A, task_activation_keeps_input(A) ? z[i] : 0, y[i], dy[i]);
     if (activation != TASK_LINEAR) EACH_ACTIVATION(activation, LOOP)
 #undef LOOP
     for (int j = 0; j < cols; j++) bias_grad[j] = 0;
-    add_rows(rows, cols, dy, bias_grad);
+    add_rows_to_sums(rows, cols, dy, bias_grad);
 }
 
 /* The sum of log(sums) as few logarithms of products: each factor lies in [1, classes], so 64 of
  * them stay below the largest double for up to 65,000 classes. */
-static double sum_of_logs(int n, const real *sums) {
+static double sum_logs_of_rows(int n, const real *sums) {
     double total = 0, product = 1;
     for (int i = 0; i < n; i++) {
         product *= sums[i];
@@ -300,8 +301,8 @@ static double sum_of_logs(int n, const real *sums) {
 
 /* exp(z - max) of a block of rows, transposed to p[classes, rows], so that a lane is a row and no sum
  * crosses lanes; the maxima and the sums. */
-static void exponentials(int rows, int classes, const real *restrict z, real *restrict p, real *restrict max,
-                         real *restrict sum) {
+static void set_exponentials(int rows, int classes, const real *restrict z, real *restrict p, real *restrict max,
+                             real *restrict sum) {
     for (int i = 0; i < rows; i++) {
         for (int c = 0; c < classes; c++) p[c * rows + i] = z[(size_t)i * (size_t)classes + (size_t)c];
     }
@@ -314,15 +315,15 @@ static void exponentials(int rows, int classes, const real *restrict z, real *re
     for (int c = 0; c < classes; c++) {
         real *restrict row = p + c * rows;
         for (int i = 0; i < rows; i++) {
-            row[i] = exp_(row[i] - max[i]);
+            row[i] = exp_of_real(row[i] - max[i]);
             sum[i] += row[i];
         }
     }
 }
 
 /* (softmax - one at the label) / counted; 0 where there is no label. */
-static void softmax_grad(int rows, int classes, real counted, const real *restrict p, const real *restrict sum,
-                         const int32_t *restrict labels, real *restrict dz) {
+static void set_softmax_grad(int rows, int classes, real counted, const real *restrict p, const real *restrict sum,
+                             const int32_t *restrict labels, real *restrict dz) {
     for (int i = 0; i < rows; i++, dz += classes) {
         real scale = labels[i] < 0 ? 0 : 1 / (sum[i] * counted);
         for (int c = 0; c < classes; c++) dz[c] = p[c * rows + i] * scale;
@@ -330,8 +331,8 @@ static void softmax_grad(int rows, int classes, real counted, const real *restri
     }
 }
 
-static real cross_entropy(int rows, int classes, const real *restrict z, const int32_t *restrict labels,
-                          real *restrict scratch, real *restrict dz) {
+static real elementwise_cross_entropy(int rows, int classes, const real *restrict z, const int32_t *restrict labels,
+                                      real *restrict scratch, real *restrict dz) {
     real *restrict max = scratch, *restrict sum = max + rows, *restrict p = sum + rows;
     int block = task_cross_entropy_block(classes), counted = 0;
     for (int i = 0; i < rows; i++) counted += labels[i] >= 0;
@@ -339,11 +340,11 @@ static real cross_entropy(int rows, int classes, const real *restrict z, const i
     for (int i = 0; i < rows; i += block) {
         int n = rows - i < block ? rows - i : block;
         size_t begin = (size_t)i * (size_t)classes;
-        exponentials(n, classes, z + begin, p, max + i, sum + i);
-        if (dz) softmax_grad(n, classes, (real)counted, p, sum + i, labels + i, dz + begin);
+        set_exponentials(n, classes, z + begin, p, max + i, sum + i);
+        if (dz) set_softmax_grad(n, classes, (real)counted, p, sum + i, labels + i, dz + begin);
     }
     for (int i = 0; i < rows; i++) sum[i] = labels[i] < 0 ? 1 : sum[i];
-    double loss = sum_of_logs(rows, sum);
+    double loss = sum_logs_of_rows(rows, sum);
     for (int i = 0; i < rows; i++) {
         if (labels[i] >= 0) loss += (double)max[i] - (double)z[(size_t)i * (size_t)classes + (size_t)labels[i]];
     }
@@ -351,9 +352,9 @@ static real cross_entropy(int rows, int classes, const real *restrict z, const i
 }
 
 /* With multiply-adds by the inverse in two parts: as exact as the division that takes longer. */
-static void gather(int batch, const int32_t *restrict rows, size_t n, const uint16_t *restrict codes, real most,
-                   real *restrict out) {
-    const double inverse = 1 / (double)most;
+static void elementwise_gather(int batch, const int32_t *restrict rows, size_t n, const uint16_t *restrict codes,
+                               real max_code, real *restrict out) {
+    const double inverse = 1 / (double)max_code;
     const real high = (real)inverse, low = (real)(inverse - (double)high);
     for (int i = 0; i < batch; i++, out += n) {
         const uint16_t *restrict row = codes + (size_t)rows[i] * n;
@@ -362,28 +363,28 @@ static void gather(int batch, const int32_t *restrict rows, size_t n, const uint
             out[j] = MUL_ADD((real)row[j], high, (real)row[j] * low);
 #else
             (void)high, (void)low;
-            out[j] = (real)row[j] / most;
+            out[j] = (real)row[j] / max_code;
 #endif
         }
     }
 }
 
-#include "layers/elementwise_sequence.h" /* cells and attention */
+#include "math/elementwise_sequence.h" /* cells and attention */
 
 const task_elementwise JOIN(task_elementwise_, TASK_ISA) = {
     .name = TEXT(TASK_ISA),
-    .apply = apply,
-    .apply_grad = apply_grad,
-    .activate = activate,
-    .activate_grad = activate_grad,
-    .cross_entropy = cross_entropy,
-    .lstm = lstm,
-    .lstm_grad = lstm_grad,
-    .gru_gates = gru_gates,
-    .gru = gru,
-    .gru_grad = gru_grad,
-    .gru_gates_grad = gru_gates_grad,
-    .softmax_columns = softmax_columns,
-    .softmax_columns_grad = softmax_columns_grad,
-    .gather = gather,
+    .apply = elementwise_apply,
+    .apply_grad = elementwise_apply_grad,
+    .activate = elementwise_activate,
+    .activate_grad = elementwise_activate_grad,
+    .cross_entropy = elementwise_cross_entropy,
+    .lstm = elementwise_lstm,
+    .lstm_grad = elementwise_lstm_grad,
+    .gru_gates = elementwise_gru_gates,
+    .gru = elementwise_gru,
+    .gru_grad = elementwise_gru_grad,
+    .gru_gates_grad = elementwise_gru_gates_grad,
+    .softmax_columns = elementwise_softmax_columns,
+    .softmax_columns_grad = elementwise_softmax_columns_grad,
+    .gather = elementwise_gather,
 };

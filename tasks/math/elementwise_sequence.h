@@ -3,31 +3,31 @@
  * elementwise_sequence.h - the part of elementwise.c that recurrent cells and attention need; included there
  * alone, for each instruction set. Formulas: recurrent.h, attention.h. */
 
-static inline real sigmoid_(real x) {
-    return 1 / (1 + exp_(-x));
+static inline real sigmoid_of_real(real x) {
+    return 1 / (1 + exp_of_real(-x));
 }
 
-static void lstm(int rows, int n, const real *restrict bias, real *restrict z, const real *restrict c_before,
-                 real *restrict c, real *restrict h) {
+static void elementwise_lstm(int rows, int n, const real *restrict bias, real *restrict z,
+                             const real *restrict c_before, real *restrict c, real *restrict h) {
     for (int row = 0; row < rows; row++, z += 4 * n, c_before += n, c += n, h += n) {
         real *restrict i = z, *restrict g = z + n, *restrict f = z + 2 * n, *restrict o = z + 3 * n;
         for (int j = 0; j < n; j++) {
-            i[j] = sigmoid_(i[j] + bias[j]);
-            g[j] = tanh_(g[j] + bias[n + j]);
-            f[j] = sigmoid_(f[j] + bias[2 * n + j] + 1);
-            o[j] = sigmoid_(o[j] + bias[3 * n + j]);
+            i[j] = sigmoid_of_real(i[j] + bias[j]);
+            g[j] = tanh_of_real(g[j] + bias[n + j]);
+            f[j] = sigmoid_of_real(f[j] + bias[2 * n + j] + 1);
+            o[j] = sigmoid_of_real(o[j] + bias[3 * n + j]);
             c[j] = f[j] * c_before[j] + i[j] * g[j];
-            h[j] = o[j] * tanh_(c[j]);
+            h[j] = o[j] * tanh_of_real(c[j]);
         }
     }
 }
 
-static void lstm_grad(int rows, int n, real *restrict z, const real *restrict c_before, const real *restrict c,
-                      const real *restrict dh, real *restrict dc) {
+static void elementwise_lstm_grad(int rows, int n, real *restrict z, const real *restrict c_before,
+                                  const real *restrict c, const real *restrict dh, real *restrict dc) {
     for (int row = 0; row < rows; row++, z += 4 * n, c_before += n, c += n, dh += n, dc += n) {
         real *restrict i = z, *restrict g = z + n, *restrict f = z + 2 * n, *restrict o = z + 3 * n;
         for (int j = 0; j < n; j++) {
-            real tanh_c = tanh_(c[j]), all = dc[j] + dh[j] * o[j] * (1 - tanh_c * tanh_c);
+            real tanh_c = tanh_of_real(c[j]), all = dc[j] + dh[j] * o[j] * (1 - tanh_c * tanh_c);
             dc[j] = all * f[j];
             real di = all * g[j] * i[j] * (1 - i[j]), dg = all * i[j] * (1 - g[j] * g[j]);
             i[j] = di;
@@ -38,26 +38,26 @@ static void lstm_grad(int rows, int n, real *restrict z, const real *restrict c_
     }
 }
 
-static void gru_gates(int rows, int n, const real *restrict bias, real *restrict zr, const real *restrict h_before,
-                      real *restrict rh) {
+static void elementwise_gru_gates(int rows, int n, const real *restrict bias, real *restrict zr,
+                                  const real *restrict h_before, real *restrict rh) {
     for (int row = 0; row < rows; row++, zr += 2 * n, h_before += n, rh += n) {
-        for (int j = 0; j < 2 * n; j++) zr[j] = sigmoid_(zr[j] + bias[j]);
+        for (int j = 0; j < 2 * n; j++) zr[j] = sigmoid_of_real(zr[j] + bias[j]);
         for (int j = 0; j < n; j++) rh[j] = zr[n + j] * h_before[j];
     }
 }
 
-static void gru(int rows, int n, const real *restrict bias, const real *restrict zr, const real *restrict h_before,
-                real *restrict a, real *restrict h) {
+static void elementwise_gru(int rows, int n, const real *restrict bias, const real *restrict zr,
+                            const real *restrict h_before, real *restrict a, real *restrict h) {
     for (int row = 0; row < rows; row++, zr += 2 * n, h_before += n, a += n, h += n) {
         for (int j = 0; j < n; j++) {
-            a[j] = tanh_(a[j] + bias[j]);
+            a[j] = tanh_of_real(a[j] + bias[j]);
             h[j] = (1 - zr[j]) * h_before[j] + zr[j] * a[j];
         }
     }
 }
 
-static void gru_grad(int rows, int n, real *restrict zr, real *restrict a, const real *restrict h_before,
-                     const real *restrict dh, real *restrict dh_before) {
+static void elementwise_gru_grad(int rows, int n, real *restrict zr, real *restrict a, const real *restrict h_before,
+                                 const real *restrict dh, real *restrict dh_before) {
     for (int row = 0; row < rows; row++, zr += 2 * n, a += n, h_before += n, dh += n, dh_before += n) {
         for (int j = 0; j < n; j++) {
             real gate = zr[j];
@@ -68,8 +68,8 @@ static void gru_grad(int rows, int n, real *restrict zr, real *restrict a, const
     }
 }
 
-static void gru_gates_grad(int rows, int n, real *restrict zr, const real *restrict h_before, const real *restrict drh,
-                           real *restrict dh_before) {
+static void elementwise_gru_gates_grad(int rows, int n, real *restrict zr, const real *restrict h_before,
+                                       const real *restrict drh, real *restrict dh_before) {
     for (int row = 0; row < rows; row++, zr += 2 * n, h_before += n, drh += n, dh_before += n) {
         for (int j = 0; j < n; j++) {
             real reset = zr[n + j];
@@ -79,7 +79,7 @@ static void gru_gates_grad(int rows, int n, real *restrict zr, const real *restr
     }
 }
 
-static void softmax_columns(int rows, int cols, real *restrict p, real *restrict scratch) {
+static void elementwise_softmax_columns(int rows, int cols, real *restrict p, real *restrict scratch) {
     real *restrict max = scratch, *restrict sum = scratch + cols;
     for (int j = 0; j < cols; j++) max[j] = p[j], sum[j] = 0;
     for (int i = 1; i < rows; i++) {
@@ -89,7 +89,7 @@ static void softmax_columns(int rows, int cols, real *restrict p, real *restrict
     for (int i = 0; i < rows; i++) {
         real *restrict row = p + (size_t)i * (size_t)cols;
         for (int j = 0; j < cols; j++) {
-            row[j] = exp_(row[j] - max[j]);
+            row[j] = exp_of_real(row[j] - max[j]);
             sum[j] += row[j];
         }
     }
@@ -100,8 +100,8 @@ static void softmax_columns(int rows, int cols, real *restrict p, real *restrict
     }
 }
 
-static void softmax_columns_grad(int rows, int cols, const real *restrict p, real *restrict dp,
-                                 real *restrict scratch) {
+static void elementwise_softmax_columns_grad(int rows, int cols, const real *restrict p, real *restrict dp,
+                                             real *restrict scratch) {
     for (int j = 0; j < cols; j++) scratch[j] = 0;
     for (int i = 0; i < rows; i++) {
         size_t at = (size_t)i * (size_t)cols;

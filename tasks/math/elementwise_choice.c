@@ -3,12 +3,12 @@
  * elementwise_choice.c - which build of elementwise.c this machine runs. */
 #include <string.h>
 
-#include "layers/elementwise.h"
+#include "math/elementwise.h"
 
 extern const task_elementwise task_elementwise_portable, task_elementwise_avx2, task_elementwise_avx512;
 
-static int usable(const task_elementwise *table) {
-#ifdef TASK_HAVE_X86
+static int is_table_usable(const task_elementwise *table) {
+#ifdef TASK_WITH_X86
     if (table == &task_elementwise_avx512) {
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
@@ -21,7 +21,7 @@ static int usable(const task_elementwise *table) {
 }
 
 static const task_elementwise *const tables[] = {
-#ifdef TASK_HAVE_X86
+#ifdef TASK_WITH_X86
     &task_elementwise_avx512,
     &task_elementwise_avx2,
 #endif
@@ -32,14 +32,14 @@ enum { N_TABLES = sizeof tables / sizeof *tables };
 
 const task_elementwise *task_elementwise_best(void) {
     for (int i = 0; i < N_TABLES; i++) {
-        if (usable(tables[i])) return tables[i];
+        if (is_table_usable(tables[i])) return tables[i];
     }
     return &task_elementwise_portable;
 }
 
 const task_elementwise *task_elementwise_find(const char *name) {
     for (int i = 0; i < N_TABLES; i++) {
-        if (!strcmp(name, tables[i]->name)) return usable(tables[i]) ? tables[i] : NULL;
+        if (!strcmp(name, tables[i]->name)) return is_table_usable(tables[i]) ? tables[i] : NULL;
     }
     return NULL;
 }

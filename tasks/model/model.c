@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * model.c - see model.h. */
-#include "model.h"
+#include "model/model.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -46,14 +46,14 @@ int task_model_fail(task_model *m, const char *format, ...) {
     return -1;
 }
 
-static int no_memory(task_model *m) {
+static int fail_without_memory(task_model *m) {
     task_model_fail(m, "out of memory");
     m->error.status = LOPT_ENOMEM;
     return -1;
 }
 
 /* Families draw such sizes now and then: a status of its own. */
-static int wrong_size(task_model *m) {
+static int fail_with_wrong_size(task_model *m) {
     if (!m || m->error.status != LOPT_OK) return -1;
     task_model_fail(m, "a value of the model is empty or too large");
     m->error.status = LOPT_ESHAPE;
@@ -61,16 +61,16 @@ static int wrong_size(task_model *m) {
 }
 
 /* The array with room for one element more; NULL: none left, the array stays. */
-static void *with_one_more(task_model *m, void *array, size_t n, size_t size) {
+static void *grow_by_one(task_model *m, void *array, size_t n, size_t size) {
     void *grown = realloc(array, (n + 1) * size);
-    if (!grown) no_memory(m);
+    if (!grown) fail_without_memory(m);
     return grown;
 }
 
 task_model *task_model_create(task *t, lopt_error *err) {
     t->model = calloc(1, sizeof *t->model);
     if (!t->model) {
-        task_fail(err, LOPT_ENOMEM, "task %s: out of memory", t->kind->name);
+        task_set_error(err, LOPT_ENOMEM, "task %s: out of memory", t->kind->name);
         return NULL;
     }
     t->model->t = t;
@@ -88,15 +88,15 @@ void task_model_destroy(task_model *m) {
 
 /* ---- values ------------------------------------------------------------------------------------ */
 
-static int64_t size_of(const task_shape *s) {
+static int64_t count_shape_numbers(const task_shape *s) {
     return s->rows * s->cols;
 }
 
-/* 0 if an axis is empty or the whole beyond 2^31 numbers, which is what products and ids count to. */
-static int make_shape(int rank, const int64_t *dim, task_shape *s) {
+/* 0 if an axis is empty or the whole larger than 2^31 values, which is what products and ids count to. */
+static int make_value_shape(int rank, const int64_t *dim, task_shape *s) {
     *s = (task_shape){.rank = rank, .rows = 1, .cols = 1};
     for (int i = 0; i < rank; i++) {
-        if (dim[i] < 1 || dim[i] > INT32_MAX || size_of(s) > INT32_MAX / dim[i]) return 0;
+        if (dim[i] < 1 || dim[i] > INT32_MAX || count_shape_numbers(s) > INT32_MAX / dim[i]) return 0;
         s->dim[i] = dim[i];
         s->rows *= s->cols;
         s->cols = dim[i];
@@ -105,10 +105,10 @@ static int make_shape(int rank, const int64_t *dim, task_shape *s) {
 }
 
 /* root -1: memory of its own. */
-static int add_value(task_model *m, int rank, const int64_t *dim, int from, int root) {
+static int add_model_value(task_model *m, int rank, const int64_t *dim, int from, int root) {
     task_shape shape;
-    if (!make_shape(rank, dim, &shape)) return wrong_size(m);
-    value *values = with_one_more(m, m->values, m->n_values, sizeof *values);
+    if (!make_value_shape(rank, dim, &shape)) return fail_with_wrong_size(m);
+    value *values = grow_by_one(m, m->values, m->n_values, sizeof *values);
     if (!values) return -1;
     m->values = values;
     int v = (int)m->n_values++;
@@ -116,26 +116,26 @@ static int add_value(task_model *m, int rank, const int64_t *dim, int from, int 
     return v;
 }
 
-static value *root_of(const task_model *m, int v) {
+static value *root_of_value(const task_model *m, int v) {
     return &m->values[m->values[v].root];
 }
 
-int task_input(task_model *m, int rank, const int64_t *dim) {
+int task_add_input(task_model *m, int rank, const int64_t *dim) {
     if (!m) return -1;
-    return add_value(m, rank, dim, -1, -1);
+    return add_model_value(m, rank, dim, -1, -1);
 }
 
-size_t task_input_ids(task_model *m, size_t n) {
-    return task_layer_work(m, n * sizeof(int32_t));
+size_t task_add_input_ids(task_model *m, size_t n) {
+    return task_add_layer_work(m, n * sizeof(int32_t));
 }
 
-int task_reshape(task_model *m, int x, int rank, const int64_t *dim) {
+int task_add_reshape(task_model *m, int x, int rank, const int64_t *dim) {
     if (x < 0) return -1;
-    int64_t before = size_of(&m->values[x].shape);
-    int v = add_value(m, rank, dim, m->values[x].from, m->values[x].root);
-    if (v >= 0 && size_of(&m->values[v].shape) != before)
-        return task_model_fail(m, "a reshape of %lld numbers into %lld", (long long)before,
-                               (long long)size_of(&m->values[v].shape));
+    int64_t before = count_shape_numbers(&m->values[x].shape);
+    int v = add_model_value(m, rank, dim, m->values[x].from, m->values[x].root);
+    if (v >= 0 && count_shape_numbers(&m->values[v].shape) != before)
+        return task_model_fail(m, "a reshape of %lld values into %lld", (long long)before,
+                               (long long)count_shape_numbers(&m->values[v].shape));
     return v;
 }
 
@@ -144,69 +144,69 @@ const task_shape *task_value_shape(const task_model *m, int v) {
 }
 
 int task_value_has_grad(const task_model *m, int v) {
-    return root_of(m, v)->has_grad;
+    return root_of_value(m, v)->has_grad;
 }
 
-real *task_value(const task_run *run, int v) {
-    return task_at(run->work, root_of(run->model, v)->at);
+real *task_value_data(const task_run *run, int v) {
+    return task_work_at(run->work, root_of_value(run->model, v)->at);
 }
 
 real *task_value_grad(const task_run *run, int v) {
-    const value *root = root_of(run->model, v);
-    return root->has_grad ? task_at(run->work, root->grad_at) : NULL;
+    const value *root = root_of_value(run->model, v);
+    return root->has_grad ? task_work_at(run->work, root->grad_at) : NULL;
 }
 
 const real *task_model_value(const task_model *m, int v, const void *work) {
-    return (const real *)(const void *)((const char *)work + root_of(m, v)->at);
+    return (const real *)(const void *)((const char *)work + root_of_value(m, v)->at);
 }
 
 /* ---- layers ------------------------------------------------------------------------------------ */
 
-static int read_inputs(task_model *m, task_layer *l, int n_in, const int *in) {
+static int read_layer_inputs(task_model *m, task_layer *l, int n_in, const int *in) {
     int has_grad = 0;
     l->n_in = n_in;
     for (int i = 0; i < n_in; i++) {
         if (m->values[in[i]].shape.rank == 0) return task_model_fail(m, "layer %s after the loss", l->kind->name);
         l->in[i] = in[i];
-        root_of(m, in[i])->n_readers++;
+        root_of_value(m, in[i])->n_readers++;
         has_grad |= task_value_has_grad(m, in[i]);
     }
     if (l->out >= 0) m->values[l->out].has_grad = has_grad;
     return l->out;
 }
 
-void *task_layer_add(task_model *m, const task_layer_kind *kind, size_t size, int n_in, const int *in, int rank,
+void *task_add_layer(task_model *m, const task_layer_kind *kind, size_t size, int n_in, const int *in, int rank,
                      const int64_t *dim) {
     if (!m) return NULL;
     for (int i = 0; i < n_in; i++)
         if (in[i] < 0) return NULL;
-    task_layer **layers = with_one_more(m, m->layers, m->n_layers, sizeof *layers);
+    task_layer **layers = grow_by_one(m, m->layers, m->n_layers, sizeof *layers);
     if (!layers) return NULL;
     m->layers = layers;
     task_layer *l = calloc(1, size);
-    if (!l) return no_memory(m), NULL;
+    if (!l) return fail_without_memory(m), NULL;
     for (size_t i = 0; i < m->n_layers; i++) l->number += layers[i]->kind == kind;
     l->kind = kind;
-    l->out = add_value(m, rank, dim, (int)m->n_layers, -1);
+    l->out = add_model_value(m, rank, dim, (int)m->n_layers, -1);
     layers[m->n_layers++] = l;
-    return read_inputs(m, l, n_in, in) < 0 ? NULL : l;
+    return read_layer_inputs(m, l, n_in, in) < 0 ? NULL : l;
 }
 
-void task_layer_tensor(task_model *m, task_layer *l, const char *name, int rank, const int64_t *dim) {
+void task_add_layer_tensor(task_model *m, task_layer *l, const char *name, int rank, const int64_t *dim) {
     char numbered[64];
     snprintf(numbered, sizeof numbered, "%s%d", name, l->number);
     l->tensor[l->n_tensors++] = task_add_tensor(m->t, numbered, rank, dim);
     m->values[l->out].has_grad = 1;
 }
 
-size_t task_layer_work(task_model *m, size_t bytes) {
+size_t task_add_layer_work(task_model *m, size_t bytes) {
     return m ? task_add_work(m->t, bytes) : 0;
 }
 
 /* ---- what is sampled --------------------------------------------------------------------------- */
 
-static size_t add_sampled(task_model *m, sampled s) {
-    sampled *more = m ? with_one_more(m, m->sampled, m->n_sampled, sizeof *more) : NULL;
+static size_t add_sampled_number(task_model *m, sampled s) {
+    sampled *more = m ? grow_by_one(m, m->sampled, m->n_sampled, sizeof *more) : NULL;
     if (!more) return 0;
     m->sampled = more;
     more[m->n_sampled++] = s;
@@ -214,11 +214,11 @@ static size_t add_sampled(task_model *m, sampled s) {
 }
 
 size_t task_sample_uniform(task_model *m, double low, double high) {
-    return add_sampled(m, (sampled){.low = low, .range = high - low});
+    return add_sampled_number(m, (sampled){.low = low, .range = high - low});
 }
 
 size_t task_sample_choice(task_model *m, int n) {
-    return add_sampled(m, (sampled){.n = n});
+    return add_sampled_number(m, (sampled){.n = n});
 }
 
 void task_model_sample(const task_model *m, lopt_rng_stream *r, real *tau) {
@@ -234,7 +234,7 @@ void task_model_sample(const task_model *m, lopt_rng_stream *r, real *tau) {
 /* ---- finishing --------------------------------------------------------------------------------- */
 
 /* Layers take over their successors, which go. */
-static void fuse_layers(task_model *m) {
+static void fuse_model_layers(task_model *m) {
     size_t kept = 0;
     for (size_t i = 0; i < m->n_layers; i++) {
         task_layer *l = m->layers[i], *before = kept ? m->layers[kept - 1] : NULL;
@@ -253,9 +253,9 @@ static void fuse_layers(task_model *m) {
 }
 
 /* Backward runs in reverse: the last reader of a value sets its gradient, the others add. */
-static int mark_adders(task_model *m) {
+static int mark_added_gradients(task_model *m) {
     unsigned char *set = calloc(m->n_values, 1);
-    if (!set) return no_memory(m), 0;
+    if (!set) return fail_without_memory(m), 0;
     for (size_t i = m->n_layers; i-- > 0;) {
         task_layer *l = m->layers[i];
         for (int k = 0; k < l->n_in; k++) {
@@ -268,10 +268,10 @@ static int mark_adders(task_model *m) {
     return 1;
 }
 
-static void add_memory(task_model *m) {
+static void add_value_memory(task_model *m) {
     for (size_t v = 0; v < m->n_values; v++) {
         value *x = &m->values[v];
-        size_t bytes = (size_t)size_of(&x->shape) * sizeof(real);
+        size_t bytes = (size_t)count_shape_numbers(&x->shape) * sizeof(real);
         if (x->root != (int)v) continue;
         x->at = task_add_work(m->t, bytes);
         if (x->has_grad) x->grad_at = task_add_work(m->t, bytes);
@@ -288,7 +288,7 @@ static void mark_hidden_weights(task_model *m, const task_layer *loss) {
     }
 }
 
-static int check_ends(task_model *m) {
+static int check_model_ends(task_model *m) {
     for (size_t i = 0; i < m->n_layers; i++) {
         const task_layer *l = m->layers[i];
         if (i + 1 < m->n_layers && m->values[l->out].n_readers == 0)
@@ -301,17 +301,17 @@ static int check_ends(task_model *m) {
 
 int task_model_finish(task_model *m, lopt_error *err) {
     if (!m) return 0; /* task_model_create has said why */
-    if (!m->t->tensors && m->t->n_tensors > 0) no_memory(m);
-    if (m->error.status == LOPT_OK && check_ends(m) > 0) {
-        fuse_layers(m);
-        if (mark_adders(m)) {
-            add_memory(m);
+    if (!m->t->tensors && m->t->n_tensors > 0) fail_without_memory(m);
+    if (m->error.status == LOPT_OK && check_model_ends(m) > 0) {
+        fuse_model_layers(m);
+        if (mark_added_gradients(m)) {
+            add_value_memory(m);
             mark_hidden_weights(m, m->layers[m->n_layers - 1]);
             for (size_t i = 0; i < m->n_layers; i++) m->t->flops_per_step += m->layers[i]->flops;
         }
     }
     if (m->error.status == LOPT_OK) return 1;
-    return task_fail(err, m->error.status, "%s", m->error.text);
+    return task_set_error(err, m->error.status, "%s", m->error.text);
 }
 
 /* ---- running ----------------------------------------------------------------------------------- */
@@ -334,11 +334,11 @@ void task_model_draw(const task_model *m, const real *tau, lopt_rng_stream *r, v
 void task_model_map_inputs(const task_model *m, void *work, void (*change)(size_t n, real *x)) {
     for (size_t v = 0; v < m->n_values; v++) {
         const value *x = &m->values[v];
-        if (x->from < 0 && x->root == (int)v) change((size_t)size_of(&x->shape), task_at(work, x->at));
+        if (x->from < 0 && x->root == (int)v) change((size_t)count_shape_numbers(&x->shape), task_work_at(work, x->at));
     }
 }
 
-static void forward(const task_run *run) {
+static void run_forward_layers(const task_run *run) {
     for (size_t i = 0; i < run->model->n_layers; i++) {
         const task_layer *l = run->model->layers[i];
         if (l->kind->forward) l->kind->forward(l, run);
@@ -346,19 +346,19 @@ static void forward(const task_run *run) {
 }
 
 void task_model_forward(const task_model *m, const real *tau, void *work, const real *params) {
-    forward(&(task_run){m, tau, params, work, NULL});
+    run_forward_layers(&(task_run){m, tau, params, work, NULL});
 }
 
 real task_model_loss(const task_model *m, const real *tau, void *work, const real *params, real *grads) {
     task_run run = {m, tau, params, work, grads};
-    forward(&run);
+    run_forward_layers(&run);
     int loss = m->layers[m->n_layers - 1]->out;
-    if (!grads) return *task_value(&run, loss);
+    if (!grads) return *task_value_data(&run, loss);
     for (size_t i = m->n_layers; i-- > 0;) {
         const task_layer *l = m->layers[i];
         if (l->kind->backward && m->values[l->out].has_grad) l->kind->backward(l, &run);
     }
-    return *task_value(&run, loss);
+    return *task_value_data(&run, loss);
 }
 
 size_t task_model_n_layers(const task_model *m) {

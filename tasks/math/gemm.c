@@ -2,11 +2,11 @@
  *
  * gemm.c - see gemm.h. BLAS and libxsmm are column-major: a row-major matrix is its transpose
  * there, so C = A B is asked for as C' = B' A', with b as the first operand. */
-#include "layers/gemm.h"
+#include "math/gemm.h"
 
 #ifndef TASK_REAL_DOUBLE
 #include <cblas.h>
-#ifdef TASK_HAVE_LIBXSMM
+#ifdef TASK_WITH_LIBXSMM
 #include <libxsmm.h>
 #endif
 #endif
@@ -17,7 +17,7 @@ double task_gemm_flops(const task_gemm *g) {
 
 #ifdef TASK_REAL_DOUBLE
 
-static task_gemm plan(task_gemm_kind kind, int rows, int cols, int depth, int added) {
+static task_gemm plan_gemm_call(task_gemm_kind kind, int rows, int cols, int depth, int added) {
     return (task_gemm){kind, rows, cols, depth, added, NULL, 0};
 }
 
@@ -36,7 +36,7 @@ void task_gemm_run(const task_gemm *g, const real *a, const real *b, real *c) {
 /* Absent from a BLAS other than OpenBLAS. */
 extern void openblas_set_num_threads(int n) __attribute__((weak));
 
-/* Multiply-adds up to which libxsmm's unblocked kernels beat a blocked BLAS (measured on Zen 4: 115
+/* Multiply-adds up to which libxsmm's unblocked kernels are faster than a blocked BLAS (measured on Zen 4: 115
  * to 105 GFLOP/s against 100 at a peak of 118; at 128 x 4096 x 1024, 30 against 90). */
 #define LARGEST_SMALL_PRODUCT (1 << 26)
 
@@ -51,13 +51,13 @@ static void clear_upper_halves(void) {
 }
 #endif
 
-static task_gemm plan(task_gemm_kind kind, int rows, int cols, int depth, int added) {
+static task_gemm plan_gemm_call(task_gemm_kind kind, int rows, int cols, int depth, int added) {
     task_gemm g = {kind, rows, cols, depth, added, NULL, 0};
 #if defined(__x86_64__)
     g.has_avx = __builtin_cpu_supports("avx") != 0;
 #endif
     if (openblas_set_num_threads) openblas_set_num_threads(1);
-#ifdef TASK_HAVE_LIBXSMM
+#ifdef TASK_WITH_LIBXSMM
     if ((double)rows * cols * depth <= LARGEST_SMALL_PRODUCT) {
         int flags = kind == TASK_GEMM_TN ? LIBXSMM_GEMM_FLAG_TRANS_B : LIBXSMM_GEMM_FLAG_NONE;
         int ld_second = kind == TASK_GEMM_TN ? rows : depth;
@@ -82,15 +82,15 @@ void task_gemm_run(const task_gemm *g, const real *a, const real *b, real *c) {
 #endif
 
 task_gemm task_gemm_plan(task_gemm_kind kind, int rows, int cols, int depth) {
-    return plan(kind, rows, cols, depth, 0);
+    return plan_gemm_call(kind, rows, cols, depth, 0);
 }
 
 task_gemm task_gemm_plan_added(task_gemm_kind kind, int rows, int cols, int depth) {
-    return plan(kind, rows, cols, depth, 1);
+    return plan_gemm_call(kind, rows, cols, depth, 1);
 }
 
 /* By square blocks that stay in cache. */
-void task_transpose(int rows, int cols, const real *restrict in, real *restrict out) {
+void task_transpose_matrix(int rows, int cols, const real *restrict in, real *restrict out) {
     enum { BLOCK = 16 };
     for (int i0 = 0; i0 < rows; i0 += BLOCK) {
         int i1 = i0 + BLOCK < rows ? i0 + BLOCK : rows;

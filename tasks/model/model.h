@@ -6,15 +6,15 @@
  * work, loss and gradient. A new model needs no memory code:
  *
  *     task_model *m = task_model_create(t, &err);              tensors and work go to t
- *     int x = task_input(m, 2, (int64_t[]){batch, pixels});    a value: filled by the task's draw_batch
+ *     int x = task_add_input(m, 2, (int64_t[]){batch, pixels});    a value: filled by the task's draw_batch
  *     for (int l = 0; l < n; l++) {
- *         x = task_dense(m, x, width, init);
- *         x = task_activation(m, x, TASK_RELU);
+ *         x = task_add_dense(m, x, width, init);
+ *         x = task_add_activation(m, x, TASK_RELU);
  *     }
- *     x = task_dense(m, x, classes, init);
- *     size_t labels = task_input_ids(m, batch);                a work offset: filled by draw_batch too
- *     task_cross_entropy(m, x, labels);                        the loss: the last layer, its value has rank 0
- *     if (!task_model_finish(m, &err)) return 0;               the first mistake of the description, as a sentence
+ *     x = task_add_dense(m, x, classes, init);
+ *     size_t labels = task_add_input_ids(m, batch);                a work offset: filled by draw_batch too
+ *     task_add_cross_entropy(m, x, labels);                        the loss: the last layer, its value has rank 0
+ *     if (!task_model_finish(m, &err)) return 0;               reports the first mistake of the description
  *
  *     task_model_sample(m, &rng, tau);                         what the description said is sampled
  *     task_model_init(m, tau, &rng, params);                   every layer's initial parameters, in order
@@ -22,7 +22,7 @@
  *     loss = task_model_loss(m, tau, work, params, grads);     grads NULL: the loss alone
  *
  * The task owns the model (t->model). A task_kind that leaves out sample, initial_params or loss gets those of
- * its model, and task_destroy frees it.
+ * its model, and task_destroy_task frees it.
  *
  * Value    an array in `work` of up to 4 axes, row-major, the first one the examples of the batch: images
  *          [batch, rows, cols, channels], sequences [batch, time, features]. A layer that maps features
@@ -34,15 +34,15 @@
  * Order    forward runs the layers as described, backward in reverse: nothing else is known of the graph.
  *          Where a layer's output is read by the next alone, its kind may take that one over (fuse): dense
  *          does so with an activation. Values have memory only after that.
- * Sampled  task_sample_uniform and task_sample_choice declare numbers of tau that differ from one sampled
- *          task to the next; a layer reads them as run->tau[offset] (task_activation_sampled, task_init).
+ * Sampled  task_sample_uniform and task_sample_choice declare values of tau that differ from one sampled
+ *          task to the next; a layer reads them as run->tau[offset] (task_add_sampled_activation, task_init).
  * Errors   description functions return -1 once something is wrong (a shape that does not fit, memory); they
  *          take -1 and pass it on, so that one check at task_model_finish is enough.
  * Source   layers and initialisations are Haiku's unless their header says otherwise. */
 #ifndef TASK_MODEL_H
 #define TASK_MODEL_H
 
-#include "declare.h"
+#include "base/declare.h"
 
 typedef struct task_model task_model;
 typedef struct task_layer task_layer;
@@ -91,45 +91,45 @@ typedef struct task_shape {
 
 /* A layer of `size` bytes (its struct) that reads in[n_in] and writes a value of the given shape. NULL where an
  * input is -1 or memory lacks. Then, in any order: */
-void *task_layer_add(task_model *m, const task_layer_kind *kind, size_t size, int n_in, const int *in, int rank,
+void *task_add_layer(task_model *m, const task_layer_kind *kind, size_t size, int n_in, const int *in, int rank,
                      const int64_t *dim);
 /* A tensor of the layer, named "NAME" followed by the layer's number. */
-void task_layer_tensor(task_model *m, task_layer *l, const char *name, int rank, const int64_t *dim);
-/* Work that forward keeps for backward, or draw for forward; an offset for task_at. */
-size_t task_layer_work(task_model *m, size_t bytes);
+void task_add_layer_tensor(task_model *m, task_layer *l, const char *name, int rank, const int64_t *dim);
+/* Work that forward keeps for backward, or draw for forward; an offset for task_work_at. */
+size_t task_add_layer_work(task_model *m, size_t bytes);
 /* The first one counts; returns -1. A layer begins with `if (x < 0) return -1`, then checks its shapes. */
 int task_model_fail(task_model *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 const task_shape *task_value_shape(const task_model *m, int value); /* value >= 0 */
 int task_value_has_grad(const task_model *m, int value);            /* 0: it depends on no parameter */
-real *task_value(const task_run *run, int value);
+real *task_value_data(const task_run *run, int value);
 real *task_value_grad(const task_run *run, int value); /* NULL: none is wanted */
 
-static inline const real *task_tensor(const task_run *run, const task_layer *l, int i) {
+static inline const real *task_layer_tensor_at(const task_run *run, const task_layer *l, int i) {
     return run->params + l->tensor[i];
 }
 
-static inline real *task_tensor_grad(const task_run *run, const task_layer *l, int i) {
+static inline real *task_layer_tensor_grad(const task_run *run, const task_layer *l, int i) {
     return run->grads + l->tensor[i];
 }
 
-static inline const real *task_in(const task_run *run, const task_layer *l, int i) {
-    return task_value(run, l->in[i]);
+static inline const real *task_layer_input(const task_run *run, const task_layer *l, int i) {
+    return task_value_data(run, l->in[i]);
 }
 
-static inline real *task_in_grad(const task_run *run, const task_layer *l, int i) {
+static inline real *task_layer_input_grad(const task_run *run, const task_layer *l, int i) {
     return task_value_grad(run, l->in[i]);
 }
 
-static inline real *task_out(const task_run *run, const task_layer *l) {
-    return task_value(run, l->out);
+static inline real *task_layer_output(const task_run *run, const task_layer *l) {
+    return task_value_data(run, l->out);
 }
 
-static inline real *task_out_grad(const task_run *run, const task_layer *l) {
+static inline real *task_layer_output_grad(const task_run *run, const task_layer *l) {
     return task_value_grad(run, l->out);
 }
 
-static inline int32_t *task_ids(void *work, size_t offset) {
+static inline int32_t *task_ids_at(void *work, size_t offset) {
     return (int32_t *)(void *)((char *)work + offset);
 }
 
@@ -137,11 +137,11 @@ static inline int32_t *task_ids(void *work, size_t offset) {
 
 task_model *task_model_create(task *t, lopt_error *err); /* NULL: no memory; description functions take it */
 int task_model_finish(task_model *m, lopt_error *err);
-void task_model_destroy(task_model *m); /* task_destroy does; NULL is fine */
+void task_model_destroy(task_model *m); /* task_destroy_task does; NULL is fine */
 
-int task_input(task_model *m, int rank, const int64_t *dim); /* real numbers */
-size_t task_input_ids(task_model *m, size_t n);              /* work offset of int32_t[n]: labels, tokens */
-int task_reshape(task_model *m, int x, int rank, const int64_t *dim);
+int task_add_input(task_model *m, int rank, const int64_t *dim); /* of real values */
+size_t task_add_input_ids(task_model *m, size_t n);              /* work offset of int32_t[n]: labels, tokens */
+int task_add_reshape(task_model *m, int x, int rank, const int64_t *dim);
 
 /* Numbers of tau; the offset of the first. */
 size_t task_sample_uniform(task_model *m, double low, double high);

@@ -12,7 +12,7 @@
 #ifndef TASK_GEMM_H
 #define TASK_GEMM_H
 
-#include "task.h"
+#include "base/real.h"
 
 typedef enum task_gemm_kind { TASK_GEMM_NN, TASK_GEMM_TN } task_gemm_kind;
 
@@ -28,6 +28,6 @@ task_gemm task_gemm_plan_added(task_gemm_kind kind, int rows, int cols, int dept
 void task_gemm_run(const task_gemm *g, const real *a, const real *b, real *c);
 double task_gemm_flops(const task_gemm *g);
 
-void task_transpose(int rows, int cols, const real *in, real *out); /* out[cols, rows] <- in[rows, cols] */
+void task_transpose_matrix(int rows, int cols, const real *in, real *out); /* out[cols, rows] <- in[rows, cols] */
 
 #endif

@@ -8,7 +8,7 @@
 #ifndef TASK_ELEMENTWISE_H
 #define TASK_ELEMENTWISE_H
 
-#include "task.h"
+#include "base/spec.h"
 
 #define TASK_LINEAR (-1) /* no activation; the others are task_activation_kind */
 
@@ -63,9 +63,9 @@ typedef struct task_elementwise {
     void (*softmax_columns)(int rows, int cols, real *p, real *scratch);
     void (*softmax_columns_grad)(int rows, int cols, const real *p, real *dp, real *scratch);
 
-    /* out[batch, n] <- rows of codes[., n] divided by most. Where most is 255 times a power of two
-     * up to 256, correctly rounded for codes up to most. */
-    void (*gather)(int batch, const int32_t *rows, size_t n, const uint16_t *codes, real most, real *out);
+    /* out[batch, n] <- rows of codes[., n] divided by max_code. Where max_code is 255 times a power of two
+     * up to 256, correctly rounded for codes up to max_code. */
+    void (*gather)(int batch, const int32_t *rows, size_t n, const uint16_t *codes, real max_code, real *out);
 } task_elementwise;
 
 const task_elementwise *task_elementwise_best(void);
