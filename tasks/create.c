@@ -11,7 +11,7 @@ static int reduce_batch_size(int batch_size, double fraction) {
     return fewer < 1 && batch_size > 0 ? 1 : fewer;
 }
 
-task *task_create_task(const task_spec *spec, lopt_error *err) {
+task *task_create(const task_spec *spec, lopt_error *err) {
     task_spec resolved = *spec;
     if (!task_spec_resolve(&resolved, err) || !task_augment_check(&resolved, err)) return NULL;
     resolved.batch_size = reduce_batch_size(resolved.batch_size, resolved.batch_fraction);

@@ -15,10 +15,10 @@ int task_family_sample(task_spec *spec, lopt_rng_stream *r, double max_flops, lo
         task_spec drawn = *spec;
         lopt_error why = {LOPT_OK, ""};
         family->sample(&drawn, r);
-        task *t = max_flops > 0 ? task_create_task(&drawn, &why) : NULL;
+        task *t = max_flops > 0 ? task_create(&drawn, &why) : NULL;
         if (max_flops > 0 && !t && why.status != LOPT_ESHAPE) return task_set_error(err, why.status, "%s", why.text);
         int cheap = t ? t->flops_per_step <= max_flops : max_flops <= 0;
-        task_destroy_task(t);
+        task_destroy(t);
         if (cheap) {
             *spec = drawn;
             return 1;

@@ -6,7 +6,7 @@
  * `tau` that say which member this is (centre of a quadratic, scales of a reparametrisation). One inner
  * training, as every caller does it:
  *
- *     task *t = task_create_task(&spec, &err);                       structure; may read a data set
+ *     task *t = task_create(&spec, &err);                       structure; may read a data set
  *     task_sample_tau(t, &rng, tau);                                which member: tau[t->n_tau]
  *     task_initial_params(t, tau, &rng, params);                params[t->n_params + t->n_aux]
  *     for each inner step:
@@ -14,7 +14,7 @@
  *         loss = task_compute_loss(t, tau, work, params, grads);        grads NULL: the loss alone
  *         lopt_step(opt, state, params, grads, loss, NULL);
  *         task_after_step(t, tau, params);
- *     task_destroy_task(t);
+ *     task_destroy(t);
  *
  * To add a task: write one file in tasks/models/ with a `task_kind` (base/kind.h) and add its name to
  * tasks/task_registry.c; `metatrain list tasks` and the gradient test find it there.
@@ -24,7 +24,7 @@
  * Work     scratch of t->work_bytes, 64-byte aligned, owned by the caller, one per thread. It carries the
  *          drawn batch from task_draw_batch to task_compute_loss; nothing else survives between calls.
  * Random   every function takes a stream opened by the caller and is a pure function of it.
- * Errors   task_create_task returns NULL and *err; LOPT_ESHAPE where the model's sizes are empty or too large,
+ * Errors   task_create returns NULL and *err; LOPT_ESHAPE where the model's sizes are empty or too large,
  *          which families may draw (task_family_sample draws again). The others cannot fail; a diverged model gives a
  *          non-finite loss, which the caller handles (task_normalise_loss maps it to the task's bound if any).
  * real     float; the gradient tests compile this folder with -DTASK_REAL_DOUBLE. */
@@ -38,7 +38,7 @@ task_spec task_spec_default(void);
 /* Fills the fields that a published name fixes and puts the kind's name for it into spec->task, so that
  * what is set afterwards overrides the published sizes; 1 if spec->task is known. */
 int task_spec_resolve(task_spec *spec, lopt_error *err);
-task *task_create_task(const task_spec *spec, lopt_error *err);
+task *task_create(const task_spec *spec, lopt_error *err);
 
 /* Settings of all kinds, then of the augmentations: NULL past the last. A key of several kinds comes with each of them;
  * task_setting_find gives the first, or a number past the last. */

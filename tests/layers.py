@@ -34,9 +34,9 @@ PUBLIC = {
               "data/synthetic.h"],
     "metatrain": [],
 }
-# Names of one word that users of liblopt rest on.
+# Names of one word behind the prefix that users of the libraries rest on.
 PUBLIC_API = {"lopt_clone", "lopt_create", "lopt_destroy", "lopt_get", "lopt_hyper", "lopt_info", "lopt_preset",
-              "lopt_step", "lopt_theta", "lopt_threads", "lopt_version"}
+              "lopt_step", "lopt_theta", "lopt_threads", "lopt_version", "task_create", "task_destroy"}
 STATIC_NAMES = 10  # that may stand in more than one file
 GENERATED = {"double_names.h"}
 

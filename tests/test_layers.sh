@@ -21,11 +21,11 @@ nobody() {
     fi
 }
 
-mapfile -t all_but_comm < <(files -v '^metatrain/ranks/transport\.c$')
+mapfile -t all_but_comm < <(files -v '^metatrain/ranks/mpi_transport\.c$')
 mapfile -t all_but_hdf5 < <(files -v '^metatrain/store/hdf5_file\.c$')
 mapfile -t libraries < <(files '^(src|tasks)/')
 mapfile -t core < <(files '^src/')
-nobody "only metatrain/ranks/transport.c calls MPI" '\bMPI_[A-Z]|<mpi\.h>' "${all_but_comm[@]}"
+nobody "only metatrain/ranks/mpi_transport.c calls MPI" '\bMPI_[A-Z]|<mpi\.h>' "${all_but_comm[@]}"
 nobody "only metatrain/store/hdf5_file.c calls HDF5" '\bH5[A-Z]{1,2}[a-z]\w*\(|<hdf5' "${all_but_hdf5[@]}"
 nobody "liblopt and libtasks parse no YAML or JSON" '<(yaml|jansson|xxhash)\.h>' "${libraries[@]}"
 nobody "liblopt reads no file and no clock, prints nothing" '\b(fopen|printf|clock_gettime|time)\(' "${core[@]}"

@@ -158,7 +158,7 @@ Test(out_of_memory, optimizers) {
 /* ---- tasks --------------------------------------------------------------------------------------- */
 
 static int train_task(const void *spec, double *result, lopt_error *err) {
-    task *t = task_create_task(spec, err);
+    task *t = task_create(spec, err);
     if (!t) return 0;
     float *tau = room(t->n_tau * sizeof *tau), *grads = room(t->n_params * sizeof *grads);
     float *params = room((t->n_params + t->n_aux) * sizeof *params);
@@ -172,7 +172,7 @@ static int train_task(const void *spec, double *result, lopt_error *err) {
     task_after_step(t, tau, params);
     if (task_has_accuracy(t)) task_compute_accuracy(t, tau, work, params);
     free(tau), free(grads), free(params), free(work);
-    task_destroy_task(t);
+    task_destroy(t);
     return 1;
 }
 

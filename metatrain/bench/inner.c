@@ -286,7 +286,7 @@ json_t *mt_bench_inner(const mt_bench *b, lopt_error *err) {
     lopt_error why;
     mt_progress progress;
     mt_config *cfg = mt_config_parse(config, "the benchmark's configuration", NULL, 0, err);
-    task *data = cfg ? task_create_task(&cfg->tasks[0].spec, err) : NULL; /* keeps the images in memory */
+    task *data = cfg ? task_create(&cfg->tasks[0].spec, err) : NULL; /* keeps the images in memory */
     json_t *rows = data ? json_array() : NULL;
     mt_progress_start(&progress, "inner steps", 0, (int64_t)n);
     for (size_t i = 0; rows && i < n; i++) {
@@ -295,7 +295,7 @@ json_t *mt_bench_inner(const mt_bench *b, lopt_error *err) {
         json_array_append_new(rows, result ? result : mt_bench_skipped("optimizer", names[i], why.text));
     }
     mt_progress_clear(&progress);
-    task_destroy_task(data);
+    task_destroy(data);
     mt_config_free(cfg);
     return rows;
 }

@@ -53,7 +53,7 @@ static void run_step(void *self) {
 }
 
 static void step_close(step *s) {
-    task_destroy_task(s->task);
+    task_destroy(s->task);
     free(s->tau);
     free(s->params);
     free(s->grads);
@@ -68,7 +68,7 @@ static int step_open(step *s, const measured *m, lopt_error *err) {
     if (!task_spec_resolve(&spec, err)) return 0;
     snprintf(spec.dataset, sizeof spec.dataset, "%s", m->dataset);
     if (m->bytes) spec.sequence.tokens = 259;
-    s->task = task_create_task(&spec, err);
+    s->task = task_create(&spec, err);
     if (!s->task) return 0;
     s->tau = mt_bench_block(s->task->n_tau * sizeof *s->tau);
     s->params = mt_bench_block(s->task->n_params * sizeof *s->params);

@@ -268,13 +268,13 @@ static json_t *task_json(const char *name, const task *t, const mt_task_config *
 
 int mt_show_task(const char *name, const mt_sets *sets, int json, FILE *f, lopt_error *err) {
     mt_suite *suite = load_task(name, sets, err);
-    task *t = suite ? task_create_task(&suite->tasks[0].spec, err) : NULL;
+    task *t = suite ? task_create(&suite->tasks[0].spec, err) : NULL;
     if (t && json)
         mt_json_print(task_json(name, t, &suite->tasks[0]), f);
     else if (t)
         print_task(name, t, &suite->tasks[0], f);
     int shown = t != NULL;
-    task_destroy_task(t);
+    task_destroy(t);
     mt_suite_free(suite);
     return shown;
 }

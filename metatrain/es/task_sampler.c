@@ -52,7 +52,7 @@ task_spec mt_draw_structure(const mt_config *cfg, int64_t entry, int64_t particl
 
 static void close_family(mt_task_instance *f) {
     for (int twin = 0; twin < 2; twin++) lopt_state_destroy(f->state[twin]);
-    task_destroy_task(f->task);
+    task_destroy(f->task);
     *f = (mt_task_instance){0};
 }
 
@@ -71,7 +71,7 @@ static int open_states(mt_task_instance *f, const mt_task_sampler *m, lopt_error
 }
 
 static int open_family(mt_task_instance *f, const mt_task_sampler *m, const task_spec *spec, lopt_error *err) {
-    *f = (mt_task_instance){.task = task_create_task(spec, err)};
+    *f = (mt_task_instance){.task = task_create(spec, err)};
     return f->task && open_states(f, m, err);
 }
 
@@ -227,7 +227,7 @@ static int open_within_bounds(mt_task_instance *f, mt_task_sampler *m, const mt_
         if (t->sample.family && !task_family_sample(&spec, r, 0, err)) return 0;
         if (t->sample.augment == MT_AUGMENT_VELO) task_draw_augmentations(&spec, r);
         lopt_error why = {LOPT_OK, ""};
-        *f = (mt_task_instance){.task = task_create_task(&spec, &why)};
+        *f = (mt_task_instance){.task = task_create(&spec, &why)};
         if (!f->task && why.status == LOPT_ESHAPE) /* too large for any bound */
             continue;
         if (!f->task) return mt_error(err, why.status, "%s", why.text);

@@ -171,7 +171,7 @@ static int add_entries(mt_comparison *c, const char *const *thetas, int n_thetas
 
 static int add_tasks(mt_comparison *c, lopt_error *err) {
     for (int i = 0; i < c->suite->n_tasks; i++) {
-        if ((c->tasks[i] = task_create_task(&c->suite->tasks[i].spec, err)) == NULL) return 0;
+        if ((c->tasks[i] = task_create(&c->suite->tasks[i].spec, err)) == NULL) return 0;
         c->n_tasks++;
     }
     return 1;
@@ -248,7 +248,7 @@ void mt_comparison_free(mt_comparison *c) {
     for (int i = 0; i < c->n_entries; i++)
         for (int j = 0; j < c->entries[i].n_trials; j++) lopt_destroy(c->entries[i].opt[j]);
     free(c->entries);
-    for (int i = 0; i < c->n_tasks; i++) task_destroy_task(c->tasks[i]);
+    for (int i = 0; i < c->n_tasks; i++) task_destroy(c->tasks[i]);
     free(c);
 }
 

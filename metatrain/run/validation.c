@@ -129,7 +129,7 @@ int mt_validation_open(mt_validation *v, mt_session *s, lopt_error *err) {
     for (int i = 0; i < n; i++) total += tasks[i].weight;
     for (; v->n_tasks < n; v->n_tasks++) {
         v->weight[v->n_tasks] = tasks[v->n_tasks].weight / total;
-        if (!(v->task[v->n_tasks] = task_create_task(&tasks[v->n_tasks].spec, err))) return 0;
+        if (!(v->task[v->n_tasks] = task_create(&tasks[v->n_tasks].spec, err))) return 0;
     }
     v->job = v->n_jobs = n * cfg->evaluate.seeds;
     v->loss = calloc((size_t)v->n_jobs, sizeof *v->loss);
@@ -139,7 +139,7 @@ int mt_validation_open(mt_validation *v, mt_session *s, lopt_error *err) {
 
 void mt_validation_close(mt_validation *v) {
     mt_curve_close(v->curve);
-    for (int i = 0; i < v->n_tasks; i++) task_destroy_task(v->task[i]);
+    for (int i = 0; i < v->n_tasks; i++) task_destroy(v->task[i]);
     lopt_destroy(v->optimizer);
     free(v->loss);
     *v = (mt_validation){0};

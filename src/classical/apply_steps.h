@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * apply_steps.h - the end of a learned optimizer's step where no kernel has done it:
+ * apply_steps.h - applies the steps of a learned optimizer that does not use the kernels:
  *
  *     p <- p - learning_rate (step + weight_decay p)
  *
@@ -12,8 +12,7 @@
 
 #include "core/optimizer.h"
 
-/* n parameters from element `first` of all params on. step becomes the update, which io->updates
- * receives. */
+/* n parameters from params[first] on. step is overwritten with the update, which io->updates receives. */
 static inline void lopt__apply_steps(const lopt__io *io, int64_t first, int64_t n, float learning_rate,
                                      float weight_decay, float *restrict step) {
     float *restrict p = io->params + first;

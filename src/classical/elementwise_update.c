@@ -35,7 +35,7 @@ typedef struct sweep {
     const lopt__io *io;
     lopt__rule *rule;
     const void *constants;
-    lopt__span span; /* what all blocks have in common */
+    lopt__span span; /* common to all blocks */
     float in_gradient, factor, *out;
     const float *in;
 } sweep;
@@ -137,7 +137,7 @@ typedef struct squares {
     double sum[LOPT__MAX_CHUNKS];
 } squares;
 
-/* Partial sums in a fixed order that vectors can follow; their total in double. */
+/* Partial sums in a fixed, vectorisable order; their total in double. */
 static void sum_squares_of_chunk(void *squares_, int64_t chunk, int thread) {
     (void)thread;
     squares *s = (squares *)squares_;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * elementwise_update.h - the loop that hand-designed optimizers share.
+ * elementwise_update.h - the loop over elements that hand-designed optimizers share.
  *
  * An elementwise kind writes one rule over a span of elements:
  *
@@ -14,15 +14,15 @@
  *         }
  *     }
  *
- * and steps with lopt__step_elementwise(opt, state, io, rule, &constants). The loop cuts tensors
- * into blocks that stay in the first cache, adds weight decay to the gradient where that is asked
- * for, adds updates to the parameters and reports them. The compiler vectorises rules (compiled
- * with -O3 -fno-math-errno): no calls besides sqrtf in them. Kinds that need a whole tensor (norms)
- * run a rule with lopt__run_rule into scratch, scale, and end with lopt__add_update. All of these
- * use the threads of io->team: rules see blocks in any order.
+ * and steps with lopt__step_elementwise(opt, state, io, rule, &constants). The loop cuts tensors into
+ * blocks that stay in the L1 cache, adds weight decay to the gradient if the settings ask for it, adds
+ * updates to the parameters and stores them in io->updates. The compiler vectorises rules (compiled with
+ * -O3 -fno-math-errno), so they call nothing but sqrtf. Kinds that need a whole tensor (norms) run a rule
+ * into scratch (lopt__run_rule), scale, and call lopt__add_update. All of these use the threads of
+ * io->team: rules get blocks in any order.
  *
  * State of a tensor: arrays of its size, one after the other. NaN gradients give NaN updates in
- * every rule, as in the published code: choose with lopt__larger_of and friends, not fmaxf. */
+ * every rule, as in the published code: use lopt__larger_of and the like, not fmaxf. */
 #ifndef LOPT_HAND_DESIGNED_H
 #define LOPT_HAND_DESIGNED_H
 
@@ -30,24 +30,24 @@
 
 #include "classical/schedule.h"
 
-/* A run of elements of one tensor. g, p: inputs; update: output, to be added to p. */
+/* Contiguous elements of one tensor. g, p: inputs; update: output, to be added to p. */
 typedef struct lopt__span {
     int64_t n;
     const float *p, *g;
     float *update;
-    float rate, decay; /* of this tensor; decay 0 where it went into g */
+    float rate, decay; /* of this tensor; decay is 0 if it is in g */
     float *data;       /* see lopt__span_array */
     int64_t size;      /* of the tensor */
 } lopt__span;
 
 typedef void lopt__rule(const lopt__span *s, const void *constants);
 
-/* Remembered array k, from the span's first element. */
+/* Array k of the state, from the span's first element on. */
 static inline float *lopt__span_array(const lopt__span *s, int k) {
     return s->data + k * s->size;
 }
 
-/* Learning rate of this step; times lr_scale it is a tensor's. */
+/* Learning rate of this step, without a tensor's lr_scale. */
 static inline float lopt__scheduled_rate(const lopt_optimizer *opt, const lopt_state *state) {
     return (float)lopt__rate_at_step(opt, state->header->step, state->header->num_steps);
 }
@@ -58,22 +58,22 @@ void lopt__step_elementwise(const lopt_optimizer *opt, lopt_state *state, const 
 /* One tensor, with its learning rate (lr_scale included). */
 void lopt__step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io, float rate,
                        lopt__rule *rule, const void *constants);
-/* One tensor into update[size]; params stay. */
+/* One tensor into update[size]; params are unchanged. */
 void lopt__run_rule(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io, float rate, lopt__rule *rule,
                     const void *constants, float *update);
 
-/* The gradient, with weight decay of the form "gradient" in it (then made in buffer[size]). */
+/* The gradient; with weight decay of the form "gradient" it is computed in buffer[size]. */
 const float *lopt__decayed_gradient(const lopt_optimizer *opt, const lopt__tensor *t, const lopt__io *io,
                                     float *buffer);
-/* Decoupled weight decay of a tensor: 0 where it went into the gradient. */
+/* Decoupled weight decay of a tensor; 0 if it is in the gradient. */
 float lopt__decoupled_decay(const lopt_optimizer *opt, const lopt__tensor *t);
 
-/* params += factor update, reported in io->updates. */
+/* params += factor update, also stored in io->updates. */
 void lopt__add_update(const lopt__tensor *t, const lopt__io *io, float factor, const float *update);
 
-/* For kind->reset: the first n_arrays arrays of every tensor start at value. */
+/* For kind->reset: sets the first n_arrays arrays of every tensor to value. */
 void lopt__fill_arrays(lopt_state *state, int n_arrays, float value);
-/* tensor_floats of kinds that remember one or two arrays. */
+/* tensor_floats of kinds with one or two arrays. */
 size_t lopt__one_array_floats(const lopt_optimizer *opt, const lopt__view *view);
 size_t lopt__two_array_floats(const lopt_optimizer *opt, const lopt__view *view);
 /* scratch_floats of kinds that need one tensor's update at a time. */
@@ -85,7 +85,7 @@ float lopt__norm_of(lopt__team *team, const float *x, int64_t n);
 float lopt__trust_ratio(const lopt__tensor *t, const lopt__io *io, const float *update, float coefficient,
                         float epsilon);
 
-/* NaN wins, as in JAX and PyTorch. */
+/* NaN if either is NaN, as in JAX and PyTorch. */
 static inline float lopt__larger_of(float a, float b) {
     return a < b || b != b ? b : a;
 }

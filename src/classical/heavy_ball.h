@@ -15,9 +15,9 @@ typedef struct lopt__heavy_ball_constants {
     int nesterov;
 } lopt__heavy_ball_constants;
 
-/* Remembers b. */
+/* One array: b. */
 void lopt__heavy_ball_rule(const lopt__span *s, const void *constants);
-/* update = -rate (g + decay p); remembers nothing, constants are not read. */
+/* update = -rate (g + decay p); no state, constants are not used. */
 void lopt__descent_rule(const lopt__span *s, const void *constants);
 
 #endif

@@ -7,8 +7,8 @@
  *     m^ = m / (1 - beta1^T), v^ = v / (1 - beta2^T), T = 1 at the first step
  *     update = -rate (m^ / (sqrt(v^ + epsilon_root) + epsilon) + decay p)
  *
- * Rounding is that of optax: 1 - beta is taken in double and rounded, powers are float, so the
- * first step of Adam differs from the textbook (and PyTorch) by 6e-6 relative.
+ * Rounding follows optax: 1 - beta is computed in double and rounded, powers are in float, so that
+ * the first step of Adam differs from the textbook (and PyTorch) by a relative 6e-6.
  *
  * A kind with these moments lists LOPT__MOMENT_HYPERS after LOPT__COMMON_HYPERS; its own start at
  * LOPT__N_MOMENT. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * newton_schulz.c - scaling and transposition; the steps are the kernels'. */
+ * newton_schulz.c - scaling and transposition; the kernels do the steps. */
 #include "classical/newton_schulz.h"
 
 #include <math.h>
@@ -11,7 +11,7 @@
 
 const float lopt__newton_schulz_published[3] = {3.4445f, -4.7750f, 2.0315f};
 
-/* Of the longer side m rows, of the shorter side n columns, padded to whole vectors. */
+/* The longer side has m rows, the shorter n columns, padded to whole vectors. */
 static lopt__newton_schulz_work shape_of_work(int64_t rows, int64_t cols) {
     int64_t n = rows < cols ? rows : cols;
     return (lopt__newton_schulz_work){.n = n, .m = n == rows ? cols : rows, .pitch = lopt__round_up(n)};

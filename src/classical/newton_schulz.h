@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * newton_schulz.h - approximate orthogonalisation of a matrix, the heart of Muon and Celo2 (Jordan
+ * newton_schulz.h - approximate orthogonalisation of a matrix, for Muon and Celo2 (Jordan
  * 2024; Bernstein and Newhouse 2024, 2409.20325).
  *
  *     X <- X / (|X| + epsilon), then `steps` times
@@ -8,7 +8,7 @@
  *
  * A matrix with more rows than columns is transposed before and after. With the published
  * coefficients a, b, c = 3.4445, -4.775, 2.0315 singular values end between 0.68 and 1.14 after 5
- * steps, if they were not tiny against the largest; a zero matrix stays zero.
+ * steps, unless they were tiny compared with the largest; a zero matrix stays zero.
  *
  *     float scratch[lopt__newton_schulz_scratch(rows, cols)];
  *     lopt__newton_schulz(x, rows, cols, 5, lopt__newton_schulz_published, 1e-7f, scratch);

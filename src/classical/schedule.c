@@ -18,7 +18,7 @@ static double warmup_steps(const lopt_optimizer *opt, double n) {
     return fraction * n;
 }
 
-/* How much of the decay is behind step t: 0 to 1. */
+/* Fraction of the decay that is done at step t. */
 static double decay_progress(const lopt_optimizer *opt, double t, double n, double warm) {
     double start = opt->value[LOPT__CONSTANT_FRACTION][0] * n;
     if (lopt__read_integer(opt, LOPT__WARMUP_RULE) == RULE_PLAIN) start = fmax(start, warm);

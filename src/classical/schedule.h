@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * schedule.h - the hyperparameters that every hand-designed kind has in common: learning rate, its
- * schedule, weight decay, muP. They come first in the kind's table, its own follow:
+ * schedule.h - the hyperparameters that hand-designed kinds share: learning rate, its schedule,
+ * weight decay, muP. They come first in the kind's table, before its own:
  *
  *     enum { MOMENTUM = LOPT__N_COMMON, NESTEROV };
  *     static const lopt__hyper hypers[] = {
@@ -13,17 +13,17 @@
  *
  *     t < W         peak t / W
  *     constant      peak
- *     cosine      floor + (peak - floor) (cos(pi x) + 1) / 2,  x = (t - C) / (n - C) kept in [0, 1]
+ *     cosine      floor + (peak - floor) (cos(pi x) + 1) / 2,  x = (t - C) / (n - C) clipped to [0, 1]
  *     linear        floor + (peak - floor) (1 - x)
  *     exponential   peak (1 - decay_per_step)^(t - W)
  *     sqrt_decay    peak min(c / W, sqrt(W / c)), c = max(t, 1), W at least 1; also before W
- *     piecewise     straight lines between (knot_steps, knot_rates), constant outside; no warm-up
+ *     piecewise     linear between the points (knot_steps, knot_rates), constant outside; no warm-up
  *
  * W is warmup_steps if that is not 0, else warmup_fraction n; C = max(W, constant_fraction n). With
- * warmup_rule optlist (learned_optimization's cosine, which OptList's rows were tuned with) W =
+ * warmup_rule optlist (the cosine schedule of learned_optimization, for the configurations of OptList) W =
  * max(warmup_fraction, constant_fraction) n unless warmup_fraction is 0, and C = constant_fraction
- * n. Cosine and linear need n: where it is unknown (0), the rate stays at its peak after the
- * warm-up. */
+ * n. Cosine and linear need n: if it is unknown (0), the rate stays at its peak after
+ * the warm-up. */
 #ifndef LOPT_SCHEDULE_H
 #define LOPT_SCHEDULE_H
 
@@ -53,24 +53,24 @@ enum {
 /* clang-format off */
 #define LOPT__COMMON_HYPERS(learning_rate, weight_decay)                                           \
     [LOPT__LEARNING_RATE] = {"learning_rate", LOPT__NUMBER, 1, 0, 1e6, NULL, learning_rate,        \
-                             "step size; its peak, where a schedule moves it"},                    \
+                             "step size; with a schedule its peak"},                    \
     [LOPT__SCHEDULE] = {"schedule", LOPT__CHOICE, 1, 0, 0,                                         \
                         "constant|cosine|linear|exponential|sqrt_decay|piecewise", "constant",     \
-                        "how the learning rate moves over the planned steps"},                     \
+                        "learning rate over the planned steps"},                     \
     [LOPT__WARMUP_FRACTION] = {"warmup_fraction", LOPT__NUMBER, 1, 0, 1, NULL, "0",                \
-                               "part of the planned steps over which the rate rises from 0"},      \
+                               "fraction of the planned steps over which the rate rises from 0"},      \
     [LOPT__WARMUP_STEPS] = {"warmup_steps", LOPT__INTEGER, 1, 0, 1e12, NULL, "0",                  \
                             "the same in steps; 0: warmup_fraction counts"},                       \
     [LOPT__WARMUP_RULE] = {"warmup_rule", LOPT__CHOICE, 1, 0, 0, "plain|optlist", "plain",         \
                            "optlist: the longer of warm-up and constant part is the warm-up"},     \
     [LOPT__CONSTANT_FRACTION] = {"constant_fraction", LOPT__NUMBER, 1, 0, 1, NULL, "0",            \
-                                 "cosine, linear: part of the planned steps before it falls"},     \
+                                 "cosine, linear: fraction of the planned steps before the decay"},     \
     [LOPT__MIN_RATE_MULT] = {"min_learning_rate_mult", LOPT__NUMBER, 1, 0, 1e6, NULL, "0",         \
-                             "cosine, linear: last rate over the peak"},                           \
+                             "cosine, linear: final rate over the peak"},                           \
     [LOPT__DECAY_PER_STEP] = {"decay_per_step", LOPT__NUMBER, 1, 0, 1, NULL, "7e-5",               \
-                              "exponential: part of the rate lost a step"},                        \
+                              "exponential: relative decrease of the rate per step"},                        \
     [LOPT__KNOT_STEPS] = {"knot_steps", LOPT__NUMBER, LOPT__N_KNOTS, 0, 1e12, NULL,                \
-                          "[0, 10000, 20000, 20000]", "piecewise: rising steps of the knots"},     \
+                          "[0, 10000, 20000, 20000]", "piecewise: steps of the knots, increasing"},     \
     [LOPT__KNOT_RATES] = {"knot_rates", LOPT__NUMBER, LOPT__N_KNOTS, 0, 1e6, NULL,                 \
                           "[1e-4, 1e-4, 1e-5, 1e-5]", "piecewise: learning rates at the knots"},   \
     [LOPT__WEIGHT_DECAY] = {"weight_decay", LOPT__NUMBER, 1, 0, 1e6, NULL, weight_decay,           \
@@ -83,7 +83,7 @@ enum {
     [LOPT__MUP_HIDDEN_LR_MULT] = LOPT__HYPER_MUP_HIDDEN_LR_MULT
 /* clang-format on */
 
-/* Learning rate of the update after `step` updates; lr_scale of tensors is not in it. */
+/* Learning rate of the update after `step` updates; without lr_scale. */
 double lopt__rate_at_step(const lopt_optimizer *opt, int64_t step, int64_t num_steps);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * shared_hypers.h - hyperparameters that several kinds declare alike. The argument is the default. */
+ * shared_hypers.h - hyperparameters that several kinds declare. The argument is the default. */
 #ifndef LOPT_SHARED_HYPERS_H
 #define LOPT_SHARED_HYPERS_H
 
@@ -47,17 +47,17 @@
 #define LOPT__HYPER_NUM_STEPS                                                                                          \
     {                                                                                                                  \
         "num_steps", LOPT__INTEGER, 1, 0, 1e12, NULL, "0",                                                             \
-            "planned length of training; 0: what the caller says, or 10000 if he does not"                             \
+            "planned length of training; 0: that of the caller, or 10000 if unknown"                                   \
     }
 
-/* state.c gives them effect (lopt_mup_lr_scale in lopt.h). */
+/* Applied in state.c (lopt_mup_lr_scale in lopt.h). */
 #define LOPT__HYPER_MUP_BASE_FAN_IN                                                                                    \
     {                                                                                                                  \
         "mup_base_fan_in", LOPT__INTEGER, 1, 0, 1e9, NULL, "0",                                                        \
-            "muP: rates of weights between hidden layers times this over their fan-in; 0: off"                         \
+            "muP: rates of weights between hidden layers are multiplied by this over fan-in; 0: off"                   \
     }
 #define LOPT__HYPER_MUP_HIDDEN_LR_MULT                                                                                 \
-    { "mup_hidden_lr_mult", LOPT__NUMBER, 1, 0, 1e6, NULL, "1", "and times this, where muP is on" }
+    { "mup_hidden_lr_mult", LOPT__NUMBER, 1, 0, 1e6, NULL, "1", "further factor of these rates, if muP is on" }
 
 enum { LOPT__USES_BEFORE, LOPT__USES_AFTER }; /* weight_decay_uses */
 

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * chunks.h - how an array is cut for threads (thread_team.h): by its length alone, so that what is made of
- * the chunks, in their order, does not depend on the number of threads. Fewer than 32,768 elements
- * are one chunk. (Tensors that the kernels walk are cut by kernels/tensor_chunks.h.) */
+ * chunks.h - how an array is cut into chunks for threads (thread_team.h). The cut depends on the length alone, so
+ * that sums over the chunks, in their order, do not depend on the number of threads. Arrays of fewer than 32,768
+ * elements are one chunk. (The kernels cut tensors by kernels/tensor_chunks.h.) */
 #ifndef LOPT_CHUNKS_H
 #define LOPT_CHUNKS_H
 
 #include <stdint.h>
 
 #define LOPT__MAX_CHUNKS 64
-#define LOPT__CHUNK_ELEMENTS 16384 /* of a chunk, about, at least */
+#define LOPT__CHUNK_ELEMENTS 16384 /* approximate minimum per chunk */
 #define LOPT__CHUNK_UNIT 512       /* chunks start at multiples of this */
 
 typedef struct lopt__range {
     int64_t first, n;
 } lopt__range;
 
-/* Range i of `count` ranges of n elements, as equal as whole units allow. */
+/* Range i of `count` ranges that share n elements, as equal as whole units allow. */
 static inline lopt__range lopt__cut_range(int64_t n, int64_t unit, int64_t i, int64_t count) {
     int64_t units = (n + unit - 1) / unit, end = units * (i + 1) / count * unit;
     lopt__range r = {.first = units * i / count * unit};

@@ -24,7 +24,7 @@ static size_t round_up_bytes(size_t bytes) {
     return (bytes + 63) / 64 * 64;
 }
 
-/* Moves a finished description into its own memory: [optimizer][theta][prepared], theta zero. */
+/* Copies a finished description into its own memory: [optimizer][theta][prepared], theta zero. */
 static lopt_optimizer *allocate_optimizer(const lopt_optimizer *described) {
     const lopt__kind *kind = described->kind;
     size_t head = round_up_bytes(sizeof *described);
@@ -41,7 +41,7 @@ static lopt_optimizer *allocate_optimizer(const lopt_optimizer *described) {
     return opt;
 }
 
-/* Defaults of the kind, then what the preset changes, then the caller's settings. */
+/* The kind's defaults, then the preset's settings, then the caller's. */
 static int read_all_settings(lopt_optimizer *opt, const lopt_setting *settings, size_t n, lopt_error *err) {
     const lopt__kind *kind = opt->kind;
     char where[96];
@@ -66,7 +66,7 @@ static void report_unknown_preset(const char *name, lopt_error *err) {
                     name, lopt__suggestion_text(&s, text, sizeof text));
 }
 
-/* Anything but a number of threads is 1. */
+/* LOPT_THREADS, clamped; 1 if it is absent or no number. */
 static int threads_by_environment(void) {
     const char *text = getenv("LOPT_THREADS");
     long n = text ? strtol(text, NULL, 10) : 1;

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * optimizer.h - what an optimizer is made of, inside the library.
+ * optimizer.h - the types behind lopt.h: kinds, presets, optimizers, states.
  *
  * A kind is one file in src/optimizers/: a table of hyperparameters, a list of presets and the functions
  * of `lopt__kind`. registry.c lists the kinds. To add one: write the file, add its line there.
  *
  *     lopt_create        parses settings into opt->value, then kind->layout adds theta's blocks
  *     lopt_set_theta     copies theta, then kind->prepare derives opt->prepared from it
- *     lopt_state_create  asks kind->{global,tensor,scratch}_floats and carves one allocation
- *     lopt_state_reset   zeroes everything remembered, then kind->reset may write an initial state
+ *     lopt_state_create  one allocation, by kind->{global,tensor,scratch}_floats
+ *     lopt_state_reset   zeroes the state's data, then kind->reset may write an initial state
  *     lopt_step          kind->step, then counts the step
  *
- * Memory of a state, each part 64-byte aligned; only `data` is remembered between steps:
+ * Memory of a state, each array 64-byte aligned. Only `data` carries over between steps:
  *
  *     [lopt_state][tensors] | data: [header][global floats][floats of tensor 0][of tensor 1]... | scratch */
 #ifndef LOPT_OPTIMIZER_H
@@ -25,8 +25,8 @@
 #define LOPT__MAX_LIST 8
 #define LOPT__MAX_BLOCKS 64
 
-/* Before a loop over arrays that do not overlap. clang heeds `restrict` of parameters alone, and of
- * five arrays does not test whether they overlap: it would not vectorise. */
+/* Before a loop over arrays that do not overlap. clang ignores `restrict` of local variables and does not test five
+ * arrays for overlap, so it would not vectorise. */
 #if defined(__clang__)
 #define LOPT__NO_OVERLAP _Pragma("clang loop vectorize(assume_safety)")
 #else
@@ -35,7 +35,7 @@
 
 typedef enum lopt__type { LOPT__INTEGER, LOPT__NUMBER, LOPT__BOOLEAN, LOPT__CHOICE } lopt__type;
 
-/* A hyperparameter as declared by a kind. The default is text, as a user would write it. */
+/* A hyperparameter as declared by a kind. `value` is the default, as text. */
 typedef struct lopt__hyper {
     const char *name;
     lopt__type type;
@@ -51,7 +51,7 @@ typedef struct lopt__preset {
     lopt_setting settings[LOPT__MAX_HYPERS]; /* what differs from the kind's defaults; name NULL ends */
 } lopt__preset;
 
-/* How a block of theta is drawn at first. */
+/* Initial values of a block of theta. */
 typedef enum lopt__init {
     LOPT__INIT_ZERO,
     LOPT__INIT_TRUNCATED_NORMAL, /* scale x normal truncated to [-2, 2] */
@@ -80,7 +80,7 @@ typedef struct lopt__kind {
     int n_hypers;
     const lopt__preset *presets;
     int n_presets;
-    /* Any of these may be NULL where a kind has nothing to say. */
+    /* All but `step` may be NULL. */
     void (*layout)(lopt_optimizer *opt); /* calls lopt__add_block */
     size_t (*prepared_bytes)(const lopt_optimizer *opt);
     void (*prepare)(lopt_optimizer *opt); /* opt->theta changed */
@@ -100,7 +100,7 @@ struct lopt_optimizer {
     lopt__block blocks[LOPT__MAX_BLOCKS];
     size_t n_blocks, n_theta;
     float *theta;   /* [n_theta] */
-    void *prepared; /* the kind's own, 64-byte aligned; a function of value and theta */
+    void *prepared; /* kind-specific, 64-byte aligned; derived from value and theta */
     int n_threads;  /* of states to be created */
 };
 
@@ -112,7 +112,7 @@ typedef struct lopt__tensor {
     lopt_tensor spec;
     lopt__view view;
     int64_t offset; /* of its first element in params, grads, updates */
-    float *data;    /* what the kind remembers of it */
+    float *data;    /* its state */
 } lopt__tensor;
 
 struct lopt_state {
@@ -123,7 +123,7 @@ struct lopt_state {
     size_t n_tensors, n_params;
     float *scratch;
     lopt__team *team;
-    int n_threads; /* of the team; 1: there is none */
+    int n_threads; /* of the team; 1: no team */
 };
 
 /* Add a block to theta; for kind->layout. */
@@ -150,8 +150,8 @@ static inline float lopt__tensor_decay(const lopt__tensor *t, float weight_decay
     return t->spec.weight_decay < 0 ? weight_decay : t->spec.weight_decay;
 }
 
-/* The next n floats of a block, 64-byte aligned, while its size is summed up. base NULL: only the
- * size means something (and no branch on NULL, which static analysis would follow into every use). */
+/* Takes the next n floats, 64-byte aligned, and adds them to *floats. With base NULL only *floats is meaningful; there
+ * is no branch on NULL, which static analysis would follow into every use. */
 static inline float *lopt__take_floats(float *base, size_t *floats, size_t n) {
     uintptr_t at = (uintptr_t)base + *floats * sizeof(float);
     *floats += (size_t)lopt__round_up((int64_t)n);

@@ -8,7 +8,7 @@
 
 #include "core/settings.h"
 
-#ifndef KINDS /* the exported C header has the one that it needs */
+#ifndef KINDS /* the exported C header defines it: one kind */
 #define KINDS(X)                                                                                                       \
     X(small_fc)                                                                                                        \
     X(velo)                                                                                                            \

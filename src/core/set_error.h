@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * set_error.h - how a function of the library reports what went wrong. */
+ * set_error.h - error messages of the library. */
 #ifndef LOPT_SET_ERROR_H
 #define LOPT_SET_ERROR_H
 

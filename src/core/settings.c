@@ -52,7 +52,7 @@ static const char *skip_white_space(const char *text) {
     return text + strspn(text, " \t");
 }
 
-/* A whole setting: `count` items, in brackets if they are several (brackets round one are fine). */
+/* A whole setting: `count` items; a list stands in brackets, a single item may. */
 static int parse_setting_value(const lopt__hyper *h, const char *text, double *value) {
     text = skip_white_space(text);
     int bracket = *text == '[';
@@ -76,7 +76,7 @@ static int parse_setting_value(const lopt__hyper *h, const char *text, double *v
     return *text == '\0';
 }
 
-/* What a value may be, for the error sentence. */
+/* What a value may be, for the error message. */
 static void describe_allowed_values(const lopt__hyper *h, char *out, size_t bytes) {
     char list[32] = "";
     if (h->count > 1) snprintf(list, sizeof list, "a list of %d: each ", h->count);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * state.c - what an optimizer remembers between steps: tensors, one arena, the step. */
+ * state.c - states: their memory, and steps. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,9 +9,9 @@
 
 #define MAX_ELEMENTS ((int64_t)1 << 40)
 
-/* muP's multiplier of a tensor under the settings of opt. */
+/* The muP multiplier of a tensor. */
 static float mup_scale_of_tensor(const lopt_optimizer *opt, const lopt_tensor *t) {
-    double base = lopt_get_number(opt, "mup_base_fan_in", 0); /* NaN: the kind has no such setting */
+    double base = lopt_get_number(opt, "mup_base_fan_in", 0); /* NaN if the kind has no such setting */
     if (!(base > 0) || t->hidden_fan_in < 1) return 1;
     return lopt_mup_lr_scale(1, t->hidden_fan_in, (int64_t)base, (float)lopt_get_number(opt, "mup_hidden_lr_mult", 0));
 }
@@ -64,7 +64,7 @@ static size_t tensor_data_bytes(const lopt_optimizer *opt, const lopt__tensor *t
     return opt->kind->tensor_floats ? padded_float_bytes(opt->kind->tensor_floats(opt, &t->view)) : 0;
 }
 
-/* Sizes of the parts after [lopt_state][tensors]; with memory, sets the pointers into it. */
+/* Bytes after [lopt_state][tensors]; sets the pointers unless memory is NULL. */
 static size_t place_state_arrays(const lopt_optimizer *opt, lopt_state *state, char *memory) {
     const lopt__kind *kind = opt->kind;
     size_t at = padded_float_bytes(sizeof *state->header / sizeof(float));

@@ -12,8 +12,7 @@ static size_t smallest_of_three(size_t a, size_t b, size_t c) {
     return ab < c ? ab : c;
 }
 
-/* Three rolling rows of the usual table: row i holds the distances of a[0..i) to every prefix of
- * b. */
+/* Dynamic programming with three rolling rows: row i holds the distances from a[0..i) to every prefix of b. */
 static size_t edit_distance(const char *a, const char *b) {
     size_t n = strlen(a), m = strlen(b), rows[3][MAX_WORD + 1];
     if (n > MAX_WORD || m > MAX_WORD) return SIZE_MAX / 2;
@@ -43,7 +42,7 @@ void lopt__suggest_name(lopt__suggestion *s, const char *candidate) {
     size_t whole = edit_distance(s->word, candidate),
            part = edit_distance(last_part_of_name(s->word), last_part_of_name(candidate));
     int whole_near = whole <= strlen(s->word) / 3 + 1, part_near = part <= strlen(last_part_of_name(s->word)) / 3;
-    /* A slip in the whole name is nearer than the right leaf in another place. */
+    /* A typo in the whole name ranks before a matching last component. */
     size_t d = whole_near ? 2 * whole : part_near ? 2 * part + 3 : SIZE_MAX;
     if (d < s->distance) {
         s->distance = d;

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * suggest.h - "did you mean": the candidate nearest to a word that was not understood.
+ * suggest.h - "did you mean": the candidate nearest to an unknown word.
  *
  *     lopt__suggestion s = lopt__suggestion_for("lerning_rate");
  *     for each candidate: lopt__suggest_name(&s, candidate);
- *     if (s.best) ... one or few slips away (s.best is the candidate's own pointer)
+ *     if (s.best) ...        the nearest candidate (its own pointer)
  *
- * Nearness is the number of inserted, deleted, replaced or swapped letters (optimal string
- * alignment); more than a third of the word away is no suggestion. Names in other namespaces
- * ("outer.steps" for "steps") are near when the part after the last dot is. */
+ * The distance counts inserted, deleted, replaced and swapped letters (optimal string alignment); a candidate
+ * further away than a third of the word is not suggested. Of dotted names ("outer.steps" for "steps") the last
+ * component may match alone. */
 #ifndef LOPT_SUGGEST_H
 #define LOPT_SUGGEST_H
 
 #include <stddef.h>
 
 typedef struct lopt__suggestion {
-    const char *word, *best; /* best: NULL as long as nothing is near */
+    const char *word, *best; /* best: NULL if nothing is near */
     size_t distance;
 } lopt__suggestion;
 

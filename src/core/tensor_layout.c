@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tensor_layout.c - choice of the factored axes and of the axis that lanes run along. */
+ * tensor_layout.c - chooses the factored axes and the axis of lanes. */
 #include "core/tensor_layout.h"
 
 /* The two largest axes, by stable ascending sort: *d0 the last of the order, *d1 the one before. */

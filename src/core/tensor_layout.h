@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tensor_layout.h - how a tensor is walked: outer x rows x lanes.
+ * tensor_layout.h - the layout that kernels see a tensor in: outer x rows x lanes.
  *
- * Adafactor's second moments factor the two largest axes of a tensor, d0 (largest) and d1 (spec: stable
- * sort, the later axis wins a tie). `lanes` is the axis that vector instructions run along: the last axis
+ * Adafactor factors the second moments over the two largest axes of a tensor, d0 (largest) and d1 (stable
+ * sort: the later axis wins a tie). `lanes` is the axis that vector instructions run along: the last axis
  * if it is factored and has at least 16 elements (contiguous in memory), else d0. `rows` is the other
- * factored axis; the axes left over are `outer`. A tensor with fewer than two axes is not factored: one
+ * factored axis; the remaining axes are `outer`. A tensor with fewer than two axes is not factored: one
  * outer, one row.
  *
- * Parameters and gradients are read through strides. State has our own layout [outer][rows][pitch], pitch
- * being lanes rounded up to 16 floats, so that kernels use whole vectors whatever the shape. */
+ * Parameters and gradients are read through strides. State arrays are [outer][rows][pitch], where pitch
+ * is lanes rounded up to 16 floats, so that kernels use whole vectors for every shape. */
 #ifndef LOPT_VIEW_H
 #define LOPT_VIEW_H
 
@@ -24,13 +24,13 @@ typedef enum lopt__tie {
 } lopt__tie;
 
 typedef struct lopt__view {
-    int32_t rank; /* of the tensor, for kinds that treat matrices apart */
+    int32_t rank; /* of the tensor */
     lopt_role role;
     int factored;
     int lanes_are_d0;
     int64_t size;
     int64_t n_outer, outer_dim[2], outer_stride[2];
-    int64_t first_outer;                 /* 0; of a part of a tensor (kernels/tensor_chunks.h) its first slice */
+    int64_t first_outer;                 /* of a chunk (kernels/tensor_chunks.h): its first slice; else 0 */
     int64_t rows, row_stride, row_pitch; /* row_pitch: rows rounded up to LOPT__UNIT */
     int64_t lanes, lane_stride, pitch;
 } lopt__view;

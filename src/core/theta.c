@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * theta.c - theta of an optimizer: its blocks, and replacing it. */
+ * theta.c - blocks of theta; reading and replacing theta. */
 #include <stdio.h>
 #include <string.h>
 

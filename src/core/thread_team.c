@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * thread_team.c - see thread_team.h. POSIX threads: no run-time library of a compiler behind liblopt, no threads
- * that outlive a team. */
+ * thread_team.c - see thread_team.h. POSIX threads, so that liblopt needs no run-time library of a compiler and
+ * no thread outlives its team. */
 #define _POSIX_C_SOURCE 200809L /* NOLINT(bugprone-reserved-identifier): how POSIX has it */
 #include "core/thread_team.h"
 
@@ -25,9 +25,9 @@ struct lopt__team {
     int64_t n_chunks;
     _Atomic int64_t next;
     fenv_t environment;
-    uint64_t round; /* counts the runs; a member takes chunk in each once */
-    int open;       /* members who wake may still join */
-    int n_busy;     /* members who have joined and are not done */
+    uint64_t round; /* number of the run; a member joins each run at most once */
+    int open;       /* members that wake may still join this run */
+    int n_busy;     /* members that have joined and are not done */
     int stop;
     int n_members; /* besides the caller */
     member members[];
@@ -58,7 +58,7 @@ static void *run_team_member(void *self) {
     return NULL;
 }
 
-/* Signals are for the program's own threads. */
+/* Members block all signals: the program's own threads handle them. */
 static int start_team_member(member *m, lopt__team *team, int thread) {
     sigset_t all, before;
     *m = (member){.team = team, .thread = thread};
@@ -100,7 +100,7 @@ int lopt__team_n_threads(const lopt__team *team) {
     return team ? team->n_members + 1 : 1;
 }
 
-/* Who wakes after the last chunk was taken is not waited for. */
+/* A member that wakes after the last chunk was taken is not waited for. */
 static void run_chunks_together(lopt__team *team) {
     fegetenv(&team->environment);
     pthread_mutex_lock(&team->lock);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * accumulators.c - sizes and decays of the accumulators; kernels/ updates them. */
+ * accumulators.c - sizes and decays of the accumulators; the kernels update them. */
 #include "kernels/accumulators.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * accumulators.h - what learned optimizers remember of the gradients of a tensor.
+ * accumulators.h - running averages of the gradients of a tensor, the state of learned optimizers.
  *
  * Three momenta, one second moment, and Adafactor's factored second moments with three decays:
  *
@@ -31,26 +31,25 @@ typedef struct lopt__accumulators {
     float *momentum, *rms, *lane, *row;
 } lopt__accumulators;
 
-/* A kind's tensor_floats; opt is not looked at. */
+/* tensor_floats of a kind; opt is not used. */
 size_t lopt__accumulator_floats(const lopt_optimizer *opt, const lopt__view *view);
 lopt__accumulators lopt__accumulators_at(float *data, const lopt__view *view);
 
-/* Decays in effect and their complements, float as the published code has them. */
+/* Decays in effect and their complements, in float as in the published code. */
 typedef struct lopt__decays {
     float momentum[LOPT__K], one_minus_momentum[LOPT__K];
     float rms, one_minus_rms;
     float factored[LOPT__K], one_minus_factored[LOPT__K];
 } lopt__decays;
 
-/* Decays from [momentum 3, rms 1, factored 3] values, with learned offsets or (NULL) as they are:
- * 1 - exp(10 (log(1 - beta) / 10 + offset)). rms and factored decays are kept in [0, 1], momenta too
- * if asked. */
+/* Decays from [momentum 3, rms 1, factored 3] values: 1 - exp(10 (log(1 - beta) / 10 + offset)), or beta if offset is
+ * NULL. rms and factored decays are clipped to [0, 1], those of the momenta if clip_momentum. */
 void lopt__decays_set(lopt__decays *out, const float beta[2 * LOPT__K + 1], const float *offset, int clip_momentum);
 
-/* Decays as three settings of the optimizer give them (momentum, rms, factored: indices of hypers). */
+/* Decays from three settings (momentum, rms, factored: indices of hyperparameters). */
 void lopt__decays_raw(lopt__decays *out, const lopt_optimizer *opt, int momentum, int rms, int factored);
-/* The same with the offsets that theta holds in blocks momentum_decays (3), rms_decays (1) and
- * adafactor_decays (3), adjacent; raw without these blocks. */
+/* The same with the offsets in the blocks momentum_decays (3), rms_decays (1) and adafactor_decays (3) of theta, which
+ * are adjacent; without offsets if there are no such blocks. */
 void lopt__decays_learned(lopt__decays *out, const lopt_optimizer *opt, int momentum, int rms, int factored,
                           int clip_momentum);
 

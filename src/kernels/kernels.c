@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * kernels.c - which kernel table is used: the best that this machine runs, or the one that the environment
- * variable LOPT_KERNELS or lopt_kernels_use names. */
+ * kernels.c - chooses the kernel table: the best that this machine supports, or the one named by the environment
+ * variable LOPT_KERNELS or by lopt_kernels_use. */
 #include "kernels/kernels.h"
 
 #include <stdatomic.h>
@@ -12,7 +12,7 @@
 
 static _Atomic(const lopt__kernels *) chosen;
 
-/* Tables of this build that this machine runs, best first, then those that round; NULL past the last. */
+/* Tables that this machine supports, best first, then those with bf16; NULL past the last. */
 static const lopt__kernels *usable_kernel_table(int i) {
 #if defined(__x86_64__)
     __builtin_cpu_init();

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * kernels.h - the work that a learned optimizer does for every parameter, in three passes over a tensor.
+ * kernels.h - what a learned optimizer computes for every parameter, in three passes over a tensor.
  *
  *     kernels->accumulate(job)   gradient into the accumulators
  *     kernels->moments(job)      mean square of each feature -> job->mean_square
  *     kernels->apply(job)        features, normalised -> network -> update of the parameters
  *
- * and what a controller (controller.h) needs: statistics of a tensor, products of small matrices, the cell of
- * an LSTM.
+ * and what controllers (controller.h) need: statistics of a tensor, products of small matrices, an LSTM cell.
  *
- * reference.c does it plainly, in the order of the formulas; vector.c, compiled once per instruction set,
- * does it fast. kernels.c picks a table at first use. */
+ * reference.c follows the formulas literally; vector.c, compiled once per instruction set, is fast. kernels.c
+ * chooses a table at first use. */
 #ifndef LOPT_KERNELS_H
 #define LOPT_KERNELS_H
 
@@ -26,23 +25,23 @@ typedef struct lopt__job {
     lopt__accumulators acc;
     const lopt__pipeline *pipeline;
     const lopt__decays *decays;
-    const lopt__mlp *mlp; /* two outputs, direction and magnitude, or one: direction */
-    const float *time;    /* [LOPT__N_TIME], or NULL: the network is not told */
+    const lopt__mlp *mlp; /* two outputs (direction, magnitude) or one (direction) */
+    const float *time;    /* [LOPT__N_TIME], or NULL: no time features */
     const float *grads;
     float *params;
     float *updates;                    /* or NULL */
-    float *steps;                      /* NULL, or receives the steps while params stay as they are */
+    float *steps;                      /* NULL, or receives the steps; params stay unchanged */
     float learning_rate, weight_decay; /* of this tensor; not in `steps` */
     int decay_uses_updated;            /* weight decay acts on p after the step, else before */
     float step_mult, exp_mult;
-    int64_t slice;       /* elements, neighbours in memory, that are normalised together */
+    int64_t slice;       /* contiguous elements that are normalised together */
     double *mean_square; /* [size / slice][LOPT__N_EXTENDED], written by moments, read by apply */
     lopt__team *team;    /* or NULL: one thread */
     float *inverse_mean; /* [n_outer][K]: 1 / (mean of R + epsilon), from accumulate to apply */
     float *scratch;      /* [lopt__kernel_scratch_floats], 64-byte aligned */
 } lopt__job;
 
-/* Of a tensor before this step, for VeLO's controller. Means are over all elements. */
+/* Statistics of a tensor before this step, for VeLO's controller; means over all elements. */
 typedef struct lopt__statistics {
     double mean_p2, mean_rms;
     double variance_m[LOPT__K];   /* mean of (m_k - mean m_k)^2 */
@@ -54,7 +53,7 @@ typedef struct lopt__statistics {
  *     gram = Y^T Y, factor = b gram + c gram gram, next = a Y + Y factor
  *
  * now and next are [m][pitch], gram and factor [n][pitch] scratch, n <= m. pitch is a multiple of LOPT__UNIT;
- * columns from n on are 0 and stay so. */
+ * columns from n on are 0 and stay 0. */
 typedef struct lopt__newton_schulz_work {
     const float *coefficient; /* a, b, c */
     int64_t n, m, pitch;
@@ -71,12 +70,12 @@ typedef struct lopt__kernels {
     /* c[m][n] += a[m][k] b[k][n]; rows lie lda, ldb, ldc floats apart. */
     void (*multiply)(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb,
                      float *c, int64_t ldc);
-    /* lstm.h's cell for rows of gates[4 size], in the order i, g, f, o, hidden[size] and cell[size]. */
+    /* The cell of lstm.h: rows of gates[4 size] (order i, g, f, o), hidden[size], cell[size]. */
     void (*lstm_cell)(int64_t rows, int64_t size, const float *gates, float *hidden, float *cell);
     void (*newton_schulz_step)(const lopt__newton_schulz_work *work);
 } lopt__kernels;
 
-/* Mean squares of the slice that the element at `offset` belongs to. */
+/* Mean squares for the slice of the element at `offset`. */
 static inline double *lopt__mean_square_at(const lopt__job *job, int64_t offset) {
     int64_t slice = job->slice == job->view->size ? 0 : offset / job->slice;
     return job->mean_square + slice * LOPT__N_EXTENDED;

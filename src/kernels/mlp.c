@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * mlp.c - layout, packing and plain evaluation of the per-parameter network. */
+ * mlp.c - layout, packing and reference evaluation of the per-parameter network. */
 #include "kernels/mlp.h"
 
 #include <math.h>
@@ -32,7 +32,7 @@ static size_t layer_weight_floats(const lopt__layer *s) {
     return (size_t)lopt__round_up((int64_t)s->in * s->pitch);
 }
 
-/* What `pairs` takes: nothing in the first layer, which kernels scale first, and in the last. */
+/* Size of `pairs`: 0 for the first layer, which kernels scale first, and for the last. */
 static size_t layer_pair_floats(int l, int hidden_layers, const lopt__layer *s) {
     return l == 0 || l == hidden_layers ? 0 : (size_t)lopt__round_up((int64_t)((s->in + 1) / 2) * s->pitch);
 }

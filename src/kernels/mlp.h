@@ -28,17 +28,17 @@ typedef struct lopt__mlp {
     lopt__layer layer[LOPT__MAX_HIDDEN_LAYERS + 1];
 } lopt__mlp;
 
-/* Makes pairs of the weights; for who has written weights. */
+/* Sets `pairs` from the weights; call it after writing weights. */
 void lopt__mlp_pair_weights(lopt__mlp *mlp);
 /* Adds blocks w0 b0 w1 b1 ... to theta; w ~ truncated normal of scale 1 / sqrt(in), b = 0. */
 void lopt__mlp_layout(lopt_optimizer *opt, int in, int hidden, int hidden_layers, int out);
 size_t lopt__mlp_floats(int in, int hidden, int hidden_layers, int out);
-/* A network of zeros in memory[lopt__mlp_floats], 64-byte aligned. */
+/* A network of zeros in memory[lopt__mlp_floats] (64-byte aligned). */
 void lopt__mlp_place_zeros(lopt__mlp *mlp, int in, int hidden, int hidden_layers, int out, float *memory);
 /* The same with theta's blocks copied into it. */
 void lopt__mlp_pack_theta(lopt__mlp *mlp, const lopt_optimizer *opt, int in, int hidden, int hidden_layers, int out,
                           float *memory);
-/* Of `stored` outputs in theta those from `first` on, `count` of them. */
+/* The same with `count` of the `stored` outputs in theta, from `first` on. */
 void lopt__mlp_pack_outputs(lopt__mlp *mlp, const lopt_optimizer *opt, int in, int hidden, int hidden_layers,
                             int stored, int first, int count, float *memory);
 /* y[out] for one x[in]; work[2 * widest layer]. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * normalise.h - second-moment normalisation: each feature is divided by its root mean square over
- * the tensor (Celo2: over the last two axes), x rsqrt(epsilon + mean x^2). Features are never
- * mixed. */
+ * the tensor (Celo2: over the last two axes), x rsqrt(epsilon + mean x^2). Each feature has
+ * its own. */
 #ifndef LOPT_NORMALISE_H
 #define LOPT_NORMALISE_H
 
@@ -15,7 +15,7 @@ static inline float lopt__normalising_factor(float epsilon, float mean_square) {
     return 1.0f / sqrtf(epsilon + mean_square);
 }
 
-/* Sum of x^2: in float over blocks of 256, sixteen sums side by side; over blocks in double. */
+/* Sum of x^2: in float within blocks of 256 (sixteen partial sums), in double over blocks. */
 static inline double lopt__sum_of_squares(const float *x, int64_t n) {
     double total = 0;
     while (n > 0) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * packing.c - copies between a tensor's own layout and the state's. */
+ * packing.c - see packing.h. */
 #include "kernels/packing.h"
 
 #include <string.h>
 
-enum { MOST_FLOATS = 1 << 16 }; /* of a copy: what stays in a second-level cache */
+enum { MOST_FLOATS = 1 << 16 }; /* of a copy, so that it stays in the L2 cache */
 
 static int is_worth_packing(const lopt__view *v) {
     return v->lane_stride != 1 && lopt__view_padded(v) <= MOST_FLOATS;
@@ -25,14 +25,14 @@ static lopt__view view_of_packed(const lopt__view *v) {
     return packed;
 }
 
-/* to[j][i] = from[j][i], i inside. */
+/* to[j][i] = from[j][i], i in the inner loop. */
 static void copy_strided_matrix(int64_t n_j, int64_t n_i, const float *from, int64_t from_j, int64_t from_i, float *to,
                                 int64_t to_j, int64_t to_i) {
     for (int64_t j = 0; j < n_j; j++)
         for (int64_t i = 0; i < n_i; i++) to[j * to_j + i * to_i] = from[j * from_j + i * from_i];
 }
 
-/* One slice; inside goes the axis that lies closer in the tensor's own layout. */
+/* One slice. The inner loop runs along the axis with the smaller stride in the tensor. */
 static void copy_slice_elements(const lopt__view *fv, const float *from, const lopt__view *tv, float *to) {
     const lopt__view *own = fv->lane_stride != 1 ? fv : tv;
     if (own->row_stride < own->lane_stride)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * packing.h - a job on a tensor whose lanes are strided, moved to contiguous copies of its gradients and
- * parameters in the layout of the state, for the three passes read them six times.
+ * packing.h - contiguous copies of gradients and parameters for tensors with strided lanes, in the layout of the
+ * state: the three passes read them six times.
  *
- *     lopt__pack_job(&packing, &job);       nothing where lanes are contiguous or the tensor is large
+ *     lopt__pack_job(&packing, &job);       no effect if lanes are contiguous or the tensor is large
  *     kernels->accumulate, moments, apply
- *     lopt__unpack_job(&packing, &job);     parameters and updates back, job as it was
+ *     lopt__unpack_job(&packing, &job);     copies parameters and updates back and restores job
  *
  * The copies lie at the start of the job's scratch; the kernels get what follows. */
 #ifndef LOPT_PACKING_H
@@ -15,8 +15,8 @@
 
 typedef struct lopt__packing {
     int active;
-    lopt__view view;    /* of the copies */
-    lopt__job original; /* what job was */
+    lopt__view view;    /* layout of the copies */
+    lopt__job original; /* the job before packing */
 } lopt__packing;
 
 size_t lopt__packing_floats(const lopt__view *view); /* part of lopt__kernel_scratch_floats */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * param_features.h - what a network is told of one parameter (Metz et al. 2022, 2203.11860).
+ * param_features.h - input features of one parameter (Metz et al. 2022, 2203.11860).
  *
  *      0      g                        13-15  R (not factored: V)
  *      1      p                        16-18  C (V again)
@@ -10,12 +10,12 @@
  *      9      rsqrt(rms + 1e-6)        28-38  time (time_features.h)
  *      10-12  g r_k c_k (not factored: g safe_rsqrt(V_k + 1e-9))
  *
- * small_fc_lopt is told these. VeLO, Celo and Celo2 are not told the time, but
+ * These are the inputs of small_fc_lopt. VeLO, Celo and Celo2 have no time features, but
  *
  *      28     g clipped to +-0.1       29     g rsqrt(rms + 1e-6)
  *
- * All of them use the accumulators after this step's gradient. All but time are normalised over the tensor
- * or a part of it (normalise.h). Epsilons differ between optimizers: lopt__pipeline. */
+ * The accumulators already include this step's gradient. All features but time are normalised over the tensor or
+ * over slices of it (normalise.h). Epsilons differ between optimizers: lopt__pipeline. */
 #ifndef LOPT_PARAM_FEATURES_H
 #define LOPT_PARAM_FEATURES_H
 
@@ -45,16 +45,16 @@ enum {
 #define LOPT__SIDE_EPSILON 1e-8f /* in features 19-24 */
 #define LOPT__CLIPPED_GRAD 0.1f  /* in feature 28 */
 
-/* How features are made of gradients and accumulators: a constant of the optimizer. */
+/* How features are computed; constant for an optimizer. */
 typedef struct lopt__pipeline {
-    int n_features;         /* that are normalised: LOPT__N_NORMALISED or LOPT__N_EXTENDED */
-    float grad_limit;       /* gradients are clipped to +-this at first; INFINITY: they are not */
+    int n_features;         /* normalised ones: LOPT__N_NORMALISED or LOPT__N_EXTENDED */
+    float grad_limit;       /* gradients are clipped to +-this first; INFINITY: no clipping */
     float rms_epsilon;      /* in rsqrt(rms + epsilon) */
     float momentum_epsilon; /* in m_k (V_k + epsilon)^-1/2, not factored */
     float normalise_epsilon;
 } lopt__pipeline;
 
-/* All that is known of one parameter. Not factored: R = C = V and the factors differ for g and m. */
+/* Quantities of one parameter. Not factored: R = C = V, and the factors of g and m differ. */
 typedef struct lopt__point {
     float g, p, m[LOPT__K], rms;
     float R[LOPT__K], C[LOPT__K];

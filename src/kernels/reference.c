@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * reference.c - the three passes of kernels.h in plain C: the definition of right.
+ * reference.c - the three passes of kernels.h in plain C, the definition of correct results.
  *
  * One parameter at a time, in the order of the formulas of accumulators.h, param_features.h, normalise.h, mlp.h;
- * strict IEEE float, means in double. Nothing is shared between parameters, so it is slow. */
+ * strict IEEE float, means in double. Nothing is shared between parameters, which makes it slow. */
 #include <math.h>
 #include <string.h>
 
 #include "kernels/kernels.h"
 #include "kernels/normalise.h"
 
-/* Where an element lies in the tensor. */
+/* Offset of an element in the tensor. */
 static int64_t offset_in_tensor(const lopt__view *v, int64_t outer, int64_t row, int64_t lane) {
     return lopt__view_outer(v, outer) + row * v->row_stride + lane * v->lane_stride;
 }
@@ -52,7 +52,7 @@ static void accumulate_factored(lopt__job *job, int64_t outer) {
     const lopt__view *v = job->view;
     const lopt__decays *d = job->decays;
     for (int64_t lane = 0; lane < v->lanes; lane++) {
-        float mean = mean_square_gradient(job, outer, 0, lane); /* not factored: the only row is the element */
+        float mean = mean_square_gradient(job, outer, 0, lane); /* not factored: one row, g^2 itself */
         for (int k = 0; k < LOPT__K; k++) {
             float *x = job->acc.lane + (outer * LOPT__K + k) * v->pitch + lane;
             *x = decayed_average(d->factored[k], d->one_minus_factored[k], *x, mean);
@@ -141,7 +141,7 @@ static void reference_moments(lopt__job *job) {
     for (int64_t i = 0; i < n_sums; i++) job->mean_square[i] /= (double)job->slice;
 }
 
-/* What the network says of one parameter at `offset`. */
+/* The network's step for the parameter at `offset`. */
 static float network_step_of_point(const lopt__job *job, const lopt__point *x, int64_t offset) {
     const double *mean_square = lopt__mean_square_at(job, offset);
     int n = job->pipeline->n_features;
@@ -181,7 +181,7 @@ static void reference_apply(lopt__job *job) {
 
 /* ---- for controllers ---------------------------------------------------------------------------- */
 
-/* Calls for every parameter of a tensor: adds what `add` makes of it to sums. */
+/* Calls add for every parameter of a tensor. */
 static void sum_over_elements(const lopt__job *job, const double *mean,
                               void (*add)(float p, const float m[LOPT__K], float rms, const double *mean, double *sum),
                               double *sum) {
@@ -226,9 +226,10 @@ static void reference_statistics(const lopt__job *job, lopt__statistics *out) {
     }
 }
 
-#define COLUMNS 64 /* that are summed up together */
+#define COLUMNS 64 /* summed at a time */
 
-/* Sums in double: those of a controller are long, and what hangs on them cancels (docs/optimizers.md). */
+/* Sums in double: those of a controller are long, and errors are amplified where its outputs cancel
+ * (docs/optimizers.md). */
 static void reference_multiply(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
                                int64_t ldb, float *c, int64_t ldc) {
     for (int64_t i = 0; i < m; i++)

@@ -46,7 +46,7 @@ INLINE vf vf_masked(vf x, vi mask) {
     return (vf)((vi)x & mask);
 }
 
-/* max(x, floor). x is the second operand of the instructions, which they return if either is NaN. */
+/* max(x, floor). x is the second operand of the instruction, which returns it if either is NaN. */
 INLINE vf vf_max(vf x, vf floor) {
 #if VL == 16 && defined(__AVX512F__)
     return (vf)_mm512_max_ps((__m512)floor, (__m512)x);
@@ -73,7 +73,7 @@ INLINE vf vf_min(vf x, vf ceiling) {
 #endif
 }
 
-/* 1 / sqrt(x) for x > 0: the instruction's estimate and one Newton step, 2e-7 relative or better. */
+/* 1 / sqrt(x) for x > 0: the instruction's estimate and one Newton step; relative error at most 2e-7. */
 INLINE vf vf_rsqrt(vf x) {
 #if VL == 16 && defined(__AVX512F__)
     vf y = (vf)_mm512_rsqrt14_ps((__m512)x);
@@ -105,7 +105,7 @@ INLINE vf power_of_2(vi n) /* -126 <= n <= 127 */
     return (vf)((n + 127) << 23);
 }
 
-/* (exp(r) - 1 - r) / r^2 for |r| <= log(2) / 2, by its series (exp(r) to 3e-8). */
+/* (exp(r) - 1 - r) / r^2 for |r| <= log(2) / 2, by its series; relative error of exp(r) 3e-8. */
 INLINE vf vf_exp_tail(vf r) {
     vf y = 1.98412698e-4f * r + 1.38888889e-3f;
     y = y * r + 8.33333333e-3f;
@@ -114,8 +114,8 @@ INLINE vf vf_exp_tail(vf r) {
     return y * r + 0.5f;
 }
 
-/* exp(x): 2^n exp(r); 2^n in two factors, so that results overflow to inf and underflow to 0 as they
- * should. */
+/* exp(x): 2^n exp(r); 2^n is applied in two factors, so that results overflow to inf and underflow
+ * to 0 correctly. */
 INLINE vf vf_exp(vf x) {
     vf r;
     vi n = split_exponent(vf_min(vf_max(x, vf_splat(-110.0f)), vf_splat(110.0f)), &r), half = n >> 1;
@@ -130,8 +130,8 @@ INLINE vf vf_sigmoid(vf x) {
     return 1.0f / (1.0f + vf_exp(-x));
 }
 
-/* -e / (2 + e) with the sign of x, e = exp(-2 |x|) - 1 = 2^n (exp(r) - 1) + (2^n - 1): nothing cancels, so
- * that small x keep their digits. */
+/* -e / (2 + e) with the sign of x, e = exp(-2 |x|) - 1 = 2^n (exp(r) - 1) + (2^n - 1): no cancellation for
+ * small x. */
 INLINE vf vf_tanh(vf x) {
     vi sign = (vi)x & (vi)vf_splat(-0.0f);
     vf r, size = (vf)((vi)x ^ sign);
@@ -141,7 +141,7 @@ INLINE vf vf_tanh(vf x) {
 }
 
 #if LOPT_BF16
-/* As bf16.h has it; the lower half is 0. */
+/* Rounds as bf16.h does; the lower half is 0. */
 #if VL != 16
 INLINE vu vf_round_bf16(vf x) {
     vu bits = (vu)x, magnitude = bits & 0x7fffffffu;
@@ -182,7 +182,7 @@ INLINE vf add_products(vf sum, vu a, vu b) {
 }
 #endif
 
-/* Sum of the lanes, always in the same order. */
+/* Sum of the lanes in a fixed order. */
 INLINE float lane_sum(vf x) {
 #if VL == 16 && defined(__AVX512F__)
     return _mm512_reduce_add_ps((__m512)x);

@@ -5,7 +5,7 @@
 
 #include "core/chunks.h"
 
-#define ROW_UNIT LOPT__UNIT /* cuts lie at multiples of these */
+#define ROW_UNIT LOPT__UNIT /* cuts are multiples of these */
 #define LANE_UNIT LOPT__TILE
 
 static int64_t power_of_two_below(int64_t n) {
@@ -26,7 +26,7 @@ lopt__tensor_chunks lopt__chunks_of_view(const lopt__view *v, int whole_slices) 
     return (lopt__tensor_chunks){.n = v->n_outer * cuts, .cuts = cuts, .by_lanes = by_lanes};
 }
 
-/* From here on the chunk is these slices, rows and lanes of what it was. */
+/* Restricts the chunk to these of its slices, rows and lanes. */
 static void narrow_chunk_to(lopt__tensor_chunk *chunk, lopt__range slices, lopt__range rows, lopt__range lanes) {
     lopt__view *v = &chunk->view;
     lopt__job *job = &chunk->job;

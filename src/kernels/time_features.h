@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * time_features.h - what a learned optimizer is told of the time: the same for every parameter,
- * never normalised. t counts the updates done before this one: 0 at the first. */
+ * time_features.h - features of the training step, the same for every parameter, not normalised. t is the number
+ * of updates done before this one. */
 #ifndef LOPT_TIME_FEATURES_H
 #define LOPT_TIME_FEATURES_H
 

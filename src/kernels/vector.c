@@ -3,25 +3,25 @@
  * vector.c - the three passes of kernels.h, vectorised: compiled once per instruction set with LOPT_VL
  * floats a vector (16: AVX-512, 8: AVX2, 4: portable), without -ffast-math.
  *
- * A tensor is walked as tensor_layout.h says. Vectors run along lanes; the state is padded to whole vectors, while
- * parameters and gradients are copied into a small buffer where lanes are strided or end inside a vector.
+ * The layout is that of tensor_layout.h. Vectors run along lanes. The state is padded to whole vectors; parameters
+ * and gradients are copied into a small buffer where lanes are strided or end inside a vector.
  *
  * What makes apply fast:
  *   - normalisation is a factor per feature, so it is folded into the first layer's weights;
  *   - time features are the same for every parameter, so they are folded into the bias;
  *   - features of a row are folded into the bias once per row, those of a lane once per lane, for a panel
- *     of lanes at a time: 16 of the 39 features are left to multiply;
+ *     of lanes at a time, so that only 16 of the 39 features are multiplied per parameter;
  *   - the network runs on tiles of N_VECTORS vectors by N_UNITS units whose sums stay in registers. The
  *     vectors of a tile come from one row or several, so narrow tensors fill tiles too, and a tile is long
- *     enough to hide the latency of one vector's chain of instructions behind the others';
+ *     enough to hide the latency of dependent instructions;
  *   - units of the last hidden layer go from registers into the outputs.
  *
- * With LOPT_BF16 the inputs of the hidden layers and their weights are rounded to bf16 and multiplied two by
- * two; sums, biases, what rows and lanes contribute and the output layer stay float. Two units, or features,
- * of a parameter lie side by side in 32 bits.
+ * With LOPT_BF16 the inputs of the hidden layers and their weights are rounded to bf16 and multiplied in
+ * pairs; sums, biases, contributions of rows and lanes, and the output layer stay float. Two units, or features, of
+ * a parameter share 32 bits.
  *
- * Sums over a tensor are kept as vectors for some hundred additions, then added up in double, always in
- * the same order. Passes go by chunks (tensor_chunks.h), which may run on several threads. */
+ * Sums over a tensor are kept in vectors for some hundred additions, then added in double, in a fixed order. A
+ * pass runs chunk by chunk (tensor_chunks.h), on one or several threads. */
 #include "kernels/normalise.h"
 #include "kernels/simd.h"
 #include "kernels/workspace.h"
@@ -33,11 +33,11 @@
 #define N_VECTORS 2 /* 8 sums, of 16 registers */
 #endif
 #define UNIT_VECTORS (LOPT__UNIT / VL)
-#define BLOCK_VECTORS 256 /* additions into one vector before its sum goes to a double */
+#define BLOCK_VECTORS 256 /* additions in float before the sum is added to a double */
 
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
-#define UNROLL_GCC /* gains nothing here */
+#define UNROLL_GCC /* no gain here */
 #else
 #define UNROLL _Pragma("GCC unroll 32")
 #define UNROLL_GCC _Pragma("GCC unroll 2")
@@ -89,8 +89,8 @@ INLINE int64_t element_offset(const lopt__view *v, int64_t outer, int64_t row, i
     return lopt__view_outer(v, outer) + row * v->row_stride + lane * v->lane_stride;
 }
 
-/* The same lanes of the next row, which lie too far for the hardware to guess (past the last row nothing happens).
- * params may be NULL. */
+/* Prefetches the same lanes of the next row, too far away for the hardware prefetcher. Addresses past the last row are
+ * allowed; params may be NULL. */
 INLINE void prefetch_next_row(const lopt__view *v, const float *momentum, const float *rms, const float *grads,
                               const float *params) {
     for (int k = 0; k < LOPT__K; k++) __builtin_prefetch(momentum + (LOPT__K + k) * v->pitch);
@@ -105,7 +105,7 @@ static lopt__workspace workspace_of_job(const lopt__job *job) {
 
 /* ---- chunks -------------------------------------------------------------------------------------- */
 
-/* A pass over a tensor. Each thread has a workspace; what chunks share lies before them. */
+/* A pass over a tensor. Each thread has a workspace; shared arrays come before them. */
 typedef struct pass {
     lopt__job *job;
     lopt__tensor_chunks chunks;
@@ -158,7 +158,7 @@ INLINE vf accumulate_vector(const rates *r, vf g, float *momentum, int64_t pitch
     return square;
 }
 
-/* x[k][i] <- decay_k x[k][i] + (1 - decay_k) (total[i] / count + 1e-30), i < n; square[] is room for the
+/* x[k][i] <- decay_k x[k][i] + (1 - decay_k) (total[i] / count + 1e-30), i < n. square: scratch for the
  * totals, rounded. */
 static void decay_factored_side(const lopt__decays *d, const double *total, float count, int64_t n, float *square,
                                 int64_t pitch, float *x) {
@@ -286,7 +286,7 @@ static void accumulate_unfactored(const lopt__job *job, const rates *r) {
     }
 }
 
-/* A chunk of a cut slice has all of its own lanes or rows, and keeps its sums over the others. */
+/* A chunk of a cut slice has complete sums over one side, which it applies; it keeps its partial sums of the other. */
 static void accumulate_cut_slice(const pass *p, const lopt__job *job, const lopt__workspace *w, int64_t i) {
     double *sums = p->shared.sums + i * p->shared.sums_pitch;
     if (p->chunks.by_lanes) {
@@ -321,7 +321,7 @@ static void accumulate_pass_chunk(void *pass_, int64_t i, int thread) {
     }
 }
 
-/* What the chunks of a slice leave to be done, with the sums of all of them. */
+/* Adds the partial sums of all chunks of a slice and applies them. */
 static void join_slice_sums(const pass *p, int64_t outer) {
     lopt__workspace w = lopt__workspace_at(p->workspaces, p->job->view, p->job->mlp->layer[0].out);
     const lopt__view *v = p->job->view;
@@ -386,7 +386,7 @@ static void prepare_lane_factors(const lopt__job *job, const lopt__workspace *w,
 
 /* ---- moments ------------------------------------------------------------------------------------ */
 
-/* First of the features that rows (or lanes) hold: R or C, by which of them is the row's. */
+/* First of the features of rows (or lanes): R or C, depending on the layout. */
 static int first_row_feature(const lopt__view *v) {
     return v->lanes_are_d0 ? LOPT__F_ROW : LOPT__F_COL;
 }
@@ -395,7 +395,7 @@ static int first_lane_feature(const lopt__view *v) {
     return v->lanes_are_d0 ? LOPT__F_COL : LOPT__F_ROW;
 }
 
-enum { SIDE_RSQRT = LOPT__F_ROW_RSQRT - LOPT__F_ROW }; /* from a side's feature to its rsqrt */
+enum { SIDE_RSQRT = LOPT__F_ROW_RSQRT - LOPT__F_ROW }; /* offset from a side's feature to its rsqrt */
 
 static double sum_squares_of_floats(const float *x, int64_t n) {
     double total = 0;
@@ -412,7 +412,7 @@ static double sum_squares_of_floats(const float *x, int64_t n) {
     return total;
 }
 
-/* A side's features stand for `repeat` parameters each. */
+/* Each of a side's features counts for `repeat` parameters. */
 static void add_side_moments(const float *side, int64_t side_pitch, const float *side_rsqrt, int64_t rsqrt_pitch,
                              int64_t n, double repeat, double *total) {
     for (int k = 0; k < LOPT__K; k++) {
@@ -436,7 +436,7 @@ static void flush_element_sums(element_sums *s) {
     s->n_vectors = 0;
 }
 
-/* Lanes of one row: where they lie, and what features need that is the same for all of them. */
+/* Lanes of one row, and what their features have in common. */
 typedef struct strip {
     int64_t at; /* offset in the tensor */
     const float *momentum, *rms;
@@ -568,13 +568,13 @@ static void finish_slice_moments(const lopt__job *job, element_sums *s, double *
     memset(total, 0, LOPT__N_EXTENDED * sizeof *total);
 }
 
-/* Whether each outer slice is normalised by itself. */
+/* Whether each outer slice is normalised on its own. */
 static int slices_are_outer(const lopt__job *job) {
     return job->slice == job->view->rows * job->view->lanes &&
            lopt__view_outer(job->view, job->view->n_outer - 1) / job->slice == job->view->n_outer - 1;
 }
 
-/* What is not worth a fast path: other slices, tanh, clipping without the features that go with it. */
+/* Cases without a vectorised path: other slices, tanh, clipping without the extended features. */
 static int needs_reference(const lopt__job *job) {
     return (job->slice != job->view->size && !slices_are_outer(job)) || job->mlp->activation != LOPT__RELU ||
            (job->pipeline->n_features != LOPT__N_EXTENDED && isfinite(job->pipeline->grad_limit));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * workspace.h - scratch of the vectorised kernels for one tensor: where each array lies, and how much it is
- * together. Independent of the instruction set, so that a state serves any kernel table.
+ * workspace.h - scratch of the vectorised kernels for one tensor: the position of each array and the total size.
+ * Independent of the instruction set, so that a state works with every kernel table.
  *
  *     [lopt__shared][lopt__workspace of thread 0][of thread 1]... */
 #ifndef LOPT_WORKSPACE_H
@@ -9,17 +9,17 @@
 
 #include "kernels/tensor_chunks.h"
 
-#define LOPT__PANEL_LANES 512     /* lanes whose factors are kept at a time, at most */
-#define LOPT__LANE_BIAS (1 << 14) /* and floats that they add to the first layer's sums */
+#define LOPT__PANEL_LANES 512     /* maximum lanes of a panel */
+#define LOPT__LANE_BIAS (1 << 14) /* maximum floats of lane_bias */
 
-/* Features that differ for every parameter (g p m rms, normed m, rsqrt, factored g and m; extended: clipped
- * and normed g), and those of a lane or a row (the second moment and its rsqrt). */
+/* Numbers of features that differ for every parameter (g, p, m, rms, normed m, rsqrt, factored g and m; extended:
+ * clipped and normed g), and of features of a lane or a row (the second moment and its rsqrt). */
 #define LOPT__N_ELEMENT 16
 #define LOPT__N_ELEMENT_EXTENDED 18
 #define LOPT__N_SIDE (2 * LOPT__K)
 
 typedef struct lopt__workspace {
-    int64_t panel;                 /* lanes whose lane_bias is kept at a time, a multiple of LOPT__TILE */
+    int64_t panel;                 /* lanes processed together, a multiple of LOPT__TILE */
     double *lane_total;            /* [pitch] sums of g^2 over rows */
     float *lane_sum;               /* [pitch] the same over a block of rows */
     double *row_total;             /* [row_pitch] sums of g^2 over lanes */
@@ -40,7 +40,7 @@ static inline float *lopt__take_scratch(lopt__workspace *w, float *base, int64_t
     return at;
 }
 
-/* What the chunks of a tensor share. base NULL: only the size means something. */
+/* Shared by the chunks of a tensor. With base NULL only the size is meaningful. */
 typedef struct lopt__shared {
     float *inverse_mean; /* see lopt__job */
     double *sums;        /* [chunks][sums_pitch] of cut slices: sums of g^2 of a chunk, by lane or by row */
@@ -57,8 +57,8 @@ static inline lopt__shared lopt__shared_at(float *base, const lopt__view *v) {
     return s;
 }
 
-/* Wide, because long runs of memory are what hardware fetches ahead; but factors [3 K][panel] stay in L1,
- * lane_bias (64 kB, or [units][LOPT__TILE]) in L2. */
+/* Lanes of a panel: many, because hardware prefetches long runs of memory; few enough that factors [3 K][panel] stay
+ * in L1 and lane_bias (64 kB, or [units][LOPT__TILE]) in L2. */
 static inline int64_t lopt__panel_lanes(const lopt__view *v, int64_t units) {
     int64_t panel = LOPT__LANE_BIAS / units, lanes = v->pitch;
     panel = panel < LOPT__PANEL_LANES ? panel : LOPT__PANEL_LANES;
@@ -66,7 +66,7 @@ static inline int64_t lopt__panel_lanes(const lopt__view *v, int64_t units) {
     return (panel + LOPT__TILE - 1) / LOPT__TILE * LOPT__TILE;
 }
 
-/* base NULL: only w.floats and w.panel mean something. */
+/* With base NULL only w.floats and w.panel are meaningful. */
 static inline lopt__workspace lopt__workspace_at(float *base, const lopt__view *v, int hidden) {
     int64_t units = (hidden + 3) / 4 * 4, weights = lopt__round_up(hidden);
     lopt__workspace w = {.panel = lopt__panel_lanes(v, units)};

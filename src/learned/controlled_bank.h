@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * controlled_bank.h - what VeLO and Celo have in common: a bank of per-parameter networks (weight_bank.h)
- * and the controller that mixes them (controller.h), how theta is prepared for both, and what the
- * networks see.
+ * controlled_bank.h - what VeLO and Celo share: a bank of per-parameter networks (weight_bank.h), the controller
+ * that mixes them (controller.h), the preparation of theta, and the features.
  *
  *     lopt__controlled_layout(opt, &shape, n_inputs, size)            in kind->layout
  *     lopt__controlled_bytes(&shape)                                  in kind->prepared_bytes

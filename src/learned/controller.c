@@ -29,12 +29,12 @@ lopt__controller lopt__controller_from_theta(const lopt_optimizer *opt) {
     return c;
 }
 
-/* Two mixed copies of the inputs, then the LSTM's own. */
+/* Two mixed copies of the inputs, then the scratch of the LSTM. */
 size_t lopt__controller_scratch(int size, int64_t rows) {
     return (size_t)rows * (size_t)(2 * size + 2 * size + 4 * size);
 }
 
-/* Largest of column j, at least 0 (the ReLU before it); NaN if one is. */
+/* Maximum of column j and 0 (the ReLU); NaN if an element is NaN. */
 static float largest_of_column(const float *u, int64_t rows, int size, int j) {
     float most = 0;
     for (int64_t r = 0; r < rows; r++) {

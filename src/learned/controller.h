@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * controller.h - the recurrent network of VeLO (Metz et al. 2022, 2211.09760) and Celo (Moudgil et
- * al. 2025, 2501.12670) that follows a whole run, one row per tensor, and says how the
- * per-parameter networks are to be mixed and scaled.
+ * al. 2025, 2501.12670) that runs over the steps of a training, one row per tensor, and
+ * outputs how the per-parameter networks are mixed and scaled.
  *
  *     u = ReLU(x linear_1)         x' = x linear_2 + max over rows of u
  *     LSTM on rows x'              controls = h rnn_to_controls,  step_size = h step_size
  *
- * theta also holds a layer "linear" that the published code computes and discards: it is kept so
- * that published weights go in and out, and has no effect.
+ * theta also holds a layer "linear" that the published code computes and discards. It has no effect; it is
+ * kept so that published weights can be imported and exported.
  *
  *     lopt__controller_layout(opt, n_inputs, size, n_controls)     in kind->layout
- *     c = lopt__controller_from_theta(opt)                                 in kind->prepare
+ *     c = lopt__controller_from_theta(opt)                         in kind->prepare
  *     lopt__lstm_reset(&c.lstm, rows, hidden, cell)                in kind->reset
  *     lopt__controller_step(&c, rows, x, hidden, cell, &out)       in kind->step
  *
- * The first inputs of every row are the same: lopt__controller_run_inputs. Celo has no other
- * inputs, so that one row serves all tensors: lopt__schedule_step. */
+ * The first inputs of every row are the same (lopt__controller_run_inputs). Celo has no others, so that one
+ * row serves all tensors (lopt__schedule_step). */
 #ifndef LOPT_CONTROLLER_H
 #define LOPT_CONTROLLER_H
 
@@ -48,16 +48,16 @@ size_t lopt__controller_scratch(int size, int64_t rows);
 void lopt__controller_step(const lopt__controller *c, int64_t rows, const float *x, float *hidden, float *cell,
                            const lopt__controller_out *out);
 
-/* The setting num_steps if it is not 0, else what the state was reset with, else 10000. */
+/* The setting num_steps, else (if 0) num_steps of lopt_state_reset, else 10000. */
 int64_t lopt__planned_steps(const lopt_optimizer *opt, const lopt_state *state, int hyper);
 
-/* What every row is told of the run: time as a fraction of num_steps, losses. */
+/* The inputs that all rows share: time as a fraction of num_steps, losses. */
 void lopt__controller_run_inputs(const lopt__loss_buffer *losses, int64_t step, int64_t num_steps,
                                  float x[LOPT__N_RUN_INPUTS]);
 
 /* ---- memory of a run ---- */
 
-/* A part of a state: the losses, then the recurrent state. */
+/* In the state: the losses, then the recurrent state. */
 typedef struct lopt__run {
     lopt__loss_buffer *losses;
     float *hidden, *cell; /* [rows][size] */
@@ -70,7 +70,7 @@ lopt__run lopt__run_in_memory(float *memory, int size, int64_t rows);
 
 size_t lopt__schedule_scratch(int size);
 void lopt__schedule_reset(const lopt__controller *c, float *memory, int64_t num_steps);
-/* Takes note of a loss; returns 0.1 exp(step_size), and controls[n_controls] unless NULL. */
+/* Records a loss; returns 0.1 exp(step_size) and, unless NULL, controls[n_controls]. */
 float lopt__schedule_step(const lopt__controller *c, float *memory, int64_t step, int64_t num_steps, float loss,
                           float *controls, float *scratch);
 

@@ -3,7 +3,7 @@
  * gradient_clipping.c - clipping by norm and replacing what is not finite.
  *
  * Norms follow PyLO: over all tensors g * c / max(G, c); of one tensor g * min(1, c / (G + 1e-6)). Squares
- * are summed in double. A norm that is NaN makes every gradient NaN, which nan_to_num then makes 0. */
+ * are summed in double. A NaN norm makes every gradient NaN, which nan_to_num then turns into 0. */
 #include "learned/gradient_clipping.h"
 
 #include <float.h>
@@ -11,7 +11,7 @@
 
 #include "core/chunks.h"
 
-/* Gradients in chunks: their squares summed, or themselves scaled. */
+/* Work of the threads: sums of squares, or scaling. */
 typedef struct sweep {
     const float *in;
     int64_t n;

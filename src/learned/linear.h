@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * linear.h - a dense layer on a few rows: y = x W + b. Weights are used where they lie in theta. */
+ * linear.h - a dense layer on a few rows: y = x W + b. Weights are not copied from theta. */
 #ifndef LOPT_DENSE_H
 #define LOPT_DENSE_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * log_magnitude.h - how recurrent learned optimizers are told a number whose size may be anything:
- * its logarithm, kept in [-5, 5]. VeLO takes half of it, of ten times the number; NNAdam half of
- * it; RNNMLPLOpt the whole. In double, for recurrent networks magnify what they are told. */
+ * log_magnitude.h - inputs of recurrent learned optimizers whose magnitude varies widely: the logarithm,
+ * clipped to [-5, 5]. VeLO uses half of that of 10 x; NNAdam half of that of x; RNNMLPLOpt that of x. In double,
+ * because recurrent networks amplify errors of their inputs. */
 #ifndef LOPT_LOG_MAGNITUDE_H
 #define LOPT_LOG_MAGNITUDE_H
 

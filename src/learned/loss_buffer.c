@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * loss_buffer.c - the order of float operations here is part of the definition, see loss_buffer.h.
- * Each product has a statement of its own, for compilers may fuse within one. */
+ * Each product has a statement of its own, because compilers may fuse within one. */
 #include "learned/loss_buffer.h"
 
 #include <math.h>
@@ -17,7 +17,7 @@ void lopt__loss_buffer_reset(lopt__loss_buffer *b, int64_t num_steps) {
     b->count = 0;
 }
 
-/* Means i divided by 1 - decay^exponent. */
+/* Mean i, bias-corrected: divided by 1 - decay^exponent. */
 static float corrected_mean(const lopt__loss_buffer *b, int i, int32_t exponent) {
     return b->mean[i] / (1.0f - powf(b->decay[i], (float)exponent));
 }
@@ -27,7 +27,7 @@ static float min_with_nan(float a, float b) {
     return a < b || isnan(a) ? a : b;
 }
 
-/* The loss, or twice the largest mean if that is less. The exponent is that of the step to come. */
+/* min(loss, twice the largest mean). The exponent is that of the coming step. */
 static float limit_new_loss(const lopt__loss_buffer *b, float loss) {
     float largest = loss;
     for (int i = 0; i < LOPT__N_LOSS_MEANS && b->count > 0; i++) {

@@ -20,8 +20,7 @@ static inline size_t lopt__lstm_scratch(const lopt__dense *gates) {
     return (size_t)gates->in + (size_t)gates->out;
 }
 
-/* What optimizers have: a row for each tensor, an initial state that is learned, and theta's names
- * for it. */
+/* An LSTM in theta: a row for each tensor, with a learned initial state. */
 typedef struct lopt__lstm {
     int n_inputs, size;
     const float *initial_hidden, *initial_cell; /* [size] */

@@ -56,7 +56,7 @@ size_t lopt__network_scratch(const lopt__network *net, int n_threads) {
     return (size_t)lopt__round_up(net->layer[0].in) + (size_t)n_threads * scratch_of_thread(net);
 }
 
-/* A tensor on its way through the network. */
+/* One run of the network over a tensor. */
 typedef struct passage {
     const lopt__network *net;
     const lopt__elements *elements;
@@ -72,7 +72,7 @@ static int64_t rows_of_block(int64_t end, int64_t at) {
     return end - at < LOPT__ROWS ? end - at : LOPT__ROWS;
 }
 
-/* Sums of squares of each feature: in float over a block, in double over blocks. */
+/* Sums of squares of each feature: in float within a block, in double over blocks. */
 static void add_feature_squares(int64_t n, int width, const float *restrict x, double *sum) {
     float block[LOPT__MAX_OWN_FEATURES] = {0};
     for (int64_t i = 0; i < n; i++, x += width)
@@ -111,7 +111,7 @@ static void rectify_units(int64_t n, float *x) {
     for (int64_t i = 0; i < n; i++) x[i] = x[i] < 0 ? 0 : x[i]; /* NaN stays NaN */
 }
 
-/* Outputs of n rows; they lie in x or in y. */
+/* Evaluates n rows; returns the outputs, which are in x or in y. */
 static const float *evaluate_network(const lopt__network *net, int64_t n, float *x, float *y) {
     for (int l = 0; l < net->n_layers; l++) {
         lopt__dense_forward(&net->layer[l], n, x, y);

@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-#define LANES 4 /* partial sums that do not wait for each other */
+#define LANES 4 /* independent partial sums */
 
 lopt__summary lopt__summarise_tensor(const float *x, int64_t n) {
     double sum[LANES] = {0}, sum_abs[LANES] = {0}, sum_square[LANES] = {0};
@@ -22,7 +22,7 @@ lopt__summary lopt__summarise_tensor(const float *x, int64_t n) {
         sum_square[0] += sum_square[k];
     }
     double mean = sum[0] / (double)n, mean_square = sum_square[0] / (double)n;
-    double variance = mean_square - mean * mean; /* a little below 0 at worst, where all are equal */
+    double variance = mean_square - mean * mean; /* rounding may give slightly less than 0 */
     return (lopt__summary){.mean = (float)mean,
                            .mean_abs = (float)(sum_abs[0] / (double)n),
                            .mean_square = (float)mean_square,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tensor_summary.h - a few numbers about many, for recurrent optimizers that follow whole tensors
- * (NNAdam, RNNMLPLOpt). Sums are in double, in a fixed order. */
+ * tensor_summary.h - statistics of a tensor, for recurrent optimizers with a row per tensor (NNAdam,
+ * RNNMLPLOpt). Sums are in double, in a fixed order. */
 #ifndef LOPT_TENSOR_SUMMARY_H
 #define LOPT_TENSOR_SUMMARY_H
 

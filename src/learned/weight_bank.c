@@ -43,7 +43,7 @@ static int outputs_of_layer(const lopt__bank_shape *s, int l, int outputs) {
 
 /* ---- theta ----------------------------------------------------------------------------------- */
 
-/* A block of in x out numbers (in 0: a bias of `out`), with the leading axis of the bank. */
+/* A block of in x out weights (in 0: a bias of `out`), with the leading axis of the bank. */
 static void add_bank_block(lopt_optimizer *opt, const lopt__bank_shape *s, const char *name, int in, int out,
                            float scale) {
     int64_t dim[3];
@@ -85,8 +85,7 @@ size_t lopt__bank_floats(const lopt__bank_shape *s) {
     return n;
 }
 
-/* Network k's part of a block, of `rows` rows of `stored` numbers; the first `used` of each go to
- * `to`. */
+/* Copies network k of a block, `rows` rows of `stored` weights: the first `used` of each row. */
 static void copy_weight_rows(const lopt_optimizer *opt, const char *name, int k, int rows, int stored, int used,
                              float *to) {
     const float *from = opt->theta + lopt_block_find(opt, name)->offset + (size_t)k * rows * stored;

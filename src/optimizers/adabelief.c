@@ -16,11 +16,11 @@ static const lopt__hyper hypers[] = {
     LOPT__COMMON_HYPERS("0.01", "0"),
     LOPT__MOMENT_HYPERS("0.9", "0.999", "1e-16", "1e-16"),
     [RESIDUAL_OF] = {"residual_of", LOPT__CHOICE, 1, 0, 0, "new|old", "new",
-                     "the mean gradient that is taken from the gradient: after or before its update"},
+                     "the mean gradient that is subtracted from the gradient: after or before its update"},
 };
 
 static const lopt__preset presets[] = {
-    {{"adabelief", "adabelief", "Adam scaled by how the gradient differs from its mean",
+    {{"adabelief", "adabelief", "Adam scaled by the deviation of the gradient from its mean",
       "Zhuang et al., 2020 (2010.07468)", 0},
      {{0}}},
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * adafac_nominal.c - AdafacNominal (MLPNomLOpt) of learned_optimization (Metz et al. 2022,
- * 2203.11860): small_fc_lopt that may also steer a hand-designed, nominal update and the weight
- * decay.
+ * 2203.11860): small_fc_lopt that can also control a nominal (hand-designed) update and the
+ * weight decay.
  *
  *     gradient -> accumulators -> 39 features -> normalise -> MLP -> (d, a, b, c)  as in small_fc.c
  *     step = d exp(a exp_mult[0]) step_mult
@@ -17,9 +17,9 @@
  *     sgdm  m_2 (the slowest momentum)     adam-aggmo  mean over k of m_k rsqrt(rms + 1e-6)
  *     aggmo mean over k of m_k
  *
- * The kernels give at most two outputs of a network, direction exp(magnitude): d and a come
- * together, the others one at a time, from the same features. theta is that of small_fc with four
- * outputs. */
+ * The kernels evaluate networks with at most two outputs, direction exp(magnitude): d and a are
+ * evaluated together, the others one at a time, from the same features. theta is that of small_fc with
+ * four outputs. */
 #include <math.h>
 
 #include "classical/apply_steps.h"
@@ -140,7 +140,7 @@ static lopt__tie adafac_nominal_tie(const lopt_optimizer *opt) {
     return (lopt__tie)lopt__read_integer(opt, TIE_RULE);
 }
 
-/* Three arrays of one tensor's size, then the kernels'. */
+/* Three arrays of the size of the largest tensor, then the scratch of the kernels. */
 static size_t floats_of_array(const lopt_optimizer *opt, const lopt_state *state) {
     return (size_t)lopt__round_up((int64_t)lopt__largest_tensor(opt, state));
 }
@@ -194,8 +194,7 @@ static float nominal_estimate(int which, float g, const float m[LOPT__K], float 
     return which == ESTIMATE_SGDM || which == ESTIMATE_AGGMO ? momentum : momentum * inverse_rms;
 }
 
-/* Adds what comes of accumulators to the steps: their scale, the nominal update. nominal: [size]
- * its factor. */
+/* Scales the steps and adds the nominal update, both from the accumulators. nominal: [size], its factor. */
 static void add_nominal_update(const lopt_optimizer *opt, const lopt__job *job, const float *nominal, float *step) {
     const lopt__view *v = job->view;
     int which = lopt__read_integer(opt, NOMINAL_ESTIMATE), normalize = lopt__read_integer(opt, NORMALIZE_BLACKBOX);
@@ -214,8 +213,7 @@ static void add_nominal_update(const lopt_optimizer *opt, const lopt__job *job, 
         }
 }
 
-/* factor exp(x exp_mult) for every parameter: x an output, or a constant where the network has no
- * say. */
+/* factor exp(x exp_mult) for every parameter; x is an output, or a constant without a controller. */
 static void set_controlled_factor(const lopt_optimizer *opt, lopt__job *job, int which, float constant, float factor,
                                   float *out) {
     int i = which - NOMINAL; /* settings of the nominal update, then those of weight decay */

@@ -13,7 +13,7 @@
  *
  * d0 is the largest axis, d1 the next (tensor_layout.h); factored if d1 has min_dim_size_to_factor elements.
  * relative_step: the learning rate is at most 1 / sqrt(t + 1), as torch.optim.Adafactor has it
- * (which also factors the last two axes whatever their size, and bounds where epsilon adds).
+ * (which also factors the last two axes regardless of size, and uses epsilon as a lower bound).
  *
  * State of a tensor: [n_outer][rows] and [n_outer][lanes] (R and C), or V; then m, where momentum
  * is not 0. */
@@ -38,11 +38,12 @@ enum {
 static const lopt__hyper hypers[] = {
     LOPT__COMMON_HYPERS("0.01", "0"),
     [MIN_DIM_SIZE_TO_FACTOR] = {"min_dim_size_to_factor", LOPT__INTEGER, 1, 1, 1e12, NULL, "128",
-                                "least length of the second largest axis of a factored tensor"},
+                                "minimum length of the second largest axis of a factored tensor"},
     [DECAY_RATE] = {"decay_rate", LOPT__NUMBER, 1, 0, 1e6, NULL, "0.8", "exponent of the decay"},
-    [DECAY_OFFSET] = {"decay_offset", LOPT__INTEGER, 1, -1e12, 0, NULL, "0", "updates before the first, negative"},
+    [DECAY_OFFSET] = {"decay_offset", LOPT__INTEGER, 1, -1e12, 0, NULL, "0",
+                      "minus the updates done before the first step"},
     [MULTIPLY_BY_PARAMETER_SCALE] = {"multiply_by_parameter_scale", LOPT__BOOLEAN, 1, 0, 1, NULL, "true",
-                                     "steps in proportion to the tensor's root mean square"},
+                                     "scale steps by the root mean square of the tensor"},
     [CLIPPING_THRESHOLD] = {"clipping_threshold", LOPT__NUMBER, 1, 0, 1e6, NULL, "1",
                             "largest root mean square of a step before the learning rate; 0: off"},
     [MOMENTUM] = {"momentum", LOPT__NUMBER, 1, 0, 1, NULL, "0", "decay of the mean step; 0: none"},
@@ -71,7 +72,7 @@ static size_t adafactor_tensor_floats(const lopt_optimizer *opt, const lopt__vie
     return floats_of_second_moment(opt, view) + (lopt__read_number(opt, MOMENTUM) != 0 ? (size_t)view->size : 0);
 }
 
-/* u, gradient, factors of rows and lanes (no more than a factored tensor has elements). */
+/* u, gradient, factors of rows and lanes (at most the size of a factored tensor). */
 static size_t adafactor_scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
     return 3 * lopt__largest_tensor(opt, state) + 2;
 }
@@ -123,8 +124,8 @@ static void set_inverse_roots(const float *moment, int64_t n, float divisor, flo
     for (int64_t i = 0; i < n; i++) factor[i] = 1 / sqrtf(moment[i] / divisor);
 }
 
-/* One slice; rows[], lanes[]: its moments, work: rows + lanes floats. R is what d0 is averaged
- * away from: of rows if lanes are d0. */
+/* One slice; rows[], lanes[]: its moments, work: rows + lanes floats. R is the mean over d0: that
+ * of the rows if lanes are d0. */
 static void precondition_slice(const adafactor_constants *c, const lopt__view *v, const float *g, float *rows,
                                float *lanes, float *restrict work, float *u) {
     float *restrict row = work, *restrict lane = work + v->rows;

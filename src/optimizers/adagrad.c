@@ -15,7 +15,7 @@ static const lopt__hyper hypers[] = {
     LOPT__COMMON_HYPERS("0.01", "0"),
     [INITIAL_ACCUMULATOR] = {"initial_accumulator", LOPT__NUMBER, 1, 0, 1e6, NULL, "0.1",
                              "sum of squares at the start"},
-    [EPSILON] = {"epsilon", LOPT__NUMBER, 1, 0, 1e6, NULL, "1e-7", "keeps the division finite"},
+    [EPSILON] = {"epsilon", LOPT__NUMBER, 1, 0, 1e6, NULL, "1e-7", "added to the denominator"},
     [EPSILON_IN_ROOT] = {"epsilon_in_root", LOPT__BOOLEAN, 1, 0, 1, NULL, "true",
                          "epsilon is added inside the root, else to the root"},
 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * celo.c - Celo (Moudgil et al. 2025, 2501.12670): a per-parameter network, and a controller that
- * schedules its steps from the time and the losses alone.
+ * schedules its steps from time and losses alone.
  *
- *     18 numbers about the run (controller.h) -> controller, one row for all tensors -> c, s
+ *     18 inputs about the run (controller.h) -> controller, one row for all tensors -> c, s
  *     weights of the network = mean over k of softmax(c)_k (network k; published: one network)
  *     each parameter: 30 features -> normalise -> network -> (o0, o1)
  *     step = o0 exp(o1 exp_mult) sqrt(mean p^2 + 1e-9) step_mult, in phase 2 times 0.1 exp(s)
@@ -140,7 +140,7 @@ static void softmax_in_place(float *x, int n) {
     for (int i = 0; i < n; i++) x[i] /= sum;
 }
 
-/* The one network of all tensors. */
+/* The network that all tensors share. */
 static void mix_celo_network(const lopt_optimizer *opt, const scratch *s, lopt__mlp *mlp) {
     const lopt__controlled *ready = (const lopt__controlled *)opt->prepared;
     lopt__bank_shape shape = celo_bank_shape(opt);

@@ -9,17 +9,17 @@
  *     y <- rms_mult y rsqrt(mean y^2 + 1e-9)
  *     p <- p - learning_rate (y + weight_decay p)
  *
- * Features and y are normalised over the last two axes, each such matrix by itself (features over
- * the whole tensor, if asked). A tensor with fewer than two axes has no features of rows and
+ * Features and y are normalised over the last two axes, each such matrix on its own (features over
+ * the whole tensor if the settings say so). A tensor with fewer than two axes has no features of rows and
  * columns.
  *
- * Tensors that `adam_for` names are left to Adam, with its own rate:
+ * Tensors that `adam_for` selects are updated by Adam, with its own rate:
  *
  *     p <- p - learning_rate adam_lr_mult (m^ / (sqrt(v^) + adam_epsilon) + adam_weight_decay p)
  *
  * or m^ rsqrt(v^ + adam_epsilon); m^ and v^ are m and v, bias-corrected or not. adam_moments: own,
- * or shared with the features (the first momentum and rms). What counts as a bias is told by the
- * name: the part after the last slash is b, or b and a number.
+ * or shared with the features (the first momentum and rms). A tensor is a bias if the
+ * last component of its name is b, or b and a number.
  *
  * Keys of PyLO's config -> settings here: lr, weight_decay, exp_mult, param_scale_mult,
  * orthogonalize, adam_lr_mult, adam_weight_decay (null: -1), adam_betas, clip_grad and clip_norm as
@@ -94,7 +94,8 @@ static const lopt__hyper hypers[] = {
     [ADAFACTOR_DECAYS] = LOPT__HYPER_ADAFACTOR_DECAYS("[0.9, 0.99, 0.999]"),
     [CLIP_NORM] = {"clip_norm", LOPT__NUMBER, 1, 0, 1e30, NULL, "0",
                    "clip the gradient of all tensors together to this norm; 0: off"},
-    [GRAD_LIMIT] = {"grad_limit", LOPT__NUMBER, 1, 0, 1e30, NULL, "1000", "then clip each number of it to +-this"},
+    [GRAD_LIMIT] = {"grad_limit", LOPT__NUMBER, 1, 0, 1e30, NULL, "1000",
+                    "then clip each element of the gradient to +-this"},
     [ADAM_FOR] = {"adam_for", LOPT__CHOICE, 1, 0, 0, "nothing|biases|named|embeddings|vectors", "nothing",
                   "tensors for Adam: biases by name; named bias or embed; embeddings by role; these and "
                   "all with fewer than two axes"},
@@ -106,7 +107,7 @@ static const lopt__hyper hypers[] = {
                              "it is added inside the root"},
     [ADAM_BIAS_CORRECTION] = {"adam_bias_correction", LOPT__BOOLEAN, 1, 0, 1, NULL, "true",
                               "divide moments by 1 - beta^T"},
-    [ADAM_LR_MULT] = {"adam_lr_mult", LOPT__NUMBER, 1, 0, 1e6, NULL, "1", "Adam's rate over learning_rate"},
+    [ADAM_LR_MULT] = {"adam_lr_mult", LOPT__NUMBER, 1, 0, 1e6, NULL, "1", "Adam's learning rate over learning_rate"},
     [ADAM_WEIGHT_DECAY] = {"adam_weight_decay", LOPT__NUMBER, 1, -1, 1e6, NULL, "-1",
                            "weight decay of Adam's tensors; -1: weight_decay"},
     [ADAM_GRAD_LIMIT] = {"adam_grad_limit", LOPT__BOOLEAN, 1, 0, 1, NULL, "true",
@@ -215,7 +216,7 @@ static lopt__tie celo2_tie(const lopt_optimizer *opt) {
     return (lopt__tie)lopt__read_integer(opt, TIE_RULE);
 }
 
-/* Adam's own moments fit in where accumulators might be needed. */
+/* Room for accumulators, in which Adam's own moments fit, too. */
 static size_t celo2_tensor_floats(const lopt_optimizer *opt, const lopt__view *view) {
     int rule = lopt__read_integer(opt, ADAM_FOR);
     int surely =
@@ -282,7 +283,7 @@ typedef struct adam {
     int epsilon_inside;
 } adam;
 
-/* Own moments have decays in double; shared ones those of the accumulators, float. */
+/* Decays of own moments are in double, those of shared moments in float, as in the accumulators. */
 static adam celo2_adam_constants(const lopt_optimizer *opt, const lopt__tensor *t, int64_t count) {
     int shared = lopt__read_integer(opt, ADAM_MOMENTS) == MOMENTS_SHARED;
     int corrected = lopt__read_integer(opt, ADAM_BIAS_CORRECTION);

@@ -2,13 +2,13 @@
  *
  * celo_adam.c - Celo-Adam (Moudgil et al. 2025, 2501.12670): Adam under Celo's learned schedule.
  *
- *     18 numbers about the run (controller.h) -> controller, one row -> s
+ *     18 inputs about the run (controller.h) -> controller, one row -> s
  *     g clipped to +-1000;  m <- beta1 m + (1 - beta1) g,  v <- beta2 v + (1 - beta2) g^2
  *     step = 0.1 exp(s) step_mult m^ / (epsilon + sqrt(v^ + 1e-10))
  *     p <- p - learning_rate (step + weight_decay p)
  *
  * m^ = m / (1 - beta1^T), v^ = v / (1 - beta2^T), T = 1 at the first step; 1 - beta and the powers
- * are taken in float. param_scale_mult: steps in units of sqrt(mean p^2 + 1e-9). State of a tensor:
+ * are computed in float. param_scale_mult: steps in units of sqrt(mean p^2 + 1e-9). State of a tensor:
  * m, v. */
 #include <math.h>
 

@@ -32,7 +32,7 @@ static void fromage_rule(const lopt__span *s, const void *constants) {
     for (int64_t i = 0; i < s->n; i++) update[i] = c.gradient * g[i] + c.shrink * p[i] - decay * p[i];
 }
 
-/* |p| / |g|, each at least min_norm; 1 if one is 0 all the same. */
+/* max(|p|, min_norm) / max(|g|, min_norm); 1 if either is 0. */
 static float clamped_norm_ratio(float min_norm, float p_norm, float g_norm) {
     p_norm = lopt__larger_of(p_norm, min_norm);
     g_norm = lopt__larger_of(g_norm, min_norm);

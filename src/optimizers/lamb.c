@@ -14,7 +14,7 @@ static const lopt__hyper hypers[] = {
 };
 
 static const lopt__preset presets[] = {
-    {{"lamb", "lamb", "Adam with steps as long as the tensor", "You et al., 2020 (1904.00962)", 0}, {{0}}},
+    {{"lamb", "lamb", "Adam with layer-wise trust ratios", "You et al., 2020 (1904.00962)", 0}, {{0}}},
 };
 
 static void lamb_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {

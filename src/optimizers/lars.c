@@ -16,7 +16,7 @@ static const lopt__hyper hypers[] = {
     LOPT__COMMON_HYPERS("0.1", "0"),
     [TRUST] = {"trust", LOPT__NUMBER, 1, 0, 1e6, NULL, "0.001", "step over the tensor's norm"},
     [EPSILON] = {"epsilon", LOPT__NUMBER, 1, 0, 1e6, NULL, "0", "added to the norm of the gradient"},
-    [MOMENTUM] = {"momentum", LOPT__NUMBER, 1, 0, 1, NULL, "0.9", "share of the last step that is kept"},
+    [MOMENTUM] = {"momentum", LOPT__NUMBER, 1, 0, 1, NULL, "0.9", "decay of the previous step"},
     [NESTEROV] = {"nesterov", LOPT__BOOLEAN, 1, 0, 1, NULL, "false", "look ahead along the momentum"},
 };
 

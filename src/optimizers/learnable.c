@@ -8,9 +8,8 @@
  *     sgdm   log_lr, one_minus_momentum                  momentum = 1 - exp(one_minus_momentum)
  *     adam   log_lr, one_minus_beta1, one_minus_beta2, log_epsilon
  *
- * The rules are heavy_ball.h's and moments.h's, with an epsilon_root of 1e-8. The learning rate of
- * the settings (1, with its schedule) multiplies the learned one. Weight decay as in
- * elementwise_update.h. */
+ * The rules are those of heavy_ball.h and moments.h (epsilon_root 1e-8). The setting learning_rate (1, with
+ * its schedule) multiplies the learned one. Weight decay as in elementwise_update.h. */
 #include "classical/heavy_ball.h"
 #include "classical/moments.h"
 
@@ -24,25 +23,26 @@ static const lopt__hyper hypers[] = {
     LOPT__COMMON_HYPERS("1", "0"),
     [RULE] = {"rule", LOPT__CHOICE, 1, 0, 0, "sgd|sgdm|adam", "sgd", "whose constants are learned"},
     [INITIAL_LEARNING_RATE] = {"initial_learning_rate", LOPT__NUMBER, 1, 1e-30, 1e6, NULL, "0.01",
-                               "learning rate in a fresh theta"},
-    [INITIAL_MOMENTUM] = {"initial_momentum", LOPT__NUMBER, 1, 0, MOST, NULL, "0.9", "sgdm: momentum in a fresh theta"},
-    [INITIAL_BETA1] = {"initial_beta1", LOPT__NUMBER, 1, 0, MOST, NULL, "0.9", "adam: beta1 in a fresh theta"},
-    [INITIAL_BETA2] = {"initial_beta2", LOPT__NUMBER, 1, 0, MOST, NULL, "0.999", "adam: beta2 in a fresh theta"},
+                               "learning rate in an initial theta"},
+    [INITIAL_MOMENTUM] = {"initial_momentum", LOPT__NUMBER, 1, 0, MOST, NULL, "0.9",
+                          "sgdm: momentum in an initial theta"},
+    [INITIAL_BETA1] = {"initial_beta1", LOPT__NUMBER, 1, 0, MOST, NULL, "0.9", "adam: beta1 in an initial theta"},
+    [INITIAL_BETA2] = {"initial_beta2", LOPT__NUMBER, 1, 0, MOST, NULL, "0.999", "adam: beta2 in an initial theta"},
     [INITIAL_EPSILON] = {"initial_epsilon", LOPT__NUMBER, 1, 1e-30, 1e6, NULL, "1e-8",
-                         "adam: epsilon in a fresh theta"},
+                         "adam: epsilon in an initial theta"},
 };
 
 #define SOURCE "Metz et al., 2022 (2203.11860)"
 
 static const lopt__preset presets[] = {
-    {{"learnable-sgd", "learnable", "gradient descent, its rate learned", SOURCE, 1}, {{0}}},
-    {{"learnable-sgdm", "learnable", "heavy-ball momentum, its rate and momentum learned", SOURCE, 1},
+    {{"learnable-sgd", "learnable", "gradient descent with a learned rate", SOURCE, 1}, {{0}}},
+    {{"learnable-sgdm", "learnable", "heavy-ball momentum with learned rate and momentum", SOURCE, 1},
      {{"rule", "sgdm"}}},
-    {{"learnable-adam", "learnable", "Adam, its four constants learned", SOURCE, 1},
+    {{"learnable-adam", "learnable", "Adam with four learned constants", SOURCE, 1},
      {{"rule", "adam"}, {"initial_learning_rate", "0.001"}}},
 };
 
-/* Theta's numbers as the rules take them. */
+/* The constants of the rules, from theta. */
 typedef struct prepared {
     float rate, momentum, beta1, beta2, epsilon;
 } prepared;
@@ -67,7 +67,7 @@ static size_t learnable_prepared_bytes(const lopt_optimizer *opt) {
     return sizeof(prepared);
 }
 
-/* exp of a number of theta; 1 where theta has none of that name. */
+/* exp of a scalar of theta; 1 if theta has no such block. */
 static float exp_of_theta_scalar(const lopt_optimizer *opt, const char *name) {
     const lopt_block *b = lopt_block_find(opt, name);
     return b ? expf(opt->theta[b->offset]) : 1;
@@ -92,7 +92,7 @@ static void learnable_step(const lopt_optimizer *opt, lopt_state *state, const l
     int rule = lopt__read_integer(opt, RULE);
     float rate = c->rate * lopt__scheduled_rate(opt, state);
     lopt__heavy_ball_constants ball = {.momentum = c->momentum};
-    /* 1 - beta in double rounds to what it is in float, beta being a float. */
+    /* beta is a float, so 1 - beta in double rounds to 1 - beta in float. */
     lopt__adam_constants adam = {.moments = lopt__moments_at_step(c->beta1, c->beta2, state->header->step),
                                  .epsilon = c->epsilon,
                                  .epsilon_root = EPSILON_ROOT};

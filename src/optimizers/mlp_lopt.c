@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * mlp_lopt.c - MLPLOpt of learned_optimization, the first per-parameter network of the line (Metz
+ * mlp_lopt.c - MLPLOpt of learned_optimization, the first of the per-parameter networks (Metz
  * et al. 2018, 1810.10180).
  *
  *     m_k <- decay_k m_k + (1 - decay_k) g                        six momenta
@@ -8,7 +8,7 @@
  *     features -> MLP -> (o0, o1),  step = o0 exp(o1 exp_mult) step_mult
  *     p <- p - learning_rate (step + weight_decay p)
  *
- * State of a tensor: m [6][size]. Gradients are taken as they come. */
+ * State of a tensor: m [6][size]. Gradients are not clipped. */
 #include <math.h>
 
 #include "classical/apply_steps.h"
@@ -59,7 +59,7 @@ static size_t mlp_lopt_tensor_floats(const lopt_optimizer *opt, const lopt__view
     return N_MOMENTA * (size_t)view->size;
 }
 
-/* The network's scratch, then its first bias with the time in it. */
+/* The scratch of the network, then the bias of its first layer with the time features. */
 static size_t mlp_lopt_scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
     const lopt__network *net = (const lopt__network *)opt->prepared;
     return lopt__network_scratch(net, state->n_threads) + (size_t)net->layer[0].out;
@@ -76,7 +76,7 @@ static void mlp_lopt_accumulate(const lopt_optimizer *opt, const lopt__tensor *t
     }
 }
 
-/* A tensor in this step, as the network's functions see it. */
+/* A tensor in this step, for the functions of the network. */
 typedef struct source {
     const lopt__tensor *tensor;
     const lopt__io *io;

@@ -6,16 +6,15 @@
  *     d = momentum m + (1 - momentum) g if nesterov, else m
  *     p <- p - learning_rate (scale NewtonSchulz(d) + weight_decay p)               newton_schulz.h
  *
- * for tensors with two axes, embeddings excepted; all others take AdamW's step (moments.h) with
- * learning rate learning_rate adam_rate_mult. The default ratio is that of Jordan's rates, 3e-4 to
- * 0.02.
+ * for tensors with two axes except embeddings; all others are updated by AdamW (moments.h) with
+ * learning rate learning_rate adam_rate_mult. Its default is the ratio of Jordan's rates, 3e-4 / 0.02.
  *
  * scale  rows_over_cols    sqrt(max(1, rows / cols)), as published, for weights stored (out, in)
  *        cols_over_rows    the same for weights stored (in, out), as optax.contrib.muon has it
  *        match_rms_adamw   0.2 sqrt(max(rows, cols)) (Liu et al. 2025, 2502.16982)
  *        none              1
- * bias_correction: m and g in d are divided as in optax (nesterov of moments.h); it turns d while
- * the momentum is young. torch.optim.Muon is the published rule in bfloat16. State: m; of others
+ * bias_correction: m and g in d are divided as in optax (nesterov of moments.h), which changes the
+ * direction of d in the first steps. torch.optim.Muon is the published rule in bfloat16. State: m; of others
  * Adam's m, v. */
 #include "classical/moments.h"
 #include "classical/newton_schulz.h"
@@ -39,13 +38,13 @@ static const lopt__hyper hypers[] = {
     [MOMENTUM] = {"momentum", LOPT__NUMBER, 1, 0, 1, NULL, "0.95", "decay of the mean gradient"},
     [NESTEROV] = {"nesterov", LOPT__BOOLEAN, 1, 0, 1, NULL, "true", "look ahead along the mean gradient"},
     [BIAS_CORRECTION] = {"bias_correction", LOPT__BOOLEAN, 1, 0, 1, NULL, "false",
-                         "correct the mean gradient for its start, as optax"},
+                         "bias-correct the mean gradient, as optax does"},
     [STEPS] = {"newton_schulz_steps", LOPT__INTEGER, 1, 0, 100, NULL, "5", "steps of the iteration"},
     [EPSILON] = {"epsilon", LOPT__NUMBER, 1, 0, 1e6, NULL, "1e-7", "added to the norm before the iteration"},
     [SCALE] = {"scale", LOPT__CHOICE, 1, 0, 0, "rows_over_cols|cols_over_rows|match_rms_adamw|none", "rows_over_cols",
                "how the step of a matrix grows with its shape"},
     [ADAM_RATE_MULT] = {"adam_rate_mult", LOPT__NUMBER, 1, 0, 1e6, NULL, "0.015",
-                        "tensors that take Adam's step: times learning_rate"},
+                        "factor of learning_rate for tensors that Adam updates"},
     [ADAM_BETA1] = {"adam_beta1", LOPT__NUMBER, 1, 0, 1, NULL, "0.9", "of Adam: decay of the mean gradient"},
     [ADAM_BETA2] = {"adam_beta2", LOPT__NUMBER, 1, 0, 1, NULL, "0.95", "of Adam: decay of the mean square"},
     [ADAM_EPSILON] = {"adam_epsilon", LOPT__NUMBER, 1, 0, 1e6, NULL, "1e-10", "of Adam: added to the root"},
@@ -64,7 +63,7 @@ static size_t muon_tensor_floats(const lopt_optimizer *opt, const lopt__view *vi
     return (is_matrix_view(view) ? 1 : 2) * (size_t)view->size;
 }
 
-/* The direction, then what Newton-Schulz needs. */
+/* The direction, then the scratch of Newton-Schulz. */
 static size_t muon_scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
     size_t largest = 0;
     (void)opt;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * nadamw.c - NAdamW as learned_optimization has it, and OptList (Metz et al. 2020, 2002.11887).
+ * nadamw.c - NAdamW of learned_optimization, and OptList (Metz et al. 2020, 2002.11887).
  *
- *     g <- g - l2_weight_decay p                             minus, as published: weights grow
+ *     g <- g - l2_weight_decay p                             the sign is that of the published code: weights grow
  *     m <- beta1 m + (1 - beta1) g          v <- beta2 v + (1 - beta2) g^2
  *     alpha = learning_rate sqrt(1 - beta2^T) / (1 - beta1^T),  T = 1 at the first step
  *     d = beta1 m + (1 - beta1) g if nesterov, else m
  *     p <- p - alpha (d / (sqrt(v) + epsilon) + weight_decay p)
  *
- * epsilon joins the uncorrected root and weight decay is multiplied by alpha: optax.nadamw is
- * another rule (preset adamw with nesterov). A row of OptList is this kind with schedule cosine and
- * warmup_rule optlist; nadamw_search.h draws rows from the published ranges. State of a tensor: m, v. */
+ * epsilon is added to the uncorrected root and weight decay is multiplied by alpha; optax.nadamw is
+ * a different rule (preset adamw with nesterov). A configuration of OptList is this kind with schedule cosine and
+ * warmup_rule optlist; nadamw_search.h draws configurations from the published ranges. State of a tensor: m, v. */
 #include "classical/moments.h"
 
 enum { BETA1 = LOPT__N_COMMON, BETA2, EPSILON, NESTEROV, L2_WEIGHT_DECAY };
@@ -22,7 +22,7 @@ static const lopt__hyper hypers[] = {
     [EPSILON] = {"epsilon", LOPT__NUMBER, 1, 0, 1e6, NULL, "1e-8", "added to the uncorrected root"},
     [NESTEROV] = {"nesterov", LOPT__BOOLEAN, 1, 0, 1, NULL, "true", "look ahead along the mean gradient"},
     [L2_WEIGHT_DECAY] = {"l2_weight_decay", LOPT__NUMBER, 1, 0, 1e6, NULL, "0",
-                         "times p, taken from the gradient (published sign)"},
+                         "times p, subtracted from the gradient (published sign)"},
 };
 
 static const lopt__preset presets[] = {

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * nn_adam.c - NNAdam of learned_optimization (Metz et al. 2022, 2203.11860): Adam whose learning
- * rate, beta1, beta2 and epsilon are moved for each tensor by a recurrent network.
+ * rate, beta1, beta2 and epsilon a recurrent network adjusts for each tensor.
  *
  *     g clipped to +-1000
  *     m <- beta1 m + (1 - beta1) g        v <- beta2 v + (1 - beta2) g^2        no bias correction
  *     p <- p - learning_rate (lr (1 + epsilon) / (epsilon + sqrt(v + 1e-10)) m + weight_decay p)
- *     19 numbers about the tensor -> LSTM, a row for each tensor -> rnn_to_controls -> c[4]
- *     y <- y + output_scale c,  y <- y - decay_strength (y - y of theta),  y <- scaled(unscaled(y))
+ *     19 inputs about the tensor -> LSTM, a row for each tensor -> rnn_to_controls -> c[4]
+ *     y <- y + output_scale c,  y <- y - decay_strength (y - y of theta),  y <- scale(unscale(y))
  *
- * The four hyperparameters are kept as y: a tenth of the logarithm of lr, of epsilon, of 1 - beta.
- * theta: the LSTM with its initial state, rnn_to_controls (0 at first: nothing moves), the initial
+ * The four hyperparameters are stored as y: a tenth of the logarithm of lr, of epsilon, of 1 - beta.
+ * theta: the LSTM with its initial state, rnn_to_controls (initially 0: no adjustment), the initial
  * y.
  *
  * State: hidden and cell, a row for each tensor; y, four for each tensor; of a tensor m, v. The
- * lr_scale of a tensor multiplies its steps; the network is not told. */
+ * lr_scale of a tensor multiplies its steps; it is not an input of the network. */
 #include <math.h>
 #include <string.h>
 
@@ -51,19 +51,19 @@ static const lopt__hyper hypers[] = {
     [LEARNING_RATE] = LOPT__HYPER_LEARNING_RATE("1"),
     [WEIGHT_DECAY] = LOPT__HYPER_WEIGHT_DECAY("0"),
     [OUTPUT_SCALE] = {"output_scale", LOPT__NUMBER, 1, 0, 1e6, NULL, "0.01",
-                      "factor of what the network adds to the scaled hyperparameters"},
+                      "factor of the network's change of the scaled hyperparameters"},
     [DECAY_STRENGTH] = {"decay_strength", LOPT__NUMBER, 1, 0, 1, NULL, "0",
-                        "part of the way back to the initial hyperparameters, each step"},
+                        "decay towards the initial hyperparameters, per step"},
     [INITIAL_LR] = {"initial_learning_rate", LOPT__NUMBER, 1, 1e-8, 1e3, NULL, "1e-4",
-                    "Adam's learning rate in a fresh theta"},
-    [INITIAL_BETA1] = {"initial_beta1", LOPT__NUMBER, 1, 0, 0.9999, NULL, "0.9", "beta1 in a fresh theta"},
-    [INITIAL_BETA2] = {"initial_beta2", LOPT__NUMBER, 1, 0, 0.9999, NULL, "0.999", "beta2 in a fresh theta"},
-    [INITIAL_EPSILON] = {"initial_epsilon", LOPT__NUMBER, 1, 1e-11, 1e4, NULL, "1e-8", "epsilon in a fresh theta"},
+                    "Adam's learning rate in an initial theta"},
+    [INITIAL_BETA1] = {"initial_beta1", LOPT__NUMBER, 1, 0, 0.9999, NULL, "0.9", "beta1 in an initial theta"},
+    [INITIAL_BETA2] = {"initial_beta2", LOPT__NUMBER, 1, 0, 0.9999, NULL, "0.999", "beta2 in an initial theta"},
+    [INITIAL_EPSILON] = {"initial_epsilon", LOPT__NUMBER, 1, 1e-11, 1e4, NULL, "1e-8", "epsilon in an initial theta"},
 };
 
 static const lopt__preset presets[] = {
-    {{"nn-adam", "nn_adam", "Adam, its hyperparameters moved by a recurrent network", "Metz et al., 2022 (2203.11860)",
-      1},
+    {{"nn-adam", "nn_adam", "Adam with hyperparameters adjusted by a recurrent network",
+      "Metz et al., 2022 (2203.11860)", 1},
      {{0}}},
 };
 
@@ -146,7 +146,7 @@ static void nn_adam_reset(const lopt_optimizer *opt, lopt_state *state) {
     lopt__lstm_reset(&ready->lstm, (int64_t)state->n_tensors, m.hidden, m.cell);
 }
 
-/* One tensor's gradient, then its step; inputs and controls of all tensors; the LSTM's. */
+/* Gradient, then step, of one tensor; inputs and controls of all tensors; the scratch of the LSTM. */
 static size_t nn_adam_scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
     const prepared *ready = (const prepared *)opt->prepared;
     size_t rows = N_INPUTS + N_CONTROLS + lopt__lstm_scratch(&ready->lstm.gates);
@@ -159,7 +159,7 @@ static float log_magnitude_input(float x) {
     return (float)(0.5 * lopt__log_magnitude(x));
 }
 
-/* Sorted by the names of the published code. y: before this step; p: before it; g, m, v: of it. */
+/* In the order of names in the published code. y and p: before this step; g, m and v: of this step. */
 static void nn_adam_tensor_inputs(const lopt__tensor *t, const float *y, const float *p, const float *g, float *x) {
     int64_t n = t->view.size;
     lopt__summary sg = lopt__summarise_tensor(g, n), sp = lopt__summarise_tensor(p, n);

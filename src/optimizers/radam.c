@@ -7,8 +7,8 @@
  *     else: p <- p - learning_rate (r m^ / (sqrt(v^ + epsilon_root) + epsilon) + weight_decay p),
  *           r = sqrt((rho - 4) (rho - 2) rho_inf / ((rho_inf - 4) (rho_inf - 2) rho))
  *
- * rho is computed in float, as in optax: in the first tens of steps it loses up to five digits to
- * cancellation, and torch.optim.RAdam (double) differs visibly there. State of a tensor: m, v. */
+ * rho is computed in float, as in optax: in the first tens of steps cancellation costs up to five
+ * digits, and torch.optim.RAdam (double) differs visibly. State of a tensor: m, v. */
 #include "classical/moments.h"
 
 enum { THRESHOLD = LOPT__N_MOMENT };
@@ -20,7 +20,7 @@ static const lopt__hyper hypers[] = {
 };
 
 static const lopt__preset presets[] = {
-    {{"radam", "radam", "Adam that trusts its variance only when it can", "Liu et al., 2020 (1908.03265)", 0}, {{0}}},
+    {{"radam", "radam", "Adam with a rectified adaptive learning rate", "Liu et al., 2020 (1908.03265)", 0}, {{0}}},
 };
 
 /* r, or 0 while rho is below the threshold. */

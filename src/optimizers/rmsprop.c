@@ -4,10 +4,10 @@
  *
  *     v <- decay v + (1 - decay) g^2
  *     b <- learning_rate g / sqrt(v + epsilon) + momentum b
- *     p <- p - b - learning_rate weight_decay p           Nesterov: the new term + momentum b for b
+ *     p <- p - b - learning_rate weight_decay p           Nesterov: new term + momentum b in place of b
  *
  * epsilon_in_root false: / (sqrt(v) + epsilon), as torch.optim.RMSprop (whose decay is 0.99).
- * Momentum acts after the learning rate. State of a tensor: v, and b where momentum is not 0. */
+ * Momentum is applied after the learning rate. State of a tensor: v, and b where momentum is not 0. */
 #include "classical/elementwise_update.h"
 
 enum { DECAY = LOPT__N_COMMON, EPSILON, EPSILON_IN_ROOT, MOMENTUM, NESTEROV };
@@ -15,10 +15,10 @@ enum { DECAY = LOPT__N_COMMON, EPSILON, EPSILON_IN_ROOT, MOMENTUM, NESTEROV };
 static const lopt__hyper hypers[] = {
     LOPT__COMMON_HYPERS("0.01", "0"),
     [DECAY] = {"decay", LOPT__NUMBER, 1, 0, 1, NULL, "0.9", "decay of the mean square"},
-    [EPSILON] = {"epsilon", LOPT__NUMBER, 1, 0, 1e6, NULL, "1e-8", "keeps the division finite"},
+    [EPSILON] = {"epsilon", LOPT__NUMBER, 1, 0, 1e6, NULL, "1e-8", "added to the denominator"},
     [EPSILON_IN_ROOT] = {"epsilon_in_root", LOPT__BOOLEAN, 1, 0, 1, NULL, "true",
                          "epsilon is added inside the root, else to the root"},
-    [MOMENTUM] = {"momentum", LOPT__NUMBER, 1, 0, 1, NULL, "0", "share of the last step that is kept"},
+    [MOMENTUM] = {"momentum", LOPT__NUMBER, 1, 0, 1, NULL, "0", "decay of the previous step"},
     [NESTEROV] = {"nesterov", LOPT__BOOLEAN, 1, 0, 1, NULL, "false", "look ahead along the momentum"},
 };
 

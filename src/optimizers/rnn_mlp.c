@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * rnn_mlp.c - RNNMLPLOpt of learned_optimization (Metz et al. 2020, 2009.11243): a recurrent
- * network over tensors talks to a network per parameter, and both talk back.
+ * network over tensors exchanges messages with a network per parameter.
  *
  *     g clipped to +-A, A = 10 times a running mean of the gradients' root mean square
  *     m_k, rms_k: momenta and second moments with five decays
- *     each tensor: 52 numbers about it, the losses, from_lstm, from_mlp -> LSTM -> hidden
+ *     each tensor: 52 inputs: statistics, the losses, from_lstm, from_mlp -> LSTM -> hidden
  *     from_lstm <- mean over tensors of rnn_to_in(hidden),   message = rnn_to_ff(hidden)
  *     each parameter: 23 features, normalised over the tensor; 31 shared ones, with the message
  *         -> MLP -> o[18],  step = o0 exp(o1 exp_mult) step_mult
  *     p <- p - learning_rate (step + weight_decay p)
  *     from_mlp <- mean over the tensor of o2 .. o17
  *
- * The loss is told as its distance from a running mean in units of its running deviation, and so is
- * the running mean of the validation losses that the caller tells (lopt_tell_valid_loss); before the
- * first it is 0. Each of them moves the time on by one, as a step does.
+ * The loss is given as its distance from a running mean in units of the running standard deviation; so is
+ * the running mean of the validation losses (lopt_tell_valid_loss), which is 0 before the first of them.
+ * Each validation loss advances the clock by one, as a step does.
  *
  * State: hidden, cell, from_mlp, a row for each tensor; from_lstm; the running means; of a tensor m
  * and rms, [5][size] each. */
@@ -59,7 +59,7 @@ static const lopt__hyper hypers[] = {
 };
 
 static const lopt__preset presets[] = {
-    {{"rnn-mlp", "rnn_mlp", "a recurrent network over tensors talks to a network per parameter",
+    {{"rnn-mlp", "rnn_mlp", "a recurrent network over tensors exchanges messages with a network per parameter",
       "Metz et al., 2020 (2009.11243)", 1},
      {{0}}},
 };
@@ -73,7 +73,7 @@ typedef struct prepared {
     const float *from_lstm, *from_mlp; /* initial */
 } prepared;
 
-/* Variance 1 / n of the truncated normal itself: its own standard deviation is divided out. */
+/* Variance 1 / n after truncation: the standard deviation of the truncated normal is divided out. */
 static void add_initial_state(lopt_optimizer *opt, const char *name, int n) {
     lopt__add_vector_block(opt, name, n, LOPT__INIT_TRUNCATED_NORMAL, (float)(1 / sqrt(n) / 0.87962566103423978));
 }
@@ -121,7 +121,7 @@ static void update_running_loss(running_loss *r, float loss) {
     r->variance = LOSS_DECAY * r->variance + LOSS_COMPLEMENT * distance * distance;
 }
 
-/* Distance of `loss` from the mean of n losses in deviations, at most 5. */
+/* Distance of `loss` from the mean of n losses in standard deviations, at most 5. */
 static float feature_of_loss(const running_loss *r, int64_t n, float loss) {
     float correction = 1.0f / (1.0f - powf(LOSS_DECAY, (float)n) + 1e-8f);
     float distance = loss - correction * r->mean;
@@ -252,7 +252,7 @@ static void rnn_mlp_accumulate(const lopt_optimizer *opt, const lopt__tensor *t,
     }
 }
 
-/* The inputs after from_lstm and from_mlp, sorted by the names of the published code. */
+/* The inputs after from_lstm and from_mlp, in the order of names in the published code. */
 static void rnn_mlp_tensor_inputs(const lopt__tensor *t, const lopt__summary *g, const lopt__summary *p,
                                   const float loss[2], float *x) {
     lopt__summary m = lopt__summarise_tensor(momenta_of_tensor(t), N_DECAYS * t->view.size);
@@ -312,7 +312,7 @@ static void run_rnn_mlp_lstm(const lopt_optimizer *opt, const lopt_state *state,
 
 /* ---- one tensor: its parameters -------------------------------------------------------------- */
 
-/* A tensor in this step, as the network's functions see it. */
+/* A tensor in this step, for the functions of the network. */
 typedef struct source {
     const lopt__tensor *tensor;
     const lopt__io *io;

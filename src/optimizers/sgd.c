@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * sgd.c - stochastic gradient descent, with heavy-ball momentum if asked (Polyak 1964; optax.sgd).
+ * sgd.c - stochastic gradient descent, optionally with heavy-ball momentum (Polyak 1964; optax.sgd).
  *
  *     b <- g + momentum b
  *     p <- p - learning_rate (b + weight_decay p)            Nesterov: g + momentum b in place of b
@@ -13,7 +13,7 @@ enum { MOMENTUM = LOPT__N_COMMON, NESTEROV };
 
 static const lopt__hyper hypers[] = {
     LOPT__COMMON_HYPERS("0.01", "0"),
-    [MOMENTUM] = {"momentum", LOPT__NUMBER, 1, 0, 1, NULL, "0", "share of the last step that is kept"},
+    [MOMENTUM] = {"momentum", LOPT__NUMBER, 1, 0, 1, NULL, "0", "decay of the previous step"},
     [NESTEROV] = {"nesterov", LOPT__BOOLEAN, 1, 0, 1, NULL, "false", "look ahead along the momentum"},
 };
 

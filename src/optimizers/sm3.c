@@ -2,16 +2,15 @@
  *
  * sm3.c - SM3 (Anil et al. 2019, 1901.11150; optax.sm3).
  *
- * Of the sum of squares only a cover is kept: one number per index of every axis, mu_axis[index].
+ * The sum of squares is stored as a cover: one value per index of every axis, mu_axis[index].
  *
  *     A = c g^2 + b2 min over axes of mu_axis,  c = 1 - b2, or 1 where b2 is 1
  *     nu <- momentum nu + (1 - momentum) g / sqrt(A + epsilon)                       0 where A is 0
  *     mu_axis[index] <- largest A at that index of that axis
  *     p <- p - learning_rate (nu + weight_decay p)
  *
- * A tensor is walked as [outer 0][outer 1][rows][lanes] (tensor_layout.h). Axes that it does not have are of
- * length 1: their one number is the largest A of all, so that it is never the least, and any rank
- * is one formula.
+ * A tensor is seen as [outer 0][outer 1][rows][lanes] (tensor_layout.h). Missing axes have length 1: their
+ * only value is the maximum of A, which is never the minimum over axes, so one formula serves every rank.
  *
  * State of a tensor: nu [outer 0][outer 1][rows][lanes], then mu of these four axes. */
 #include <string.h>
@@ -28,7 +27,8 @@ static const lopt__hyper hypers[] = {
 };
 
 static const lopt__preset presets[] = {
-    {{"sm3", "sm3", "AdaGrad with a memory the size of the axes", "Anil et al., 2019 (1901.11150)", 0}, {{0}}},
+    {{"sm3", "sm3", "AdaGrad with memory per axis instead of per parameter", "Anil et al., 2019 (1901.11150)", 0},
+     {{0}}},
 };
 
 static int64_t sm3_cover_floats(const lopt__view *v) {
@@ -66,7 +66,7 @@ static cover sm3_cover_at(float *mu, const lopt__view *v) {
     return c;
 }
 
-/* One row: nu, direction and A from the cover; `least` is that of the row's other axes. */
+/* One row: nu, direction and A from the cover; `least` is the minimum over the row's other axes. */
 static void sm3_step_row(const sm3_constants *c, const lopt__view *v, float least, const float *restrict g,
                          const float *restrict lanes, float *restrict nu, float *restrict direction,
                          float *restrict a) {
@@ -80,7 +80,7 @@ static void sm3_step_row(const sm3_constants *c, const lopt__view *v, float leas
     }
 }
 
-/* The new cover takes in a row of A. */
+/* Updates the new cover with a row of A. */
 static void extend_cover_by_row(const lopt__view *v, const float *restrict a, float *outer0, float *outer1, float *row,
                                 float *restrict lanes) {
     float largest = 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * small_fc.c - small_fc_lopt, the per-parameter network of the field: AdafacMLPLOpt of
+ * small_fc.c - small_fc_lopt, the standard per-parameter network: AdafacMLPLOpt of
  * learned_optimization (Metz et al. 2022, 2203.11860), AdafacLO of PyLO, and ELO.
  *
- *     gradient -> conditioning -> accumulators -> 39 features -> normalise -> MLP -> (o0, o1)
+ *     gradient -> clipping -> accumulators -> 39 features -> normalise -> MLP -> (o0, o1)
  *     step = o0 exp(o1 exp_mult) step_mult
  *     p <- p - learning_rate (step + weight_decay p)
  *
@@ -77,7 +77,7 @@ static const lopt__hyper hypers[] = {
     [ADAFACTOR_DECAY_OFFSETS] = {"adafactor_decay_offsets", LOPT__NUMBER, LOPT__K, -100, 100, NULL, "[0, 0, 0]",
                                  "initial offsets of the adafactor decays in theta"},
     [CLIP_MOMENTUM_DECAYS] = {"clip_momentum_decays", LOPT__BOOLEAN, 1, 0, 1, NULL, "false",
-                              "keep momentum decays in [0, 1] (the others always are)"},
+                              "clip momentum decays to [0, 1] (the others always are)"},
     [MAX_GRAD_NORM] = {"max_grad_norm", LOPT__NUMBER, 1, 0, 1e30, NULL, "0",
                        "clip the gradient of each tensor to this norm; 0: off"},
     [CLIP_NORM] = {"clip_norm", LOPT__NUMBER, 1, 0, 1e30, NULL, "0",
@@ -165,7 +165,7 @@ static lopt__tie small_fc_tie(const lopt_optimizer *opt) {
     return (lopt__tie)lopt__read_integer(opt, TIE_RULE);
 }
 
-/* Conditioned gradients, where there is conditioning. */
+/* The clipped gradients, if there is clipping. */
 static size_t conditioned_gradient_floats(const lopt_optimizer *opt, const lopt_state *state) {
     lopt__conditioning c = conditioning_of_settings(opt);
     return lopt__has_conditioning(&c) ? (size_t)lopt__round_up((int64_t)state->n_params) : 0;

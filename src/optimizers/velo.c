@@ -2,7 +2,7 @@
  *
  * velo.c - VeLO (Metz et al. 2022, 2211.09760): HyperV2 of learned_optimization, VeLO of PyLO.
  *
- *     each tensor: 30 numbers about the run and the tensor -> controller -> controls c, step size s
+ *     each tensor: 30 inputs about the run and the tensor -> controller -> controls c, step size s
  *     weights of the tensor's network = bank_mult mean over k of c_k (network k of the bank)
  *     each parameter: 30 features -> normalise -> network -> (o0, o1)
  *     step = s o0 exp(o1 exp_mult) sqrt(mean p^2 + 1e-9) step_mult
@@ -10,13 +10,13 @@
  *
  * The controller's inputs: controller.h's 18 about the run; log magnitude of the mean rms; one-hot
  * number of axes longer than 1 (0 to 4); log magnitudes of the variance of each momentum, and of
- * the mean of (rms - mean m_k)^2, a slip of the published code that its weights were trained with.
- * Of the tensor before this step's gradient, with m and rms in units of the root mean square of p.
+ * the mean of (rms - mean m_k)^2, a mistake of the published code that its weights were trained with.
+ * The tensor is that before this step's gradient; m and rms are in units of the root mean square of p.
  *
  * Keys of PyLO's config -> settings here: lr -> learning_rate; net_lstm_hidden_size ->
  * lstm_hidden_size; net_param_inits -> param_inits; net_mlp_hidden_size -> hidden_size;
- * net_mlp_hidden_layers -> hidden_layers - 1; the others as in small_fc.c. Its decays take a detour
- * through logarithms that changes nothing but the last bit. */
+ * net_mlp_hidden_layers -> hidden_layers - 1; the others as in small_fc.c. PyLO computes its decays
+ * through logarithms, which changes only the last bit. */
 #include <math.h>
 #include <string.h>
 
@@ -65,7 +65,7 @@ static const lopt__hyper hypers[] = {
     [RMS_DECAYS] = LOPT__HYPER_RMS_DECAYS("0.999"),
     [ADAFACTOR_DECAYS] = LOPT__HYPER_ADAFACTOR_DECAYS("[0.9, 0.99, 0.999]"),
     [BUGGED_LOSS_FEATURES] = {"bugged_loss_features", LOPT__BOOLEAN, 1, 0, 1, NULL, "false",
-                              "means of the loss as for 10 steps, whatever is planned (HyperV2's default)"},
+                              "means of the loss as for 10 steps, whatever num_steps (HyperV2's default)"},
     [BUGGED_NEXT_LSTM_STATE] = {"bugged_next_lstm_state", LOPT__BOOLEAN, 1, 0, 1, NULL, "false",
                                 "the recurrent state stays at its initial value (the oldest weights)"},
     [NUM_STEPS] = LOPT__HYPER_NUM_STEPS,
@@ -141,7 +141,7 @@ static void velo_reset(const lopt_optimizer *opt, lopt_state *state) {
 
 typedef struct scratch {
     float *inputs, *controls, *step_size; /* a row for each tensor */
-    float *hidden, *cell;                 /* copies, if the state must stay */
+    float *hidden, *cell;                 /* copies, if the state is not to change */
     float *controller;
     float *mixed;   /* [tensors][lopt__bank_floats] */
     float *network; /* of one tensor */
@@ -178,7 +178,7 @@ static float half_log_magnitude(double x) {
     return (float)(0.5 * lopt__log_magnitude(10 * x));
 }
 
-/* The inputs that are about the tensor. */
+/* The inputs about the tensor. */
 static void velo_tensor_inputs(const lopt__tensor *t, const lopt__statistics *s, float *x) {
     double floor = s->mean_p2 < MEAN_SQUARE_FLOOR ? MEAN_SQUARE_FLOOR : s->mean_p2;
     int rank = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * velo.h - VeLO's step in two parts, so that a test can look at what the controller is told, and change it.
+ * velo.h - VeLO's step in two halves, so that a test can read and change the inputs of the controller.
  * lopt_step does both. */
 #ifndef LOPT_VELO_H
 #define LOPT_VELO_H
@@ -9,9 +9,9 @@
 
 #define LOPT__VELO_INPUTS 30
 
-/* Takes note of the loss; returns the controller's inputs [tensors][LOPT__VELO_INPUTS], in scratch. */
+/* Records the loss; returns the controller's inputs [tensors][LOPT__VELO_INPUTS], in scratch. */
 float *lopt__velo_look(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io);
-/* The step for the inputs that lie in scratch. */
+/* The step for the inputs in scratch. */
 void lopt__velo_act(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io);
 
 #endif

@@ -5,7 +5,7 @@
  *     m <- beta1 m + (1 - beta1) g          v <- v - (1 - beta2) sign(v - g^2) g^2
  *     p <- p - learning_rate (m^ / (sqrt(v^ + epsilon_root) + epsilon) + weight_decay p)
  *
- * Both moments start at initial_accumulator, and are divided by 1 - beta^T all the same. State: m,
+ * Both moments start at initial_accumulator and are nevertheless divided by 1 - beta^T. State: m,
  * v. */
 #include "classical/moments.h"
 
@@ -18,7 +18,7 @@ static const lopt__hyper hypers[] = {
 };
 
 static const lopt__preset presets[] = {
-    {{"yogi", "yogi", "Adam whose mean square moves by steps of its own size", "Zaheer et al., 2018", 0}, {{0}}},
+    {{"yogi", "yogi", "Adam with an additive update of the second moment", "Zaheer et al., 2018", 0}, {{0}}},
 };
 
 static void yogi_reset(const lopt_optimizer *opt, lopt_state *state) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * normal_pairs.c - see normal_pairs.h. Compiled once per instruction set with -DRANDOM_ISA=portable|avx2|avx512 and
+ * normal_pairs.c - see normal_pairs.h. Compiled once per instruction set with -DLOPT_RNG_ISA=portable|avx2|avx512 and
  * that set's flags, always without contraction into multiply-adds. Every operation is exact or
- * correctly rounded by IEEE 754 (+, -, x, sqrt, integers) and each is written down, so any compiler,
- * instruction set and vector width gives the same numbers; libm is not asked. The loops have no
- * branch, and compilers vectorise them. */
+ * correctly rounded by IEEE 754 (+, -, x, sqrt, integers) and each is written down, so every
+ * compiler, instruction set and vector width gives the same results; libm is not used. The loops have no
+ * branches, so compilers vectorise them. */
 #include "rng/normal_pairs.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * normals.c - lopt_rng_fill_normals of rng.h by the best build of normal_pairs.c that this machine runs. */
+ * normals.c - lopt_rng_fill_normals of rng.h by the best build of normal_pairs.c that this machine supports. */
 #include "rng/normal_pairs.h"
 #include "rng/rng.h"
 

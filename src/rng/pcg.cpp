@@ -79,7 +79,7 @@ uint64_t lopt_rng_draw_u64(lopt_rng_stream *r) {
     return x;
 }
 
-/* A state waits for the one before it; three that are a third apart do not wait for one another. */
+/* Each state depends on the one before. Three sequences, a third of n apart, are independent, so they overlap. */
 void lopt_rng_fill_u64(lopt_rng_stream *r, size_t n, uint64_t *out) {
     pcg64 g = load_stream(r), second = g, third = g;
     size_t part = n >= 128 ? n / 3 : 0;

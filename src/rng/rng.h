@@ -2,8 +2,8 @@
  *
  * rng.h - addressed random numbers: PCG (O'Neill 2014, pcg64) behind a C interface.
  *
- * Numbers are addressed, not drawn in turn: a stream is a pure function of an address, so any process can
- * regenerate any number, and results do not depend on how work is spread.
+ * A stream is a pure function of an address, so that every process can regenerate every number, and results
+ * do not depend on how work is distributed.
  *
  *     lopt_rng_stream r;
  *     lopt_rng_open_stream(&r, (lopt_rng_address){seed, LOPT_RNG_NOISE, particle, draw, 0});
@@ -13,11 +13,12 @@
  * addresses give unrelated streams. lopt_rng_skip_outputs skips n 64-bit outputs in O(log n).
  *
  * lopt_rng_fill_normals gives numbers 2k and 2k + 1 by output k of the stream (Box and Muller 1958, from 31
- * and 32 bits of it), so a slice [a, b) with even a is had by lopt_rng_skip_outputs(r, a / 2). Its bits are
- * the same on every machine and compiler: +, -, x and sqrt of floats, in a written order. A number is
- * within 3e-7 of the pair's radius of what exact functions of the same uniforms give, and the law is
- * the normal one out to 6; none is beyond 6.67, where 3e-11 of it lies.
- * lopt_rng_draw_normal and lopt_rng_fill_truncated_normals work in double with libm: two outputs a number tried. */
+ * and 32 bits of it), so numbers [a, b) with even a start after lopt_rng_skip_outputs(r, a / 2). Its bits are
+ * the same on every machine and compiler: +, -, x and sqrt of floats, in a fixed order. The
+ * error of a number, compared with exact functions of the same uniforms, is at most 3e-7 of the radius of its
+ * pair. The distribution is normal out to 6 standard deviations; no number exceeds 6.67 (probability 3e-11).
+ * lopt_rng_draw_normal and lopt_rng_fill_truncated_normals work in double with libm, two outputs for each number or
+ * attempt. */
 #ifndef LOPT_RNG_H
 #define LOPT_RNG_H
 

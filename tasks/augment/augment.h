@@ -6,7 +6,7 @@
  * A wrapper is a task_kind. What it leaves out is the inner task's (model/delegate.h): it writes only what it changes.
  * A wrapped task has the tensors of the inner one, and its tau and work before its own, so wrappers compose. The one
  * that keeps values from step to step (delay) is the outermost. An augmentation is in use where its first setting is
- * not the default. The batch is reduced by whoever draws it (task_create_task): the first examples of a batch are a
+ * not the default. The batch is reduced by whoever draws it (task_create): the first examples of a batch are a
  * smaller batch. */
 #ifndef TASK_AUGMENT_H
 #define TASK_AUGMENT_H

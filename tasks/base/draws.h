@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * draws.h - what parametric families draw their structures with. A range is published as [low, high). */
+ * draws.h - random draws of the structures of parametric families. A range is published as [low, high). */
 #ifndef TASK_DRAWS_H
 #define TASK_DRAWS_H
 

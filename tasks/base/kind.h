@@ -43,7 +43,7 @@ typedef struct task_kind {
     void (*after_step)(const task *t, const real *tau, real *params); /* NULL where there is nothing to do */
     real (*loss)(const task *t, const real *tau, void *work, const real *params, real *grads);
     real (*normalise)(const task *t, real loss); /* NULL: by t->normaliser */
-    /* Share of the drawn batch classified right at params, in [0,1]; NULL where it means nothing. */
+    /* Fraction of the drawn batch classified correctly at params, in [0,1]; NULL where it means nothing. */
     real (*accuracy)(const task *t, const real *tau, void *work, const real *params);
 } task_kind;
 

@@ -11,7 +11,7 @@
 
 #include "base/kind.h"
 
-/* The kinds are declared in task.h. */
+/* The kinds are declared in kind.h. */
 void task_set_normaliser(task *t, task_normaliser_kind kind, double n);
 real task_normaliser_apply(const task_normaliser *normaliser, real loss);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * task_error.h - errors of this folder. */
+ * task_error.h - messages of errors. */
 #ifndef TASK_ERROR_H
 #define TASK_ERROR_H
 

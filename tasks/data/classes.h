@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * classes.h - pictures become a set: a folder with one sub-folder per class, or an array.
+ * classes.h - a data set from pictures: a folder with one sub-folder per class, or an array.
  *
  *     task_raw raw = {0};
  *     char *names = NULL;

@@ -10,7 +10,8 @@
 
 #include "base/task_error.h"
 
-static int report_unknown_setting(const char *of, const char *word, const task_setting *table, int n, lopt_error *err) {
+static int report_unknown_setting(const char *of, const char *word, const task_data_setting *table, int n,
+                                  lopt_error *err) {
     char names[256] = "";
     for (int i = 0; i < n; i++) {
         size_t at = strlen(names);
@@ -20,7 +21,7 @@ static int report_unknown_setting(const char *of, const char *word, const task_s
                           n ? names : "no settings");
 }
 
-static int read_data_setting(const char *of, char *word, task_setting *table, int n, lopt_error *err) {
+static int read_data_setting(const char *of, char *word, task_data_setting *table, int n, lopt_error *err) {
     char *equals = strchr(word, '='), *end;
     for (int i = 0; i < n; i++) {
         size_t length = strlen(table[i].name);
@@ -37,7 +38,7 @@ static int read_data_setting(const char *of, char *word, task_setting *table, in
     return report_unknown_setting(of, word, table, n, err);
 }
 
-int task_settings_read(const char *of, const char *text, task_setting *table, int n, lopt_error *err) {
+int task_read_data_settings(const char *of, const char *text, task_data_setting *table, int n, lopt_error *err) {
     char words[512], *rest = words;
     snprintf(words, sizeof words, "%s", text);
     for (char *word; (word = strsep(&rest, " \t"));)

@@ -17,9 +17,9 @@
  * Images    0..1, [rows, cols, channels], one row each, in split order; resized to size x size (size 0:
  *           as in the file), then divided by 255, then, if grey, the mean of the channels. Where pixels
  *           are whole fractions of a byte's step (28 or 32 to 8: sixteenths), they are kept as 16-bit
- *           codes, in half the memory, and made into the same floats when drawn; else as numbers.
+ *           codes, in half the memory, and converted to the same floats when drawn; else as reals.
  * Tables    [1, features, 1], each feature with mean 0 and deviation 1 over the train split; size and
- *           grey mean nothing to them.
+ *           grey do not apply to them.
  * Shared    between tasks of a process, kept while anyone uses a set, and between the processes of a
  *           machine (shared.h). Not thread-safe.
  * Source    learned_optimization, Metz et al. 2022 (splits, order of the steps on pixels). */

@@ -33,7 +33,7 @@ typedef struct task_raw {
 } task_raw;
 
 /* Makes room for n examples of raw's shape in bytes (or numbers, if as_numbers) and labels, keeping
- * what is there; refuses what no set has. n and n_labels are left to the reader. */
+ * what is there; refuses impossible sizes. n and n_labels are left to the reader. */
 int task_raw_reserve(task_raw *raw, size_t n, int as_numbers, lopt_error *err);
 void task_raw_free(task_raw *raw);
 

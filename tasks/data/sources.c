@@ -327,15 +327,15 @@ static int read_cifar_parts(const task_source *s, task_raw *parts, lopt_error *e
 
 static int read_image_sheet(const char *settings, const unsigned char *bytes, size_t n, task_raw *raw,
                             lopt_error *err) {
-    task_setting t[] = {{"tile", 20, 1, TASK_RAW_MAX_SIDE, 1}, {"classes", 10, 2, 65536, 1}};
-    return task_settings_read("of tiles", settings, t, 2, err) &&
+    task_data_setting t[] = {{"tile", 20, 1, TASK_RAW_MAX_SIDE, 1}, {"classes", 10, 2, 65536, 1}};
+    return task_read_data_settings("of tiles", settings, t, 2, err) &&
            task_sheet_parse(bytes, n, (int)t[0].value, (int)t[0].value, (int)t[1].value, raw, err);
 }
 
 static int read_number_table(const char *settings, const unsigned char *bytes, size_t n, task_raw *raw,
                              lopt_error *err) {
-    task_setting t[] = {{"label", -1, -1, 65535, 1}};
-    return task_settings_read("of comma-separated numbers", settings, t, 1, err) &&
+    task_data_setting t[] = {{"label", -1, -1, 65535, 1}};
+    return task_read_data_settings("of comma-separated numbers", settings, t, 1, err) &&
            task_csv_parse((const char *)bytes, n, (int)t[0].value, raw, err);
 }
 

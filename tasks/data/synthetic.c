@@ -18,9 +18,9 @@ enum { COARSE = 4, MAX_SETTINGS = 7 };
 typedef struct generator {
     task_synthetic_info info;
     int n_settings, as_numbers;
-    task_setting settings[MAX_SETTINGS];
-    void (*shape)(const task_setting *s, task_raw *raw);
-    int (*fill)(const task_setting *s, task_raw *raw, lopt_rng_stream *r);
+    task_data_setting settings[MAX_SETTINGS];
+    void (*shape)(const task_data_setting *s, task_raw *raw);
+    int (*fill)(const task_data_setting *s, task_raw *raw, lopt_rng_stream *r);
 } generator;
 
 #define EXAMPLES                                                                                                       \
@@ -32,7 +32,7 @@ typedef struct generator {
 
 enum { G_EXAMPLES, G_CLASSES, G_MODES, G_SIZE, G_CHANNELS, G_NOISE, G_SEED };
 
-static void set_gaussian_shape(const task_setting *s, task_raw *raw) {
+static void set_gaussian_shape(const task_data_setting *s, task_raw *raw) {
     raw->rows = raw->cols = (int)s[G_SIZE].value;
     raw->channels = (int)s[G_CHANNELS].value;
 }
@@ -44,7 +44,7 @@ static void draw_mode_centre(const task_raw *raw, const task_tap *taps, lopt_rng
     task_resize_image(coarse, COARSE, raw->channels, taps, raw->rows, taps, raw->cols, centre);
 }
 
-static int fill_gaussian_clusters(const task_setting *s, task_raw *raw, lopt_rng_stream *r) {
+static int fill_gaussian_clusters(const task_data_setting *s, task_raw *raw, lopt_rng_stream *r) {
     size_t modes = (size_t)s[G_MODES].value, n_centres = (size_t)raw->n_classes * modes;
     size_t size = (size_t)raw->rows * (size_t)raw->cols * (size_t)raw->channels;
     task_tap *taps = malloc((size_t)raw->rows * sizeof *taps);
@@ -71,13 +71,13 @@ static int fill_gaussian_clusters(const task_setting *s, task_raw *raw, lopt_rng
 
 enum { S_EXAMPLES, S_CLASSES, S_TURNS, S_NOISE, S_SEED };
 
-static void set_spiral_shape(const task_setting *s, task_raw *raw) {
+static void set_spiral_shape(const task_data_setting *s, task_raw *raw) {
     (void)s;
     raw->rows = raw->channels = 1;
     raw->cols = 2;
 }
 
-static int fill_spiral_points(const task_setting *s, task_raw *raw, lopt_rng_stream *r) {
+static int fill_spiral_points(const task_data_setting *s, task_raw *raw, lopt_rng_stream *r) {
     for (size_t i = 0; i < raw->n; i++) {
         double t = sqrt(lopt_rng_draw_uniform(r)); /* as many points on each piece of an arm */
         double angle = 2 * PI * (s[S_TURNS].value * t + (double)raw->labels[i] / raw->n_classes);
@@ -91,7 +91,7 @@ static int fill_spiral_points(const task_setting *s, task_raw *raw, lopt_rng_str
 
 enum { T_EXAMPLES, T_CLASSES, T_DIM, T_HIDDEN, T_SEED };
 
-static void set_teacher_shape(const task_setting *s, task_raw *raw) {
+static void set_teacher_shape(const task_data_setting *s, task_raw *raw) {
     raw->rows = raw->channels = 1;
     raw->cols = (int)s[T_DIM].value;
 }
@@ -114,7 +114,7 @@ static int32_t compute_teacher_label(const float *x, int dim, int hidden, int cl
     return best;
 }
 
-static int fill_teacher_labels(const task_setting *s, task_raw *raw, lopt_rng_stream *r) {
+static int fill_teacher_labels(const task_data_setting *s, task_raw *raw, lopt_rng_stream *r) {
     int dim = raw->cols, hidden = (int)s[T_HIDDEN].value;
     size_t n0 = (size_t)dim * (size_t)hidden, n1 = (size_t)hidden * (size_t)raw->n_classes;
     float *weights = malloc((n0 + n1) * sizeof *weights);
@@ -168,8 +168,8 @@ const task_synthetic_info *task_synthetic_known(size_t i) {
 
 int task_synthetic_make(size_t i, const char *settings, task_raw *raw, lopt_error *err) {
     generator g = generators[i];
-    task_setting *s = g.settings;
-    if (!task_settings_read(g.info.name, settings, s, g.n_settings, err)) return 0;
+    task_data_setting *s = g.settings;
+    if (!task_read_data_settings(g.info.name, settings, s, g.n_settings, err)) return 0;
     if (!raw) return 1;
     size_t n = (size_t)s[0].value;
     g.shape(s, raw);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * activation.h - y = f(x), number by number.
+ * activation.h - y = f(x), element by element.
  *
  *     x = task_add_activation(m, x, TASK_RELU);
  *     size_t which = task_sample_choice(m, TASK_N_SAMPLED_ACTIVATIONS);

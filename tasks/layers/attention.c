@@ -29,7 +29,7 @@ enum { Q, K, V };
 
 /* ---- one head ---------------------------------------------------------------------------------- */
 
-/* Where numbers of sequence b and head h begin; a step is heads * size further. */
+/* Where the values of sequence b and head h begin; a step is heads * size further. */
 static size_t offset_of_head(const attention *a, int b, int h) {
     return ((size_t)b * (size_t)a->time * (size_t)a->heads + (size_t)h) * (size_t)a->size;
 }

@@ -6,13 +6,13 @@
  *     x = task_add_attention(m, x, &a);                   x[batch, time, in] -> [batch, time, in]
  *     y = task_attention_core(m, q, k, v, &a);        between the dense layers: [batch, time, heads head_size]
  *
- * Four dense layers (query, key, value, output) with biases, whose weights start as `init`; each head takes
+ * Four dense layers (query, key, value, output) with biases, whose weights are initialised by `init`; each head takes
  * softmax(q k' / sqrt(head_size)) v. The bias of the keys, tensor "key_bias0" of the core, moves all logits of a
  * query alike: its gradient is 0 but for rounding.
  * Masks    causal: no position sees a later one. pad_ids: no position sees a key whose id, one of [batch, time],
  *          is 0. What is masked has logit -1e30.
  * Dropout  of the probabilities of attention: each is 0 with chance `dropout`, else divided by 1 - dropout; by
- *          a hash of its place and a number drawn with the batch, so that nothing is stored.
+ *          a hash of its position and a seed drawn with the batch, so that nothing is stored.
  * Backward computes the probabilities of a head anew: memory does not grow with the square of time. */
 #ifndef TASK_ATTENTION_H
 #define TASK_ATTENTION_H

@@ -46,7 +46,7 @@ static const chunk *conv_chunk_at_row(const conv *c, int row) {
     return row + c->whole.rows <= c->n_rows ? &c->whole : &c->rest;
 }
 
-/* Where output row `row` begins in an array with `channels` numbers for each of its pixels. */
+/* Where output row `row` begins in an array with `channels` values for each of its pixels. */
 static size_t offset_of_conv_row(const conv *c, int row, int channels) {
     return (size_t)row * (size_t)c->window.out_cols * (size_t)channels;
 }

@@ -5,7 +5,7 @@
  *     x = task_add_conv(m, x, (task_conv_shape){.channels = 32, .size = 3, .stride = 2}, init);
  *
  * x[batch, rows, cols, in] becomes [batch, out rows, out cols, channels] (window.h says how many).
- * Tensors "conv0" [size, size, in, channels], which starts as init says, and "conv_b0" (channels), zeros.
+ * Tensors "conv0" [size, size, in, channels], initialised by init, and "conv_b0" (channels), zeros.
  *
  * Method   patches of some output rows at a time, which stay in cache, then a matrix product; in backward the
  *          same patches for the gradient of the weights, and products scattered into that of x. Where a window

@@ -4,7 +4,7 @@
  *
  *     x = task_add_dense(m, x, width, init);
  *
- * Tensors "w0" (in, width), which starts as init says, and "b0" (width), which starts at 0. */
+ * Tensors "w0" (in, width), initialised by init, and "b0" (width), zeros. */
 #ifndef TASK_DENSE_H
 #define TASK_DENSE_H
 
@@ -12,7 +12,7 @@
 
 int task_add_dense(task_model *m, int x, int width, task_init init);
 int task_dense_without_bias(task_model *m, int x, int width, task_init init);
-/* As task_add_dense with the bias's own start. */
+/* As task_add_dense, with an initialisation of the bias. */
 int task_add_dense_with(task_model *m, int x, int width, task_init weights, task_init bias);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * embed.h - rows of a table, by number.
+ * embed.h - embedding: rows of a table, by id.
  *
  *     size_t ids = task_add_input_ids(m, steps * batch);
  *     x = task_add_embedding(m, ids, rank, dim, vocab, init);   value [dim...], its last axis the width

@@ -8,7 +8,7 @@
 /* Standard deviation of a standard normal truncated to [-2, 2]. */
 #define TRUNCATED_STD 0.87962566103423978
 
-enum { CHUNK = 256 }; /* numbers are drawn as floats: both precisions start alike */
+enum { CHUNK = 256 }; /* values are drawn as floats: both precisions start alike */
 
 task_init task_init_sampled(task_model *m) {
     task_init init = {.kind = TASK_INIT_SAMPLED, .at = task_sample_choice(m, 5)};
@@ -46,7 +46,7 @@ static void fill_identity(int64_t rows, int64_t cols, real *out) {
     for (int64_t i = 0; i < rows * cols; i++) out[i] = i / cols == i % cols;
 }
 
-/* `count` vectors of n numbers: number i of vector k at a[i * step + k * next]. */
+/* `count` vectors of n values: value i of vector k at a[i * step + k * next]. */
 typedef struct vectors {
     real *a;
     int64_t n, count, step, next;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * init.h - how a tensor starts.
+ * init.h - initialisation of tensors.
  *
  *     x = task_add_dense(m, x, width, (task_init){0});                       the default, TN(1/sqrt(fan_in))
  *     x = task_add_dense(m, x, width, (task_init){TASK_INIT_CONSTANT, 0});   zeros

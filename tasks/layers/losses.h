@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * losses.h - what a model ends with: a value of rank 0.
+ * losses.h - losses, the last layer of a model: a value of rank 0.
  *
  *     size_t labels = task_add_input_ids(m, rows);
  *     task_add_cross_entropy(m, logits, labels);
  *
  * A label below 0 leaves its row out of the cross-entropy (padding); a batch of such rows alone has loss 0.
- * What two values are compared in may be targets or computed: both get a gradient where they have one. */
+ * Both of two compared values may be targets or computed: each gets a gradient if it depends on parameters. */
 #ifndef TASK_LOSSES_H
 #define TASK_LOSSES_H
 

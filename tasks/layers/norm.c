@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * norm.c - see norm.h. With h = (x - mean) / std over n numbers and g = scale dy,
+ * norm.c - see norm.h. With h = (x - mean) / std over n values and g = scale dy,
  * dx = (g - mean(g) - h mean(g h)) / std. */
 #include "layers/norm.h"
 

@@ -6,8 +6,8 @@
  *     x = task_add_batch_norm(m, x, 1, 1e-5);   over all the others: statistics of the batch, at evaluation too
  *
  * std is sqrt(variance + epsilon), variance divided by n. Tensors "layer_scale0" and "layer_offset0", "batch_scale0"
- * and "batch_offset0"; the scale of a batch norm
- * starts at `start` (0 where a residual branch begins as nothing). */
+ * and "batch_offset0"; the scale of a batch norm is
+ * initialised to `start` (0 where a residual branch starts as the identity). */
 #ifndef TASK_NORM_LAYERS_H
 #define TASK_NORM_LAYERS_H
 

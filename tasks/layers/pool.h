@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * pool.h - images made smaller, channel by channel.
+ * pool.h - pooling of images, channel by channel.
  *
  *     x = task_add_max_pool(m, x, 3, 2, TASK_SAME);      the largest in each window
  *     x = task_average_pool(m, x, 2, 2, TASK_VALID);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tokens.h - what vision transformers and mixers do to a sequence x[batch, time, width].
+ * tokens.h - layers of vision transformers and mixers on a sequence x[batch, time, width].
  *
  *     x = task_add_class_token(m, x);              one more step at the front: tensor "class0" [width], zeros
  *     x = task_add_positions(m, x, init);          x + tensor "positions0" [time, width]

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * variational.h - what a variational auto-encoder has beside dense layers.
+ * variational.h - layers of a variational auto-encoder beside dense ones.
  *
  *     stats = ... [batch, 2 latent]: means, then logarithms of standard deviations
  *     z = task_add_gaussian(m, stats);                 mean + std eps, eps ~ N(0, 1) drawn with the batch

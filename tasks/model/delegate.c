@@ -17,7 +17,7 @@ task *task_create_of_kind(const task_kind *kind, task *inner, const task_spec *s
         task_set_error(err, LOPT_ENOMEM, "task %s: out of memory", spec->task);
         free(t);
         free(self);
-        task_destroy_task(inner);
+        task_destroy(inner);
         return NULL;
     }
     *t = inner ? *inner : (task){.loss_bound = INFINITY};
@@ -28,18 +28,18 @@ task *task_create_of_kind(const task_kind *kind, task *inner, const task_spec *s
     int ok = kind->create(t, spec, err);
     if (ok && !t->tensors) ok = task_set_error(err, LOPT_ENOMEM, "task %s: out of memory", spec->task);
     if (ok) return t;
-    task_destroy_task(t);
+    task_destroy(t);
     return NULL;
 }
 
-void task_destroy_task(task *t) {
+void task_destroy(task *t) {
     if (!t) return;
     if (t->kind->destroy) t->kind->destroy(t);
     if (!t->inner) {
         task_model_destroy(t->model);
         free(t->tensors);
     }
-    task_destroy_task(t->inner);
+    task_destroy(t->inner);
     free(t->self);
     free(t);
 }

@@ -9,7 +9,7 @@
 
 /* Of inner, which it takes over, also on failure; or of the spec alone where inner is NULL. NULL and *err. */
 task *task_create_of_kind(const task_kind *kind, task *inner, const task_spec *spec, lopt_error *err);
-void task_destroy_task(task *t);
+void task_destroy(task *t);
 
 void task_sample_tau(const task *t, lopt_rng_stream *r, real *tau);
 void task_initial_params(const task *t, const real *tau, lopt_rng_stream *r, real *params);

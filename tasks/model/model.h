@@ -22,7 +22,7 @@
  *     loss = task_model_loss(m, tau, work, params, grads);     grads NULL: the loss alone
  *
  * The task owns the model (t->model). A task_kind that leaves out sample, initial_params or loss gets those of
- * its model, and task_destroy_task frees it.
+ * its model, and task_destroy frees it.
  *
  * Value    an array in `work` of up to 4 axes, row-major, the first one the examples of the batch: images
  *          [batch, rows, cols, channels], sequences [batch, time, features]. A layer that maps features
@@ -137,7 +137,7 @@ static inline int32_t *task_ids_at(void *work, size_t offset) {
 
 task_model *task_model_create(task *t, lopt_error *err); /* NULL: no memory; description functions take it */
 int task_model_finish(task_model *m, lopt_error *err);
-void task_model_destroy(task_model *m); /* task_destroy_task does; NULL is fine */
+void task_model_destroy(task_model *m); /* task_destroy does; NULL is fine */
 
 int task_add_input(task_model *m, int rank, const int64_t *dim); /* of real values */
 size_t task_add_input_ids(task_model *m, size_t n);              /* work offset of int32_t[n]: labels, tokens */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * blocks.h - settings that models made of blocks on a sequence share. */
+ * blocks.h - settings shared by models of blocks on a sequence. */
 #ifndef TASK_BLOCKS_H
 #define TASK_BLOCKS_H
 

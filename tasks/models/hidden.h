@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * hidden.h - the hidden layers of a perceptron as a spec says: n_hidden, hidden, activation, norm, dropout,
- * per_task.
+ * hidden.h - hidden layers of a perceptron, from a spec: n_hidden, hidden, activation, norm, dropout, per_task.
  *
  *     task_hidden hidden = task_hidden_plan(m, spec);
  *     for (l < spec->n_hidden) x = task_hidden_layer(m, x, spec->hidden[l], &hidden);

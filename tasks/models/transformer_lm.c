@@ -4,7 +4,7 @@
  *
  *     tokens -> embedding -> (h + attention(norm h), h + mlp(norm h)) per layer -> norm -> dense -> cross-entropy
  *
- * Heads of published names have 32 numbers whatever the width; weights within blocks are normal, cut at 2, of variance
+ * Heads of published names have size 32 whatever the width; weights within blocks are normal, cut at 2, of variance
  * 2 / layers / fan-in. No token attends to padding. The perceptron is four times as wide, gelu. The loss counts
  * as it is, in the family by the parametric tasks' normaliser. Source: the TransformerLM tasks of
  * learned_optimization (Metz et al. 2022). */

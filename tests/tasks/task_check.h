@@ -20,7 +20,7 @@ typedef struct probe {
 
 static inline probe start(const task_spec *spec) {
     lopt_error err = {LOPT_OK, ""};
-    probe p = {.t = task_create_task(spec, &err)};
+    probe p = {.t = task_create(spec, &err)};
     cr_assert(p.t != NULL, "%s", err.text);
     size_t bytes = p.t->n_params * sizeof(real);
     p.tau = aligned((p.t->n_tau + 1) * sizeof(real));
@@ -37,7 +37,7 @@ static inline probe start(const task_spec *spec) {
 }
 
 static inline void stop(probe *p) {
-    task_destroy_task(p->t);
+    task_destroy(p->t);
     free(p->tau), free(p->params), free(p->grads), free(p->work);
 }
 

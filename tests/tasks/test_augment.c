@@ -26,7 +26,7 @@ static void *aligned(size_t bytes) {
 
 static probe start(const task_spec *spec) {
     lopt_error err = {LOPT_OK, ""};
-    probe p = {.t = task_create_task(spec, &err)};
+    probe p = {.t = task_create(spec, &err)};
     cr_assert(p.t != NULL, "%s", err.text);
     p.tau = aligned((p.t->n_tau + 1) * sizeof(float));
     p.params = aligned((p.t->n_params + p.t->n_aux) * sizeof(float));
@@ -39,7 +39,7 @@ static probe start(const task_spec *spec) {
 }
 
 static void stop(probe *p) {
-    task_destroy_task(p->t);
+    task_destroy(p->t);
     free(p->tau), free(p->params), free(p->grads), free(p->work);
 }
 
@@ -236,7 +236,7 @@ Test(augment, all_at_once) {
 
 static void refuse(task_spec spec, const char *words) {
     lopt_error err = {LOPT_OK, ""};
-    cr_assert(task_create_task(&spec, &err) == NULL && strstr(err.text, words), "%s", err.text);
+    cr_assert(task_create(&spec, &err) == NULL && strstr(err.text, words), "%s", err.text);
 }
 
 Test(augment, ranges_are_checked) {

@@ -68,10 +68,10 @@ static void check_size(const char *name, const char *dataset, size_t expected) {
     lopt_error err;
     cr_assert(task_spec_resolve(&spec, &err), "%s", err.text);
     snprintf(spec.dataset, sizeof spec.dataset, "%s", dataset);
-    task *t = task_create_task(&spec, &err);
+    task *t = task_create(&spec, &err);
     cr_assert(t, "%s", err.text);
     cr_assert(t->n_params == expected, "%s: %zu parameters, expected %zu", t->name, t->n_params, expected);
-    task_destroy_task(t);
+    task_destroy(t);
 }
 
 static size_t conv_size(size_t size, size_t in, size_t out) {
@@ -102,7 +102,7 @@ Test(image_models, starts) {
     lopt_error err;
     cr_assert(task_spec_resolve(&spec, &err), "%s", err.text);
     shrink(&spec);
-    task *t = task_create_task(&spec, &err);
+    task *t = task_create(&spec, &err);
     cr_assert(t, "%s", err.text);
     real *params = aligned(t->n_params * sizeof *params);
     void *work = aligned(t->work_bytes);
@@ -112,7 +112,7 @@ Test(image_models, starts) {
     task_draw_batch(t, NULL, TASK_TRAIN, &r, work);
     real loss = task_compute_loss(t, NULL, work, params, NULL);
     cr_assert(fabs(loss - log(10)) < 1e-12, "%.15g", loss);
-    task_destroy_task(t);
+    task_destroy(t);
     free(params), free(work);
 }
 
@@ -123,7 +123,7 @@ static void shapes(const char *name, int image_size, const char *kind, char *tex
     cr_assert(task_spec_resolve(&spec, &err), "%s", err.text);
     shrink(&spec);
     spec.image_size = image_size;
-    task *t = task_create_task(&spec, &err);
+    task *t = task_create(&spec, &err);
     cr_assert(t, "%s", err.text);
     text[0] = 0;
     for (size_t i = 0; i < task_model_n_layers(t->model); i++) {
@@ -132,7 +132,7 @@ static void shapes(const char *name, int image_size, const char *kind, char *tex
         if (strcmp(l->kind->name, kind) == 0)
             snprintf(text + n, bytes - n, "%s%d", n ? " " : "", (int)task_value_shape(t->model, l->out)->dim[1]);
     }
-    task_destroy_task(t);
+    task_destroy(t);
 }
 
 Test(image_models, strides) {

@@ -105,9 +105,9 @@ Test(perceptrons, family_within_a_cost) {
     task_spec spec = named("image_mlp_family");
     lopt_rng_open_stream(&r, (lopt_rng_address){6, LOPT_RNG_TEST, 1, 0, 0});
     cr_assert(task_family_sample(&spec, &r, 2e6, &err), "%s", err.text);
-    task *t = task_create_task(&spec, &err);
+    task *t = task_create(&spec, &err);
     cr_assert(t->flops_per_step <= 2e6);
-    task_destroy_task(t);
+    task_destroy(t);
     spec = named("image_mlp");
     cr_assert(!task_family_sample(&spec, &r, 0, &err) && strstr(err.text, "there is no family \"image_mlp\""));
 }

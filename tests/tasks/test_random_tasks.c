@@ -124,7 +124,7 @@ static int try_sample(const lopt_optimizer *adam, long k) {
         cr_assert(strstr(err.text, "none of 512 draws"), "sample %ld, %s: %s", k, spec.task, err.text);
         return 0;
     }
-    task *t = task_create_task(&spec, &err);
+    task *t = task_create(&spec, &err);
     cr_assert(t, "sample %ld, %s: %s", k, spec.task, err.text);
     check_sizes(t, max_flops(&spec));
     outcome a = train(t, adam, k, 0x5a), b = train(t, adam, k, 0xff);
@@ -135,7 +135,7 @@ static int try_sample(const lopt_optimizer *adam, long k) {
     for (int s = 0; s <= STEPS; s++) check_normalised(t, k, a.loss[s]);
     check_normalised(t, k, INFINITY);
     check_normalised(t, k, NAN);
-    task_destroy_task(t);
+    task_destroy(t);
     return 1;
 }
 

@@ -75,7 +75,7 @@ Test(sequence_tasks, families) {
 static task *create(task_spec *spec) {
     lopt_error err;
     cr_assert(task_spec_resolve(spec, &err), "%s", err.text);
-    task *t = task_create_task(spec, &err);
+    task *t = task_create(spec, &err);
     cr_assert(t, "%s", err.text);
     return t;
 }
@@ -84,7 +84,7 @@ static void check_size(const char *name, size_t expected) {
     task_spec spec = named(name);
     task *t = create(&spec);
     cr_assert(t->n_params == expected, "%s: %zu parameters, expected %zu", t->name, t->n_params, expected);
-    task_destroy_task(t);
+    task_destroy(t);
 }
 
 Test(sequence_tasks, sizes) {
@@ -113,7 +113,7 @@ static void check_first_loss(const char *name) {
     real loss = task_compute_loss(t, NULL, work, params, NULL);
     cr_assert(fabs(loss - log(10)) < 1e-12, "%s: first loss %g", t->name, loss);
     cr_assert(fabs(task_normalise_loss(t, loss) - 10 * log(10) / log(20)) < 1e-6);
-    task_destroy_task(t);
+    task_destroy(t);
     free(params), free(work);
 }
 
@@ -215,7 +215,7 @@ Test(sequence_tasks, what_cannot_be_is_said) {
         lopt_error err = {LOPT_OK, ""};
         snprintf(spec.dataset, sizeof spec.dataset, "%s", wrong[i].dataset);
         spec.sequence.tokens = wrong[i].tokens, spec.sequence.length = wrong[i].length;
-        cr_assert(!task_create_task(&spec, &err) && strstr(err.text, wrong[i].part), "found \"%s\", expected \"%s\"",
+        cr_assert(!task_create(&spec, &err) && strstr(err.text, wrong[i].part), "found \"%s\", expected \"%s\"",
                   err.text, wrong[i].part);
     }
 }

@@ -17,8 +17,8 @@
 
 /* The double build of the same functions (cmake/double_names.sh); struct task has one layout in
  * both. */
-task *task_create_task_double(const task_spec *spec, lopt_error *err);
-void task_destroy_task_double(task *t);
+task *task_create_double(const task_spec *spec, lopt_error *err);
+void task_destroy_double(task *t);
 void task_draw_batch_double(const task *t, const double *tau, task_split split, lopt_rng_stream *r, void *work);
 double task_compute_loss_double(const task *t, const double *tau, void *work, const double *params, double *grads);
 
@@ -43,7 +43,7 @@ typedef struct probe {
 
 static probe start(const task_spec *spec, uint64_t member) {
     lopt_error err = {LOPT_OK, ""};
-    probe p = {.t = task_create_task(spec, &err)};
+    probe p = {.t = task_create(spec, &err)};
     cr_assert(p.t != NULL, "%s", err.text);
     p.tau = aligned((p.t->n_tau + 1) * sizeof(float));
     p.params = aligned(p.t->n_params * sizeof(float));
@@ -57,7 +57,7 @@ static probe start(const task_spec *spec, uint64_t member) {
 }
 
 static void stop(probe *p) {
-    task_destroy_task(p->t);
+    task_destroy(p->t);
     free(p->tau), free(p->params), free(p->grads), free(p->work);
 }
 
@@ -155,7 +155,7 @@ static double *widen(const float *in, size_t n) {
 
 static void check_precisions(const task_spec *spec) {
     probe p = start(spec, 6);
-    task *wide = task_create_task_double(spec, NULL);
+    task *wide = task_create_double(spec, NULL);
     cr_assert(wide && wide->n_params == p.t->n_params && wide->n_tau == p.t->n_tau);
     double *tau = widen(p.tau, p.t->n_tau), *params = widen(p.params, p.t->n_params);
     double *grads = aligned(p.t->n_params * sizeof *grads);
@@ -181,13 +181,13 @@ static void check_precisions(const task_spec *spec) {
                   sqrt(difference / size));
     }
     free(tau), free(params), free(grads), free(work);
-    task_destroy_task_double(wide);
+    task_destroy_double(wide);
     stop(&p);
 }
 
 Test(tasks, float_agrees_with_double) {
     task_spec images = spec_of("image_mlp");
-    task *kept[] = {task_create_task(&images, NULL), task_create_task_double(&images, NULL)}; /* images are read once */
+    task *kept[] = {task_create(&images, NULL), task_create_double(&images, NULL)}; /* images are read once */
     for (int k = 0; task_kinds[k]; k++) {
         task_spec spec = spec_of(task_kinds[k]->name);
         spec.noise = 0.5;
@@ -199,8 +199,8 @@ Test(tasks, float_agrees_with_double) {
             check_precisions(&spec);
         }
     }
-    task_destroy_task(kept[0]);
-    task_destroy_task_double(kept[1]);
+    task_destroy(kept[0]);
+    task_destroy_double(kept[1]);
 }
 
 /* ---- a pure function of its arguments -------------------------------------------------------- */
@@ -282,12 +282,12 @@ Test(image_mlp, says_which_weights_are_hidden) {
         spec.hidden[1] = 20;
         spec.hidden[2] = 8;
         spec.reparam = wrapped ? TASK_REPARAM_TENSOR : TASK_REPARAM_NONE;
-        task *t = task_create_task(&spec, NULL);
+        task *t = task_create(&spec, NULL);
         cr_assert(t && t->n_tensors == 8);
         for (int k = 0; k < 8; k++)
             cr_assert(t->tensors[k].hidden_fan_in == expected[k], "%s: %d", t->tensors[k].name,
                       (int)t->tensors[k].hidden_fan_in);
-        task_destroy_task(t);
+        task_destroy(t);
     }
 }
 
@@ -498,10 +498,10 @@ Test(names, published_sizes_and_overrides) {
 
 static void expect(task_spec spec, const char *part) {
     lopt_error err = {LOPT_OK, ""};
-    cr_assert(task_create_task(&spec, &err) == NULL, "created in spite of: %s", part);
+    cr_assert(task_create(&spec, &err) == NULL, "created in spite of: %s", part);
     cr_assert(strstr(err.text, part), "found \"%s\", expected \"%s\"", err.text, part);
     cr_assert(!strchr(err.text, '\n') && err.status != LOPT_OK);
-    cr_assert(task_create_task(&spec, NULL) == NULL);
+    cr_assert(task_create(&spec, NULL) == NULL);
 }
 
 #define BAD(kind, field, value, part)                                                                                  \

@@ -32,7 +32,7 @@ static task_spec spec_of(const char *kind) {
 
 Test(gradients, every_kind_activation_and_level) {
     task_spec images = spec_of("image_mlp");
-    task *kept = task_create_task(&images, NULL); /* images are read once */
+    task *kept = task_create(&images, NULL); /* images are read once */
     int n_kinds = 0;
     for (; task_kinds[n_kinds]; n_kinds++) {
         task_spec spec = spec_of(task_kinds[n_kinds]->name);
@@ -41,7 +41,7 @@ Test(gradients, every_kind_activation_and_level) {
             check_levels(&spec);
         }
     }
-    task_destroy_task(kept);
+    task_destroy(kept);
     cr_assert(n_kinds >= 7, "only %d kinds", n_kinds);
 }
 

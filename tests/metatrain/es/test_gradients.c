@@ -44,7 +44,7 @@ static void open(setup *s, const char *text, const char *const *sets, int n_sets
 static task *hold_images(void) {
     task_spec spec = task_spec_default();
     spec.image_size = 4;
-    return task_create_task(&spec, NULL);
+    return task_create(&spec, NULL);
 }
 
 static void shut(setup *s) {
@@ -164,7 +164,7 @@ Test(gradients, twins_differ_in_theta_alone) {
         mt_particle_close(&p);
         shut(&s);
     }
-    task_destroy_task(held);
+    task_destroy(held);
 }
 
 /* ---- what judges an inner step --------------------------------------------------------------- */
@@ -181,7 +181,7 @@ static float first_step(setup *s, const mt_particle *p, mt_meta_loss kind, int e
                                        [MT_LOSS_OUTER_VALID] = TASK_OUTER_VALID,
                                        [MT_LOSS_TEST] = TASK_TEST};
     lopt_error err;
-    task *t = task_create_task(&s->cfg->tasks[0].spec, &err);
+    task *t = task_create(&s->cfg->tasks[0].spec, &err);
     void *work = aligned_alloc(64, (t->work_bytes + 127) / 64 * 64);
     float *params = calloc(t->n_params, sizeof *params), *grads = calloc(t->n_params, sizeof *grads);
     lopt_state *state = lopt_state_create(s->opt, t->tensors, t->n_tensors, &err);
@@ -206,7 +206,7 @@ static float first_step(setup *s, const mt_particle *p, mt_meta_loss kind, int e
                                         : task_compute_loss(t, NULL, work, params, NULL);
     lopt_state_destroy(state);
     lopt_destroy(opt);
-    task_destroy_task(t);
+    task_destroy(t);
     free(work);
     free(params);
     free(grads);
@@ -236,7 +236,7 @@ Test(gradients, meta_losses) {
         mt_particle_close(&p);
         shut(&s);
     }
-    task_destroy_task(held);
+    task_destroy(held);
 }
 
 /* Quadratics have no classes. */

@@ -162,14 +162,14 @@ static int act(setup *s, lopt_optimizer *twin[2], actor *a, int64_t p, double su
 static void open_actor(const setup *s, actor *a) {
     lopt_error err;
     *a = (actor){.trajectory = -1, .noise = -1};
-    a->task = task_create_task(&s->cfg->tasks[0].spec, &err);
+    a->task = task_create(&s->cfg->tasks[0].spec, &err);
     a->work = aligned_alloc(64, (a->task->work_bytes + 127) / 64 * 64);
     for (int k = 0; k < 2; k++) a->state[k] = lopt_state_create(s->opt, a->task->tensors, a->task->n_tensors, &err);
 }
 
 static void close_actor(actor *a) {
     for (int k = 0; k < 2; k++) lopt_state_destroy(a->state[k]);
-    task_destroy_task(a->task);
+    task_destroy(a->task);
     free(a->work);
 }
 

@@ -19,7 +19,7 @@ static lopt_error err;
 static task *make_quadratic(void) {
     task_spec spec = task_spec_default();
     snprintf(spec.task, sizeof spec.task, "quadratic");
-    task *t = task_create_task(&spec, &err);
+    task *t = task_create(&spec, &err);
     cr_assert(t != NULL, "%s", err.text);
     return t;
 }
@@ -75,7 +75,7 @@ Test(evaluate, sgd_on_a_quadratic_follows_its_closed_form) {
         cr_assert(isnan(points[i].loss[TASK_OUTER_VALID]), "a split that was not asked for was measured");
     }
     free(points);
-    task_destroy_task(t);
+    task_destroy(t);
 }
 
 Test(evaluate, optimizers_with_one_seed_start_alike) {
@@ -90,14 +90,14 @@ Test(evaluate, optimizers_with_one_seed_start_alike) {
     free(b);
     free(again);
     free(other);
-    task_destroy_task(t);
+    task_destroy(t);
 }
 
 Test(evaluate, batches_are_shared_too) {
     task_spec spec = task_spec_default();
     snprintf(spec.task, sizeof spec.task, "noisy_quadratic");
     spec.noise = 1; /* the "batch" is the noise of the gradient */
-    task *t = task_create_task(&spec, &err);
+    task *t = task_create(&spec, &err);
     cr_assert(t != NULL, "%s", err.text);
     mt_curve_plan two = {
         .seed = 1, .steps = 2, .every = 1, .batches = 1, .last_batches = 1, .splits = MT_SPLIT(TASK_TRAIN)};
@@ -106,7 +106,7 @@ Test(evaluate, batches_are_shared_too) {
     cr_assert(sgd[2].loss[TASK_TRAIN] != sgdm[2].loss[TASK_TRAIN], "the second is not");
     free(sgd);
     free(sgdm);
-    task_destroy_task(t);
+    task_destroy(t);
 }
 
 Test(evaluate, mean_and_standard_error) {
