@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * test_loopback.c - the protocol of ranks, on virtual ranks in one process.
+ *
+ * A message that makes no sense, a particle that reports twice or not at all, ends the process (ranks/dispatch.c,
+ * run/step_sync.c) or hangs: both fail here. */
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "ranks/loopback.h"
+#include "run/handshake.h"
+#include "run/run.h"
+#include "scratch.h"
+
+static const char base[] = "seed: 7\n"
+                           "optimizer: {name: small-fc, hidden_size: 2, step_mult: 0.05}\n"
+                           "tasks:\n"
+                           "  - {task: quadratic, dim: 3}\n"
+                           "  - {task: quadratic, dim: 9, weight: 2}\n"
+                           "estimator: {std: 0.1, window: 4, schedule: {name: log_uniform, min: 4, max: 9}}\n"
+                           "particles: 7\n"
+                           "outer: {steps: 5, learning_rate: 0.01}\n"
+                           "checkpoint: {every: 2}\n"
+                           "faults: {silence: 2}\n";
+
+/* Variants of the configuration, taken in turn by seed. */
+static const char *const variant[][2] = {
+    {"estimator.name=pes", "outer.share_from=1000000000"},
+    {"estimator.name=pes", "outer.share_from=0"},
+    {"estimator.name=nres", "evaluate.every=2"},
+    {"estimator.name=es", "outer.share_from=0"},
+};
+enum { VARIANTS = sizeof variant / sizeof *variant, MAX_THETA = 4096 };
+
+typedef struct scenario {
+    const char *set[4];
+    int n_sets;
+    const char *dir; /* "": nothing is written */
+    int resume;
+    /* results of rank 0 */
+    int status, alive;
+    size_t n;
+    float theta[MAX_THETA];
+    int64_t steps;
+} scenario;
+
+static mt_config *parse_config(const scenario *s) {
+    lopt_error err;
+    const char *sets[8] = {"evaluate.steps=3", "evaluate.batches=1", "evaluate.seeds=3"};
+    for (int i = 0; i < s->n_sets; i++) sets[3 + i] = s->set[i];
+    mt_config *cfg = mt_config_parse(base, "the test's configuration", sets, 3 + s->n_sets, &err);
+    if (!cfg) fprintf(stderr, "%s\n", err.text), abort();
+    return cfg;
+}
+
+static int run_coordinator(scenario *s, mt_session *session) {
+    lopt_error err;
+    int64_t step = -1;
+    mt_run *run = calloc(1, sizeof *run);
+    session->cfg = parse_config(s);
+    snprintf(session->dir, sizeof session->dir, "%s", s->dir);
+    if (s->resume && !mt_checkpoint_find(s->dir, &step, mt_print_warning, &err)) abort();
+    int status = mt_start_run(run, session, step, &err) ? mt_finish_run(run, step) : mt_print_error(&err);
+    s->n = run->theta.n;
+    if (s->n > MAX_THETA) abort();
+    memcpy(s->theta, run->theta.value, s->n * sizeof(float));
+    s->steps = run->coordinator.counters.step;
+    s->alive = session->members.n_live;
+    mt_dismiss_workers(session, status);
+    mt_close_run(run);
+    free(run);
+    return status;
+}
+
+static void run_rank(void *argument, mt_transport *transport) {
+    scenario *s = argument;
+    mt_session session;
+    lopt_error err;
+    if (!mt_session_open(&session, transport, &err)) abort();
+    int status = transport->rank == 0 ? (s->status = run_coordinator(s, &session)) : mt_run_worker(&session);
+    mt_session_close(&session, status);
+}
+
+/* Returns how many messages `count` sent. */
+static int64_t play(scenario *s, const mt_loopback_plan *plan, int count) {
+    mt_loopback *net = mt_loopback_open(plan);
+    mt_run_loopback(net, run_rank, s);
+    int64_t sent = mt_count_sent(net, count);
+    mt_loopback_close(net);
+    return sent;
+}
+
+static void play_seed(scenario *s, int ranks, uint64_t seed) {
+    play(s, &(mt_loopback_plan){.ranks = ranks, .seed = seed, .lost_rank = -1}, 0);
+    cr_assert(s->status == MT_DONE && s->steps == 5, "%d ranks, seed %llu: status %d at outer step %lld", ranks,
+              (unsigned long long)seed, s->status, (long long)s->steps);
+}
+
+static scenario make_scenario(int which, const char *more) {
+    scenario s = {.set = {variant[which][0], variant[which][1], more}, .n_sets = more ? 3 : 2, .dir = ""};
+    return s;
+}
+
+static int same_theta(const scenario *a, const scenario *b) {
+    return a->n == b->n && a->n > 0 && memcmp(a->theta, b->theta, a->n * sizeof(float)) == 0;
+}
+
+/* ---- every order of messages ----------------------------------------------------------------- */
+
+static void check_seeds(int ranks) {
+    scenario alone[VARIANTS];
+    for (int v = 0; v < VARIANTS; v++) {
+        alone[v] = make_scenario(v, NULL);
+        play_seed(&alone[v], 1, 1);
+    }
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        int v = (int)(seed % VARIANTS);
+        scenario s = make_scenario(v, NULL);
+        play_seed(&s, ranks, seed);
+        cr_assert(same_theta(&s, &alone[v]), "%d ranks, seed %llu: another theta", ranks, (unsigned long long)seed);
+    }
+}
+
+Test(loopback, two_ranks_give_the_theta_of_one) {
+    check_seeds(2);
+}
+Test(loopback, three_ranks_give_the_theta_of_one) {
+    check_seeds(3);
+}
+Test(loopback, five_ranks_give_the_theta_of_one) {
+    check_seeds(5);
+}
+Test(loopback, eight_ranks_give_the_theta_of_one) {
+    check_seeds(8);
+}
+
+/* Alone the asynchronous mode is the synchronous one; with others it makes its steps, and theta is finite. */
+Test(loopback, asynchronous_ranks_go_on) {
+    scenario sync = make_scenario(0, NULL), alone = make_scenario(0, "outer.mode=asynchronous");
+    play_seed(&sync, 1, 1);
+    play_seed(&alone, 1, 1);
+    cr_assert(same_theta(&sync, &alone));
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        scenario s = make_scenario(seed % 2 ? 0 : 2, "outer.mode=asynchronous");
+        play_seed(&s, (int[]){2, 3, 5, 8}[seed / 2 % 4], seed);
+        for (size_t i = 0; i < s.n; i++) cr_assert(isfinite(s.theta[i]));
+        cr_assert(!same_theta(&s, &(scenario){.n = s.n}));
+    }
+}
+
+/* ---- the loss of a rank ---------------------------------------------------------------------- */
+
+/* A folder in memory: a run syncs its files, which takes a disk a while. */
+static void make_folder(void) {
+    if (access("/dev/shm", W_OK) == 0) snprintf(folder, sizeof folder, "/dev/shm/mt-test-XXXXXX");
+    make_scratch();
+}
+
+static void silence_output(void) {
+    int null = open("/dev/null", O_WRONLY);
+    dup2(null, 1);
+    dup2(null, 2);
+    close(null);
+    setenv("PATH", "/nowhere", 1); /* no gnuplot: a picture a run takes longer than all else */
+}
+
+static const char *fresh_dir(char path[200]) {
+    static int n;
+    snprintf(path, 200, "%s/run-%d", folder, n++);
+    return path;
+}
+
+/* After each of its messages in turn; the others return to a checkpoint. */
+static void lose_worker(int rank, const scenario *want, const char *mode) {
+    int64_t messages = 1;
+    char path[200];
+    for (int64_t last = 1; last <= messages; last++) {
+        scenario s = make_scenario(1, mode);
+        s.dir = fresh_dir(path);
+        cr_assert(mkdir(path, 0700) == 0);
+        mt_loopback_plan plan = {.ranks = 3, .seed = (uint64_t)last, .lost_rank = rank, .last_message = last};
+        int64_t sent = play(&s, &plan, rank);
+        if (sent == last) messages = last + 1;
+        /* lost before the run began: the others are told why and nothing is done */
+        if (s.status == MT_FAILED && s.steps == 0 && last <= 3) continue;
+        cr_assert(s.status == MT_DONE && s.steps == 5, "rank %d, message %lld: status %d at outer step %lld", rank,
+                  (long long)last, s.status, (long long)s.steps);
+        cr_assert(!want || same_theta(&s, want), "rank %d, message %lld: another theta", rank, (long long)last);
+    }
+    cr_assert(messages > 9, "only %lld messages were tried", (long long)messages);
+}
+
+Test(loopback, a_lost_worker_changes_nothing, .init = make_folder, .fini = remove_scratch) {
+    silence_output();
+    scenario want = make_scenario(1, NULL);
+    play_seed(&want, 1, 1);
+    lose_worker(1, &want, NULL);
+    lose_worker(2, &want, NULL);
+}
+
+Test(loopback, a_lost_worker_does_not_stop_the_asynchronous_mode, .init = make_folder, .fini = remove_scratch) {
+    silence_output();
+    lose_worker(1, NULL, "outer.mode=asynchronous");
+}
+
+static void end_process(void) {
+    _exit(0);
+}
+
+/* The process of rank 0 ends after each of its messages in turn; a resume gives the same theta. */
+Test(loopback, a_lost_coordinator_resumes, .init = make_folder, .fini = remove_scratch) {
+    char path[200];
+    silence_output();
+    scenario want = make_scenario(1, NULL);
+    play_seed(&want, 1, 1);
+    int64_t messages = play(&want, &(mt_loopback_plan){.ranks = 3, .seed = 1, .lost_rank = -1}, 0);
+    cr_assert(messages > 15);
+    for (int64_t last = 1; last <= messages; last++) {
+        scenario s = make_scenario(1, NULL);
+        s.dir = fresh_dir(path);
+        cr_assert(mkdir(path, 0700) == 0);
+        pid_t child = fork();
+        if (child == 0) {
+            play(&s, &(mt_loopback_plan){.ranks = 3, .seed = 1, .last_message = last, .on_loss = end_process}, 0);
+            _exit(0);
+        }
+        int status;
+        cr_assert(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0,
+                  "message %lld: the process failed", (long long)last);
+        s.resume = 1;
+        play(&s, &(mt_loopback_plan){.ranks = 2, .seed = 2, .lost_rank = -1}, 0);
+        cr_assert(s.status == MT_DONE && same_theta(&s, &want), "message %lld: status %d, or another theta",
+                  (long long)last, s.status);
+    }
+}
