@@ -9,11 +9,11 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "ranks/messages.h"
 #include "rng/rng.h"
 
-#define DELAY_SECONDS 2e-3 /* a message is under way for at most */
-#define TICK_SECONDS 2e-4  /* the clock goes by at most that when it is read */
-#define JUMP_SECONDS 0.05  /* and by that where all ranks wait for a message that does not come */
+#define TICK_SECONDS 2e-4 /* the clock goes by at most that when it is read */
+#define JUMP_SECONDS 0.05 /* and by that, once round, where all ranks wait for a message that does not come */
 
 typedef struct delivery {
     struct delivery *next;
@@ -38,7 +38,9 @@ struct mt_loopback {
     int running;  /* the rank that runs */
     int resting;  /* how many times in a row a rank had nothing to do */
     double clock; /* seconds */
+
     lopt_rng_stream random;
+    int64_t sent_by_tag[MT_N_TAGS];
     mt_rank_main *rank_main;
     void *argument;
 };
@@ -77,7 +79,7 @@ static void *allocate_or_abort(size_t bytes) {
 static void deliver_message(virtual_rank *from, virtual_rank *to, int tag, const void *head, size_t n_head,
                             const void *data, size_t n) {
     mt_loopback *net = from->net;
-    double due = net->clock + DELAY_SECONDS * lopt_rng_draw_uniform(&net->random);
+    double due = net->clock + net->plan.delay * lopt_rng_draw_uniform(&net->random);
     delivery **last = &to->inbox[from->base.rank];
     for (; *last; last = &(*last)->next)
         if ((*last)->due > due) due = (*last)->due;
@@ -96,6 +98,7 @@ static void loopback_send(mt_transport *base, const int *to, int n_to, int tag, 
     for (int i = 0; i < n_to && !v->is_lost; i++) {
         virtual_rank *other = &v->net->rank[to[i]];
         v->sent++;
+        v->net->sent_by_tag[tag]++;
         if (!other->is_lost && !other->ended) deliver_message(v, other, tag, head, n_head, data, n);
         if (base->rank != plan->lost_rank || v->sent != plan->last_message) continue;
         if (plan->on_loss) plan->on_loss();
@@ -122,7 +125,7 @@ static int loopback_take(mt_transport *base, int from, mt_message *message) {
 static void loopback_rest(mt_transport *base, int idle_polls) {
     virtual_rank *v = (virtual_rank *)base;
     (void)idle_polls;
-    v->net->clock += ++v->net->resting > 4 * v->net->plan.ranks ? JUMP_SECONDS : TICK_SECONDS;
+    v->net->clock += ++v->net->resting > 4 * v->net->plan.ranks ? JUMP_SECONDS / v->net->plan.ranks : TICK_SECONDS;
     yield_turn(v);
 }
 
@@ -130,6 +133,11 @@ static double loopback_now(const mt_transport *base) {
     mt_loopback *net = ((const virtual_rank *)base)->net;
     net->clock += TICK_SECONDS * lopt_rng_draw_uniform(&net->random);
     return net->clock;
+}
+
+static int loopback_is_gone(const mt_transport *base, int rank) {
+    const mt_loopback *net = ((const virtual_rank *)base)->net;
+    return net->plan.sees_deaths && net->rank[rank].is_lost;
 }
 
 static void loopback_flush(mt_transport *base, double seconds) {
@@ -178,14 +186,20 @@ int64_t mt_count_sent(const mt_loopback *net, int rank) {
     return net->rank[rank].sent;
 }
 
+int64_t mt_count_tag(const mt_loopback *net, int tag) {
+    return net->sent_by_tag[tag];
+}
+
 mt_loopback *mt_loopback_open(const mt_loopback_plan *plan) {
-    static const mt_transport_ops ops = {loopback_send, loopback_take, loopback_give_up, loopback_flush,
-                                         loopback_rest, loopback_now,  loopback_end,     loopback_abort};
+    static const mt_transport_ops ops = {loopback_send,    loopback_take, loopback_give_up,
+                                         loopback_flush,   loopback_rest, loopback_now,
+                                         loopback_is_gone, loopback_end,  loopback_abort};
     mt_loopback *net = allocate_or_abort(sizeof *net);
     *net = (mt_loopback){.plan = *plan, .running = -1, .clock = 1};
     net->rank = allocate_or_abort((size_t)plan->ranks * sizeof *net->rank);
     pthread_mutex_init(&net->mutex, NULL);
     lopt_rng_open_stream(&net->random, (lopt_rng_address){plan->seed, LOPT_RNG_TEST, 0, 0, 0});
+
     for (int r = 0; r < plan->ranks; r++) {
         net->rank[r] = (virtual_rank){.base = {.ops = &ops, .rank = r, .size = plan->ranks}, .net = net};
         net->rank[r].inbox = allocate_or_abort((size_t)plan->ranks * sizeof(delivery *));

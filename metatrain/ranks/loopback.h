@@ -19,6 +19,8 @@
 typedef struct mt_loopback_plan {
     int ranks;
     uint64_t seed;
+    double delay;          /* seconds that a message is under way for at most */
+    int sees_deaths;       /* a lost rank is noticed as on one host, else by its heartbeat alone */
     int lost_rank;         /* -1: none is lost */
     int64_t last_message;  /* that it sends, counted from 1 */
     void (*on_loss)(void); /* called when that message was sent; NULL: the rank is cut off */
@@ -31,6 +33,7 @@ typedef void mt_rank_main(void *argument, mt_transport *transport);
 mt_loopback *mt_loopback_open(const mt_loopback_plan *plan);
 void mt_run_loopback(mt_loopback *net, mt_rank_main *rank_main, void *argument);
 int64_t mt_count_sent(const mt_loopback *net, int rank);
+int64_t mt_count_tag(const mt_loopback *net, int tag); /* sent by all ranks */
 void mt_loopback_close(mt_loopback *net);
 
 #endif

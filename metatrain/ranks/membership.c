@@ -72,6 +72,8 @@ void mt_membership_close(mt_membership *m) {
 /* Also a process that has ended but whose parent has not yet asked for its status. */
 static int is_gone(const mt_membership *m, int rank) {
     char path[48], text[256] = "", state = 'R';
+    const mt_transport *t = m->transport;
+    if (t->ops->is_gone && t->ops->is_gone(t, rank)) return 1;
     if (m->pid[rank] <= 0) return 0;
     if (kill(m->pid[rank], 0) != 0) return errno == ESRCH;
     snprintf(path, sizeof path, "/proc/%ld/stat", (long)m->pid[rank]);

@@ -218,8 +218,8 @@ static __attribute__((noreturn)) void mpi_abort(mt_transport *base, int status) 
 }
 
 mt_transport *mt_open_mpi(void) {
-    static const mt_transport_ops ops = {mpi_send, mpi_take, mpi_give_up, mpi_flush,
-                                         mpi_rest, mpi_now,  mpi_close,   mpi_abort};
+    static const mt_transport_ops ops = {mpi_send, mpi_take, mpi_give_up, mpi_flush, mpi_rest,
+                                         mpi_now,  NULL,     mpi_close,   mpi_abort};
     mpi_transport *t = calloc(1, sizeof *t);
     if (!t) return NULL;
     t->base = (mt_transport){.ops = &ops, .size = 1, .has_processes = 1};

@@ -35,7 +35,8 @@ typedef struct mt_transport_ops {
     void (*give_up)(mt_transport *t, int rank);                  /* what is still on its way there holds nobody up */
     void (*flush)(mt_transport *t, double seconds);
     void (*rest)(mt_transport *t, int idle_polls);
-    double (*now)(const mt_transport *t);                 /* seconds */
+    double (*now)(const mt_transport *t);            /* seconds */
+    int (*is_gone)(const mt_transport *t, int rank); /* whether a rank is known to be dead; NULL: nothing is known */
     void (*close)(mt_transport *t, int lost, int status); /* frees t */
     void (*abort)(mt_transport *t, int status) __attribute__((noreturn));
 } mt_transport_ops;
