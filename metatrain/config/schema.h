@@ -2,7 +2,7 @@
  *
  * schema.h - schemas: tables that declare every key of a file once, and what is done with them.
  *
- *     mt_schema_defaults(&mt_config_schema, cfg)              defaults into the struct
+ *     mt_schema_defaults(&mt_config_schema, cfg, &err)        defaults into the struct
  *     mt_schema_fill(&mt_config_schema, root, cfg, &err)      a YAML tree over them, checked
  *     mt_schema_text(&mt_config_schema, cfg)                  the struct as YAML
  *
@@ -90,7 +90,7 @@ typedef struct mt_key_walk {
 } mt_key_walk;
 int mt_next_key(mt_key_walk *walk);
 int mt_find_key(const mt_schema *schema, const char *path, mt_key *key); /* 0 if there is none */
-void mt_schema_defaults(const mt_schema *schema, void *into);
+int mt_schema_defaults(const mt_schema *schema, void *into, lopt_error *err);
 /* Adds the defaults of lists that root leaves out, so that an override can reach into them. */
 int mt_schema_seed_lists(const mt_schema *schema, mt_yaml *root, lopt_error *err);
 int mt_schema_fill(const mt_schema *schema, const mt_yaml *root, void *into, lopt_error *err);

@@ -49,10 +49,7 @@ char *mt_key_default(const mt_schema *schema, const mt_key *key) {
     if (!schema->begin || key->type == MT_KEY_SETTINGS) return strdup("");
     void *item = malloc(schema->bytes);
     char *text = NULL;
-    if (item) {
-        mt_schema_defaults(schema, item);
-        text = mt_key_text(key, item);
-    }
+    if (item && mt_schema_defaults(schema, item, NULL)) text = mt_key_text(key, item);
     free(item);
     return text;
 }
