@@ -86,7 +86,7 @@ static int step_open(step *s, const measured *m, lopt_error *err) {
 
 enum { PEAK, STEP, N_ITEMS };
 
-static json_t *task_row(const measured *m, const task *t, const mt_timed *items, int rounds) {
+static json_t *kind_row(const measured *m, const task *t, const mt_timed *items, int rounds) {
     double share[MT_MAX_ROUNDS], scaled[MT_MAX_ROUNDS];
     for (int r = 0; r < rounds; r++) {
         double peak = mt_peak_flop() / items[PEAK].seconds[r];
@@ -106,7 +106,7 @@ static json_t *measure_task(const mt_bench *b, const measured *m) {
     json_t *result;
     if (step_open(&s, m, &why)) {
         mt_timed items[N_ITEMS] = {[PEAK] = mt_peak_timed(), [STEP] = {.run = run_step, .self = &s}};
-        result = task_row(m, s.task, items, mt_time_of(items, N_ITEMS, &b->timing));
+        result = kind_row(m, s.task, items, mt_time_of(items, N_ITEMS, &b->timing));
     } else
         result = mt_bench_skipped("task", m->label, why.text);
     step_close(&s);

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "eval/comparison.h"
+#include "ranks/load_balance.h"
 
 #define SWEEP_SEED_0 1000000 /* sweep seeds count from here, reported seeds from 0 */
 #define TAG_CELLS 301
@@ -55,27 +56,19 @@ static void add_cell(phase *p, const mt_comparison *c, cell one) {
     p->cells[p->n_cells++] = one;
 }
 
-static int by_cost(const void *a, const void *b) {
-    const cell *x = *(const cell *const *)a, *y = *(const cell *const *)b;
-    if (x->cost != y->cost) return x->cost < y->cost ? 1 : -1;
-    return x < y ? -1 : 1;
-}
-
 /* Longest first, each to the rank with the least so far. */
 static void assign_cells(phase *p, mt_transport *comm) {
-    double *load = allocate_or_end(comm, (size_t)comm->size, sizeof *load);
-    cell **order = allocate_or_end(comm, p->n_cells, sizeof *order);
-    for (size_t i = 0; i < p->n_cells; i++) order[i] = &p->cells[i];
-    qsort(order, p->n_cells, sizeof *order, by_cost);
+    double *cost = allocate_or_end(comm, p->n_cells, sizeof *cost);
+    int *rank = allocate_or_end(comm, 2 * p->n_cells, sizeof *rank), *owner = rank + p->n_cells;
     for (size_t i = 0; i < p->n_cells; i++) {
-        int rank = 0;
-        for (int r = 1; r < comm->size; r++)
-            if (load[r] < load[rank]) rank = r;
-        order[i]->rank = rank;
-        load[rank] += order[i]->cost;
+        cost[i] = p->cells[i].cost;
+        owner[i] = -1;
     }
-    free(order);
-    free(load);
+    if (mt_assign_particles(cost, owner, (int64_t)p->n_cells, comm->size, 0, 0, rank) < 0)
+        mt_abort_without_memory(comm, "the assignment of an evaluation");
+    for (size_t i = 0; i < p->n_cells; i++) p->cells[i].rank = rank[i];
+    free(rank);
+    free(cost);
 }
 
 static void run_cell(const mt_comparison *c, const phase *p, size_t i, mt_transport *comm) {

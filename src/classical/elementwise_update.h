@@ -23,8 +23,8 @@
  *
  * State of a tensor: arrays of its size, one after the other. NaN gradients give NaN updates in
  * every rule, as in the published code: use lopt__larger_of and the like, not fmaxf. */
-#ifndef LOPT_HAND_DESIGNED_H
-#define LOPT_HAND_DESIGNED_H
+#ifndef LOPT_ELEMENTWISE_UPDATE_H
+#define LOPT_ELEMENTWISE_UPDATE_H
 
 #include <math.h>
 

@@ -10,8 +10,8 @@
  *
  * Parameters and gradients are read through strides. State arrays are [outer][rows][pitch], where pitch
  * is lanes rounded up to 16 floats, so that kernels use whole vectors for every shape. */
-#ifndef LOPT_VIEW_H
-#define LOPT_VIEW_H
+#ifndef LOPT_TENSOR_LAYOUT_H
+#define LOPT_TENSOR_LAYOUT_H
 
 #include "lopt.h"
 

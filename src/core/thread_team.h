@@ -13,8 +13,8 @@
  * With team NULL, or one chunk, the caller runs the chunks in order. Between runs the threads sleep. They block
  * all signals and compute in the caller's floating-point environment (rounding, denormals). A forked child has no
  * such threads and must not use the team. */
-#ifndef LOPT_TEAM_H
-#define LOPT_TEAM_H
+#ifndef LOPT_THREAD_TEAM_H
+#define LOPT_THREAD_TEAM_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -22,7 +22,7 @@ void lopt__make_features(const lopt__pipeline *pipeline, const lopt__point *x, f
         out[LOPT__F_FACTORED_MOMENTUM + k] = x->m[k] * x->m_factor[k];
     }
     if (pipeline->n_features == LOPT__N_EXTENDED) {
-        out[LOPT__F_CLIPPED_GRAD] = lopt__clip_gradient(x->g, LOPT__CLIPPED_GRAD);
+        out[LOPT__F_CLIPPED_GRAD] = lopt__clip_to_limit(x->g, LOPT__CLIPPED_GRAD);
         out[LOPT__F_NORMED_GRAD] = x->g * rsqrt;
     }
 }

@@ -64,7 +64,7 @@ typedef struct lopt__point {
 /* out[pipeline->n_features] */
 void lopt__make_features(const lopt__pipeline *pipeline, const lopt__point *x, float *out);
 
-static inline float lopt__clip_gradient(float x, float limit) {
+static inline float lopt__clip_to_limit(float x, float limit) {
     return x > limit ? limit : x < -limit ? -limit : x; /* NaN stays NaN */
 }
 

@@ -18,7 +18,7 @@ static int64_t offset_in_tensor(const lopt__view *v, int64_t outer, int64_t row,
 static float clipped_gradient_at(const lopt__job *job, int64_t outer, int64_t row, int64_t lane) {
     const lopt__view *v = job->view;
     float g = job->grads[offset_in_tensor(v, outer, row, lane)];
-    return lopt__clip_gradient(g, job->pipeline->grad_limit);
+    return lopt__clip_to_limit(g, job->pipeline->grad_limit);
 }
 
 static float decayed_average(float decay, float one_minus_decay, float old, float next) {

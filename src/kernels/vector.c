@@ -267,7 +267,7 @@ static void set_inverse_mean(const lopt__job *job, int64_t outer) {
     }
 }
 
-/* A tensor that is not factored: V beside momenta and rms. */
+/* A tensor that is not factored: momenta, rms and V. */
 static void accumulate_unfactored(const lopt__job *job, const rates *r) {
     const lopt__view *v = job->view;
     float buffer[LOPT__UNIT];

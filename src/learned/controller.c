@@ -7,22 +7,22 @@
 
 void lopt__controller_layout(lopt_optimizer *opt, int n_inputs, int size, int n_controls) {
     lopt__lstm_layout(opt, size, size);
-    lopt__dense_layout(opt, "rnn_params/linear", n_inputs, size);
-    lopt__dense_layout(opt, "rnn_params/linear_1", n_inputs, size);
-    lopt__dense_layout(opt, "rnn_params/linear_2", n_inputs, size);
-    if (n_controls) lopt__dense_layout(opt, "rnn_params/rnn_to_controls", size, n_controls);
-    lopt__dense_layout(opt, "rnn_params/step_size", size, 1);
+    lopt__linear_layout(opt, "rnn_params/linear", n_inputs, size);
+    lopt__linear_layout(opt, "rnn_params/linear_1", n_inputs, size);
+    lopt__linear_layout(opt, "rnn_params/linear_2", n_inputs, size);
+    if (n_controls) lopt__linear_layout(opt, "rnn_params/rnn_to_controls", size, n_controls);
+    lopt__linear_layout(opt, "rnn_params/step_size", size, 1);
 }
 
 lopt__controller lopt__controller_from_theta(const lopt_optimizer *opt) {
     lopt__controller c = {
-        .pooled = lopt__dense_from_theta(opt, "rnn_params/linear_1"),
-        .own = lopt__dense_from_theta(opt, "rnn_params/linear_2"),
+        .pooled = lopt__linear_from_theta(opt, "rnn_params/linear_1"),
+        .own = lopt__linear_from_theta(opt, "rnn_params/linear_2"),
         .lstm = lopt__lstm_from_theta(opt),
-        .step_size = lopt__dense_from_theta(opt, "rnn_params/step_size"),
+        .step_size = lopt__linear_from_theta(opt, "rnn_params/step_size"),
     };
     if (lopt_block_find(opt, "rnn_params/rnn_to_controls/w"))
-        c.controls = lopt__dense_from_theta(opt, "rnn_params/rnn_to_controls");
+        c.controls = lopt__linear_from_theta(opt, "rnn_params/rnn_to_controls");
     c.n_inputs = c.own.in;
     c.size = c.own.out;
     c.n_controls = c.controls.out;
@@ -45,8 +45,8 @@ static float largest_of_column(const float *u, int64_t rows, int size, int j) {
 }
 
 static void mix_over_tensors(const lopt__controller *c, int64_t rows, const float *x, float *pooled, float *mixed) {
-    lopt__dense_forward(&c->pooled, rows, x, pooled);
-    lopt__dense_forward(&c->own, rows, x, mixed);
+    lopt__linear_forward(&c->pooled, rows, x, pooled);
+    lopt__linear_forward(&c->own, rows, x, mixed);
     for (int j = 0; j < c->size; j++) {
         float most = largest_of_column(pooled, rows, c->size, j);
         for (int64_t r = 0; r < rows; r++) mixed[r * c->size + j] += most;
@@ -58,8 +58,8 @@ void lopt__controller_step(const lopt__controller *c, int64_t rows, const float 
     float *pooled = out->scratch, *mixed = pooled + rows * c->size;
     mix_over_tensors(c, rows, x, pooled, mixed);
     lopt__lstm_step(&c->lstm.gates, rows, mixed, hidden, cell, mixed + rows * c->size);
-    if (c->n_controls) lopt__dense_forward(&c->controls, rows, hidden, out->controls);
-    lopt__dense_forward(&c->step_size, rows, hidden, out->step_size);
+    if (c->n_controls) lopt__linear_forward(&c->controls, rows, hidden, out->controls);
+    lopt__linear_forward(&c->step_size, rows, hidden, out->step_size);
 }
 
 int64_t lopt__planned_steps(const lopt_optimizer *opt, const lopt_state *state, int hyper) {

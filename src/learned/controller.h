@@ -28,10 +28,10 @@
 
 typedef struct lopt__controller {
     int n_inputs, size, n_controls;
-    lopt__dense pooled, own; /* linear_1, linear_2 */
+    lopt__linear pooled, own; /* linear_1, linear_2 */
     lopt__lstm lstm;
-    lopt__dense controls; /* absent if n_controls is 0 */
-    lopt__dense step_size;
+    lopt__linear controls; /* absent if n_controls is 0 */
+    lopt__linear step_size;
 } lopt__controller;
 
 typedef struct lopt__controller_out {

@@ -52,7 +52,7 @@ static void scale_gradient_chunk(void *sweep_, int64_t chunk, int thread) {
     }
 }
 
-void lopt__condition_gradients(const lopt__conditioning *c, const lopt_state *state, const float *grads, float *out) {
+void lopt__clip_gradients(const lopt__clipping *c, const lopt_state *state, const float *grads, float *out) {
     float global = 1;
     if (c->clip_norm > 0) {
         float whole = norm_of_gradient(state->team, grads, (int64_t)state->n_params);

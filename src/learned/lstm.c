@@ -7,14 +7,14 @@
 
 #include "kernels/kernels.h"
 
-void lopt__lstm_step(const lopt__dense *gates, int64_t n, const float *x, float *hidden, float *cell, float *scratch) {
+void lopt__lstm_step(const lopt__linear *gates, int64_t n, const float *x, float *hidden, float *cell, float *scratch) {
     int size = gates->out / 4, n_x = gates->in - size;
     float *both = scratch, *z = scratch + n * gates->in;
     for (int64_t r = 0; r < n; r++) {
         memcpy(both + r * gates->in, x + r * n_x, (size_t)n_x * sizeof(float));
         memcpy(both + r * gates->in + n_x, hidden + r * size, (size_t)size * sizeof(float));
     }
-    lopt__dense_forward(gates, n, both, z);
+    lopt__linear_forward(gates, n, both, z);
     lopt__kernels_current()->lstm_cell(n, size, z, hidden, cell);
 }
 
@@ -26,14 +26,14 @@ void lopt__lstm_layout(lopt_optimizer *opt, int n_inputs, int size) {
     int64_t one_row[] = {1, size};
     lopt__add_block(opt, "lstm_init_state/hidden", 2, one_row, LOPT__INIT_ZERO, 0);
     lopt__add_block(opt, "lstm_init_state/cell", 2, one_row, LOPT__INIT_ZERO, 0);
-    lopt__dense_layout(opt, GATES, n_inputs + size, 4 * size);
+    lopt__linear_layout(opt, GATES, n_inputs + size, 4 * size);
 }
 
 lopt__lstm lopt__lstm_from_theta(const lopt_optimizer *opt) {
     lopt__lstm l = {
         .initial_hidden = opt->theta + lopt_block_find(opt, "lstm_init_state/hidden")->offset,
         .initial_cell = opt->theta + lopt_block_find(opt, "lstm_init_state/cell")->offset,
-        .gates = lopt__dense_from_theta(opt, GATES),
+        .gates = lopt__linear_from_theta(opt, GATES),
     };
     l.size = l.gates.out / 4;
     l.n_inputs = l.gates.in - l.size;

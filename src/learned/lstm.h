@@ -14,9 +14,9 @@
 
 /* One step of n rows: x[n][in], hidden[n][size] and cell[n][size] in place. gates: in + size
  * inputs, 4 size outputs. scratch[n * lopt__lstm_scratch(gates)]. */
-void lopt__lstm_step(const lopt__dense *gates, int64_t n, const float *x, float *hidden, float *cell, float *scratch);
+void lopt__lstm_step(const lopt__linear *gates, int64_t n, const float *x, float *hidden, float *cell, float *scratch);
 
-static inline size_t lopt__lstm_scratch(const lopt__dense *gates) {
+static inline size_t lopt__lstm_scratch(const lopt__linear *gates) {
     return (size_t)gates->in + (size_t)gates->out;
 }
 
@@ -24,7 +24,7 @@ static inline size_t lopt__lstm_scratch(const lopt__dense *gates) {
 typedef struct lopt__lstm {
     int n_inputs, size;
     const float *initial_hidden, *initial_cell; /* [size] */
-    lopt__dense gates;
+    lopt__linear gates;
 } lopt__lstm;
 
 /* Adds blocks lstm_init_state/{hidden,cell} (0) and layer rnn_params/rnn/linear to theta. */

@@ -17,21 +17,21 @@ static const char *name_network_layer(const char *name, int l, char layer[48]) {
 void lopt__network_layout(lopt_optimizer *opt, const char *name, int in, int hidden, int hidden_layers, int out) {
     char layer[48];
     for (int l = 0; l <= hidden_layers; l++)
-        lopt__dense_layout(opt, name_network_layer(name, l, layer), l == 0 ? in : hidden,
-                           l == hidden_layers ? out : hidden);
+        lopt__linear_layout(opt, name_network_layer(name, l, layer), l == 0 ? in : hidden,
+                            l == hidden_layers ? out : hidden);
 }
 
 lopt__network lopt__network_from_theta(const lopt_optimizer *opt, const char *name, int hidden_layers) {
     char layer[48];
     lopt__network net = {.n_layers = hidden_layers + 1};
     for (int l = 0; l <= hidden_layers; l++)
-        net.layer[l] = lopt__dense_from_theta(opt, name_network_layer(name, l, layer));
+        net.layer[l] = lopt__linear_from_theta(opt, name_network_layer(name, l, layer));
     return net;
 }
 
 lopt__network lopt__network_sharing(const lopt__network *net, int n_shared, const float *shared, float *bias) {
     lopt__network own = *net;
-    lopt__dense *first = &own.layer[0];
+    lopt__linear *first = &own.layer[0];
     first->in -= n_shared;
     memcpy(bias, first->bias, (size_t)first->out * sizeof(float));
     lopt__kernels_current()->multiply(1, first->out, n_shared, shared, n_shared, first->weight + first->in * first->out,
@@ -114,7 +114,7 @@ static void rectify_units(int64_t n, float *x) {
 /* Evaluates n rows; returns the outputs, which are in x or in y. */
 static const float *evaluate_network(const lopt__network *net, int64_t n, float *x, float *y) {
     for (int l = 0; l < net->n_layers; l++) {
-        lopt__dense_forward(&net->layer[l], n, x, y);
+        lopt__linear_forward(&net->layer[l], n, x, y);
         if (l + 1 < net->n_layers) rectify_units(n * net->layer[l].out, y);
         float *next = x;
         x = y;

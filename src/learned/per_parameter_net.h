@@ -15,8 +15,8 @@
  * Inputs are the own features, then the shared ones, which are folded into the first layer's bias. Two
  * functions of the kind compute features and consume outputs, block by block; threads call them
  * concurrently for different chunks of the tensor (chunks.h). */
-#ifndef LOPT_ELEMENT_NETWORK_H
-#define LOPT_ELEMENT_NETWORK_H
+#ifndef LOPT_PER_PARAMETER_NET_H
+#define LOPT_PER_PARAMETER_NET_H
 
 #include "core/chunks.h"
 #include "kernels/mlp.h"
@@ -27,7 +27,7 @@
 
 typedef struct lopt__network {
     int n_layers; /* hidden layers and the output layer */
-    lopt__dense layer[LOPT__MAX_HIDDEN_LAYERS + 1];
+    lopt__linear layer[LOPT__MAX_HIDDEN_LAYERS + 1];
 } lopt__network;
 
 /* A tensor for the network. Both functions get elements at .. at + n - 1, n <= LOPT__ROWS. `features` is called twice

@@ -20,8 +20,8 @@
  *     lopt__bank_layout(opt, &shape)          in kind->layout
  *     lopt__bank_pack(&shape, opt, packed)    in kind->prepare; packed[n][lopt__bank_floats]
  *     lopt__bank_network(&shape, packed[k], scale, use, &mlp, memory)     for the kernels */
-#ifndef LOPT_BANK_H
-#define LOPT_BANK_H
+#ifndef LOPT_WEIGHT_BANK_H
+#define LOPT_WEIGHT_BANK_H
 
 #include "kernels/mlp.h"
 

@@ -80,8 +80,7 @@ static const lopt__hyper hypers[] = {
 };
 
 static const lopt__preset presets[] = {
-    {{"adafac-nominal", "adafac_nominal", "small-fc beside a hand-designed update", "Metz et al., 2022 (2203.11860)",
-      1},
+    {{"adafac-nominal", "adafac_nominal", "small-fc plus a hand-designed update", "Metz et al., 2022 (2203.11860)", 1},
      {{0}}},
 };
 

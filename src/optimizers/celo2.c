@@ -240,7 +240,7 @@ static int64_t elements_of_slice(const lopt_optimizer *opt, const lopt__tensor *
 }
 
 typedef struct scratch {
-    float *grads;       /* conditioned, of all tensors */
+    float *grads;       /* clipped, of all tensors */
     float *steps;       /* of one tensor */
     float *mean_square; /* room for doubles */
     float *newton_schulz;
@@ -318,7 +318,7 @@ static void step_with_own_moments(const adam *a, const lopt__tensor *t, const lo
     const float *g = io->grads + t->offset;
     float *m = t->data, *v = t->data + t->view.size, *p = io->params + t->offset;
     for (int64_t i = 0; i < t->view.size; i++) {
-        float clipped = lopt__clip_gradient(g[i], a->grad_limit);
+        float clipped = lopt__clip_to_limit(g[i], a->grad_limit);
         m[i] = a->beta1 * m[i] + a->one_minus_beta1 * clipped;
         v[i] = a->beta2 * v[i] + a->one_minus_beta2 * (clipped * clipped);
         celo2_adam_update(a, m[i], v[i], p + i, io->updates ? io->updates + t->offset + i : NULL);
@@ -395,11 +395,11 @@ static void celo2_step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, 
 static void celo2_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     const prepared *ready = (const prepared *)opt->prepared;
     scratch s = celo2_scratch_at(opt, state, state->scratch);
-    lopt__io conditioned = *io;
-    lopt__conditioning condition = {.clip_norm = lopt__read_number(opt, CLIP_NORM)};
-    if (lopt__has_conditioning(&condition)) {
-        lopt__condition_gradients(&condition, state, io->grads, s.grads);
-        conditioned.grads = s.grads;
+    lopt__io clipped = *io;
+    lopt__clipping condition = {.clip_norm = lopt__read_number(opt, CLIP_NORM)};
+    if (lopt__has_clipping(&condition)) {
+        lopt__clip_gradients(&condition, state, io->grads, s.grads);
+        clipped.grads = s.grads;
     }
     lopt__job job = {
         .pipeline = &ready->pipeline,
@@ -410,7 +410,7 @@ static void celo2_step(const lopt_optimizer *opt, lopt_state *state, const lopt_
         .scratch = s.kernel,
     };
     for (size_t i = 0; i < state->n_tensors; i++)
-        celo2_step_tensor(opt, &state->tensors[i], state->header->step + 1, &job, &conditioned, &s);
+        celo2_step_tensor(opt, &state->tensors[i], state->header->step + 1, &job, &clipped, &s);
 }
 
 const lopt__kind lopt__celo2 = {

@@ -97,7 +97,7 @@ static void celo_adam_step_tensor(const lopt_optimizer *opt, const lopt__tensor 
     if (lopt__read_integer(opt, PARAM_SCALE_MULT)) step_mult *= root_mean_square_scale(p, n);
     LOPT__NO_OVERLAP
     for (int64_t i = 0; i < n; i++) {
-        float clipped = lopt__clip_gradient(g[i], GRAD_LIMIT);
+        float clipped = lopt__clip_to_limit(g[i], GRAD_LIMIT);
         m[i] = beta1 * m[i] + one_minus_beta1 * clipped;
         v[i] = beta2 * v[i] + one_minus_beta2 * (clipped * clipped);
         float step = m[i] / correction1 * (step_mult / (epsilon + sqrtf(v[i] / correction2 + ROOT_EPSILON)));

@@ -88,7 +88,7 @@ static float unscale_control(int control, float y) {
 
 typedef struct prepared {
     lopt__lstm lstm;
-    lopt__dense controls;
+    lopt__linear controls;
     float initial[N_CONTROLS]; /* scaled */
 } prepared;
 
@@ -97,7 +97,7 @@ typedef struct prepared {
 static void nn_adam_layout(lopt_optimizer *opt) {
     int size = lopt__read_integer(opt, LSTM_HIDDEN_SIZE);
     lopt__lstm_layout(opt, N_INPUTS, size);
-    lopt__dense_layout(opt, CONTROLS, size, N_CONTROLS);
+    lopt__linear_layout(opt, CONTROLS, size, N_CONTROLS);
     opt->blocks[opt->n_blocks - 1].init = LOPT__INIT_ZERO; /* of the weights */
     for (int i = 0; i < N_CONTROLS; i++) {
         lopt__block *b = lopt__add_block(opt, control_block[i], 0, NULL, LOPT__INIT_VALUES, 0);
@@ -113,7 +113,7 @@ static size_t nn_adam_prepared_bytes(const lopt_optimizer *opt) {
 static void nn_adam_prepare(lopt_optimizer *opt) {
     prepared *ready = (prepared *)opt->prepared;
     ready->lstm = lopt__lstm_from_theta(opt);
-    ready->controls = lopt__dense_from_theta(opt, CONTROLS);
+    ready->controls = lopt__linear_from_theta(opt, CONTROLS);
     for (int i = 0; i < N_CONTROLS; i++) ready->initial[i] = opt->theta[lopt_block_find(opt, control_block[i])->offset];
 }
 
@@ -165,12 +165,12 @@ static void nn_adam_tensor_inputs(const lopt__tensor *t, const float *y, const f
     lopt__summary sg = lopt__summarise_tensor(g, n), sp = lopt__summarise_tensor(p, n);
     lopt__summary sm = lopt__summarise_tensor(t->data, n), sv = lopt__summarise_tensor(t->data + n, n);
     const float inputs[N_INPUTS] = {
-        0.2f * lopt__clip_gradient(y[BETA1], 5),
-        0.2f * lopt__clip_gradient(y[BETA2], 5),
-        0.2f * lopt__clip_gradient(y[EPSILON], 5),
+        0.2f * lopt__clip_to_limit(y[BETA1], 5),
+        0.2f * lopt__clip_to_limit(y[BETA2], 5),
+        0.2f * lopt__clip_to_limit(y[EPSILON], 5),
         t->spec.rank == 1 ? 1.0f : -1.0f,
         t->spec.rank == 0 ? 1.0f : -1.0f,
-        0.2f * lopt__clip_gradient(y[LR], 5),
+        0.2f * lopt__clip_to_limit(y[LR], 5),
         log_magnitude_input(sg.mean),
         lopt__sign_of(sg.mean),
         log_magnitude_input(sg.mean_abs),
@@ -210,7 +210,7 @@ static void nn_adam_step_tensor(const lopt_optimizer *opt, const lopt__tensor *t
                                 float *work, float *x) {
     float h[N_CONTROLS];
     for (int i = 0; i < N_CONTROLS; i++) h[i] = unscale_control(i, y[i]);
-    for (int64_t i = 0; i < t->view.size; i++) work[i] = lopt__clip_gradient(io->grads[t->offset + i], GRAD_LIMIT);
+    for (int64_t i = 0; i < t->view.size; i++) work[i] = lopt__clip_to_limit(io->grads[t->offset + i], GRAD_LIMIT);
     nn_adam_accumulate(t, h, work);
     nn_adam_tensor_inputs(t, y, io->params + t->offset, work, x);
     nn_adam_make_step(t, h, work);
@@ -239,7 +239,7 @@ static void nn_adam_step(const lopt_optimizer *opt, lopt_state *state, const lop
     for (size_t i = 0; i < n; i++)
         nn_adam_step_tensor(opt, &state->tensors[i], io, m.y + i * N_CONTROLS, work, inputs + i * N_INPUTS);
     lopt__lstm_step(&ready->lstm.gates, (int64_t)n, inputs, m.hidden, m.cell, lstm_scratch);
-    lopt__dense_forward(&ready->controls, (int64_t)n, m.hidden, controls);
+    lopt__linear_forward(&ready->controls, (int64_t)n, m.hidden, controls);
     for (size_t i = 0; i < n; i++) move_adam_controls(opt, controls + i * N_CONTROLS, m.y + i * N_CONTROLS);
 }
 

@@ -68,7 +68,7 @@ static const lopt__preset presets[] = {
 
 typedef struct prepared {
     lopt__lstm lstm;
-    lopt__dense to_message, to_inputs;
+    lopt__linear to_message, to_inputs;
     lopt__network network;
     const float *from_lstm, *from_mlp; /* initial */
 } prepared;
@@ -83,8 +83,8 @@ static void rnn_mlp_layout(lopt_optimizer *opt) {
     add_initial_state(opt, "initial_from_lstm", N_FROM_LSTM);
     add_initial_state(opt, "initial_from_mlp", N_FROM_MLP);
     lopt__lstm_layout(opt, N_INPUTS, size);
-    lopt__dense_layout(opt, TO_MESSAGE, size, N_MESSAGE);
-    lopt__dense_layout(opt, TO_INPUTS, size, N_FROM_LSTM);
+    lopt__linear_layout(opt, TO_MESSAGE, size, N_MESSAGE);
+    lopt__linear_layout(opt, TO_INPUTS, size, N_FROM_LSTM);
     lopt__network_layout(opt, NETWORK, N_OWN + N_SHARED, lopt__read_integer(opt, HIDDEN_SIZE),
                          lopt__read_integer(opt, HIDDEN_LAYERS), N_OUTPUTS);
 }
@@ -97,8 +97,8 @@ static size_t rnn_mlp_prepared_bytes(const lopt_optimizer *opt) {
 static void rnn_mlp_prepare(lopt_optimizer *opt) {
     *(prepared *)opt->prepared = (prepared){
         .lstm = lopt__lstm_from_theta(opt),
-        .to_message = lopt__dense_from_theta(opt, TO_MESSAGE),
-        .to_inputs = lopt__dense_from_theta(opt, TO_INPUTS),
+        .to_message = lopt__linear_from_theta(opt, TO_MESSAGE),
+        .to_inputs = lopt__linear_from_theta(opt, TO_INPUTS),
         .network = lopt__network_from_theta(opt, NETWORK, lopt__read_integer(opt, HIDDEN_LAYERS)),
         .from_lstm = opt->theta + lopt_block_find(opt, "initial_from_lstm")->offset,
         .from_mlp = opt->theta + lopt_block_find(opt, "initial_from_mlp")->offset,
@@ -125,7 +125,7 @@ static void update_running_loss(running_loss *r, float loss) {
 static float feature_of_loss(const running_loss *r, int64_t n, float loss) {
     float correction = 1.0f / (1.0f - powf(LOSS_DECAY, (float)n) + 1e-8f);
     float distance = loss - correction * r->mean;
-    return lopt__clip_gradient(distance / sqrtf(correction * r->variance + 1e-8f), 5);
+    return lopt__clip_to_limit(distance / sqrtf(correction * r->variance + 1e-8f), 5);
 }
 
 /* Of the validation losses. */
@@ -283,7 +283,7 @@ static float read_tensor_inputs(const lopt_optimizer *opt, const lopt_state *sta
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt__tensor *t = &state->tensors[i];
         float *x = s->inputs + i * N_INPUTS;
-        for (int64_t k = 0; k < t->view.size; k++) s->grads[k] = lopt__clip_gradient(io->grads[t->offset + k], limit);
+        for (int64_t k = 0; k < t->view.size; k++) s->grads[k] = lopt__clip_to_limit(io->grads[t->offset + k], limit);
         rnn_mlp_accumulate(opt, t, s->grads);
         lopt__summary g = lopt__summarise_tensor(s->grads, t->view.size);
         lopt__summary p = lopt__summarise_tensor(io->params + t->offset, t->view.size);
@@ -301,8 +301,8 @@ static void run_rnn_mlp_lstm(const lopt_optimizer *opt, const lopt_state *state,
     memory past = rnn_mlp_memory_at(opt, state);
     int64_t n = (int64_t)state->n_tensors;
     lopt__lstm_step(&ready->lstm.gates, n, s->inputs, past.hidden, past.cell, s->lstm);
-    lopt__dense_forward(&ready->to_message, n, past.hidden, s->messages);
-    lopt__dense_forward(&ready->to_inputs, n, past.hidden, s->to_inputs);
+    lopt__linear_forward(&ready->to_message, n, past.hidden, s->messages);
+    lopt__linear_forward(&ready->to_inputs, n, past.hidden, s->to_inputs);
     for (int j = 0; j < N_FROM_LSTM; j++) {
         double sum = 0;
         for (int64_t i = 0; i < n; i++) sum += s->to_inputs[i * N_FROM_LSTM + j];
@@ -326,7 +326,7 @@ static void rnn_mlp_features(const void *source_, int64_t at, int64_t n, float *
     const float *m = momenta_of_tensor(t), *rms = second_moments_of_tensor(t);
     for (int64_t i = at; i < at + n; i++, x += N_OWN) {
         float p = s->io->params[t->offset + i];
-        x[0] = lopt__clip_gradient(s->io->grads[t->offset + i], s->grad_limit);
+        x[0] = lopt__clip_to_limit(s->io->grads[t->offset + i], s->grad_limit);
         x[1] = p;
         x[2] = logf(fabsf(p) + LOG_EPSILON);
         for (int k = 0; k < N_DECAYS; k++) {

@@ -156,9 +156,9 @@ static void small_fc_prepare(lopt_optimizer *opt) {
 
 /* ---- state -------------------------------------------------------------------------------------- */
 
-static lopt__conditioning conditioning_of_settings(const lopt_optimizer *opt) {
-    return (lopt__conditioning){lopt__read_number(opt, CLIP_NORM), lopt__read_number(opt, MAX_GRAD_NORM),
-                                lopt__read_integer(opt, NAN_TO_NUM)};
+static lopt__clipping clipping_of_settings(const lopt_optimizer *opt) {
+    return (lopt__clipping){lopt__read_number(opt, CLIP_NORM), lopt__read_number(opt, MAX_GRAD_NORM),
+                            lopt__read_integer(opt, NAN_TO_NUM)};
 }
 
 static lopt__tie small_fc_tie(const lopt_optimizer *opt) {
@@ -166,14 +166,13 @@ static lopt__tie small_fc_tie(const lopt_optimizer *opt) {
 }
 
 /* The clipped gradients, if there is clipping. */
-static size_t conditioned_gradient_floats(const lopt_optimizer *opt, const lopt_state *state) {
-    lopt__conditioning c = conditioning_of_settings(opt);
-    return lopt__has_conditioning(&c) ? (size_t)lopt__round_up((int64_t)state->n_params) : 0;
+static size_t clipped_gradient_floats(const lopt_optimizer *opt, const lopt_state *state) {
+    lopt__clipping c = clipping_of_settings(opt);
+    return lopt__has_clipping(&c) ? (size_t)lopt__round_up((int64_t)state->n_params) : 0;
 }
 
 static size_t small_fc_scratch_floats(const lopt_optimizer *opt, const lopt_state *state) {
-    return conditioned_gradient_floats(opt, state) +
-           lopt__kernel_scratch_most(state, lopt__read_integer(opt, HIDDEN_SIZE));
+    return clipped_gradient_floats(opt, state) + lopt__kernel_scratch_most(state, lopt__read_integer(opt, HIDDEN_SIZE));
 }
 
 /* ---- step --------------------------------------------------------------------------------------- */
@@ -181,17 +180,17 @@ static size_t small_fc_scratch_floats(const lopt_optimizer *opt, const lopt_stat
 static void small_fc_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     const prepared *ready = (const prepared *)opt->prepared;
     const float *grads = io->grads;
-    lopt__conditioning condition = conditioning_of_settings(opt);
-    if (lopt__has_conditioning(&condition)) {
-        lopt__condition_gradients(&condition, state, grads, state->scratch);
+    lopt__clipping condition = clipping_of_settings(opt);
+    if (lopt__has_clipping(&condition)) {
+        lopt__clip_gradients(&condition, state, grads, state->scratch);
         grads = state->scratch;
     }
     float time[LOPT__N_TIME];
     lopt__time_features_tanh(state->header->step, time);
 
     double mean_square[LOPT__N_EXTENDED];
-    lopt__io conditioned = *io;
-    conditioned.grads = grads;
+    lopt__io clipped = *io;
+    clipped.grads = grads;
     lopt__job job = {
         .pipeline = &pipeline,
         .decays = &ready->decays,
@@ -201,13 +200,13 @@ static void small_fc_step(const lopt_optimizer *opt, lopt_state *state, const lo
         .step_mult = lopt__read_number(opt, STEP_MULT),
         .exp_mult = lopt__read_number(opt, EXP_MULT),
         .mean_square = mean_square,
-        .scratch = state->scratch + conditioned_gradient_floats(opt, state),
+        .scratch = state->scratch + clipped_gradient_floats(opt, state),
     };
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt__tensor *t = &state->tensors[i];
         job.learning_rate = lopt__tensor_rate(t, lopt__read_number(opt, LEARNING_RATE));
         job.weight_decay = lopt__tensor_decay(t, lopt__read_number(opt, WEIGHT_DECAY));
-        lopt__job_step(&job, t, &conditioned, 0);
+        lopt__job_step(&job, t, &clipped, 0);
     }
 }
 

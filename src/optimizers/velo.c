@@ -78,7 +78,7 @@ static const lopt__preset presets[] = {
     {{"velo", "velo", "a recurrent network over tensors sets a network per parameter", "Metz et al., 2022 (2211.09760)",
       1},
      {{0}}},
-    {{"velo-s", "velo", "VeLO with a small recurrent network, as retrained beside Celo",
+    {{"velo-s", "velo", "VeLO with a small recurrent network, as retrained with Celo",
       "Moudgil et al., 2025 (2501.12670)", 1},
      {{"lstm_hidden_size", "64"}, {"param_inits", "32"}, {"bank_mult", "1"}}},
     {{"velo-pylo", "velo", "VeLO as PyLO runs it", "PyLO VeLO, 2025", 1},
@@ -228,7 +228,7 @@ static void mix_velo_networks(const lopt_optimizer *opt, int64_t n, const scratc
     lopt__kernels_current()->multiply(n, size, shape.n, s->controls, shape.n, ready->bank, size, s->mixed, size);
 }
 
-float *lopt__velo_look(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
+float *lopt__velo_set_inputs(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     lopt__run run = velo_run_at(opt, state);
     scratch s = velo_scratch_at(opt, state, state->scratch);
     lopt__loss_buffer_update(run.losses, io->loss);
@@ -236,7 +236,7 @@ float *lopt__velo_look(const lopt_optimizer *opt, lopt_state *state, const lopt_
     return s.inputs;
 }
 
-void lopt__velo_act(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
+void lopt__velo_step_from_inputs(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
     const lopt__controlled *ready = (const lopt__controlled *)opt->prepared;
     lopt__bank_shape shape = velo_bank_shape(opt);
     scratch s = velo_scratch_at(opt, state, state->scratch);
@@ -266,8 +266,8 @@ void lopt__velo_act(const lopt_optimizer *opt, lopt_state *state, const lopt__io
 }
 
 static void velo_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    lopt__velo_look(opt, state, io);
-    lopt__velo_act(opt, state, io);
+    lopt__velo_set_inputs(opt, state, io);
+    lopt__velo_step_from_inputs(opt, state, io);
 }
 
 const lopt__kind lopt__velo = {

@@ -10,8 +10,8 @@
 #define LOPT__VELO_INPUTS 30
 
 /* Records the loss; returns the controller's inputs [tensors][LOPT__VELO_INPUTS], in scratch. */
-float *lopt__velo_look(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io);
+float *lopt__velo_set_inputs(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io);
 /* The step for the inputs in scratch. */
-void lopt__velo_act(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io);
+void lopt__velo_step_from_inputs(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io);
 
 #endif

@@ -48,7 +48,7 @@ static void check_cell(const char *table) {
         exact_hidden[i] = hidden[i];
         exact_cell[i] = cell[i];
     }
-    lopt__dense gates = {INPUTS + SIZE, GATES, w, b};
+    lopt__linear gates = {INPUTS + SIZE, GATES, w, b};
     for (int t = 0; t < 4; t++) {
         waves(x, ROWS * INPUTS, 1, t);
         lopt__lstm_step(&gates, ROWS, x, hidden, cell, scratch);

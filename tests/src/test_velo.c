@@ -248,7 +248,7 @@ Test(velo, inputs_of_the_controller) {
     lopt_state *state = lopt_state_create(opt, r->tensor, N_TENSORS, NULL);
     for (int t = 0; t < N_STEPS; t++) {
         lopt__io io = {r->before[t], r->grads[t], r->loss[t], NULL, NULL};
-        const float *x = lopt__velo_look(opt, state, &io);
+        const float *x = lopt__velo_set_inputs(opt, state, &io);
         for (int i = 0; i < N_TENSORS * LOPT__VELO_INPUTS; i++) {
             int input = i % LOPT__VELO_INPUTS, is_loss = input >= FIRST_LOSS_INPUT && input < AFTER_LOSS_INPUTS;
             for (int which = 0; which < 2; which++) {
@@ -257,7 +257,7 @@ Test(velo, inputs_of_the_controller) {
                           which ? "double" : "PyLO", t, i / LOPT__VELO_INPUTS, input, d);
             }
         }
-        lopt__velo_act(opt, state, &io);
+        lopt__velo_step_from_inputs(opt, state, &io);
         state->header->step++;
     }
     lopt_state_destroy(state);
@@ -273,11 +273,11 @@ static void check_given_losses(int which) {
     static float u[N_PARAMS];
     for (int t = 0; t < N_STEPS; t++) {
         lopt__io io = {r->before[t], r->grads[t], r->loss[t], u, NULL};
-        float *x = lopt__velo_look(opt, state, &io);
+        float *x = lopt__velo_set_inputs(opt, state, &io);
         for (int i = 0; i < N_TENSORS; i++)
             for (int k = FIRST_LOSS_INPUT; k < AFTER_LOSS_INPUTS; k++)
                 x[i * LOPT__VELO_INPUTS + k] = (float)r->inputs[which][t][i][k];
-        lopt__velo_act(opt, state, &io);
+        lopt__velo_step_from_inputs(opt, state, &io);
         state->header->step++;
         for (int i = 0; i < N_TENSORS; i++) check_updates(r, which, t, i, u + r->offset[i], 1e-4);
     }
