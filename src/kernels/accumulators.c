@@ -30,8 +30,7 @@ static float apply_decay_offset(float beta, float offset) {
     return 1.0f - expf(10.0f * parameter);
 }
 
-/* beta, offset: [momentum 3, rms 1, factored 3]; offset may be NULL. */
-static void set_decays(lopt__decays *out, const float beta[2 * LOPT__K + 1], const float *offset, int clip_momentum) {
+void lopt__set_decays(lopt__decays *out, const float beta[2 * LOPT__K + 1], const float *offset, int clip_momentum) {
     float decay[2 * LOPT__K + 1];
     for (int i = 0; i < 2 * LOPT__K + 1; i++) {
         decay[i] = offset ? apply_decay_offset(beta[i], offset[i]) : beta[i];
@@ -56,5 +55,5 @@ void lopt__decays_from_settings(lopt__decays *out, const lopt_optimizer *opt, in
     }
     beta[LOPT__K] = lopt__read_number(opt, rms);
     const lopt_block *offsets = lopt_block_find(opt, "momentum_decays");
-    set_decays(out, beta, offsets ? opt->theta + offsets->offset : NULL, clip_momentum);
+    lopt__set_decays(out, beta, offsets ? opt->theta + offsets->offset : NULL, clip_momentum);
 }
