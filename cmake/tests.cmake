@@ -82,7 +82,7 @@ endfunction()
 
 # The libraries with the allocator of tests/test_out_of_memory.c, whose functions are named failing_...
 function(link_failing_libraries target)
-    foreach(symbol malloc calloc realloc aligned_alloc free strdup strndup open_memstream)
+    foreach(symbol malloc calloc realloc aligned_alloc free strdup strndup open_memstream exit fsync)
         list(APPEND renamed --redefine-sym ${symbol}=failing_${symbol})
     endforeach()
     foreach(library metatrain_lib tasks lopt)

@@ -25,7 +25,7 @@ static const command commands[] = {
     {"eval", "metatrain eval", mt_command_eval, "compare optimizers on tasks, with learning-rate sweeps"},
     {"export", "metatrain export", mt_command_export, "write theta for other programs (PyLO, JAX, a C header)"},
     {"import", "metatrain import", mt_command_import, "read weights that another program made"},
-    {"show", "metatrain show", mt_command_show, "say what a theta file or a restart point holds"},
+    {"show", "metatrain show", mt_command_show, "say what a theta file or a checkpoint holds"},
     {"list", "metatrain list", mt_command_list, "list optimizers, tasks, estimators, or keys of a configuration"},
     {"data", "metatrain data", mt_command_data, "say which data sets are here, make one from pictures or arrays"},
     {"replay", "metatrain replay", mt_command_replay, "check an optimizer against a recorded trajectory"},

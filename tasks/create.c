@@ -3,7 +3,6 @@
  * create.c - a task from what a spec says: of its kind, then wrapped by its augmentations. */
 #include "augment/augment.h"
 #include "task.h"
-#include "task_registry.h"
 
 /* The first examples of a batch are a batch of fewer. */
 static int reduce_batch_size(int batch_size, double fraction) {

@@ -40,6 +40,9 @@ task_spec task_spec_default(void);
 int task_spec_resolve(task_spec *spec, lopt_error *err);
 task *task_create(const task_spec *spec, lopt_error *err);
 
+extern const task_kind *const task_kinds[];        /* ends with NULL */
+const task_kind *task_kind_find(const char *name); /* NULL: no kind */
+
 /* Settings of all kinds, then of the augmentations: NULL past the last. A key of several kinds comes with each of them;
  * task_setting_find gives the first, or a number past the last. */
 const task_setting *task_setting_at(size_t i);

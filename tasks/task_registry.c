@@ -5,7 +5,7 @@
  * A new kind is one file in models/ and its name here; its published names and its parametric family are fields
  * of it. A published name becomes its kind in task_spec_resolve, so what a caller sets after that overrides the
  * published sizes. */
-#include "task_registry.h"
+#include "task.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +13,6 @@
 #include "augment/augment.h"
 #include "base/task_error.h"
 #include "core/suggest.h"
-#include "task.h"
 
 /* In the order of `metatrain list tasks`. */
 // clang-format off

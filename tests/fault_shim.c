@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fault_shim.c - LD_PRELOAD library of tests/faults: what goes wrong while a restart point is written.
+ * fault_shim.c - LD_PRELOAD library of tests/faults: what goes wrong while a checkpoint is written.
  *
  *     FAULT_PLAN="kill:1:7 enospc:0:30"     WHAT:RANK:N, separated by spaces
  *     FAULT_LOG=FILE                        a line "WHAT RANK N CALL" for each that happened
@@ -19,7 +19,7 @@
 
 static int n_calls; /* of this process */
 
-/* Whether fd is a file or folder of a restart point. */
+/* Whether fd is a file or folder of a checkpoint. */
 static int watched(int fd) {
     char link[64], path[4096];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 #
-# layers.py [--draw FILE.svg]: holds the sources against the floor plan below and prints every breach; exit status 1 if
-# there is one. With --draw it makes the picture of docs/architecture.md from the includes instead.
+# layers.py [--draw]: holds the sources against the floor plan below and prints every breach; exit status 1 if there is
+# one. With --draw it makes docs/floor-plan.svg from the includes instead.
 #
 #   upward      an include from a lower floor to a higher one, or from one folder of a floor to another
 #   cycle       files of different folders, of metatrain/run or of src, that include or call each other in a circle
@@ -10,6 +10,7 @@
 #   function    two functions of one name, or a name of one word, outside tables of functions
 #   word        a word that docs/glossary.md has replaced
 #   private     a header of a lower layer that is not one of its public ones
+#   picture     docs/floor-plan.svg is not what --draw makes
 #
 # A room is a .c file with its header. A call counts where the callee is defined in one file alone.
 import collections
@@ -39,6 +40,25 @@ PUBLIC_API = {"lopt_clone", "lopt_create", "lopt_destroy", "lopt_get", "lopt_hyp
               "lopt_step", "lopt_theta", "lopt_threads", "lopt_version", "task_create", "task_destroy"}
 STATIC_NAMES = 10  # that may stand in more than one file
 GENERATED = {"double_names.h"}
+
+
+# What a folder is for, for the picture.
+SAYS = {
+    "metatrain/.": "main: the table of commands", "metatrain/bench": "metatrain bench: speed",
+    "metatrain/cli": "the other commands, one file each", "metatrain/simulate": "predicts a run on more ranks",
+    "metatrain/run": "a meta-training run: rank 0 and workers", "metatrain/eval": "training curves, comparisons",
+    "metatrain/ranks": "messages, membership, load balance", "metatrain/es": "unrolls, noise, gradient of theta",
+    "metatrain/formats": "weights of other programs", "metatrain/config": "keys, YAML, checks",
+    "metatrain/store": "HDF5: checkpoints, theta files", "metatrain/base": "errors, files, progress, plots",
+    "tasks/.": "task.h, registry, families", "tasks/models": "kinds of models", "tasks/augment": "wrappers of tasks",
+    "tasks/layers": "forward and backward of layers", "tasks/model": "a model is its layers in order",
+    "tasks/data": "data sets and their formats", "tasks/math": "matrix products, element-wise loops",
+    "tasks/base": "settings, errors, declarations", "src/optimizers": "a file a kind",
+    "src/learned": "blocks of learned optimizers", "src/classical": "blocks of hand-designed ones",
+    "src/kernels": "vectorised passes over tensors", "src/core": "optimizer, theta, state", "src/rng": "addressed random numbers",
+    "include/.": "lopt.h, the public header",
+}
+PICTURE = "docs/floor-plan.svg"
 
 
 def source_files():
@@ -201,7 +221,40 @@ class House:
         self.check_files()
         self.check_functions()
         self.check_words()
+        if open(PICTURE, encoding="utf-8").read() != self.draw_plan():
+            self.fault("picture", f"{PICTURE} is out of date: python3 tests/layers.py --draw")
         return self.faults
+
+    # ---- the picture ---------------------------------------------------------------------------
+
+    def draw_plan(self):
+        """A row a folder in the order of the floors, a dot where it includes the folder of that column: dots lie right
+        of the diagonal alone, since arrows go down."""
+        folders = [f"{layer}/{folder}" for layer in LAYERS for floor in FLOORS.get(layer, [["."]]) for folder in floor]
+        count = collections.Counter()
+        for f, to in self.includes:
+            a, b = ("/".join(self.place(x)[:2]) for x in (f, to))
+            if a != b:
+                count[a, b] += 1
+        top, left, step = 132, 430, 22
+        width, height = left + step * len(folders) + 40, top + step * len(folders) + 14
+        out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
+               f'font-size="13"><rect width="{width}" height="{height}" fill="#fff"/>']
+        colour = {"metatrain": "#2b6cb0", "tasks": "#2f855a", "src": "#b7791f", "include": "#9b2c2c"}
+        for i, folder in enumerate(folders):
+            layer, y, x = folder.split("/")[0], top + step * i, left + step * i
+            name = folder.replace("/.", "/")
+            if i % 2 == 0:
+                out.append(f'<rect x="8" y="{y}" width="{width - 16}" height="{step}" fill="#f4f5f7"/>')
+            out.append(f'<text x="14" y="{y + 15}" fill="{colour[layer]}" font-weight="bold">{name}</text>')
+            out.append(f'<text x="168" y="{y + 15}" fill="#333">{SAYS[folder]}</text>')
+            out.append(f'<text transform="translate({x + 15} {top - 6}) rotate(-60)" fill="{colour[layer]}">{name}</text>')
+            out.append(f'<rect x="{x + 3}" y="{y + 3}" width="{step - 6}" height="{step - 6}" fill="{colour[layer]}"/>')
+        for (a, b), n in sorted(count.items()):
+            x, y = left + step * folders.index(b) + step / 2, top + step * folders.index(a) + step / 2
+            radius = 3 if n < 4 else 5 if n < 15 else 7
+            out.append(f'<circle cx="{x:g}" cy="{y:g}" r="{radius}" fill="#444"><title>{a} includes {b}</title></circle>')
+        return "\n".join(out) + "\n</svg>\n"
 
 
 def circles(graph):
@@ -245,6 +298,10 @@ def circles(graph):
 
 
 if __name__ == "__main__":
-    faults = House().check_all()
+    house = House()
+    if sys.argv[1:] == ["--draw"]:
+        open(PICTURE, "w", encoding="utf-8").write(house.draw_plan())
+        sys.exit()
+    faults = house.check_all()
     print("\n".join(faults))
     sys.exit(1 if faults else 0)

@@ -6,7 +6,7 @@
 #   die "sentence"                    the test ends here, with the last lines of its logs
 #   skip "reason"                     the test ends here and counts as skipped; scripts/test prints the reason
 #   gives STATUS PATTERN ARGUMENT...  fails unless `metatrain ARGUMENT...` ends so and prints so (stdout and stderr)
-#   digest PATH                       digest of a theta file, a restart point or the folder of a run
+#   digest PATH                       digest of a theta file, a checkpoint or the folder of a run
 #   ranks_of DIR                      process ids of the program in a run that was started with --out DIR
 #   find_python MODULE...             $python has them, or the test is skipped
 # What tests find in the environment is in cmake/tests.cmake.

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * test_out_of_memory.c - every allocation of an optimizer or a task fails once: an error with a message comes back,
- * nothing crashes and nothing leaks.
+ * test_out_of_memory.c - every allocation of an optimizer, a task or a run of metatrain fails once: an error with a
+ * message comes back, nothing crashes and nothing leaks.
  *
  * The functions named failing_... stand in for the allocator in our own libraries, where cmake/tests.cmake has renamed
  * it. Others, such as HDF5, keep theirs. */
 #include <criterion/criterion.h>
+#include <ftw.h>
+#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "cli/cli.h"
 #include "lopt.h"
 #include "task.h"
 
@@ -46,6 +50,17 @@ static void forget_block(const void *p) {
     }
 }
 
+/* A program that gives up leaves everything behind. */
+static void free_blocks(void) {
+    while (n_blocks > 0)
+        for (size_t i = 0; i < MAX_BLOCKS; i++)
+            while (block[i]) {
+                void *p = block[i];
+                forget_block(p);
+                free(p);
+            }
+}
+
 static int fails(void) {
     return until_failure >= 0 && until_failure-- == 0;
 }
@@ -70,6 +85,19 @@ void failing_free(void *p);
 void failing_free(void *p) {
     forget_block(p);
     free(p);
+}
+
+int failing_fsync(int file);
+int failing_fsync(int file) { /* hundreds of runs need not wait for the disk */
+    (void)file;
+    return 0;
+}
+
+static jmp_buf given_up;
+
+_Noreturn void failing_exit(int status);
+_Noreturn void failing_exit(int status) {
+    longjmp(given_up, status);
 }
 
 /* An attempt returns 1 and sums up what it did in *result, or 0 with an error. */
@@ -185,4 +213,57 @@ Test(out_of_memory, augmented_tasks) {
     spec.bf16 = spec.unit_gradient = 1;
     spec.directions = 2, spec.delay = 3;
     fail_each("augmented image_mlp", train_task, &spec);
+}
+
+/* ---- a run --------------------------------------------------------------------------------------- */
+
+static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *at) {
+    (void)info, (void)kind, (void)at;
+    return remove(path);
+}
+
+/* The message is what the command prints. A rank that cannot send a message gives up, by design. A run that survives a failure, such as that of a plot, says so. */
+static int train_run(const void *dir, double *result, lopt_error *err) {
+    char out[512], log[512];
+    snprintf(out, sizeof out, "%s/run", (const char *)dir);
+    snprintf(log, sizeof log, "%s/log", (const char *)dir);
+    const char *const words[] = {"train", "configs/quadratic.yaml",
+                                 "--out", out,
+                                 "--set", "outer.steps=3",
+                                 "--set", "particles=2",
+                                 "--set", "checkpoint.every=2",
+                                 "--set", "evaluate.every=2",
+                                 "--set", "evaluate.tasks=[{task: quadratic}]",
+                                 "--set", "evaluate.steps=3"};
+    enum { N = sizeof words / sizeof *words };
+    char *argv[N + 1] = {0};
+    for (int i = 0; i < N; i++) argv[i] = strdup(words[i]);
+    fflush(stdout);
+    int kept[] = {dup(STDOUT_FILENO), dup(STDERR_FILENO)};
+    cr_assert(freopen(log, "w", stderr) && dup2(STDERR_FILENO, STDOUT_FILENO) >= 0);
+    volatile int status = 1, gave_up = 0;
+    if (setjmp(given_up) == 0)
+        status = mt_command_train(N, argv);
+    else
+        gave_up = 1, free_blocks();
+    fflush(NULL);
+    for (int i = 0; i < 2; i++) dup2(kept[i], i + 1), close(kept[i]);
+    FILE *f = fopen(log, "r");
+    char line[512];
+    unsigned long long digest = 0;
+    err->status = LOPT_ENOMEM;
+    while (fgets(line, sizeof line, f)) {
+        if (strncmp(line, "metatrain: ", 11) == 0) snprintf(err->text, sizeof err->text, "%.200s", line);
+        if (sscanf(line, "digest: %16llx", &digest) == 1) *result = (double)digest;
+    }
+    fclose(f);
+    for (int i = 0; i < N; i++) free(argv[i]);
+    cr_assert(!gave_up || strstr(err->text, "memory"), "gives up: %s", err->text);
+    nftw(out, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    return status == 0;
+}
+
+Test(out_of_memory, run) {
+    const char *dir = getenv("SCRATCH");
+    fail_each("train", train_run, dir ? dir : "/tmp");
 }

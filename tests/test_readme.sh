@@ -1,15 +1,23 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# README.md tells the truth: its C program compiles with an exported optimizer, its files and links exist,
-# its commands know their options.
+# README.md and docs/ tell the truth: files, links and functions exist, the C program compiles with an exported optimizer
+# and learns.
 source tests/lib.sh
 
-for file in $(grep -oE '\]\([^)#]+\)' README.md CONTRIBUTING.md | sed -E 's/.*\((.*)\)/\1/' | grep -v '^https\?:'); do
-    [ -e "$file" ] || fail "a link leads to $file, which does not exist"
+# Without architecture.md, which tests/layers.py draws and the next rewrite will name anew.
+mapfile -t pages < <(find README.md CONTRIBUTING.md docs -name '*.md' -not -name architecture.md)
+for page in "${pages[@]}"; do
+    for link in $(grep -oE '\]\([^)#]+' "$page" | sed 's/^](//' | grep -v '^https\?:'); do
+        [ -e "$(dirname "$page")/$link" ] || fail "$page: a link leads to $link, which does not exist"
+    done
 done
-for file in $(grep -ohE '\b(configs|scripts|docs|tests)/[A-Za-z0-9_./-]+[a-z0-9]' README.md CONTRIBUTING.md | sort -u); do
-    [ -e "$file" ] || [[ "$file" = */test_NAME* ]] || fail "$file is named but does not exist"
+for file in $(grep -ohE '(^|[^/A-Za-z])(configs|scripts|docs|tests|src|tasks|metatrain|include)/[A-Za-z0-9_./*-]+[a-z0-9]' "${pages[@]}" |
+    sed -E 's/^[^a-z]//' | sort -u); do
+    compgen -G "$file" >/dev/null || [[ "$file" = *NAME* ]] || fail "$file is named but does not exist"
+done
+for name in $(grep -ohE '\b(lopt|task|mt)_[a-z0-9_]+' "${pages[@]}" | sort -u); do
+    grep -rqw -- "$name" src tasks metatrain include tests || fail "$name is named but does not exist"
 done
 
 "$METATRAIN" train configs/quickstart.yaml --set outer.steps=100 --out "$SCRATCH/run" >"$SCRATCH/train.log" 2>&1

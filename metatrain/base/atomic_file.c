@@ -32,7 +32,7 @@ static lopt_status status_of(int error) {
     }
 }
 
-static int fail(lopt_error *err, const char *path, const char *what) {
+static int report_failure(lopt_error *err, const char *path, const char *what) {
     int error = errno;
     return mt_error(err, status_of(error), "%s: cannot %s: %s", path, what, strerror(error));
 }
@@ -67,23 +67,23 @@ int mt_sync_folder_of(const char *path, lopt_error *err) {
     char folder[4096];
     snprintf(folder, sizeof folder, "%.*s", n, path);
     int fd = open(n ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return fail(err, path, "open its folder");
+    if (fd < 0) return report_failure(err, path, "open its folder");
     /* Some network file systems do not sync folders and say so with EINVAL. */
-    int ok = fsync(fd) == 0 || errno == EINVAL || fail(err, path, "sync its folder");
+    int ok = fsync(fd) == 0 || errno == EINVAL || report_failure(err, path, "sync its folder");
     close(fd);
     return ok;
 }
 
 int mt_durable_rename(const char *from, const char *to, lopt_error *err) {
-    if (rename(from, to) != 0) return fail(err, to, "be put in place");
+    if (rename(from, to) != 0) return report_failure(err, to, "be put in place");
     return mt_sync_folder_of(to, err);
 }
 
 static int write_partial(const char *partial, const char *path, const void *data, size_t n, lopt_error *err) {
     int fd = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
-    if (fd < 0) return fail(err, path, "be created");
-    int ok = write_all(fd, data, n) || fail(err, path, "be written");
-    if (close(fd) != 0 && ok) ok = fail(err, path, "be written");
+    if (fd < 0) return report_failure(err, path, "be created");
+    int ok = write_all(fd, data, n) || report_failure(err, path, "be written");
+    if (close(fd) != 0 && ok) ok = report_failure(err, path, "be written");
     return ok;
 }
 
@@ -111,7 +111,7 @@ int mt_durable_replace_folder(const char *partial, const char *path, lopt_error 
     if (snprintf(aside, sizeof aside, "%s.old.partial", partial) >= (int)sizeof aside)
         return mt_error(err, LOPT_EARG, "%.200s...: the path is too long", path);
     mt_remove_tree(aside);
-    if (rename(path, aside) != 0) return fail(err, path, "be replaced");
+    if (rename(path, aside) != 0) return report_failure(err, path, "be replaced");
     int ok = mt_durable_rename(partial, path, err);
     if (ok)
         mt_remove_tree(aside);
@@ -129,14 +129,14 @@ static void unmake_folders(char *path, size_t shortest) {
 }
 
 /* Makes one; *made: bytes of the path of the first that had to be made, 0 so far. */
-static int make_folder(char *path, size_t *made, lopt_error *err) {
+static int make_one_folder(char *path, size_t *made, lopt_error *err) {
     struct stat info;
     if (mkdir(path, 0777) == 0) {
         *made = *made ? *made : strlen(path);
         return 1;
     }
     if (errno == EEXIST && stat(path, &info) == 0 && S_ISDIR(info.st_mode)) return 1;
-    fail(err, path, "create this folder");
+    report_failure(err, path, "create this folder");
     if (*made) unmake_folders(path, *made);
     return 0;
 }
@@ -150,7 +150,7 @@ int mt_make_folders(const char *path, lopt_error *err) {
         char kept = *c;
         if (kept != '/' && kept != '\0') continue;
         *c = '\0';
-        if (!make_folder(part, &made, err)) return 0;
+        if (!make_one_folder(part, &made, err)) return 0;
         *c = kept;
         if (kept == '\0') return 1;
     }

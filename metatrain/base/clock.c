@@ -11,7 +11,7 @@ static double clock_seconds(clockid_t clock) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-double mt_seconds(void) {
+double mt_wall_seconds(void) {
     return clock_seconds(CLOCK_MONOTONIC);
 }
 

@@ -4,7 +4,7 @@
 #ifndef MT_CLOCK_H
 #define MT_CLOCK_H
 
-double mt_seconds(void);         /* of a monotonic clock */
+double mt_wall_seconds(void);    /* of a monotonic clock */
 double mt_cpu_seconds(void);     /* of this thread */
 double mt_process_seconds(void); /* CPU time of this process */
 

@@ -14,7 +14,7 @@ int mt_program_path(char *path, size_t bytes) {
     return n > 0 && (size_t)n < bytes - 1;
 }
 
-int mt_beside(const char *name, char *path, size_t bytes) {
+int mt_find_installed(const char *name, char *path, size_t bytes) {
     static const char *const places[] = {"", "share/metatrain/"};
     char folder[PATH_MAX];
     if (!mt_program_path(folder, sizeof folder)) return 0;

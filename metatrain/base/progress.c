@@ -36,7 +36,7 @@ void mt_format_seconds(double seconds, char *text, size_t bytes) {
 void mt_progress_start(mt_progress *p, const char *what, int64_t first, int64_t last) {
     *p = (mt_progress){.what = what, .first = first, .last = last, .count = first, .printed = -1};
     p->terminal = isatty(STDERR_FILENO);
-    p->started = p->next = mt_seconds();
+    p->started = p->next = mt_wall_seconds();
     p->interval = p->terminal ? TERMINAL_INTERVAL : PLAIN_INTERVAL;
 }
 
@@ -76,7 +76,7 @@ static void print_line(mt_progress *p, double now) {
 void mt_progress_update(mt_progress *p, int64_t count, const char *text) {
     p->count = count;
     snprintf(p->text, sizeof p->text, "%s", text);
-    double now = mt_seconds();
+    double now = mt_wall_seconds();
     if (now < p->next) return;
     print_line(p, now);
     p->next = now + p->interval;
@@ -91,7 +91,7 @@ void mt_progress_clear(mt_progress *p) {
 }
 
 void mt_progress_finish(mt_progress *p) {
-    if (p->count > p->first && p->printed != p->count) print_line(p, mt_seconds());
+    if (p->count > p->first && p->printed != p->count) print_line(p, mt_wall_seconds());
     if (p->terminal && p->shown > 0) fputc('\n', stderr);
     p->shown = 0;
 }

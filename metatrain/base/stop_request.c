@@ -23,12 +23,12 @@ void mt_stop_watch(double time_limit_seconds) {
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGUSR1, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
-    deadline = time_limit_seconds > 0 ? mt_seconds() + time_limit_seconds : 0;
+    deadline = time_limit_seconds > 0 ? mt_wall_seconds() + time_limit_seconds : 0;
 }
 
 const char *mt_stop_reason(void) {
     if (received == SIGTERM) return "SIGTERM";
     if (received == SIGINT) return "SIGINT";
     if (received == SIGUSR1) return "SIGUSR1";
-    return deadline > 0 && mt_seconds() > deadline ? "the time limit" : NULL;
+    return deadline > 0 && mt_wall_seconds() > deadline ? "the time limit" : NULL;
 }

@@ -171,7 +171,7 @@ static void read_message(FILE *messages, char *text, size_t bytes) {
     }
 }
 
-static int draw(FILE *script, FILE *out, FILE *messages, const char *svg_path, lopt_error *err) {
+static int draw_script(FILE *script, FILE *out, FILE *messages, const char *svg_path, lopt_error *err) {
     int exit_status = 0;
     int cause = run_gnuplot(fileno(script), fileno(out), fileno(messages), &exit_status);
     if (cause != 0)
@@ -199,7 +199,7 @@ int mt_plot_charts(const mt_chart *charts, size_t n_charts, const char *svg_path
     } else {
         put_script(file[0], charts, n_charts);
         rewind(file[0]);
-        ok = draw(file[0], file[1], file[2], svg_path, err);
+        ok = draw_script(file[0], file[1], file[2], svg_path, err);
     }
     for (int i = 0; i < 3; i++)
         if (file[i] != NULL) fclose(file[i]);

@@ -33,26 +33,26 @@ void mt_text_table_row(mt_text_table *t, const char *const *cells) {
 }
 
 /* Characters of UTF-8: bytes that do not continue one. */
-static int width(const char *text) {
+static int display_width(const char *text) {
     int n = 0;
     for (; text != NULL && *text; text++) n += ((unsigned char)*text & 0xc0) != 0x80;
     return n;
 }
 
 static int column_width(const mt_text_table *t, size_t column) {
-    int widest = width(t->columns[column].heading);
+    int widest = display_width(t->columns[column].heading);
     for (size_t i = 0; i < t->n_rows; i++) {
-        int w = width(t->cells[i * t->n_columns + column]);
+        int w = display_width(t->cells[i * t->n_columns + column]);
         if (w > widest) widest = w;
     }
     return widest;
 }
 
-static void print_row(const mt_text_table *t, const char *const *cells, FILE *f) {
+static void print_table_row(const mt_text_table *t, const char *const *cells, FILE *f) {
     for (size_t i = 0; i < t->n_columns; i++) {
         const char *text = cells != NULL ? cells[i] : t->columns[i].heading;
         int last = i + 1 == t->n_columns, left = t->columns[i].side == 'l';
-        int blanks = column_width(t, i) - width(text);
+        int blanks = column_width(t, i) - display_width(text);
         if (!left) fprintf(f, "%*s", blanks, "");
         fputs(text != NULL ? text : "", f);
         if (!last) fprintf(f, "%*s", GAP + (left ? blanks : 0), "");
@@ -61,8 +61,8 @@ static void print_row(const mt_text_table *t, const char *const *cells, FILE *f)
 }
 
 void mt_text_table_print(const mt_text_table *t, FILE *f) {
-    print_row(t, NULL, f);
-    for (size_t i = 0; i < t->n_rows; i++) print_row(t, (const char *const *)(t->cells + i * t->n_columns), f);
+    print_table_row(t, NULL, f);
+    for (size_t i = 0; i < t->n_rows; i++) print_table_row(t, (const char *const *)(t->cells + i * t->n_columns), f);
 }
 
 void mt_text_table_free(mt_text_table *t) {

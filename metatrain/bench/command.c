@@ -152,7 +152,7 @@ static int run_part(const part *p, const bench_options *o, json_t *all, lopt_err
     return 1;
 }
 
-static int run(const bench_options *o) {
+static int run_bench(const bench_options *o) {
     lopt_error err = {LOPT_OK, ""};
     json_t *machine = mt_bench_machine();
     json_t *all = json_pack("{s:o, s:b}", "machine", machine, "quick", o->bench.quick);
@@ -171,7 +171,7 @@ int mt_command_bench(int argc, char **argv) {
     bench_options o = {0};
     int status = mt_parse_arguments(&parser, argc, argv, 0, &o);
     o.bench.timing = mt_timing_usual(o.bench.quick);
-    if (status < 0) status = o.err.status ? mt_print_error(&o.err) : run(&o);
+    if (status < 0) status = o.err.status ? mt_print_error(&o.err) : run_bench(&o);
     free(o.names);
     return status;
 }

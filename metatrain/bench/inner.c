@@ -217,7 +217,7 @@ enum { PEAK, WINDOW, IN_TURN, GRADIENT, STEP, BATCH, PASSES, N_ITEMS };
 enum { WHOLE, LOSS, OPTIMIZER, FEATURES, DATA, CACHES, REST, N_PARTS };
 
 /* Seconds of each part in one round. */
-static void split(const mt_timed *items, double inner_steps, int round, double part[N_PARTS]) {
+static void split_times(const mt_timed *items, double inner_steps, int round, double part[N_PARTS]) {
     part[WHOLE] = items[WINDOW].seconds[round] / inner_steps;
     part[LOSS] = items[GRADIENT].seconds[round];
     part[OPTIMIZER] = items[STEP].seconds[round];
@@ -229,13 +229,13 @@ static void split(const mt_timed *items, double inner_steps, int round, double p
 }
 
 /* One part as a share of the whole step. */
-static json_t *share(double parts[][N_PARTS], int part, int rounds) {
+static json_t *share_of_total(double parts[][N_PARTS], int part, int rounds) {
     double x[MT_MAX_ROUNDS] = {0};
     for (int r = 0; r < rounds; r++) x[r] = parts[r][part] / parts[r][WHOLE];
     return mt_bench_spread(mt_spread_of(x, rounds));
 }
 
-static json_t *row(const inner *in, const mt_timed *items, int rounds) {
+static json_t *inner_row(const inner *in, const mt_timed *items, int rounds) {
     char network[32];
     double part[MT_MAX_ROUNDS][N_PARTS];
     double rate[MT_MAX_ROUNDS], scaled[MT_MAX_ROUNDS], nominal[MT_MAX_ROUNDS];
@@ -244,22 +244,23 @@ static json_t *row(const inner *in, const mt_timed *items, int rounds) {
     double flop = in->task->flops_per_step + (isfinite(network_flop) ? network_flop : 0);
     for (int r = 0; r < rounds; r++) {
         double peak = mt_peak_flop() / items[PEAK].seconds[r];
-        split(items, inner_steps, r, part[r]);
+        split_times(items, inner_steps, r, part[r]);
         rate[r] = 1 / part[r][WHOLE];
         scaled[r] = rate[r] * MT_REFERENCE_PEAK / peak;
         nominal[r] = flop * rate[r] / peak;
     }
     mt_bench_network_text(in->opt, network, sizeof network);
-    return json_pack(
-        "{s:s, s:s, s:i, s:o, s:o, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o}", "optimizer", lopt_info(in->opt)->name,
-        "network", network, "rounds", rounds, "steps_per_second", mt_bench_spread(mt_spread_of(rate, rounds)),
-        "at_250_gflops", mt_bench_spread(mt_spread_of(scaled, rounds)), "nominal_share",
-        mt_bench_spread(mt_spread_of(nominal, rounds)), "nominal_flop", flop, "gradient", share(part, LOSS, rounds),
-        "optimizer_step", share(part, OPTIMIZER, rounds), "features", share(part, FEATURES, rounds), "data",
-        share(part, DATA, rounds), "caches", share(part, CACHES, rounds), "rest", share(part, REST, rounds));
+    return json_pack("{s:s, s:s, s:i, s:o, s:o, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o}", "optimizer",
+                     lopt_info(in->opt)->name, "network", network, "rounds", rounds, "steps_per_second",
+                     mt_bench_spread(mt_spread_of(rate, rounds)), "at_250_gflops",
+                     mt_bench_spread(mt_spread_of(scaled, rounds)), "nominal_share",
+                     mt_bench_spread(mt_spread_of(nominal, rounds)), "nominal_flop", flop, "gradient",
+                     share_of_total(part, LOSS, rounds), "optimizer_step", share_of_total(part, OPTIMIZER, rounds),
+                     "features", share_of_total(part, FEATURES, rounds), "data", share_of_total(part, DATA, rounds),
+                     "caches", share_of_total(part, CACHES, rounds), "rest", share_of_total(part, REST, rounds));
 }
 
-static json_t *measure(const mt_bench *b, const mt_config *cfg, const char *name, lopt_error *err) {
+static json_t *measure_inner(const mt_bench *b, const mt_config *cfg, const char *name, lopt_error *err) {
     inner in;
     passes p = {0};
     json_t *result = NULL;
@@ -272,8 +273,8 @@ static json_t *measure(const mt_bench *b, const mt_config *cfg, const char *name
                                    [STEP] = {.run = run_step, .self = &in},
                                    [BATCH] = {.run = run_batch, .self = &in},
                                    [PASSES] = {.run = p.pipeline.n_features ? run_passes : NULL, .self = &p}};
-        int rounds = mt_time(items, N_ITEMS, &b->timing);
-        result = row(&in, items, rounds);
+        int rounds = mt_time_of(items, N_ITEMS, &b->timing);
+        result = inner_row(&in, items, rounds);
     }
     passes_close(&p);
     inner_close(&in);
@@ -291,7 +292,7 @@ json_t *mt_bench_inner(const mt_bench *b, lopt_error *err) {
     mt_progress_start(&progress, "inner steps", 0, (int64_t)n);
     for (size_t i = 0; rows && i < n; i++) {
         mt_progress_update(&progress, (int64_t)i, names[i]);
-        json_t *result = measure(b, cfg, names[i], &why);
+        json_t *result = measure_inner(b, cfg, names[i], &why);
         json_array_append_new(rows, result ? result : mt_bench_skipped("optimizer", names[i], why.text));
     }
     mt_progress_clear(&progress);

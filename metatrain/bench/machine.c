@@ -23,7 +23,7 @@ static void proc_value(const char *path, const char *key, char *text, size_t byt
     if (f) fclose(f);
 }
 
-static const char *compiler(void) {
+static const char *compiler_name(void) {
 #if defined(__clang__)
     return "clang " __clang_version__;
 #else
@@ -48,5 +48,5 @@ json_t *mt_bench_machine(void) {
     return json_pack("{s:s, s:s, s:s, s:s, s:I, s:f, s:f, s:s, s:s, s:s}", "date", date, "version", lopt_version(),
                      "cpu", cpu, "architecture", os.machine, "cores", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN),
                      "memory_gb", strtod(memory, NULL) / 1e6, "load_before", load[0], "system", os.release, "compiler",
-                     compiler(), "kernels", lopt_kernels_name());
+                     compiler_name(), "kernels", lopt_kernels_name());
 }

@@ -10,7 +10,7 @@
 static const char *const recipes[] = {"celo2", "celo-phase1"};
 enum { N_RECIPES = sizeof recipes / sizeof *recipes };
 
-static json_t *row(const char *recipe, int ranks, const mt_bench_speed *s, double alone) {
+static json_t *outer_row(const char *recipe, int ranks, const mt_bench_speed *s, double alone) {
     const mt_spread *t = &s->step_seconds;
     mt_spread rate = {1 / t->median, 1 / t->max, 1 / t->min};
     return json_pack("{s:s, s:i, s:I, s:f, s:o, s:f, s:f, s:f, s:f, s:f}", "recipe", recipe, "ranks", ranks,
@@ -20,7 +20,7 @@ static json_t *row(const char *recipe, int ranks, const mt_bench_speed *s, doubl
                      "peak_mb", s->peak_bytes / 1e6);
 }
 
-static void measure(const mt_bench *b, const char *recipe, int most, json_t *rows) {
+static void measure_recipe_ranks(const mt_bench *b, const char *recipe, int most, json_t *rows) {
     char config[64];
     double alone = 0;
     lopt_error why;
@@ -34,7 +34,7 @@ static void measure(const mt_bench *b, const char *recipe, int most, json_t *row
         mt_bench_speed speed;
         if (mt_bench_run_once(&run, &speed, &why)) {
             if (ranks == 1) alone = speed.step_seconds.median;
-            json_array_append_new(rows, row(recipe, ranks, &speed, alone));
+            json_array_append_new(rows, outer_row(recipe, ranks, &speed, alone));
         } else
             json_array_append_new(rows, mt_bench_skipped("recipe", recipe, why.text));
         if (ranks == most) return;
@@ -50,7 +50,7 @@ json_t *mt_bench_outer(const mt_bench *b, lopt_error *err) {
     for (int i = 0; i < N_RECIPES; i++) {
         if (!mt_bench_asked(b, recipes[i])) continue;
         mt_progress_update(&progress, i, recipes[i]);
-        measure(b, recipes[i], most, rows);
+        measure_recipe_ranks(b, recipes[i], most, rows);
     }
     mt_progress_clear(&progress);
     return rows;

@@ -96,7 +96,7 @@ json_t *mt_bench_peak(const mt_bench *b, lopt_error *err) {
     for (; n < MAX_SETS && mt_fma_usable((int)n); n++)
         items[n] = (mt_timed){.run = multiply_add, .self = (void *)(uintptr_t)mt_fma_usable((int)n)};
     items[n] = (mt_timed){.run = mt_copy_run, .self = &copy};
-    int rounds = mt_time(items, n + 1, &b->timing);
+    int rounds = mt_time_of(items, n + 1, &b->timing);
     json_t *rows = json_array();
     for (size_t i = 0; i < n; i++) json_array_append_new(rows, arithmetic_row(&items[i], &items[0], rounds));
     json_array_append_new(rows, copy_row(&items[n], (double)copy.bytes, rounds));

@@ -36,11 +36,11 @@ enum { N_RECIPES = sizeof recipes / sizeof *recipes };
 /* FLOP/s of one core now. */
 static double peak_now(const mt_bench *b) {
     mt_timed peak = mt_peak_timed();
-    int rounds = mt_time(&peak, 1, &b->timing);
+    int rounds = mt_time_of(&peak, 1, &b->timing);
     return mt_peak_flop() / mt_seconds_of(&peak, rounds).median;
 }
 
-static json_t *row(const recipe *r, int ranks, const mt_bench_speed *s, double peak) {
+static json_t *recipe_row(const recipe *r, int ranks, const mt_bench_speed *s, double peak) {
     double hours = OUTER_STEPS * s->mean_step_seconds / 3600;
     double cpu_hours = OUTER_STEPS * s->core_seconds / (1 - s->outside_share) / ranks / 3600;
     return json_pack("{s:s, s:i, s:I, s:f, s:f, s:o, s:f, s:f, s:s, s:o, s:f, s:f, s:f, s:f}", "recipe", r->name,
@@ -72,7 +72,7 @@ json_t *mt_bench_recipe(const mt_bench *b, lopt_error *err) {
         mt_progress_update(&progress, i, r->name);
         memcpy(run.set, r->set, sizeof run.set);
         json_array_append_new(rows, mt_bench_run_once(&run, &speed, &why)
-                                        ? row(r, ranks, &speed, peak_now(b))
+                                        ? recipe_row(r, ranks, &speed, peak_now(b))
                                         : mt_bench_skipped("recipe", r->name, why.text));
     }
     mt_progress_clear(&progress);

@@ -36,30 +36,30 @@ static void show_number(double x, char *cell) {
         snprintf(cell, CELL, "%s%lld,%03lld", x < 0 ? "-" : "", whole / 1000, whole % 1000);
 }
 
-static double part(const json_t *value, const char *name) {
+static double member_at(const json_t *value, const char *name) {
     const json_t *at = json_is_object(value) ? json_object_get(value, name) : value;
     return json_is_number(at) ? json_number_value(at) : NAN;
 }
 
-static void show(const json_t *value, mt_bench_format format, char *cell) {
+static void show_value(const json_t *value, mt_bench_format format, char *cell) {
     char least[CELL];
     if (format == MT_SHOW_TEXT) {
         snprintf(cell, CELL, "%s", json_is_string(value) ? json_string_value(value) : "-");
     } else if (format == MT_SHOW_COUNT) {
         snprintf(cell, CELL, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-    } else if (!isfinite(part(value, "median"))) {
+    } else if (!isfinite(member_at(value, "median"))) {
         snprintf(cell, CELL, "-");
     } else if (format == MT_SHOW_PERCENT) {
-        double percent = 100 * part(value, "median");
+        double percent = 100 * member_at(value, "median");
         snprintf(cell, CELL, fabs(percent) < 9.95 ? "%.1f %%" : "%.0f %%", percent);
     } else if (format == MT_SHOW_RANGE) {
-        show_number(part(value, "min"), least);
-        show_number(part(value, "max"), cell);
+        show_number(member_at(value, "min"), least);
+        show_number(member_at(value, "max"), cell);
         char most[CELL];
         memcpy(most, cell, sizeof most);
         snprintf(cell, CELL, "%.40s - %.40s", least, most);
     } else
-        show_number(part(value, "median"), cell);
+        show_number(member_at(value, "median"), cell);
 }
 
 void mt_bench_print(const json_t *rows, const mt_bench_column *columns, size_t n, FILE *f) {
@@ -74,7 +74,7 @@ void mt_bench_print(const json_t *rows, const mt_bench_column *columns, size_t n
         const char *texts[MAX_COLUMNS];
         if (json_object_get(at, "skipped")) continue;
         for (i = 0; i < n; i++) {
-            show(json_object_get(at, columns[i].key), columns[i].format, cells[i]);
+            show_value(json_object_get(at, columns[i].key), columns[i].format, cells[i]);
             texts[i] = cells[i];
         }
         mt_text_table_row(table, texts);

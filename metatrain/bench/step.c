@@ -122,7 +122,7 @@ static int last_updates(const subject *s, const ground *g, float *updates) {
 }
 
 /* Root mean square of (updates - right) over that of right. */
-static double distance(const float *updates, const float *right, size_t n) {
+static double largest_difference(const float *updates, const float *right, size_t n) {
     double difference = 0, scale = 0;
     for (size_t i = 0; i < n; i++) {
         difference += ((double)updates[i] - right[i]) * ((double)updates[i] - right[i]);
@@ -142,14 +142,14 @@ static double off_by(const subject *s, const ground *g) {
     snprintf(kernels, sizeof kernels, "%s", lopt_kernels_name());
     int done = last_updates(s, g, updates);
     lopt_kernels_use("reference", NULL);
-    if (done && last_updates(s, g, right)) result = distance(updates, right, g->n_params);
+    if (done && last_updates(s, g, right)) result = largest_difference(updates, right, g->n_params);
     lopt_kernels_use(kernels, NULL);
     free(updates);
     return result;
 }
 
 /* What a step must at least read and write: state and parameters both, gradients once. */
-static double traffic(const subject *s) {
+static double bytes_of_step(const subject *s) {
     return 2 * (double)s->state_bytes + 12 * (double)s->n_params;
 }
 
@@ -167,7 +167,7 @@ typedef struct experience {
     double bytes;                   /* of the state, a parameter */
 } experience;
 
-static void learn(experience *e, const subject *s, double seconds) {
+static void learn_rate(experience *e, const subject *s, double seconds) {
     if ((double)s->n_params > 1.5 * e->n_params[1]) {
         e->n_params[0] = e->n_params[1];
         e->seconds[0] = e->seconds[1];
@@ -203,7 +203,7 @@ static double available_bytes(void) {
 }
 
 /* 0 and a sentence if a step on n parameters takes too much of something. */
-static int fits(const experience *e, const char *name, double n, lopt_error *err) {
+static int fits_memory(const experience *e, const char *name, double n, lopt_error *err) {
     double seconds = expected_seconds(e, n), free_bytes = available_bytes();
     double states = all_threads(n) > 1 ? 2 : 1;
     double needed = (states + 1) * e->bytes * n; /* scratch may be as large as the state */
@@ -238,26 +238,26 @@ static json_t *row(const char *name, const size *at, const subject *s, const mt_
     char network[32];
     double n = (double)s->n_params, flop = mt_bench_network_flop(s->opt);
     mt_bench_network_text(s->opt, network, sizeof network);
-    mt_spread x_copy = mt_ratio(&items[SUBJECT], &items[COPY], rounds);
+    mt_spread x_copy = mt_ratio_of(&items[SUBJECT], &items[COPY], rounds);
     return json_pack("{s:s, s:s, s:s, s:I, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:f, s:i, s:o, s:o}", "optimizer", name,
                      "size", at->name, "network", network, "parameters", (json_int_t)s->n_params, "threads", 1,
                      "rounds", rounds, "ns_per_parameter",
                      mt_bench_spread(mt_spread_scaled(mt_seconds_of(&items[SUBJECT], rounds), 1e9 / n)),
                      "nominal_flop_per_parameter", mt_bench_number(flop), "nominal_share",
                      mt_bench_spread(share_of_peak(items, flop * n, rounds)), "x_adam",
-                     mt_bench_spread(mt_ratio(&items[SUBJECT], &items[ADAM], rounds)), "x_copy",
-                     mt_bench_spread(mt_spread_scaled(x_copy, 2 * (double)copy->bytes / traffic(s))),
-                     "bytes_per_parameter", traffic(s) / n, "all_threads", all_threads(n), "all_x_one",
+                     mt_bench_spread(mt_ratio_of(&items[SUBJECT], &items[ADAM], rounds)), "x_copy",
+                     mt_bench_spread(mt_spread_scaled(x_copy, 2 * (double)copy->bytes / bytes_of_step(s))),
+                     "bytes_per_parameter", bytes_of_step(s) / n, "all_threads", all_threads(n), "all_x_one",
                      mt_bench_spread(speed_of_all(items, rounds)), "off_by_ppm", mt_bench_number(1e6 * off));
 }
 
 /* Times one optimizer; NULL and a sentence if it cannot be. */
-static json_t *measure(const mt_bench *b, const char *name, const size *at, const ground *g, subject *adam,
-                       experience *e, lopt_error *err) {
+static json_t *measure_step(const mt_bench *b, const char *name, const size *at, const ground *g, subject *adam,
+                            experience *e, lopt_error *err) {
     subject s, all = {0};
     mt_copy copy;
     int threads = all_threads((double)g->n_params);
-    if (!fits(e, name, (double)g->n_params, err) || !subject_open(&s, name, g, 1, err)) return NULL;
+    if (!fits_memory(e, name, (double)g->n_params, err) || !subject_open(&s, name, g, 1, err)) return NULL;
     if ((threads > 1 && !subject_open(&all, name, g, threads, err)) || !mt_copy_open(&copy, copy_bytes(&s), err)) {
         subject_close(&all);
         subject_close(&s);
@@ -269,16 +269,16 @@ static json_t *measure(const mt_bench *b, const char *name, const size *at, cons
                                [ADAM] = {.run = step, .self = adam},
                                [SUBJECT] = {.run = step, .self = &s},
                                [ALL] = {.run = threads > 1 ? step : NULL, .self = &all}};
-    int rounds = mt_time(items, N_ITEMS, &b->timing);
+    int rounds = mt_time_of(items, N_ITEMS, &b->timing);
     json_t *result = row(name, at, &s, &copy, items, rounds, off);
-    learn(e, &s, mt_seconds_of(&items[SUBJECT], rounds).median);
+    learn_rate(e, &s, mt_seconds_of(&items[SUBJECT], rounds).median);
     mt_copy_close(&copy);
     subject_close(&all);
     subject_close(&s);
     return result;
 }
 
-static json_t *skipped(const char *name, const size *at, const lopt_error *why) {
+static json_t *skipped_row(const char *name, const size *at, const lopt_error *why) {
     json_t *row = mt_bench_skipped("optimizer", name, why->text);
     json_object_set_new(row, "size", json_string(at->name));
     return row;
@@ -294,13 +294,13 @@ static int measure_size(const mt_bench *b, const size *at, experience *e, json_t
     mt_progress_start(&progress, at->name, 0, (int64_t)n);
     if (b->quick && !at->in_quick) {
         mt_error(&why, LOPT_EARG, "it takes minutes, and --quick was asked for");
-        return json_array_append_new(rows, skipped("every optimizer", at, &why)) == 0;
+        return json_array_append_new(rows, skipped_row("every optimizer", at, &why)) == 0;
     }
     int ok = ground_open(&g, at, err) && subject_open(&adam, "adam", &g, 1, err);
     for (size_t i = 0; ok && i < n; i++) {
         mt_progress_update(&progress, (int64_t)i, names[i]);
-        json_t *result = measure(b, names[i], at, &g, &adam, &e[i], &why);
-        json_array_append_new(rows, result ? result : skipped(names[i], at, &why));
+        json_t *result = measure_step(b, names[i], at, &g, &adam, &e[i], &why);
+        json_array_append_new(rows, result ? result : skipped_row(names[i], at, &why));
     }
     mt_progress_clear(&progress);
     subject_close(&adam);

@@ -86,7 +86,7 @@ static int step_open(step *s, const measured *m, lopt_error *err) {
 
 enum { PEAK, STEP, N_ITEMS };
 
-static json_t *row(const measured *m, const task *t, const mt_timed *items, int rounds) {
+static json_t *kind_row(const measured *m, const task *t, const mt_timed *items, int rounds) {
     double share[MT_MAX_ROUNDS], scaled[MT_MAX_ROUNDS];
     for (int r = 0; r < rounds; r++) {
         double peak = mt_peak_flop() / items[PEAK].seconds[r];
@@ -100,13 +100,13 @@ static json_t *row(const measured *m, const task *t, const mt_timed *items, int 
                      mt_bench_spread(mt_spread_of(share, rounds)));
 }
 
-static json_t *measure(const mt_bench *b, const measured *m) {
+static json_t *measure_task(const mt_bench *b, const measured *m) {
     step s;
     lopt_error why;
     json_t *result;
     if (step_open(&s, m, &why)) {
         mt_timed items[N_ITEMS] = {[PEAK] = mt_peak_timed(), [STEP] = {.run = run_step, .self = &s}};
-        result = row(m, s.task, items, mt_time(items, N_ITEMS, &b->timing));
+        result = kind_row(m, s.task, items, mt_time_of(items, N_ITEMS, &b->timing));
     } else
         result = mt_bench_skipped("task", m->label, why.text);
     step_close(&s);
@@ -120,7 +120,7 @@ json_t *mt_bench_tasks(const mt_bench *b, lopt_error *err) {
     mt_progress_start(&progress, "tasks", 0, N_TASKS);
     for (int i = 0; i < N_TASKS; i++) {
         mt_progress_update(&progress, i, tasks[i].label);
-        json_array_append_new(rows, measure(b, &tasks[i]));
+        json_array_append_new(rows, measure_task(b, &tasks[i]));
     }
     mt_progress_clear(&progress);
     return rows;

@@ -24,7 +24,7 @@ static double time_calls(const mt_timed *item, int64_t calls) {
 
 /* Doubles the number of calls until they fill a quarter of a slice; returns the seconds of a slice.
  */
-static double calibrate(mt_timed *item, double slice) {
+static double calibrate_repeats(mt_timed *item, double slice) {
     int64_t calls = 1;
     double seconds = time_calls(item, calls);
     while (seconds < slice / 4) seconds = time_calls(item, calls *= 2);
@@ -33,18 +33,18 @@ static double calibrate(mt_timed *item, double slice) {
     return seconds / (double)calls * (double)item->calls;
 }
 
-int mt_time(mt_timed *items, size_t n, const mt_timing *timing) {
+int mt_time_of(mt_timed *items, size_t n, const mt_timing *timing) {
     double round_seconds = 0;
     for (size_t i = 0; i < n; i++)
-        if (items[i].run) round_seconds += calibrate(&items[i], timing->slice);
+        if (items[i].run) round_seconds += calibrate_repeats(&items[i], timing->slice);
     int rounds = round_seconds > LONG_ROUND ? FEW_ROUNDS : timing->rounds;
     for (int r = 0; r < rounds; r++)
         for (size_t i = 0; i < n; i++) {
             if (!items[i].run) continue;
             if (items[i].calls > 1) items[i].run(items[i].self); /* its data into the caches */
-            double start = mt_seconds();
+            double start = mt_wall_seconds();
             items[i].seconds[r] = time_calls(&items[i], items[i].calls) / (double)items[i].calls;
-            items[i].wall[r] = (mt_seconds() - start) / (double)items[i].calls;
+            items[i].wall[r] = (mt_wall_seconds() - start) / (double)items[i].calls;
         }
     return rounds;
 }
@@ -75,7 +75,7 @@ static mt_spread ratio_of(const double *a, const double *b, int rounds) {
     return mt_spread_of(ratio, rounds);
 }
 
-mt_spread mt_ratio(const mt_timed *a, const mt_timed *b, int rounds) {
+mt_spread mt_ratio_of(const mt_timed *a, const mt_timed *b, int rounds) {
     return ratio_of(a->seconds, b->seconds, rounds);
 }
 

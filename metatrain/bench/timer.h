@@ -4,8 +4,8 @@
  *
  *     mt_timed items[] = {{.run = step, .self = &a}, {.run = step, .self = &b}};
  *     mt_timing timing = mt_timing_usual(0);
- *     int rounds = mt_time(items, 2, &timing);
- *     mt_spread ratio = mt_ratio(&items[0], &items[1], rounds);
+ *     int rounds = mt_time_of(items, 2, &timing);
+ *     mt_spread ratio = mt_ratio_of(&items[0], &items[1], rounds);
  *
  * Everything runs once in every round, one after the other, so that what slows the machine down for
  * a while slows all of them, and ratios are taken within a round. Times are CPU time of this
@@ -29,13 +29,13 @@ mt_timing mt_timing_usual(int quick);
 typedef struct mt_timed {
     void (*run)(void *self);
     void *self;
-    int64_t calls;                 /* in a slice; found by mt_time */
+    int64_t calls;                 /* in a slice; found by mt_time_of */
     double seconds[MT_MAX_ROUNDS]; /* of one call, by round */
     double wall[MT_MAX_ROUNDS];    /* the same by the wall clock, for what other threads help with */
 } mt_timed;
 
 /* Measures the items; returns the number of rounds. An item without `run` is left out. */
-int mt_time(mt_timed *items, size_t n, const mt_timing *timing);
+int mt_time_of(mt_timed *items, size_t n, const mt_timing *timing);
 
 typedef struct mt_spread {
     double median, min, max;
@@ -43,8 +43,8 @@ typedef struct mt_spread {
 
 mt_spread mt_spread_of(const double *values, int n); /* n in 1..MT_MAX_ROUNDS */
 mt_spread mt_spread_scaled(mt_spread s, double factor);
-mt_spread mt_seconds_of(const mt_timed *a, int rounds);               /* of one call */
-mt_spread mt_ratio(const mt_timed *a, const mt_timed *b, int rounds); /* a / b in the same round */
+mt_spread mt_seconds_of(const mt_timed *a, int rounds);                  /* of one call */
+mt_spread mt_ratio_of(const mt_timed *a, const mt_timed *b, int rounds); /* a / b in the same round */
 mt_spread mt_wall_ratio(const mt_timed *a, const mt_timed *b, int rounds);
 
 #endif

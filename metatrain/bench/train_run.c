@@ -28,12 +28,12 @@
 int mt_bench_most_ranks(void) {
     char path[PATH_MAX];
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    return mt_beside(LAUNCH, path, sizeof path) && cores > 0 ? (int)cores : 1;
+    return mt_find_installed(LAUNCH, path, sizeof path) && cores > 0 ? (int)cores : 1;
 }
 
 /* ---- a folder that goes away ----------------------------------------------------------------- */
 
-static int make_folder(char *folder, size_t bytes, lopt_error *err) {
+static int make_temporary_folder(char *folder, size_t bytes, lopt_error *err) {
     const char *parent = getenv("TMPDIR");
     int n = snprintf(folder, bytes, "%s/metatrain-bench-XXXXXX", parent && *parent ? parent : "/tmp");
     if (n > 0 && (size_t)n < bytes && mkdtemp(folder)) return 1;
@@ -63,7 +63,7 @@ static void last_line(const char *path, char *line, size_t bytes) {
 }
 
 /* In the child: output goes to `log`; does not return. */
-static void become(char *const *argv, const char *program, const char *log) {
+static void become_program(char *const *argv, const char *program, const char *log) {
     int out = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0600), in = open("/dev/null", O_RDONLY);
     dup2(in, 0);
     dup2(out, 1);
@@ -76,25 +76,26 @@ static void become(char *const *argv, const char *program, const char *log) {
 }
 
 /* Waits for the command; its exit status, or -1. Usage is that of all its processes. */
-static int run_command(char *const *argv, const char *program, const char *log, struct rusage *usage) {
+static int run_launch(char *const *argv, const char *program, const char *log, struct rusage *usage) {
     int status;
     malloc_trim(0); /* what a process held before it became another counts in its usage */
     pid_t child = fork();
-    if (child == 0) become(argv, program, log);
+    if (child == 0) become_program(argv, program, log);
     while (child > 0 && wait4(child, &status, 0, usage) < 0)
         if (errno != EINTR) return -1;
     return child > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 /* So many outer steps into FOLDER/run. */
-static int train(const mt_bench_run *run, int64_t steps, const char *folder, struct rusage *usage, lopt_error *err) {
+static int run_training(const mt_bench_run *run, int64_t steps, const char *folder, struct rusage *usage,
+                        lopt_error *err) {
     char config[PATH_MAX], launch[PATH_MAX], program[PATH_MAX], log[PATH_MAX], out[PATH_MAX];
     char ranks[16], outer_steps[48], line[256];
     char *argv[MAX_ARGUMENTS];
     int n = 0;
-    if (!mt_beside(run->config, config, sizeof config) || !mt_program_path(program, sizeof program))
+    if (!mt_find_installed(run->config, config, sizeof config) || !mt_program_path(program, sizeof program))
         return mt_error(err, LOPT_EIO, "%s is not found beside the program", run->config);
-    if (run->ranks > 1 && !mt_beside(LAUNCH, launch, sizeof launch))
+    if (run->ranks > 1 && !mt_find_installed(LAUNCH, launch, sizeof launch))
         return mt_error(err, LOPT_EIO, LAUNCH " is not found beside the program");
     snprintf(ranks, sizeof ranks, "%d", run->ranks);
     snprintf(outer_steps, sizeof outer_steps, "outer.steps=%lld", (long long)steps);
@@ -109,7 +110,7 @@ static int train(const mt_bench_run *run, int64_t steps, const char *folder, str
     for (int i = 0; i < MT_BENCH_MAX_SETS && run->set[i]; i++)
         argv[n++] = "--set", argv[n++] = (char *)(uintptr_t)run->set[i];
     argv[n] = NULL;
-    int status = run_command(argv, program, log, usage);
+    int status = run_launch(argv, program, log, usage);
     if (status == MT_DONE) return 1;
     last_line(log, line, sizeof line);
     return mt_error(err, LOPT_EIO, "a run of %s failed with status %d: %s", run->config, status, line);
@@ -123,10 +124,10 @@ typedef struct history {
     struct rusage usage; /* of all processes */
 } history;
 
-static int run_steps(const mt_bench_run *run, int64_t steps, history *h, lopt_error *err) {
+static int time_steps(const mt_bench_run *run, int64_t steps, history *h, lopt_error *err) {
     char folder[PATH_MAX], path[PATH_MAX + 32];
-    if (!make_folder(folder, sizeof folder, err)) return 0;
-    int ok = train(run, steps, folder, &h->usage, err);
+    if (!make_temporary_folder(folder, sizeof folder, err)) return 0;
+    int ok = run_training(run, steps, folder, &h->usage, err);
     snprintf(path, sizeof path, "%s/run/metrics.jsonl", folder);
     if (ok) h->rows = mt_metrics_read(path, &h->n, err);
     remove_folder(folder);
@@ -158,7 +159,7 @@ static double outside_seconds(const history *h, int ranks) {
            core_seconds(h, 0, h->n, ranks);
 }
 
-static void summarise(const history *probe, const history *h, int ranks, mt_bench_speed *speed) {
+static void summarise_speed(const history *probe, const history *h, int ranks, mt_bench_speed *speed) {
     size_t n = h->n, from = n / 10;
     double fifth[FIFTHS], steps = (double)(n - from), seconds = seconds_between(h, from, n);
     for (size_t i = 0; i < FIFTHS; i++) {
@@ -181,12 +182,12 @@ static void summarise(const history *probe, const history *h, int ranks, mt_benc
 
 int mt_bench_run_once(const mt_bench_run *run, mt_bench_speed *speed, lopt_error *err) {
     history probe = {0}, h = {0};
-    int ok = run_steps(run, PROBE_STEPS, &probe, err);
+    int ok = time_steps(run, PROBE_STEPS, &probe, err);
     if (ok) {
         double fit = run->seconds * (PROBE_STEPS - 1) / seconds_between(&probe, 1, PROBE_STEPS);
-        ok = run_steps(run, fit > LEAST_STEPS ? (int64_t)fit : LEAST_STEPS, &h, err);
+        ok = time_steps(run, fit > LEAST_STEPS ? (int64_t)fit : LEAST_STEPS, &h, err);
     }
-    if (ok) summarise(&probe, &h, run->ranks, speed);
+    if (ok) summarise_speed(&probe, &h, run->ranks, speed);
     free(probe.rows);
     free(h.rows);
     return ok;

@@ -20,7 +20,7 @@
 #define MT_BENCH_MAX_SETS 4
 
 typedef struct mt_bench_run {
-    const char *config;                 /* as mt_beside finds it */
+    const char *config;                 /* as mt_find_installed finds it */
     const char *set[MT_BENCH_MAX_SETS]; /* --set of each, NULL past the last */
     int ranks;
     double seconds; /* about; 10 outer steps at least */
@@ -30,7 +30,7 @@ typedef struct mt_bench_speed {
     int64_t outer_steps;           /* in the history, the first tenth included */
     double seconds;                /* of the steps that count */
     mt_spread step_seconds;        /* mean seconds of an outer step in each fifth of these */
-    double mean_step_seconds;      /* over all of these, restart points included */
+    double mean_step_seconds;      /* over all of these, checkpoints included */
     double core_seconds;           /* CPU seconds inside windows of all ranks, an outer step */
     double inner_steps_per_second; /* over all of these */
     double idle_share;             /* of the ranks' wall time: 1 - core_seconds / (ranks x seconds) */

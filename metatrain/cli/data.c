@@ -45,7 +45,7 @@ static const struct argp_option options[] = {
     {"size", 's', "N", 0, "convert: pictures become N x N", 0},
     {0}};
 
-static error_t take_size(struct argp_state *state, const char *arg, int *size) {
+static error_t take_image_size(struct argp_state *state, const char *arg, int *size) {
     char *end;
     long n = strtol(arg, &end, 10);
     if (end == arg || *end || n < 1 || n > TASK_RAW_MAX_SIDE)
@@ -54,7 +54,7 @@ static error_t take_size(struct argp_state *state, const char *arg, int *size) {
     return 0;
 }
 
-static error_t check_complete(const data_options *o, struct argp_state *state) {
+static error_t check_data_arguments(const data_options *o, struct argp_state *state) {
     static const char *const actions[] = {"list", "convert", "clear"};
     int known = 0;
     for (int i = 0; o->action && i < 3; i++) known |= strcmp(o->action, actions[i]) == 0;
@@ -80,7 +80,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         o->path = arg;
         return 0;
     case 's':
-        return take_size(state, arg, &o->size);
+        return take_image_size(state, arg, &o->size);
     case ARGP_KEY_ARG:
         if (!o->action) {
             o->action = arg;
@@ -88,7 +88,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         }
         return mt_take_only(state, "OUT", arg, &o->out);
     case ARGP_KEY_END:
-        return check_complete(o, state);
+        return check_data_arguments(o, state);
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -150,7 +150,7 @@ static int read_arrays(const char *text, int size, task_raw *raw, lopt_error *er
     return done;
 }
 
-static int convert(const data_options *o, lopt_error *err) {
+static int convert_data(const data_options *o, lopt_error *err) {
     task_raw *parts = calloc(TASK_N_SPLITS, sizeof *parts);
     char *names = NULL;
     if (!parts) return mt_error(err, LOPT_ENOMEM, "out of memory");
@@ -180,7 +180,7 @@ int mt_command_data(int argc, char **argv) {
         list_sets(o.path);
     else if (strcmp(o.action, "clear") == 0)
         task_shared_clear();
-    else if (!convert(&o, &err))
+    else if (!convert_data(&o, &err))
         return mt_print_error(&err);
     return MT_DONE;
 }

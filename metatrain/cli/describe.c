@@ -53,7 +53,7 @@ static void finish_table(mt_text_table *table, FILE *f) {
 
 /* ---- an optimizer ---------------------------------------------------------------------------- */
 
-static lopt_optimizer *create(const char *preset, const mt_sets *sets, lopt_error *err) {
+static lopt_optimizer *create_described(const char *preset, const mt_sets *sets, lopt_error *err) {
     mt_set_settings settings;
     if (!mt_settings_of_sets(sets, &settings, err)) return NULL;
     return lopt_create(preset, settings.at, settings.n, err);
@@ -81,7 +81,7 @@ static costs costs_of(const lopt_optimizer *opt) {
 }
 
 /* "integer in [1, 1024]", "before or after" */
-static void allowed(const lopt_hyper_info *h, char text[TEXT_BYTES]) {
+static void allowed_values(const lopt_hyper_info *h, char text[TEXT_BYTES]) {
     char list[32] = "";
     if (h->count > 1) snprintf(list, sizeof list, "%d times ", h->count);
     if (strcmp(h->type, "choice") == 0)
@@ -99,7 +99,7 @@ static void print_hypers(const lopt_optimizer *opt, FILE *f) {
     for (size_t i = 0; table && lopt_hyper(lopt_info(opt)->name, i, &h); i++) {
         char value[TEXT_BYTES], range[TEXT_BYTES];
         lopt_get(opt, h.name, value, sizeof value);
-        allowed(&h, range);
+        allowed_values(&h, range);
         mt_text_table_row(table, (const char *[]){h.name, value, range, h.help});
     }
     finish_table(table, f);
@@ -161,7 +161,7 @@ static json_t *optimizer_json(const lopt_optimizer *opt) {
 }
 
 int mt_show_optimizer(const char *name, const mt_sets *sets, int json, FILE *f, lopt_error *err) {
-    lopt_optimizer *opt = create(name, sets, err);
+    lopt_optimizer *opt = create_described(name, sets, err);
     if (!opt) return 0;
     if (json)
         mt_json_print(optimizer_json(opt), f);
@@ -220,7 +220,7 @@ static const char *summary_of(const char *name) {
     return "";
 }
 
-static void print_task(const char *name, const task *t, const mt_task_config *config, FILE *f) {
+static void print_task_description(const char *name, const task *t, const mt_task_config *config, FILE *f) {
     fprintf(f, "%s: %s\nis: %s\nparameters: %zu in %zu tensors\n", name, summary_of(name), t->name, t->n_params,
             t->n_tensors);
     fprintf(f, "sampled values: %zu per trajectory\n", t->n_tau);
@@ -244,7 +244,7 @@ static void print_task(const char *name, const task *t, const mt_task_config *co
     finish_table(table, f);
 }
 
-static json_t *task_json(const char *name, const task *t, const mt_task_config *config) {
+static json_t *describe_task_json(const char *name, const task *t, const mt_task_config *config) {
     json_t *tensors = json_array(), *settings = json_object();
     mt_key_walk w = {.schema = &mt_task_schema};
     for (char *value; (value = next_setting(&w, t, config)); free(value)) {
@@ -270,9 +270,9 @@ int mt_show_task(const char *name, const mt_sets *sets, int json, FILE *f, lopt_
     mt_suite *suite = load_task(name, sets, err);
     task *t = suite ? task_create(&suite->tasks[0].spec, err) : NULL;
     if (t && json)
-        mt_json_print(task_json(name, t, &suite->tasks[0]), f);
+        mt_json_print(describe_task_json(name, t, &suite->tasks[0]), f);
     else if (t)
-        print_task(name, t, &suite->tasks[0], f);
+        print_task_description(name, t, &suite->tasks[0], f);
     int shown = t != NULL;
     task_destroy(t);
     mt_suite_free(suite);

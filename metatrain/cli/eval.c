@@ -80,9 +80,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 /* ---- the command --------------------------------------------------------------------------------- */
 
 /* Everything that can be wrong before time is spent; the same on every rank. */
-static mt_comparison *prepare(const eval_options *o, mt_suite **suite, lopt_error *err) {
+static mt_comparison *prepare_comparison(const eval_options *o, mt_suite **suite, lopt_error *err) {
     char standard[PATH_MAX];
-    if (o->suite == NULL && !mt_beside(DEFAULT_SUITE, standard, sizeof standard)) {
+    if (o->suite == NULL && !mt_find_installed(DEFAULT_SUITE, standard, sizeof standard)) {
         mt_error(err, LOPT_EARG, DEFAULT_SUITE " is not found beside the program; name a suite with --suite");
         return NULL;
     }
@@ -100,7 +100,7 @@ static int make_out(const char *out, lopt_error *err) {
 }
 
 /* All ranks go on, or none: rank 0 hears from everyone, and complains once. Returns 1 to go on. */
-static int agree(mt_transport *comm, int ok, lopt_error *err) {
+static int agree_on_start(mt_transport *comm, int ok, lopt_error *err) {
     size_t n;
     if (ok) err->status = LOPT_OK;
     if (comm->rank != 0) {
@@ -122,14 +122,14 @@ static int agree(mt_transport *comm, int ok, lopt_error *err) {
     return ok;
 }
 
-static void plot(const mt_comparison *c, const char *out) {
+static void plot_curves(const mt_comparison *c, const char *out) {
     lopt_error err;
     char path[MT_PATH + 32];
     snprintf(path, sizeof path, "%s/curves.svg", out);
     if (!mt_comparison_plot(c, path, &err)) mt_print_warning(err.text);
 }
 
-static int publish(const mt_comparison *c, const char *out) {
+static int publish_report(const mt_comparison *c, const char *out) {
     lopt_error err;
     mt_comparison_print(c, stdout);
     if (fflush(stdout) != 0) {
@@ -141,19 +141,19 @@ static int publish(const mt_comparison *c, const char *out) {
         mt_print_error(&err);
         return MT_FAILED; /* the folder was fine at the start */
     }
-    plot(c, out);
+    plot_curves(c, out);
     return MT_DONE;
 }
 
-static int evaluate(const eval_options *o, mt_transport *comm) {
+static int evaluate_suite(const eval_options *o, mt_transport *comm) {
     lopt_error err = {LOPT_OK, ""};
     mt_suite *suite = NULL;
-    mt_comparison *c = prepare(o, &suite, &err);
+    mt_comparison *c = prepare_comparison(o, &suite, &err);
     int ok = c != NULL && (comm->rank != 0 || make_out(o->out, &err));
     int status = MT_DONE;
-    if (agree(comm, ok, &err)) {
+    if (agree_on_start(comm, ok, &err)) {
         mt_comparison_run(c, comm);
-        if (comm->rank == 0) status = publish(c, o->out);
+        if (comm->rank == 0) status = publish_report(c, o->out);
     } else {
         status = comm->rank == 0 ? mt_print_error(&err) : MT_BAD_INPUT;
     }
@@ -168,7 +168,7 @@ int mt_command_eval(int argc, char **argv) {
     mt_transport *comm = mt_open_mpi();
     if (!comm) return MT_FAILED;
     int status = mt_parse_arguments(&parser, argc, argv, comm->rank, &o);
-    if (status < 0) status = evaluate(&o, comm);
+    if (status < 0) status = evaluate_suite(&o, comm);
     mt_close_transport(comm, 0, status);
     return status;
 }

@@ -49,13 +49,13 @@ static const struct argp_option options[] = {{"to", 't', "FORMAT", 0, "pylo, fla
                                              {"out", 'o', "PATH", 0, "folder (pylo) or file (others) to write", 0},
                                              {0}};
 
-static const format *find_format(const char *name) {
+static const format *find_export_format(const char *name) {
     for (int i = 0; i < N_FORMATS; i++)
         if (strcmp(formats[i].name, name) == 0) return &formats[i];
     return NULL;
 }
 
-static error_t check_complete(const export_options *o, struct argp_state *state) {
+static error_t check_export_arguments(const export_options *o, struct argp_state *state) {
     if (!o->theta) return argp_error(state, "THETA is missing: the theta file to export"), EINVAL;
     if (!o->to) return argp_error(state, "--to is missing: pylo, flax, safetensors or c-header"), EINVAL;
     if (!o->out || !o->out[0]) return argp_error(state, "--out is missing: where to write"), EINVAL;
@@ -66,7 +66,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     export_options *o = state->input;
     switch (key) {
     case 't':
-        o->to = find_format(arg);
+        o->to = find_export_format(arg);
         if (!o->to)
             return argp_error(state, "--to: found \"%s\", expected pylo, flax, safetensors or c-header", arg), EINVAL;
         return 0;
@@ -76,7 +76,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case ARGP_KEY_ARG:
         return mt_take_only(state, "THETA", arg, &o->theta);
     case ARGP_KEY_END:
-        return check_complete(o, state);
+        return check_export_arguments(o, state);
     default:
         return ARGP_ERR_UNKNOWN;
     }

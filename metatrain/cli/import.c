@@ -52,7 +52,7 @@ static int is_format(const char *name) {
     return 0;
 }
 
-static error_t check_complete(const import_options *o, struct argp_state *state) {
+static error_t check_import_arguments(const import_options *o, struct argp_state *state) {
     if (o->n_paths == 0) return argp_error(state, "FILE is missing: the weights to import"), EINVAL;
     if (!o->from) return argp_error(state, "--from is missing: flax, pylo or safetensors"), EINVAL;
     if (!o->preset && strcmp(o->from, "safetensors") != 0)
@@ -83,7 +83,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         o->path[o->n_paths++] = arg;
         return 0;
     case ARGP_KEY_END:
-        return check_complete(o, state);
+        return check_import_arguments(o, state);
     default:
         return ARGP_ERR_UNKNOWN;
     }

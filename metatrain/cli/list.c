@@ -106,7 +106,7 @@ static json_t *keys_json(const mt_schema *schema) {
     return array;
 }
 
-static int print_json(const listing *l) {
+static int print_list_json(const listing *l) {
     json_t *json =
         l->entry ? entries_json(l)
                  : json_pack("{s:o, s:o}", "train", keys_json(&mt_config_schema), "eval", keys_json(&mt_suite_schema));
@@ -171,7 +171,7 @@ int mt_command_list(int argc, char **argv) {
     for (int i = 0; i < N_LISTINGS; i++)
         if (strcmp(listings[i].name, o.what) == 0) what = &listings[i];
     if (!what) return unknown_listing(o.what);
-    if (o.json) return print_json(what);
+    if (o.json) return print_list_json(what);
     if (what->entry)
         print_entries(what);
     else

@@ -123,7 +123,7 @@ static int replay_steps(const mt_golden *g, const mt_golden_case *c, int number,
     return state != NULL;
 }
 
-static void add_row(mt_text_table *table, const lopt_tensor *t, const worst *given, const worst *own) {
+static void add_replay_row(mt_text_table *table, const lopt_tensor *t, const worst *given, const worst *own) {
     char shape[100], first[32], second[32];
     mt_shape_text(t->rank, t->dim, shape, sizeof shape);
     snprintf(first, sizeof first, "%.2e", given->error);
@@ -137,7 +137,8 @@ static void print_case(const mt_golden_case *c, int number, double tolerance, co
            tolerance);
     mt_text_table *table = mt_text_table_create(columns, 4);
     if (!table) return;
-    for (size_t i = 0; i < c->n_tensors; i++) add_row(table, &c->tensors[i], &tensors[i], &tensors[c->n_tensors + i]);
+    for (size_t i = 0; i < c->n_tensors; i++)
+        add_replay_row(table, &c->tensors[i], &tensors[i], &tensors[c->n_tensors + i]);
     mt_text_table_print(table, stdout);
     mt_text_table_free(table);
 }
@@ -179,7 +180,7 @@ static void print_verdict(const worst *largest, double tolerance, const worst *f
         printf("passed\n");
 }
 
-static int replay(const mt_golden *g, double rtol, lopt_error *err) {
+static int replay_file(const mt_golden *g, double rtol, lopt_error *err) {
     worst largest = {-1, 0, 0, 0}, failed = {0};
     double tolerance_of_largest = 0;
     int n_failed = 0;
@@ -206,7 +207,7 @@ int mt_command_replay(int argc, char **argv) {
     if (status >= 0) return status;
     mt_golden *g = mt_golden_open(o.file, &err);
     if (!g) return mt_print_error(&err);
-    status = replay(g, o.rtol, &err);
+    status = replay_file(g, o.rtol, &err);
     mt_golden_close(g);
     return status;
 }

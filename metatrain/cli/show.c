@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * show.c - `metatrain show`: what a theta file or a restart point holds; what an optimizer or a task
+ * show.c - `metatrain show`: what a theta file or a checkpoint holds; what an optimizer or a task
  * is (describe.c). */
 #include <errno.h>
 #include <jansson.h>
@@ -34,7 +34,7 @@ typedef struct show_options {
 static const char doc[] = "Say what FILE holds: optimizer, hyperparameters, blocks of theta, where it comes from; or "
                           "what "
                           "the optimizer or the task NAME is: hyperparameters and blocks of theta, or tensors.\v"
-                          "FILE is a theta file, a restart point (its folder or its run.h5), or the folder of a run, "
+                          "FILE is a theta file, a checkpoint (its folder or its run.h5), or the folder of a run, "
                           "which stands "
                           "for its theta.h5. The line `digest:` is a digest of theta's layout and bits: equal digests "
                           "are equal "
@@ -83,7 +83,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-/* What is shown. A restart point is read into the form of a theta file; `run` is its run.h5. */
+/* What is shown. A checkpoint is read into the form of a theta file; `run` is its run.h5. */
 typedef struct subject {
     char path[PATH_BYTES];
     mt_theta_file *theta;
@@ -102,8 +102,8 @@ static int add_note(mt_theta_file *t, const char *name, const char *value, lopt_
     return 1;
 }
 
-/* The optimizer of a restart point, with its theta, from the configuration saved with it. */
-static int read_optimizer(const subject *s, const char *config, mt_theta_file *t, lopt_error *err) {
+/* The optimizer of a checkpoint, with its theta, from the configuration saved with it. */
+static int read_shown_optimizer(const subject *s, const char *config, mt_theta_file *t, lopt_error *err) {
     mt_config *cfg = mt_config_parse(config, s->path, NULL, 0, err);
     if (!cfg) return 0;
     t->optimizer = mt_optimizer_create(&cfg->optimizer, s->path, err);
@@ -123,14 +123,14 @@ static int read_run(subject *s, lopt_error *err) {
     char *config = mt_hdf5_read_text(s->run, "config", err);
     if (!config) return 0;
     s->theta = calloc(1, sizeof *s->theta);
-    int ok = s->theta ? read_optimizer(s, config, s->theta, err) && add_note(s->theta, "config", config, err)
+    int ok = s->theta ? read_shown_optimizer(s, config, s->theta, err) && add_note(s->theta, "config", config, err)
                       : mt_error(err, LOPT_ENOMEM, "%s: out of memory", s->path);
     free(config);
     return ok;
 }
 
-/* A folder stands for its run.h5 (a restart point, verified) or its theta.h5 (a run). */
-static int resolve(const char *file, subject *s, int *is_run, lopt_error *err) {
+/* A folder stands for its run.h5 (a checkpoint, verified) or its theta.h5 (a run). */
+static int resolve_path(const char *file, subject *s, int *is_run, lopt_error *err) {
     struct stat info;
     if (strlen(file) > PATH_BYTES - 64) return mt_error(err, LOPT_EARG, "%.200s...: the path is too long", file);
     snprintf(s->path, sizeof s->path, "%s", file);
@@ -142,13 +142,13 @@ static int resolve(const char *file, subject *s, int *is_run, lopt_error *err) {
     if (*is_run && !mt_checkpoint_verify(file, err)) return 0;
     snprintf(s->path, sizeof s->path, "%s/%s", file, *is_run ? "run.h5" : "theta.h5");
     if (!*is_run && access(s->path, F_OK) != 0)
-        return mt_error(err, LOPT_EARG, "%s: holds neither a theta.h5 nor a manifest.json of a restart point", file);
+        return mt_error(err, LOPT_EARG, "%s: holds neither a theta.h5 nor a manifest.json of a checkpoint", file);
     return 1;
 }
 
 static int read_subject(const char *file, subject *s, lopt_error *err) {
     int is_run;
-    if (!resolve(file, s, &is_run, err)) return 0;
+    if (!resolve_path(file, s, &is_run, err)) return 0;
     if (is_run) return read_run(s, err);
     s->theta = mt_theta_file_read(s->path, err);
     return s->theta != NULL;
@@ -160,7 +160,7 @@ typedef struct block_summary {
     double mean, std, max_abs;
 } block_summary;
 
-static block_summary summarise(const lopt_block *b, const float *theta) {
+static block_summary summarise_file(const lopt_block *b, const float *theta) {
     double sum = 0, squares = 0, max = 0, n = (double)b->size;
     for (size_t i = 0; i < b->size; i++) {
         double x = (double)theta[b->offset + i];
@@ -194,7 +194,7 @@ static void print_blocks(const lopt_optimizer *opt) {
     mt_text_table *table = mt_text_table_create(columns, 5);
     for (size_t i = 0; table && i < lopt_n_blocks(opt); i++) {
         const lopt_block *b = lopt_block_at(opt, i);
-        block_summary x = summarise(b, lopt_theta(opt));
+        block_summary x = summarise_file(b, lopt_theta(opt));
         char shape[100], mean[32], std[32], max_abs[32];
         mt_shape_text(b->rank, b->dim, shape, sizeof shape);
         snprintf(mean, sizeof mean, "%.4g", x.mean);
@@ -216,7 +216,7 @@ static void print_note(const char *name, const char *value) {
     putchar('\n');
 }
 
-static const char *type_name(mt_item_type type) {
+static const char *item_type_name(mt_item_type type) {
     static const char *const names[] = {
         [MT_BYTES] = "uint8", [MT_FLOATS] = "float32", [MT_INTEGERS] = "int64", [MT_DOUBLES] = "float64"};
     return names[type];
@@ -229,7 +229,7 @@ static void print_items(const mt_hdf5 *run) {
     for (int64_t i = 0; mt_hdf5_name(run, "/", i, name); i++) {
         if (!mt_hdf5_shape_of(run, name, &shape, NULL)) continue;
         mt_shape_text(shape.rank, shape.dim, shape_text, sizeof shape_text);
-        printf("  %-20s %-8s %s\n", name, type_name(shape.type), shape_text);
+        printf("  %-20s %-8s %s\n", name, item_type_name(shape.type), shape_text);
     }
 }
 
@@ -238,7 +238,7 @@ static void print_text(const subject *s) {
     const lopt_preset_info *info = lopt_info(opt);
     char digest[33];
     mt_theta_digest(opt, lopt_theta(opt), digest);
-    printf("%s: %s, %zu numbers\n", s->path, s->run ? "restart point" : "theta file", lopt_n_theta(opt));
+    printf("%s: %s, %zu numbers\n", s->path, s->run ? "checkpoint" : "theta file", lopt_n_theta(opt));
     printf("optimizer: %s (%s; %s)\ndigest: %s\n\n", info->name, info->summary, info->source, digest);
     print_settings(opt);
     putchar('\n');
@@ -262,7 +262,7 @@ static json_t *blocks_json(const lopt_optimizer *opt) {
     json_t *blocks = json_array();
     for (size_t i = 0; i < lopt_n_blocks(opt); i++) {
         const lopt_block *b = lopt_block_at(opt, i);
-        block_summary x = summarise(b, lopt_theta(opt));
+        block_summary x = summarise_file(b, lopt_theta(opt));
         json_array_append_new(blocks, json_pack("{s:s, s:o, s:I, s:f, s:f, s:f}", "name", b->name, "shape",
                                                 mt_shape_json(b->rank, b->dim), "offset", (json_int_t)b->offset, "mean",
                                                 x.mean, "std", x.std, "max_abs", x.max_abs));
@@ -276,13 +276,13 @@ static json_t *items_json(const mt_hdf5 *run) {
     mt_hdf5_shape shape;
     for (int64_t i = 0; mt_hdf5_name(run, "/", i, name); i++)
         if (mt_hdf5_shape_of(run, name, &shape, NULL))
-            json_object_set_new(
-                items, name,
-                json_pack("{s:s, s:o}", "type", type_name(shape.type), "shape", mt_shape_json(shape.rank, shape.dim)));
+            json_object_set_new(items, name,
+                                json_pack("{s:s, s:o}", "type", item_type_name(shape.type), "shape",
+                                          mt_shape_json(shape.rank, shape.dim)));
     return items;
 }
 
-static void print_json(const subject *s) {
+static void print_file_json(const subject *s) {
     const lopt_optimizer *opt = s->theta->optimizer;
     char digest[33];
     mt_theta_digest(opt, lopt_theta(opt), digest);
@@ -303,7 +303,7 @@ static int show_file(const show_options *o, lopt_error *err) {
     subject s = {.theta = NULL};
     int ok = read_subject(o->what[0], &s, err);
     if (ok && o->json)
-        print_json(&s);
+        print_file_json(&s);
     else if (ok)
         print_text(&s);
     mt_theta_file_free(s.theta);

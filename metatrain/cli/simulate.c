@@ -44,15 +44,15 @@ static const struct argp_option options[] = {{"workers", 'n', "N", 0, "ranks, up
                                              {"set", 'S', "KEY=VALUE", 0, "override a key of CONFIG (repeatable)", 0},
                                              {0}};
 
-static error_t number(struct argp_state *state, const char *name, const char *arg, double most, double *value) {
+static error_t number_option(struct argp_state *state, const char *name, const char *arg, double most, double *value) {
     char *end;
     *value = strtod(arg, &end);
     if (end != arg && !*end && *value > 0 && *value <= most) return 0;
     return argp_error(state, "--%s: found \"%s\", expected a number above 0, up to %g", name, arg, most), EINVAL;
 }
 
-static error_t count(struct argp_state *state, const char *name, const char *arg, double most, double *value) {
-    error_t failed = number(state, name, arg, most, value);
+static error_t count_option(struct argp_state *state, const char *name, const char *arg, double most, double *value) {
+    error_t failed = number_option(state, name, arg, most, value);
     if (failed || *value == floor(*value)) return failed;
     return argp_error(state, "--%s: found \"%s\", expected a whole number", name, arg), EINVAL;
 }
@@ -61,19 +61,19 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     simulate_options *o = state->input;
     switch (key) {
     case 'n':
-        return count(state, "workers", arg, MOST, &o->workers);
+        return count_option(state, "workers", arg, MOST, &o->workers);
     case 'k':
-        return number(state, "cores", arg, MOST, &o->cores);
+        return number_option(state, "cores", arg, MOST, &o->cores);
     case 'p':
-        return count(state, "particles", arg, 1e8, &o->particles);
+        return count_option(state, "particles", arg, 1e8, &o->particles);
     case 's':
-        return count(state, "steps", arg, 1e6, &o->steps);
+        return count_option(state, "steps", arg, 1e6, &o->steps);
     case 'T':
-        return count(state, "theta", arg, 1e9, &o->theta);
+        return count_option(state, "theta", arg, 1e9, &o->theta);
     case 'l':
-        return number(state, "latency", arg, 10, &o->latency);
+        return number_option(state, "latency", arg, 10, &o->latency);
     case 'b':
-        return number(state, "bandwidth", arg, 1e15, &o->bandwidth);
+        return number_option(state, "bandwidth", arg, 1e15, &o->bandwidth);
     case 'c':
         o->costs = arg;
         return 0;
@@ -97,7 +97,7 @@ static int theta_of(const mt_config *cfg, int64_t *n, lopt_error *err) {
     return *n > 0;
 }
 
-static void print(const mt_simulation *how, const mt_simulated *r) {
+static void print_simulation(const mt_simulation *how, const mt_simulated *r) {
     double steps = (double)how->outer_steps, all = r->seconds;
     printf("%d ranks on %d cores, %lld particles, theta of %lld numbers, %lld outer steps\n", how->workers, how->cores,
            (long long)how->particles, (long long)how->theta, (long long)how->outer_steps);
@@ -127,7 +127,7 @@ static int scale_update(mt_simulation *how, int64_t own, lopt_error *err) {
     return 1;
 }
 
-static int simulate(const simulate_options *o, const mt_config *cfg, lopt_error *err) {
+static int simulate_ranks(const simulate_options *o, const mt_config *cfg, lopt_error *err) {
     mt_simulation how = {.cfg = cfg,
                          .workers = (int)o->workers,
                          .cores = (int)(o->cores > 0 ? ceil(o->cores) : o->workers),
@@ -140,8 +140,8 @@ static int simulate(const simulate_options *o, const mt_config *cfg, lopt_error 
     if (!mt_profile_read(o->costs, &how.measured, cfg, err) || !theta_of(cfg, &own, err)) return 0;
     how.theta = o->theta > 0 ? (int64_t)o->theta : own;
     if (!scale_update(&how, own, err)) return 0;
-    if (!mt_simulate(&how, &result, err)) return 0;
-    print(&how, &result);
+    if (!mt_simulate_run(&how, &result, err)) return 0;
+    print_simulation(&how, &result);
     return 1;
 }
 
@@ -152,7 +152,7 @@ int mt_command_simulate(int argc, char **argv) {
     int status = mt_parse_arguments(&parser, argc, argv, 0, &o);
     if (status >= 0) return status;
     mt_config *cfg = mt_config_load(o.config, o.sets.text, o.sets.n, &err);
-    int ok = cfg && simulate(&o, cfg, &err);
+    int ok = cfg && simulate_ranks(&o, cfg, &err);
     mt_config_free(cfg);
     return ok ? MT_DONE : mt_print_error(&err);
 }

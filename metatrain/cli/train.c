@@ -44,7 +44,7 @@ static const char doc[] = "Meta-train the learned optimizer that CONFIG describe
 static const struct argp_option options[] = {
     {"out", 'o', "DIR", 0, "folder of the run", 0},
     {"resume", 'r', 0, 0,
-     "go on from the newest restart point in DIR, or start if there is none; CONFIG may be left "
+     "go on from the newest checkpoint in DIR, or start if there is none; CONFIG may be left "
      "out",
      0},
     {"set", 's', "KEY=VALUE", 0, "override a key of CONFIG (repeatable)", 0},
@@ -88,7 +88,7 @@ static void default_dir(const char *config, char *dir, size_t bytes) {
     snprintf(dir, bytes, "runs/%.*s", (int)(dot ? dot - name : (long)strlen(name)), name);
 }
 
-static int write_config(const mt_session *s, lopt_error *err) {
+static int write_run_config(const mt_session *s, lopt_error *err) {
     char path[MT_PATH + 16], *text = mt_config_text(s->cfg);
     snprintf(path, sizeof path, "%s/config.yaml", s->dir);
     int ok = text ? mt_write_atomically(path, text, strlen(text), err) : mt_error(err, LOPT_ENOMEM, "out of memory");
@@ -132,14 +132,14 @@ static int same_run(const mt_config *saved, const mt_config *wanted, const char 
     return same;
 }
 
-/* The configuration of the newest restart point in DIR, checked against CONFIG if one was given.
+/* The configuration of the newest checkpoint in DIR, checked against CONFIG if one was given.
  * *step stays -1 when there is no point. */
 static int prepare_resume(mt_session *s, const train_options *o, int64_t *step, lopt_error *err) {
     if (!mt_checkpoint_find(s->dir, step, mt_print_warning, err)) return 0;
     if (*step < 0) {
         if (!s->cfg)
-            return mt_error(err, LOPT_EARG, "%s: no restart point to resume from, and no CONFIG to start with", s->dir);
-        fprintf(stderr, "metatrain: no restart point in %s: starting at outer step 0\n", s->dir);
+            return mt_error(err, LOPT_EARG, "%s: no checkpoint to resume from, and no CONFIG to start with", s->dir);
+        fprintf(stderr, "metatrain: no checkpoint in %s: starting at outer step 0\n", s->dir);
         return 1;
     }
     char *text = mt_checkpoint_read_text(s->dir, *step, "config", err);
@@ -160,7 +160,7 @@ static int prepare_resume(mt_session *s, const train_options *o, int64_t *step, 
 /* ---- the command --------------------------------------------------------------------------- */
 
 /* The configuration, if one was given, and the name of the run's folder. */
-static int prepare(mt_session *s, const train_options *o, lopt_error *err) {
+static int prepare_run(mt_session *s, const train_options *o, lopt_error *err) {
     if (o->config && !(s->cfg = mt_config_load(o->config, o->sets.text, o->sets.n, err))) return 0;
     if (o->out && strlen(o->out) >= sizeof s->dir - 64) return mt_error(err, LOPT_EARG, "--out: the path is too long");
     if (o->out)
@@ -172,11 +172,11 @@ static int prepare(mt_session *s, const train_options *o, lopt_error *err) {
 }
 
 /* Rank 0: apart from the lock nothing on disk changes before every rank is ready. */
-static int coordinate(mt_session *s, const train_options *o) {
+static int coordinate_run(mt_session *s, const train_options *o) {
     lopt_error err = {LOPT_OK, ""};
     int64_t resume_step = -1;
     mt_run *run = calloc(1, sizeof *run);
-    int lock = -1, ok = run ? prepare(s, o, &err) : mt_error(&err, LOPT_ENOMEM, "out of memory for a run");
+    int lock = -1, ok = run ? prepare_run(s, o, &err) : mt_error(&err, LOPT_ENOMEM, "out of memory for a run");
     if (ok && o->resume && access(s->dir, F_OK) == 0) ok = (lock = mt_run_dir_claim(s->dir, 1, &err)) >= 0;
     if (ok && o->resume) ok = prepare_resume(s, o, &resume_step, &err);
     ok = ok && mt_start_run(run, s, resume_step, &err);
@@ -184,7 +184,7 @@ static int coordinate(mt_session *s, const train_options *o) {
         mt_run_dir_release(lock);
         ok = (lock = mt_run_dir_claim(s->dir, 0, &err)) >= 0;
     }
-    ok = ok && write_config(s, &err);
+    ok = ok && write_run_config(s, &err);
     int status = ok ? mt_finish_run(run, resume_step) : mt_print_error(&err);
     mt_run_dir_release(lock);
     mt_dismiss_workers(s, status);
@@ -215,7 +215,7 @@ int mt_command_train(int argc, char **argv) {
     }
     if (!mt_session_open(&s, transport, &err)) return mt_print_error(&err);
     mt_stop_watch(o.time_limit);
-    status = transport->rank == 0 ? coordinate(&s, &o) : mt_run_worker(&s);
+    status = transport->rank == 0 ? coordinate_run(&s, &o) : mt_run_worker(&s);
     write_outcome(&s, status);
     mt_session_close(&s, status);
     return status;

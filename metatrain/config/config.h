@@ -6,8 +6,9 @@
  *     mt_config_text(cfg)      the resolved configuration as YAML that loads to the same thing
  *     mt_config_free(cfg)
  *
- * One table (config.c) declares every key once: path, type, range, default, unit, help. Loading, --set,
- * the resolved copy, `metatrain list keys` and docs/configuration.md come from it. Order: defaults,
+ * Tables (keys_train.c, keys_suite.c, keys_task.c and those of the kinds of tasks) declare every key once: path, type,
+ * range, default, unit, help. Loading, --set, the resolved copy, `metatrain list keys` and docs/configuration.md come
+ * from them. Order: defaults,
  * file, --set. Unknown keys, wrong types and values out of range are errors that name file, line, key,
  * what was found and what is allowed. Files over 64 kB or nested deeper than 16 are refused. */
 #ifndef MT_CONFIG_H
@@ -193,7 +194,7 @@ typedef struct mt_baseline {
     mt_optimizer_config optimizer;
     char theta[MT_PATH]; /* theta file of a learned optimizer, or "" */
     int sweep;           /* learning_rate: sweep */
-    int64_t search;      /* rows of a random search that are tried; 0: none */
+    int64_t search;      /* trials of a random search; 0: none */
     uint64_t search_seed;
     char label[96]; /* name in tables; "" for one made from the settings */
 } mt_baseline;
@@ -202,7 +203,7 @@ typedef struct mt_suite {
     char file[MT_PATH];
     uint64_t seed;
     int64_t steps, seeds;
-    int64_t every, batches, last_batches; /* evaluate every so many steps, batches of each split */
+    int64_t every, batches, last_batches; /* steps between evaluations; batches of each split */
     int n_sweep;
     double sweep[MT_MAX_SWEEP]; /* learning rates tried where a baseline says sweep */
     char data_path[MT_PATH];    /* as in mt_config */
@@ -215,9 +216,5 @@ typedef struct mt_suite {
 mt_suite *mt_suite_load(const char *path, const char *const *sets, int n_sets, lopt_error *err);
 char *mt_suite_text(const mt_suite *suite);
 void mt_suite_free(mt_suite *suite);
-
-/* The tables of keys as Markdown; both are part of docs/configuration.md. */
-void mt_config_print_keys(FILE *f);
-void mt_suite_print_keys(FILE *f);
 
 #endif

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * schema.h - schemas: the tables that declare every key, and what is done with one.
+ * schema.h - schemas: tables that declare every key of a file once, and what is done with them.
  *
- *     mt_schema_defaults(&mt_config_schema, cfg)              defaults into the struct
+ *     mt_schema_defaults(&mt_config_schema, cfg, &err)        defaults into the struct
  *     mt_schema_fill(&mt_config_schema, root, cfg, &err)      a YAML tree over them, checked
  *     mt_schema_text(&mt_config_schema, cfg)                  the struct as YAML
- *     mt_schema_print(&mt_config_schema, f)                   the keys as Markdown
  *
- * (An mt_table, in text_table.h, is something else: a table of results for people.)
- *
- * A row says where a key is found (path), what may stand there (type, range), where it lands
- * (at, bytes) and what a reader should know (default, unit, help). Schemas nest: a row of
- * type MT_KEY_ITEMS is a list of mappings, each described by another schema. */
+ * A row says the key (path), its type and range, where its value goes in the struct (at, bytes), its default, unit and
+ * help. Schemas nest: a row of type MT_KEY_ITEMS is a list of mappings, each described by another schema; a row of type
+ * MT_KEY_TASK stands for the settings that the kinds of tasks declare. What holds between keys is a table of checks,
+ * each with the rule that the reference prints. Once the keys are filled and checked, `finish` derives the rest. */
 #ifndef MT_SCHEMA_H
 #define MT_SCHEMA_H
 
@@ -39,10 +37,10 @@ typedef struct mt_schema mt_schema;
 typedef struct mt_key {
     const char *path; /* dotted, within the schema */
     mt_key_type type;
-    size_t at, bytes;       /* where it lands in the struct; size of one value */
-    int max_n;              /* 0: one value; else a list of at most so many */
-    size_t n_at;            /* lists: where the count (int) lands; MT_NOWHERE: exactly max_n.
-                               settings: where the int "learning_rate is swept" lands */
+    size_t at, bytes;       /* offset in the struct; size of one value */
+    int max_n;              /* 0: one value; else a list of at most this many */
+    size_t n_at;            /* lists: offset of the count (int); MT_NOWHERE: exactly max_n.
+                               settings: offset of the int "learning_rate is swept" */
     const char *range;      /* "[0, 1)", "a|b|c"; texts: "filled" when they may not be empty */
     const mt_schema *items; /* MT_KEY_ITEMS */
     const char *standard;   /* default as YAML; NULL: what `begin` of the schema puts there */
@@ -92,15 +90,13 @@ typedef struct mt_key_walk {
 } mt_key_walk;
 int mt_next_key(mt_key_walk *walk);
 int mt_find_key(const mt_schema *schema, const char *path, mt_key *key); /* 0 if there is none */
-void mt_schema_defaults(const mt_schema *schema, void *into);
+int mt_schema_defaults(const mt_schema *schema, void *into, lopt_error *err);
 /* Adds the defaults of lists that root leaves out, so that an override can reach into them. */
 int mt_schema_seed_lists(const mt_schema *schema, mt_yaml *root, lopt_error *err);
 int mt_schema_fill(const mt_schema *schema, const mt_yaml *root, void *into, lopt_error *err);
 /* The struct as YAML; one value as YAML. The caller frees; NULL: out of memory. */
 char *mt_schema_text(const mt_schema *schema, const void *from);
 char *mt_key_text(const mt_key *key, const void *from);
-/* Markdown: one row a key. */
-void mt_schema_print(const mt_schema *schema, FILE *f);
 /* The default as a reader should see it ("" for none), caller frees. */
 char *mt_key_default(const mt_schema *schema, const mt_key *key);
 

@@ -62,8 +62,8 @@ static int fill_list_item(const mt_schema *items, const mt_yaml *node, const cha
     if (node->kind != MT_YAML_MAP)
         return mt_yaml_error(err, node, path, "found %s, expected a mapping", mt_yaml_found(node, found));
     mt_key_path(inside, "%s.", path);
-    mt_schema_defaults(items, into);
-    return fill_from_mapping(items, node, "", inside, into, err) && check_filled_item(items, node, inside, into, err);
+    return mt_schema_defaults(items, into, err) && fill_from_mapping(items, node, "", inside, into, err) &&
+           check_filled_item(items, node, inside, into, err);
 }
 
 static int fill_list_values(const mt_key *key, const mt_yaml *node, const char *path, char *base, lopt_error *err) {
@@ -143,21 +143,20 @@ static int fill_from_mapping(const mt_schema *schema, const mt_yaml *map, const 
 
 /* The defaults are text like a user's, so that they pass the same checks (a test reads every
  * one). */
-static void fill_default_value(const mt_key *key, void *into) {
-    mt_yaml *node = mt_yaml_read(key->standard, strlen(key->standard), "default", NULL);
-    if (!node) return;
-    if (key->max_n)
-        fill_list_values(key, node, key->path, into, NULL);
-    else
-        fill_single_value(key, node, key->path, (char *)into + key->at, NULL);
+static int fill_default_value(const mt_key *key, void *into, lopt_error *err) {
+    mt_yaml *node = mt_yaml_read(key->standard, strlen(key->standard), "default", err);
+    int ok = node && (key->max_n ? fill_list_values(key, node, key->path, into, err)
+                                 : fill_single_value(key, node, key->path, (char *)into + key->at, err));
     mt_yaml_free(node);
+    return ok;
 }
 
-void mt_schema_defaults(const mt_schema *schema, void *into) {
+int mt_schema_defaults(const mt_schema *schema, void *into, lopt_error *err) {
     memset(into, 0, schema->bytes);
     if (schema->begin) schema->begin(into);
     for (mt_key_walk w = {.schema = schema}; mt_next_key(&w);)
-        if (w.key.standard) fill_default_value(&w.key, into);
+        if (w.key.standard && !fill_default_value(&w.key, into, err)) return 0;
+    return 1;
 }
 
 int mt_schema_seed_lists(const mt_schema *schema, mt_yaml *root, lopt_error *err) {
@@ -174,6 +173,6 @@ int mt_schema_fill(const mt_schema *schema, const mt_yaml *root, void *into, lop
     char found[MT_YAML_FOUND];
     if (root->kind != MT_YAML_MAP)
         return mt_yaml_error(err, root, "", "found %s, expected keys and values", mt_yaml_found(root, found));
-    mt_schema_defaults(schema, into);
-    return fill_from_mapping(schema, root, "", "", into, err) && check_filled_item(schema, root, "", into, err);
+    return mt_schema_defaults(schema, into, err) && fill_from_mapping(schema, root, "", "", into, err) &&
+           check_filled_item(schema, root, "", into, err);
 }

@@ -115,7 +115,7 @@ static int64_t meta_losses(const mt_report *r) {
     return count;
 }
 
-static int counts(const mt_report *r) {
+static int report_counts(const mt_report *r) {
     return !r->dropped && !r->stale;
 }
 
@@ -123,18 +123,18 @@ static int counts(const mt_report *r) {
 static double window_mean(const mt_report *r, int twin) {
     double sum = 0;
     for (int k = 0; k < r->n_segments; k++) sum += r->segment[k].sum[twin];
-    return counts(r) ? sum / (double)meta_losses(r) : (double)NAN;
+    return report_counts(r) ? sum / (double)meta_losses(r) : (double)NAN;
 }
 
 static void shape_fitness(mt_es_gradient *e, const mt_report *report) {
     for (int64_t i = 0; i < e->n_reports; i++)
         for (int twin = 0; twin < 2; twin++) e->fitness[2 * i + twin] = window_mean(&report[i], twin);
-    mt_shape(e->how->shaping, 2 * (size_t)e->n_reports, e->fitness, e->order);
+    mt_shape_fitness(e->how->shaping, 2 * (size_t)e->n_reports, e->fitness, e->order);
 }
 
 /* How much worse the positive twin was in a segment of a window of `count` meta-losses; f: fitness of
  * the report's twins. */
-static double difference(const mt_es_gradient *e, const double *f, const mt_segment *s, double count) {
+static double loss_difference(const mt_es_gradient *e, const double *f, const mt_segment *s, double count) {
     if (e->how->shaping == MT_UNSHAPED) {
         double d = (s->sum[0] - s->sum[1]) / count, clip = e->how->clip;
         return clip > 0 && isfinite(d) ? fmax(fmin(d, clip), -clip) : d;
@@ -147,7 +147,7 @@ static double difference(const mt_es_gradient *e, const double *f, const mt_segm
 /* ---- what a particle adds to the gradient -------------------------------------------------- */
 
 /* fitness: of its twins. count: what its sums are divided by. */
-static void plan(mt_es_gradient *e, const mt_report *r, const double *fitness, double count, mt_plan *to) {
+static void plan_report(mt_es_gradient *e, const mt_report *r, const double *fitness, double count, mt_plan *to) {
     double scale = 2.0 * (double)e->noise.std * (double)e->noise.std * (double)e->n_counted;
     int64_t *trajectory = &e->trajectory[r->particle], *last = &e->last_noise[r->particle];
     to->particle = r->particle;
@@ -155,13 +155,13 @@ static void plan(mt_es_gradient *e, const mt_report *r, const double *fitness, d
     for (int k = 0; k < r->n_segments; k++) {
         const mt_segment *s = &r->segment[k];
         int restart = e->rule->multiplier == MT_THIS_NOISE || s->trajectory != *trajectory;
-        double weight = difference(e, fitness, s, count) / scale;
+        double weight = loss_difference(e, fitness, s, count) / scale;
         int out_of_range = e->how->name == MT_ES && !isfinite(weight);
         to->action[k] = (mt_action){.weight = weight,
                                     .noise = s->noise,
                                     .restart = restart,
                                     .add = restart || s->noise != *last,
-                                    .counts = counts(r) && s->count > 0 && !out_of_range};
+                                    .counts = report_counts(r) && s->count > 0 && !out_of_range};
         *trajectory = s->trajectory;
         *last = s->noise;
     }
@@ -216,8 +216,8 @@ void mt_plan_gradient(mt_es_gradient *e, const mt_report *report) {
     }
     e->n_counted = e->n_reports - stale;
     for (int64_t i = 0; i < e->n_reports; i++)
-        plan(e, &report[i], e->fitness + 2 * i, together ? all / (double)e->n_reports : (double)meta_losses(&report[i]),
-             &e->plan[i]);
+        plan_report(e, &report[i], e->fitness + 2 * i,
+                    together ? all / (double)e->n_reports : (double)meta_losses(&report[i]), &e->plan[i]);
 }
 
 /* The gradient is a sum over independent reports whose squared norms add up to `squares`: its own
@@ -233,7 +233,7 @@ typedef struct spread {
     double n, sum, squares;
 } spread;
 
-static void note(spread *s, double value) {
+static void note_value(spread *s, double value) {
     if (isnan(value)) return;
     s->n++;
     s->sum += value;
@@ -244,7 +244,7 @@ static double mean_of(const spread *s) {
     return s->sum / s->n;
 }
 
-static double deviation(const spread *s) {
+static double standard_deviation(const spread *s) {
     double variance = s->squares / s->n - mean_of(s) * mean_of(s);
     return variance < 0 ? 0 : sqrt(variance);
 }
@@ -258,7 +258,7 @@ static double particle_loss(const mt_report *r, int64_t which) {
         sum += r->segment[k].sum[0] + r->segment[k].sum[1];
         count += 2 * (double)r->segment[k].count;
     }
-    return !counts(r) || count == 0 ? NAN : sum / count;
+    return !report_counts(r) || count == 0 ? NAN : sum / count;
 }
 
 static void summarise_tasks(const mt_report *report, int64_t n, mt_task_summary out[MT_MAX_TASKS]) {
@@ -268,17 +268,17 @@ static void summarise_tasks(const mt_report *report, int64_t n, mt_task_summary 
             int64_t t = report[i].segment[k].task;
             int again = 0; /* a task that a particle meets twice counts once */
             for (int j = 0; j < k; j++) again |= report[i].segment[j].task == t;
-            if (!again) note(&loss[t], particle_loss(&report[i], t));
+            if (!again) note_value(&loss[t], particle_loss(&report[i], t));
         }
     for (int t = 0; t < MT_MAX_TASKS; t++)
-        out[t] = (mt_task_summary){(int64_t)loss[t].n, mean_of(&loss[t]), deviation(&loss[t])};
+        out[t] = (mt_task_summary){(int64_t)loss[t].n, mean_of(&loss[t]), standard_deviation(&loss[t])};
 }
 
-static void summarise(const mt_report *report, int64_t n, mt_outer_summary *summary) {
+static void summarise_reports(const mt_report *report, int64_t n, mt_outer_summary *summary) {
     spread loss = {0};
     summary->reports = n;
     for (const mt_report *r = report; r < report + n; r++) {
-        note(&loss, particle_loss(r, -1));
+        note_value(&loss, particle_loss(r, -1));
         summary->non_finite += r->non_finite;
         summary->dropped += r->dropped;
         summary->stale += r->stale;
@@ -288,7 +288,7 @@ static void summarise(const mt_report *report, int64_t n, mt_outer_summary *summ
         summary->seconds += r->seconds;
     }
     summary->meta_loss = mean_of(&loss);
-    summary->meta_loss_std = deviation(&loss);
+    summary->meta_loss_std = standard_deviation(&loss);
     summarise_tasks(report, n, summary->task);
 }
 
@@ -299,7 +299,7 @@ void mt_finish_gradient(mt_es_gradient *e, const mt_report *report, mt_outer_sum
     for (size_t i = 0; e->how->compat == MT_REFERENCE && i < e->noise.n; i++)
         e->gradient[i] = isfinite(e->gradient[i]) ? e->gradient[i] : 0;
     summary->signal_to_noise = signal_to_noise(e, squares);
-    summarise(report, e->n_reports, summary);
+    summarise_reports(report, e->n_reports, summary);
 }
 
 void mt_compute_gradient(mt_es_gradient *e, const mt_report *report, mt_outer_summary *summary) {

@@ -6,25 +6,25 @@
 #include <math.h>
 #include <stdlib.h>
 
-static void scale(size_t n, double *f, double centre, double unit) {
+static void scale_fitness(size_t n, double *f, double centre, double unit) {
     for (size_t i = 0; i < n; i++)
         if (!isnan(f[i])) f[i] = unit > 0 ? (f[i] - centre) / unit : 0;
 }
 
-static void standardise(size_t n, double *f) {
+static void standardise_fitness(size_t n, double *f) {
     double sum = 0, squares = 0, counted = 0;
     for (size_t i = 0; i < n; i++)
         if (!isnan(f[i])) sum += f[i], counted++;
     double mean = sum / counted;
     for (size_t i = 0; i < n; i++)
         if (!isnan(f[i])) squares += (f[i] - mean) * (f[i] - mean);
-    scale(n, f, mean, sqrt(squares / counted));
+    scale_fitness(n, f, mean, sqrt(squares / counted));
 }
 
 static void to_range(size_t n, double *f) {
     double least = INFINITY, largest = -INFINITY;
     for (size_t i = 0; i < n; i++) least = fmin(least, f[i]), largest = fmax(largest, f[i]);
-    scale(n, f, (least + largest) / 2, (largest - least) / 2);
+    scale_fitness(n, f, (least + largest) / 2, (largest - least) / 2);
 }
 
 static int by_fitness(const void *a, const void *b, void *fitness) {
@@ -47,8 +47,8 @@ static void to_ranks(size_t n, double *f, size_t *order) {
     }
 }
 
-void mt_shape(mt_shaping how, size_t n, double *fitness, size_t *order) {
-    if (how == MT_STANDARDISE) standardise(n, fitness);
+void mt_shape_fitness(mt_shaping how, size_t n, double *fitness, size_t *order) {
+    if (how == MT_STANDARDISE) standardise_fitness(n, fitness);
     if (how == MT_RANGE) to_range(n, fitness);
     if (how == MT_CENTRED_RANK) to_ranks(n, fitness, order);
 }

@@ -17,6 +17,6 @@
 #include "config/config.h"
 
 /* fitness[n] in place; order[n] is scratch. none and sign change nothing. */
-void mt_shape(mt_shaping how, size_t n, double *fitness, size_t *order);
+void mt_shape_fitness(mt_shaping how, size_t n, double *fitness, size_t *order);
 
 #endif

@@ -29,7 +29,7 @@ void mt_outer_close(mt_outer *o) {
     *o = (mt_outer){0};
 }
 
-static double norm(const double *x, size_t n) {
+static double vector_norm(const double *x, size_t n) {
     double sum = 0;
     for (size_t i = 0; i < n; i++) sum += x[i] * x[i];
     return sqrt(sum);
@@ -37,7 +37,7 @@ static double norm(const double *x, size_t n) {
 
 /* The step to subtract from theta[i] before the learning rate; bias: Adam's two corrections 1 -
  * beta^t. */
-static double step_of(mt_outer *o, const double bias[2], size_t i, double g, double theta) {
+static double step_of_rule(mt_outer *o, const double bias[2], size_t i, double g, double theta) {
     double b1 = o->cfg->outer.beta1, b2 = o->cfg->outer.beta2, m = o->m[i];
     double decay = o->cfg->outer.weight_decay * theta;
     mt_outer_optimizer optimizer = o->cfg->outer.optimizer;
@@ -72,13 +72,13 @@ static int accumulate(mt_outer *o, double *gradient, int finite) {
 }
 
 /* Moves theta; returns the norm of the change. */
-static double move(mt_outer *o, const double *gradient, float *theta, double rate) {
+static double move_parameter(mt_outer *o, const double *gradient, float *theta, double rate) {
     double t = (double)o->updates, moved = 0;
     double bias[2] = {1 - pow(o->cfg->outer.beta1, t), 1 - pow(o->cfg->outer.beta2, t)};
     for (size_t i = 0; i < o->n; i++) {
         if (o->trained[i] == 0) continue;
         double before = (double)theta[i];
-        float after = (float)(before - rate * step_of(o, bias, i, gradient[i], before));
+        float after = (float)(before - rate * step_of_rule(o, bias, i, gradient[i], before));
         theta[i] = isfinite(after) ? after : theta[i];
         moved += ((double)theta[i] - before) * ((double)theta[i] - before);
     }
@@ -87,13 +87,13 @@ static double move(mt_outer *o, const double *gradient, float *theta, double rat
 
 void mt_outer_update(mt_outer *o, double *gradient, float *theta, mt_outer_norms *norms) {
     double rate = mt_outer_learning_rate(o->cfg, o->updates), clip = o->cfg->outer.gradient_clip;
-    double size = norm(gradient, o->n), moved = 0, length = 0;
+    double size = vector_norm(gradient, o->n), moved = 0, length = 0;
     int finite = isfinite(size);
     o->skipped += !finite;
     for (size_t i = 0; finite && clip > 0 && size > clip && i < o->n; i++) gradient[i] *= clip / size;
     if (accumulate(o, gradient, finite)) {
         o->updates++;
-        moved = move(o, gradient, theta, rate);
+        moved = move_parameter(o, gradient, theta, rate);
     }
     for (size_t i = 0; i < o->n; i++) length += (double)theta[i] * (double)theta[i];
     *norms = (mt_outer_norms){size, moved, sqrt(length), rate};

@@ -9,18 +9,18 @@
 
 #include "base/error.h"
 
-static size_t rounded(size_t bytes) {
+static size_t round_to_line(size_t bytes) {
     return (bytes + 63) / 64 * 64;
 }
 
 static size_t memory_bytes(const mt_particle_sizes *sizes) {
-    return rounded(sizes->n_tau * sizeof(float)) +
-           2 * (rounded(sizes->n_params * sizeof(float)) + rounded(sizes->state_bytes));
+    return round_to_line(sizes->n_tau * sizeof(float)) +
+           2 * (round_to_line(sizes->n_params * sizeof(float)) + round_to_line(sizes->state_bytes));
 }
 
 int mt_particle_open(mt_particle *p, int64_t number, const mt_particle_sizes *sizes, lopt_error *err) {
-    size_t tau = rounded(sizes->n_tau * sizeof(float)), params = rounded(sizes->n_params * sizeof(float));
-    size_t state = rounded(sizes->state_bytes), total = memory_bytes(sizes);
+    size_t tau = round_to_line(sizes->n_tau * sizeof(float)), params = round_to_line(sizes->n_params * sizeof(float));
+    size_t state = round_to_line(sizes->state_bytes), total = memory_bytes(sizes);
     *p = (mt_particle){.at = {.number = number, .trajectory = -1, .noise = -1}};
     p->memory = aligned_alloc(64, total + 64);
     if (!p->memory) return mt_error(err, LOPT_ENOMEM, "out of memory for a particle of %zu bytes", total);

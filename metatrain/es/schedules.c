@@ -19,14 +19,14 @@ double mt_knots_at(const mt_knots *knots, double t) {
 
 /* ---- lengths ------------------------------------------------------------------------------- */
 
-static double log_uniform(const mt_estimator_config *e, double t, lopt_rng_stream *r) {
+static double log_uniform_length(const mt_estimator_config *e, double t, lopt_rng_stream *r) {
     double low = (double)e->schedule.min, high = (double)e->schedule.max;
     if (e->schedule.knots.n_steps > 0) high = fmax(floor(mt_knots_at(&e->schedule.knots, t)), low);
     double length = floor(exp(log(low) + lopt_rng_draw_uniform(r) * (log(high) - log(low))));
     return fmin(fmax(length, low), high);
 }
 
-static double scheduled(const mt_estimator_config *e, double t, lopt_rng_stream *r) {
+static double scheduled_length(const mt_estimator_config *e, double t, lopt_rng_stream *r) {
     double length = floor(mt_knots_at(&e->schedule.knots, t));
     if (e->schedule.std > 0) length += trunc(lopt_rng_draw_normal(r) * e->schedule.std);
     return fmax(length, (double)e->schedule.min);
@@ -38,8 +38,8 @@ int64_t mt_trajectory_length(const mt_config *cfg, int64_t particle, int64_t tra
     lopt_rng_stream r;
     lopt_rng_open_stream(&r,
                          (lopt_rng_address){cfg->seed, LOPT_RNG_LENGTH, (uint64_t)particle, (uint64_t)trajectory, 0});
-    if (e->schedule.name == MT_LOG_UNIFORM) length = (int64_t)log_uniform(e, (double)outer_step, &r);
-    if (e->schedule.name == MT_SCHEDULED) length = (int64_t)scheduled(e, (double)outer_step, &r);
+    if (e->schedule.name == MT_LOG_UNIFORM) length = (int64_t)log_uniform_length(e, (double)outer_step, &r);
+    if (e->schedule.name == MT_SCHEDULED) length = (int64_t)scheduled_length(e, (double)outer_step, &r);
     return length < multiple ? multiple : length / multiple * multiple;
 }
 

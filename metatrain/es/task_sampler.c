@@ -75,7 +75,7 @@ static int open_family(mt_task_instance *f, const mt_task_sampler *m, const task
     return f->task && open_states(f, m, err);
 }
 
-static size_t larger(size_t a, size_t b) {
+static size_t larger_size(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
@@ -87,10 +87,10 @@ static size_t kept_by(const task *t) {
 static void make_room(mt_task_sampler *m, const mt_task_instance *f) {
     size_t state_bytes;
     lopt_state_data(f->state[0], &state_bytes);
-    m->sizes.n_tau = larger(m->sizes.n_tau, f->task->n_tau);
-    m->sizes.n_params = larger(m->sizes.n_params, kept_by(f->task));
-    m->sizes.state_bytes = larger(m->sizes.state_bytes, state_bytes);
-    m->work_bytes = larger(m->work_bytes, f->task->work_bytes);
+    m->sizes.n_tau = larger_size(m->sizes.n_tau, f->task->n_tau);
+    m->sizes.n_params = larger_size(m->sizes.n_params, kept_by(f->task));
+    m->sizes.state_bytes = larger_size(m->sizes.state_bytes, state_bytes);
+    m->work_bytes = larger_size(m->work_bytes, f->task->work_bytes);
 }
 
 static int make_work(mt_task_sampler *m, size_t bytes, lopt_error *err) {
@@ -112,9 +112,9 @@ static int make_room_for_bound(mt_task_sampler *m, const mt_task_config *t, lopt
     size_t state_bytes, n = (size_t)t->sample.max_params;
     lopt_state_data(state, &state_bytes);
     lopt_state_destroy(state);
-    m->sizes.n_tau = larger(m->sizes.n_tau, n);
-    m->sizes.n_params = larger(m->sizes.n_params, n);
-    m->sizes.state_bytes = larger(m->sizes.state_bytes, state_bytes);
+    m->sizes.n_tau = larger_size(m->sizes.n_tau, n);
+    m->sizes.n_params = larger_size(m->sizes.n_params, n);
+    m->sizes.state_bytes = larger_size(m->sizes.state_bytes, state_bytes);
     return 1;
 }
 
@@ -166,7 +166,7 @@ void mt_sampler_close(mt_task_sampler *m) {
 
 /* ---- sampled structures -------------------------------------------------------------------- */
 
-static mt_task_instance *find(mt_task_sampler *m, int64_t particle, int64_t entry) {
+static mt_task_instance *find_instance(mt_task_sampler *m, int64_t particle, int64_t entry) {
     for (size_t i = 0; i < m->n_sampled; i++)
         if (m->sampled[i].task && m->sampled[i].particle == particle && m->sampled[i].entry == entry)
             return &m->sampled[i];
@@ -175,10 +175,10 @@ static mt_task_instance *find(mt_task_sampler *m, int64_t particle, int64_t entr
 
 mt_task_instance *mt_sampler_instance(mt_task_sampler *m, const mt_particle *p) {
     mt_task_instance *fixed = &m->fixed[p->at.task];
-    return fixed->task ? fixed : find(m, p->at.number, p->at.task);
+    return fixed->task ? fixed : find_instance(m, p->at.number, p->at.task);
 }
 
-static mt_task_instance *add(mt_task_sampler *m, lopt_error *err) {
+static mt_task_instance *add_instance(mt_task_sampler *m, lopt_error *err) {
     for (size_t i = 0; i < m->n_sampled; i++)
         if (!m->sampled[i].task) return &m->sampled[i];
     mt_task_instance *more = realloc(m->sampled, (m->n_sampled + 1) * sizeof *more);
@@ -253,9 +253,9 @@ static int open_structure(mt_task_instance *f, mt_task_sampler *m, int64_t entry
 
 static int bring_up_to_date(mt_task_sampler *m, const mt_particle *p, int64_t entry, lopt_error *err) {
     int64_t number = p->at.number, structure = p->at.structure;
-    mt_task_instance *f = find(m, number, entry);
+    mt_task_instance *f = find_instance(m, number, entry);
     if (f && f->structure == structure) return 1;
-    if (!f && !(f = add(m, err))) return 0;
+    if (!f && !(f = add_instance(m, err))) return 0;
     close_family(f);
     if (!open_structure(f, m, entry, number, structure, err)) {
         close_family(f);

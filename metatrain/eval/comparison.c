@@ -169,7 +169,7 @@ static int add_entries(mt_comparison *c, const char *const *thetas, int n_thetas
 
 /* ---- create -------------------------------------------------------------------------------------- */
 
-static int add_tasks(mt_comparison *c, lopt_error *err) {
+static int add_suite_tasks(mt_comparison *c, lopt_error *err) {
     for (int i = 0; i < c->suite->n_tasks; i++) {
         if ((c->tasks[i] = task_create(&c->suite->tasks[i].spec, err)) == NULL) return 0;
         c->n_tasks++;
@@ -230,7 +230,7 @@ mt_comparison *mt_comparison_create(mt_suite *suite, const char *const *thetas, 
     c->entries = calloc(most, sizeof *c->entries);
     if (c->entries == NULL)
         out_of_memory(err);
-    else if (add_entries(c, thetas, n_thetas, untrained, err) && add_tasks(c, err) && check_states(c, err) &&
+    else if (add_entries(c, thetas, n_thetas, untrained, err) && add_suite_tasks(c, err) && check_states(c, err) &&
              allocate_outcomes(c, err))
         return c;
     mt_comparison_free(c);

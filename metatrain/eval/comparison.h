@@ -15,7 +15,7 @@
  * the seeds that are reported. All entries meet the same tasks, initial parameters and batches, seed by
  * seed. A run that diverges counts with the task's loss bound; none is left out.
  *
- * A cell (entry, task, trial, seed) is one run of mt_compute_curve and takes one rank. Cells are dealt out by a
+ * A cell (entry, task, trial, seed) is one run of mt_compute_curve and takes one rank. Cells are assigned out by a
  * fixed rule, results are put together by cell number: the same bits on any number of ranks, times apart.
  */
 #ifndef MT_COMPARISON_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * comparison_jobs.c - the two phases of a comparison, dealt over the ranks: sweeps and searches, then
+ * comparison_jobs.c - the two phases of a comparison, assigned to the ranks: sweeps and searches, then
  * the runs that are reported. */
 #include <math.h>
 #include <stdio.h>
@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "eval/comparison.h"
+#include "ranks/load_balance.h"
 
 #define SWEEP_SEED_0 1000000 /* sweep seeds count from here, reported seeds from 0 */
 #define TAG_CELLS 301
@@ -55,27 +56,19 @@ static void add_cell(phase *p, const mt_comparison *c, cell one) {
     p->cells[p->n_cells++] = one;
 }
 
-static int by_cost(const void *a, const void *b) {
-    const cell *x = *(const cell *const *)a, *y = *(const cell *const *)b;
-    if (x->cost != y->cost) return x->cost < y->cost ? 1 : -1;
-    return x < y ? -1 : 1;
-}
-
 /* Longest first, each to the rank with the least so far. */
-static void deal(phase *p, mt_transport *comm) {
-    double *load = allocate_or_end(comm, (size_t)comm->size, sizeof *load);
-    cell **order = allocate_or_end(comm, p->n_cells, sizeof *order);
-    for (size_t i = 0; i < p->n_cells; i++) order[i] = &p->cells[i];
-    qsort(order, p->n_cells, sizeof *order, by_cost);
+static void assign_cells(phase *p, mt_transport *comm) {
+    double *cost = allocate_or_end(comm, p->n_cells, sizeof *cost);
+    int *rank = allocate_or_end(comm, 2 * p->n_cells, sizeof *rank), *owner = rank + p->n_cells;
     for (size_t i = 0; i < p->n_cells; i++) {
-        int rank = 0;
-        for (int r = 1; r < comm->size; r++)
-            if (load[r] < load[rank]) rank = r;
-        order[i]->rank = rank;
-        load[rank] += order[i]->cost;
+        cost[i] = p->cells[i].cost;
+        owner[i] = -1;
     }
-    free(order);
-    free(load);
+    if (mt_assign_particles(cost, owner, (int64_t)p->n_cells, comm->size, 0, 0, rank) < 0)
+        mt_abort_without_memory(comm, "the assignment of an evaluation");
+    for (size_t i = 0; i < p->n_cells; i++) p->cells[i].rank = rank[i];
+    free(rank);
+    free(cost);
 }
 
 static void run_cell(const mt_comparison *c, const phase *p, size_t i, mt_transport *comm) {
@@ -148,7 +141,7 @@ static void run_phase(const mt_comparison *c, phase *p, mt_transport *comm, mt_p
     p->n_points = mt_curve_points(p->plan);
     p->points = allocate_or_end(comm, p->n_cells * p->n_points, sizeof *p->points);
     p->seconds = allocate_or_end(comm, p->n_cells, sizeof *p->seconds);
-    deal(p, comm);
+    assign_cells(p, comm);
     run_own_cells(c, p, comm, progress);
     if (comm->rank != 0) send_results(p, comm);
     for (int rank = 1; comm->rank == 0 && rank < comm->size; rank++) receive_results(p, comm, rank);
@@ -178,7 +171,7 @@ static void add_sweep_cells(const mt_comparison *c, phase *p) {
 }
 
 /* The trial with the lowest mean; the first of equals; one that is not a number never. */
-static int lowest(const double *loss, int n) {
+static int lowest_loss(const double *loss, int n) {
     int best = 0;
     for (int i = 1; i < n; i++)
         if (loss[i] < loss[best] || isnan(loss[best])) best = i;
@@ -196,7 +189,7 @@ static void choose_trials(mt_comparison *c, const phase *p) {
     }
     for (int i = 0; i < c->n_tasks * c->n_entries; i++) {
         int n_trials = c->entries[i % c->n_entries].n_trials;
-        c->outcomes[i].chosen = n_trials > 1 ? lowest(c->outcomes[i].sweep_loss, n_trials) : 0;
+        c->outcomes[i].chosen = n_trials > 1 ? lowest_loss(c->outcomes[i].sweep_loss, n_trials) : 0;
     }
 }
 
@@ -216,7 +209,7 @@ static void share_choices(mt_comparison *c, mt_transport *comm) {
     free(choice);
 }
 
-static void sweep(mt_comparison *c, mt_transport *comm, mt_progress *progress) {
+static void run_sweep(mt_comparison *c, mt_transport *comm, mt_progress *progress) {
     phase p = {.name = "sweep", .plan = &c->sweep_plan};
     p.cells = allocate_or_end(comm, count_sweep_cells(c), sizeof *p.cells);
     add_sweep_cells(c, &p);
@@ -252,7 +245,7 @@ void mt_comparison_run(mt_comparison *c, mt_transport *comm) {
     mt_progress *shown = comm->rank == 0 ? &progress : NULL;
     int64_t n = (int64_t)count_sweep_cells(c) + c->n_tasks * c->n_entries * c->suite->seeds;
     if (shown) mt_progress_start(shown, "inner training", 0, n);
-    sweep(c, comm, shown);
+    run_sweep(c, comm, shown);
     final_runs(c, comm, shown);
     if (shown) mt_progress_finish(shown);
 }

@@ -78,7 +78,7 @@ static double adam_seconds(const mt_comparison *c, int task_index) {
     return NAN;
 }
 
-static void add_row(mt_text_table *table, const mt_comparison *c, int task_index, int entry) {
+static void add_result_row(mt_text_table *table, const mt_comparison *c, int task_index, int entry) {
     const mt_entry *e = &c->entries[entry];
     double seconds = mt_comparison_step_seconds(c, task_index, entry);
     char rate[CELL], trials[CELL], loss[3][CELL], accuracy[CELL], micros[CELL], ratio[CELL];
@@ -93,7 +93,7 @@ static void add_row(mt_text_table *table, const mt_comparison *c, int task_index
                       (const char *[]){e->label, rate, trials, loss[0], loss[1], loss[2], accuracy, micros, ratio});
 }
 
-static void print_task(const mt_comparison *c, int task_index, int *order, FILE *f) {
+static void print_task_results(const mt_comparison *c, int task_index, int *order, FILE *f) {
     static const mt_column columns[] = {{"optimizer", 'l'},  {"rate", 'r'},       {"trials", 'r'},
                                         {"train loss", 'r'}, {"valid loss", 'r'}, {"test loss", 'r'},
                                         {"accuracy", 'r'},   {"us/step", 'r'},    {"x Adam", 'r'}};
@@ -101,7 +101,7 @@ static void print_task(const mt_comparison *c, int task_index, int *order, FILE 
     mt_text_table *table = mt_text_table_create(columns, sizeof columns / sizeof *columns);
     if (table == NULL) return;
     sort_entries(c, task_index, order);
-    for (int i = 0; i < c->n_entries; i++) add_row(table, c, task_index, order[i]);
+    for (int i = 0; i < c->n_entries; i++) add_result_row(table, c, task_index, order[i]);
     fprintf(f, "%s%s\nloss after %lld steps on %lld fresh seeds, mean±standard error\n\n", task_index ? "\n" : "",
             t->name, (long long)c->plan.steps, (long long)c->suite->seeds);
     mt_text_table_print(table, f);
@@ -123,7 +123,7 @@ static json_t *row_settings(const lopt_optimizer *opt) {
 }
 
 /* "nadamw search: row 17 of search_seed 1, best of 50 rows" and its settings, in lines of 80 columns. */
-static void print_row(const mt_comparison *c, int task_index, int entry, FILE *f) {
+static void print_result_row(const mt_comparison *c, int task_index, int entry, FILE *f) {
     const mt_entry *e = &c->entries[entry];
     int chosen = mt_comparison_outcome(c, task_index, entry)->chosen;
     const char *name;
@@ -145,10 +145,10 @@ static void print_row(const mt_comparison *c, int task_index, int entry, FILE *f
 void mt_comparison_print(const mt_comparison *c, FILE *f) {
     int *order = calloc((size_t)c->n_entries, sizeof *order), any_end = 0;
     for (int t = 0; order != NULL && t < c->n_tasks; t++) {
-        print_task(c, t, order, f);
+        print_task_results(c, t, order, f);
         for (int e = 0; e < c->n_entries; e++) {
             any_end |= at_end_of_sweep(c, t, e);
-            if (c->entries[e].searched) print_row(c, t, e, f);
+            if (c->entries[e].searched) print_result_row(c, t, e, f);
         }
     }
     free(order);
@@ -161,7 +161,7 @@ void mt_comparison_print(const mt_comparison *c, FILE *f) {
 
 /* ---- JSON ---------------------------------------------------------------------------------------- */
 
-static json_t *number(double value) {
+static json_t *number_or_null(double value) {
     json_t *finite = json_real(value);
     return finite != NULL ? finite : json_null(); /* NaN, inf */
 }
@@ -174,12 +174,12 @@ static json_t *final_losses(const mt_comparison *c, int task_index, int entry, t
     json_t *raw = json_array(), *bounded = json_array();
     for (int64_t s = 0; s < c->suite->seeds; s++) {
         const mt_point *last = &o->points[(size_t)(s + 1) * n_points - 1];
-        json_array_append_new(raw, number(last->loss[split]));
-        json_array_append_new(bounded, number(last->normalised[split]));
+        json_array_append_new(raw, number_or_null(last->loss[split]));
+        json_array_append_new(bounded, number_or_null(last->normalised[split]));
     }
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "mean", number(loss.mean), "standard_error", number(loss.error),
-                     "accuracy", number(accuracy.mean), "accuracy_standard_error", number(accuracy.error), "losses",
-                     raw, "losses_normalised", bounded);
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "mean", number_or_null(loss.mean), "standard_error",
+                     number_or_null(loss.error), "accuracy", number_or_null(accuracy.mean), "accuracy_standard_error",
+                     number_or_null(accuracy.error), "losses", raw, "losses_normalised", bounded);
 }
 
 /* One list a seed, one number a point. */
@@ -189,7 +189,7 @@ static json_t *curve_of(const mt_comparison *c, const mt_outcome *o, task_split 
     for (int64_t s = 0; s < c->suite->seeds; s++) {
         json_t *curve = json_array();
         for (size_t i = 0; i < n_points; i++)
-            json_array_append_new(curve, number(o->points[(size_t)s * n_points + i].normalised[split]));
+            json_array_append_new(curve, number_or_null(o->points[(size_t)s * n_points + i].normalised[split]));
         json_array_append_new(seeds, curve);
     }
     return seeds;
@@ -199,8 +199,8 @@ static json_t *sweep_of(const mt_entry *e, const mt_outcome *o) {
     json_t *rates = json_array();
     for (int i = 0; e->n_trials > 1 && i < e->n_trials; i++) /* of a search: row i */
         json_array_append_new(rates, json_pack("{s:o, s:o}", "learning_rate",
-                                               number(lopt_get_number(e->opt[i], "learning_rate", 0)),
-                                               "inner_valid_loss", number(o->sweep_loss[i])));
+                                               number_or_null(lopt_get_number(e->opt[i], "learning_rate", 0)),
+                                               "inner_valid_loss", number_or_null(o->sweep_loss[i])));
     return rates;
 }
 
@@ -224,7 +224,7 @@ static json_t *entry_json(const mt_comparison *c, int task_index, int entry) {
     const mt_outcome *o = mt_comparison_outcome(c, task_index, entry);
     return json_pack("{s:s, s:s, s:s, s:s, s:o, s:i, s:o, s:o, s:{s:o, s:o, s:o}, s:{s:o, s:o, s:o}}", "label",
                      e->label, "optimizer", lopt_info(e->opt[0])->name, "theta", e->theta_path, "digest", e->digest,
-                     "learning_rate", number(chosen_rate(c, task_index, entry)), "trials", e->n_trials, "sweep",
+                     "learning_rate", number_or_null(chosen_rate(c, task_index, entry)), "trials", e->n_trials, "sweep",
                      sweep_of(e, o), "search", search_of(e, o), "final", "train",
                      final_losses(c, task_index, entry, TASK_TRAIN), "outer_valid",
                      final_losses(c, task_index, entry, TASK_OUTER_VALID), "test",
@@ -232,20 +232,20 @@ static json_t *entry_json(const mt_comparison *c, int task_index, int entry) {
                      "outer_valid", curve_of(c, o, TASK_OUTER_VALID), "test", curve_of(c, o, TASK_TEST));
 }
 
-static json_t *task_json(const mt_comparison *c, int task_index) {
+static json_t *task_results_json(const mt_comparison *c, int task_index) {
     const task *t = c->tasks[task_index];
     json_t *x = json_array(), *entries = json_array();
     for (size_t i = 0; i < mt_curve_points(&c->plan); i++)
         json_array_append_new(x, json_integer(mt_curve_x(&c->plan, i)));
     for (int e = 0; e < c->n_entries; e++) json_array_append_new(entries, entry_json(c, task_index, e));
     return json_pack("{s:s, s:I, s:o, s:o, s:o}", "task", t->name, "parameters", (json_int_t)t->n_params, "loss_bound",
-                     number(t->loss_bound), "x", x, "entries", entries);
+                     number_or_null(t->loss_bound), "x", x, "entries", entries);
 }
 
 static json_t *results_json(const mt_comparison *c) {
     const mt_suite *s = c->suite;
     json_t *tasks = json_array();
-    for (int t = 0; t < c->n_tasks; t++) json_array_append_new(tasks, task_json(c, t));
+    for (int t = 0; t < c->n_tasks; t++) json_array_append_new(tasks, task_results_json(c, t));
     return json_pack("{s:s, s:o, s:I, s:I, s:i, s:I, s:I, s:I, s:o}", "version", lopt_version(), "seed",
                      seed_json(s->seed), "steps", (json_int_t)s->steps, "seeds", (json_int_t)s->seeds, "sweep_seeds",
                      MT_SWEEP_SEEDS, "every", (json_int_t)s->every, "batches", (json_int_t)s->batches, "last_batches",
@@ -260,10 +260,10 @@ static json_t *timing_json(const mt_comparison *c) {
         for (int e = 0; e < c->n_entries; e++) {
             double seconds = mt_comparison_step_seconds(c, t, e);
             json_array_append_new(entries, json_pack("{s:s, s:o, s:o, s:o}", "label", c->entries[e].label,
-                                                     "microseconds_per_step", number(1e6 * seconds),
+                                                     "microseconds_per_step", number_or_null(1e6 * seconds),
                                                      "nanoseconds_per_parameter_step",
-                                                     number(1e9 * seconds / (double)c->tasks[t]->n_params),
-                                                     "ratio_to_adam", number(seconds / adam_seconds(c, t))));
+                                                     number_or_null(1e9 * seconds / (double)c->tasks[t]->n_params),
+                                                     "ratio_to_adam", number_or_null(seconds / adam_seconds(c, t))));
         }
         json_array_append_new(tasks, json_pack("{s:s, s:o}", "task", c->tasks[t]->name, "entries", entries));
     }

@@ -120,11 +120,11 @@ int mt_step_curve(mt_curve *c) {
         measure_point(c, &c->points[c->point]);
         if (++c->point == mt_curve_points(c->plan)) return 0;
     }
-    double start = mt_seconds();
+    double start = mt_wall_seconds();
     lopt_rng_stream r = open_curve_stream(c, USE_BATCH, c->step);
     task_draw_batch(c->inner.task, c->tau, TASK_TRAIN, &r, c->inner.work);
     mt_take_inner_step(&c->inner, NULL);
-    c->seconds += mt_seconds() - start;
+    c->seconds += mt_wall_seconds() - start;
     c->step++;
     return 1;
 }

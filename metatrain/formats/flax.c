@@ -22,7 +22,7 @@ typedef struct text {
     size_t n;
 } text;
 
-static int text_of(const msgpack_object *o, text *t) {
+static int text_of_key(const msgpack_object *o, text *t) {
     if (o->type == MSGPACK_OBJECT_STR)
         *t = (text){o->via.str.ptr, o->via.str.size};
     else if (o->type == MSGPACK_OBJECT_BIN)
@@ -37,19 +37,19 @@ static int is_text(text t, const char *expected) {
 }
 
 /* Value of a key of a map; NULL if o is no map or has no such key. */
-static const msgpack_object *child(const msgpack_object *o, const char *key) {
+static const msgpack_object *child_at(const msgpack_object *o, const char *key) {
     text t;
     if (!o || o->type != MSGPACK_OBJECT_MAP) return NULL;
     for (uint32_t i = 0; i < o->via.map.size; i++)
-        if (text_of(&o->via.map.ptr[i].key, &t) && is_text(t, key)) return &o->via.map.ptr[i].val;
+        if (text_of_key(&o->via.map.ptr[i].key, &t) && is_text(t, key)) return &o->via.map.ptr[i].val;
     return NULL;
 }
 
 /* Child number i of a map with the keys "0", "1", ... */
-static const msgpack_object *numbered(const msgpack_object *o, uint32_t i) {
+static const msgpack_object *numbered_name(const msgpack_object *o, uint32_t i) {
     char key[16];
     snprintf(key, sizeof key, "%u", i);
-    return child(o, key);
+    return child_at(o, key);
 }
 
 static uint32_t map_size(const msgpack_object *o) {
@@ -57,7 +57,8 @@ static uint32_t map_size(const msgpack_object *o) {
 }
 
 /* One object in bytes, whose memory belongs to *zone. */
-static int unpack(const char *what, const unsigned char *bytes, size_t n, msgpack_unpacked *result, lopt_error *err) {
+static int unpack_tree(const char *what, const unsigned char *bytes, size_t n, msgpack_unpacked *result,
+                       lopt_error *err) {
     size_t offset = 0;
     msgpack_unpacked_init(result);
     if (!mt_msgpack_check(what, bytes, n, err)) return 0;
@@ -76,11 +77,11 @@ typedef struct reader {
     lopt_error *err;
 } reader;
 
-static int wrong(reader *r, const char *what) {
+static int report_wrong(reader *r, const char *what) {
     return mt_error(r->err, LOPT_EARG, "%s: %s %s", r->file, r->name[0] ? r->name : "its root", what);
 }
 
-static int add(reader *r, mt_array *a, size_t bytes) {
+static int add_array(reader *r, mt_array *a, size_t bytes) {
     a->file = r->file;
     a->name = r->name;
     return mt_arrays_add(r->arrays, a, bytes, r->err);
@@ -90,12 +91,12 @@ static int read_sizes(reader *r, const msgpack_object *shape, mt_array *a) {
     int is_map = shape->type == MSGPACK_OBJECT_MAP; /* of a chunked array */
     uint32_t rank = is_map ? shape->via.map.size : shape->via.array.size;
     if ((!is_map && shape->type != MSGPACK_OBJECT_ARRAY) || rank > MT_ARRAY_RANK)
-        return wrong(r, "has a shape that is not a list of at most 8 sizes");
+        return report_wrong(r, "has a shape that is not a list of at most 8 sizes");
     a->rank = (int)rank;
     for (uint32_t i = 0; i < rank; i++) {
-        const msgpack_object *size = is_map ? numbered(shape, i) : &shape->via.array.ptr[i];
+        const msgpack_object *size = is_map ? numbered_name(shape, i) : &shape->via.array.ptr[i];
         if (!size || size->type != MSGPACK_OBJECT_POSITIVE_INTEGER || size->via.u64 > INT64_MAX)
-            return wrong(r, "has a shape with something else than sizes of 0 or more");
+            return report_wrong(r, "has a shape with something else than sizes of 0 or more");
         a->dim[i] = (int64_t)size->via.u64;
     }
     return 1;
@@ -106,8 +107,8 @@ static int read_array(reader *r, const msgpack_object *o, mt_array *a, size_t *b
     text type, data;
     const msgpack_object *part = o->via.array.ptr;
     if (o->type != MSGPACK_OBJECT_ARRAY || o->via.array.size != 3 || part[0].type != MSGPACK_OBJECT_ARRAY ||
-        !text_of(&part[1], &type) || !text_of(&part[2], &data))
-        return wrong(r, "is no array of flax: expected [shape, type name, bytes]");
+        !text_of_key(&part[1], &type) || !text_of_key(&part[2], &data))
+        return report_wrong(r, "is no array of flax: expected [shape, type name, bytes]");
     if (!read_sizes(r, &part[0], a)) return 0;
     a->dtype = mt_dtype_find(type.at, type.n);
     if (!a->dtype || !a->dtype->numpy || !is_text(type, a->dtype->numpy)) a->dtype = mt_no_numbers;
@@ -121,7 +122,7 @@ static int read_extension(reader *r, const msgpack_object *o, mt_array *a, size_
     char what[MT_ARRAY_NAME + 200];
     msgpack_unpacked payload;
     snprintf(what, sizeof what, "%.180s: %s", r->file, r->name);
-    int ok = unpack(what, (const unsigned char *)o->via.ext.ptr, o->via.ext.size, &payload, r->err) &&
+    int ok = unpack_tree(what, (const unsigned char *)o->via.ext.ptr, o->via.ext.size, &payload, r->err) &&
              read_array(r, &payload.data, a, bytes);
     msgpack_unpacked_destroy(&payload);
     return ok;
@@ -131,7 +132,7 @@ static int take_extension(reader *r, const msgpack_object *o) {
     mt_array a = {.dtype = mt_no_numbers};
     size_t bytes = 0;
     int known = o->via.ext.type == EXT_ARRAY || o->via.ext.type == EXT_SCALAR;
-    return (!known || read_extension(r, o, &a, &bytes)) && add(r, &a, bytes);
+    return (!known || read_extension(r, o, &a, &bytes)) && add_array(r, &a, bytes);
 }
 
 /* A plain number of Python. */
@@ -140,65 +141,67 @@ static int take_number(reader *r, double x) {
     if (!kept) return mt_error(r->err, LOPT_ENOMEM, "%s: out of memory", r->file);
     *kept = x;
     mt_array a = {.dtype = mt_float64, .data = (unsigned char *)kept};
-    return add(r, &a, sizeof *kept);
+    return add_array(r, &a, sizeof *kept);
 }
 
 static int is_chunked(const msgpack_object *o) {
-    return child(o, "__msgpack_chunked_array__") != NULL;
+    return child_at(o, "__msgpack_chunked_array__") != NULL;
 }
 
 /* Where chunk i goes; its type must be that of the others, its bytes must fit. */
 static int take_chunk(reader *r, const msgpack_object *chunk, mt_array *whole, mt_array *part, size_t *bytes) {
     if (!chunk || chunk->type != MSGPACK_OBJECT_EXT || chunk->via.ext.type != EXT_ARRAY)
-        return wrong(r, "is a chunked array with a chunk missing");
+        return report_wrong(r, "is a chunked array with a chunk missing");
     if (!read_extension(r, chunk, part, bytes)) return 0;
-    if (whole->dtype && part->dtype != whole->dtype) return wrong(r, "is a chunked array with chunks of two types");
+    if (whole->dtype && part->dtype != whole->dtype)
+        return report_wrong(r, "is a chunked array with chunks of two types");
     whole->dtype = part->dtype;
     return 1;
 }
 
 static int take_chunked(reader *r, const msgpack_object *o) {
-    const msgpack_object *chunks = child(o, "chunks"), *shape = child(o, "shape");
+    const msgpack_object *chunks = child_at(o, "chunks"), *shape = child_at(o, "shape");
     mt_array whole = {.dtype = NULL}, part;
     size_t used = 0, bytes;
-    if (!shape || map_size(chunks) == 0) return wrong(r, "is a chunked array without shape or chunks");
+    if (!shape || map_size(chunks) == 0) return report_wrong(r, "is a chunked array without shape or chunks");
     if (!read_sizes(r, shape, &whole)) return 0;
     for (uint32_t i = 0; i < map_size(chunks); i++, used += bytes)
-        if (!take_chunk(r, numbered(chunks, i), &whole, &part, &bytes)) return 0;
+        if (!take_chunk(r, numbered_name(chunks, i), &whole, &part, &bytes)) return 0;
     unsigned char *data = mt_arrays_own(r->arrays, malloc(used + 1)); /* no more than the file */
     if (!data) return mt_error(r->err, LOPT_ENOMEM, "%s: out of memory", r->file);
     whole.data = data;
     for (uint32_t i = 0; i < map_size(chunks); i++, data += bytes) {
-        if (!take_chunk(r, numbered(chunks, i), &whole, &part, &bytes)) return 0;
+        if (!take_chunk(r, numbered_name(chunks, i), &whole, &part, &bytes)) return 0;
         memcpy(data, part.data, bytes);
     }
-    return add(r, &whole, used);
+    return add_array(r, &whole, used);
 }
 
 /* ---- the tree -------------------------------------------------------------------------------- */
 
-static int take(reader *r, const msgpack_object *o);
+static int take_array(reader *r, const msgpack_object *o);
 
 static int take_child(reader *r, text key, const msgpack_object *value) {
     size_t n = strlen(r->name);
-    if (!mt_flax_name_add(r->name, sizeof r->name, key.at, key.n)) return wrong(r, "holds a key that is too long");
-    int ok = take(r, value);
+    if (!mt_flax_name_add(r->name, sizeof r->name, key.at, key.n))
+        return report_wrong(r, "holds a key that is too long");
+    int ok = take_array(r, value);
     r->name[n] = '\0';
     return ok;
 }
 
 /* {name, fields: {"0": ...}, values: {"0": ...}} */
 static int is_old_namedtuple(const msgpack_object *o) {
-    return map_size(o) == 3 && child(o, "name") && child(o, "fields") && child(o, "values");
+    return map_size(o) == 3 && child_at(o, "name") && child_at(o, "fields") && child_at(o, "values");
 }
 
 static int take_old_namedtuple(reader *r, const msgpack_object *o) {
-    const msgpack_object *fields = child(o, "fields"), *values = child(o, "values");
+    const msgpack_object *fields = child_at(o, "fields"), *values = child_at(o, "values");
     for (uint32_t i = 0; i < map_size(fields); i++) {
-        const msgpack_object *field = numbered(fields, i), *value = numbered(values, i);
+        const msgpack_object *field = numbered_name(fields, i), *value = numbered_name(values, i);
         text key;
-        if (!field || !value || !text_of(field, &key))
-            return wrong(r, "is a namedtuple whose fields and values do not match");
+        if (!field || !value || !text_of_key(field, &key))
+            return report_wrong(r, "is a namedtuple whose fields and values do not match");
         if (!take_child(r, key, value)) return 0;
     }
     return 1;
@@ -207,7 +210,8 @@ static int take_old_namedtuple(reader *r, const msgpack_object *o) {
 static int is_old_lstm_state(const reader *r, const msgpack_object *o) {
     const char *end = "['lstm_init_state']";
     size_t n = strlen(r->name), m = strlen(end);
-    return n >= m && strcmp(r->name + n - m, end) == 0 && map_size(o) == 2 && numbered(o, 0) && numbered(o, 1);
+    return n >= m && strcmp(r->name + n - m, end) == 0 && map_size(o) == 2 && numbered_name(o, 0) &&
+           numbered_name(o, 1);
 }
 
 static int take_map(reader *r, const msgpack_object *o) {
@@ -216,7 +220,8 @@ static int take_map(reader *r, const msgpack_object *o) {
     int old_state = is_old_lstm_state(r, o);
     for (uint32_t i = 0; i < o->via.map.size; i++) {
         text key;
-        if (!text_of(&o->via.map.ptr[i].key, &key)) return wrong(r, "is a map with a key that is not a text");
+        if (!text_of_key(&o->via.map.ptr[i].key, &key))
+            return report_wrong(r, "is a map with a key that is not a text");
         if (old_state) key = is_text(key, "0") ? (text){"hidden", 6} : (text){"cell", 4};
         if (!take_child(r, key, &o->via.map.ptr[i].val)) return 0;
     }
@@ -224,7 +229,7 @@ static int take_map(reader *r, const msgpack_object *o) {
 }
 
 /* Adds the leaves of a subtree, whose depth mt_msgpack_check has bounded. */
-static int take(reader *r, const msgpack_object *o) {
+static int take_array(reader *r, const msgpack_object *o) {
     mt_array nothing = {.dtype = mt_no_numbers};
     switch (o->type) {
     case MSGPACK_OBJECT_MAP:
@@ -235,26 +240,28 @@ static int take(reader *r, const msgpack_object *o) {
     case MSGPACK_OBJECT_FLOAT64:
         return take_number(r, o->via.f64);
     default:
-        return add(r, &nothing, 0);
+        return add_array(r, &nothing, 0);
     }
 }
 
 /* Theta inside what was saved with it. */
 static const msgpack_object *theta_in(const msgpack_object *root) {
-    const msgpack_object *state = child(child(root, "gradient_learner_state"), "theta_opt_state");
-    if (child(state, "params")) return child(state, "params");
-    if (child(root, "params") && child(root, "gen_id")) return child(root, "params");
-    if (map_size(root) == 3 && numbered(root, 0) && numbered(root, 1) && numbered(root, 2)) return numbered(root, 0);
+    const msgpack_object *state = child_at(child_at(root, "gradient_learner_state"), "theta_opt_state");
+    if (child_at(state, "params")) return child_at(state, "params");
+    if (child_at(root, "params") && child_at(root, "gen_id")) return child_at(root, "params");
+    if (map_size(root) == 3 && numbered_name(root, 0) && numbered_name(root, 1) && numbered_name(root, 2))
+        return numbered_name(root, 0);
     return root;
 }
 
 int mt_flax_parse(mt_arrays *arrays, const char *file, const unsigned char *bytes, size_t n, lopt_error *err) {
     reader r = {.arrays = arrays, .file = file, .err = err};
     msgpack_unpacked tree;
-    int ok = unpack(file, bytes, n, &tree, err);
+    int ok = unpack_tree(file, bytes, n, &tree, err);
     if (ok) {
         const msgpack_object *theta = theta_in(&tree.data);
-        ok = theta->type == MSGPACK_OBJECT_MAP ? take(&r, theta) : wrong(&r, "is no map: not a tree of flax");
+        ok = theta->type == MSGPACK_OBJECT_MAP ? take_array(&r, theta)
+                                               : report_wrong(&r, "is no map: not a tree of flax");
     }
     msgpack_unpacked_destroy(&tree);
     return ok;

@@ -93,7 +93,7 @@ const char *mt_import_format(size_t i) {
     return i < N_FORMATS ? formats[i].places->format : NULL;
 }
 
-static const import_format *find_format(const char *name, lopt_error *err) {
+static const import_format *find_import_format(const char *name, lopt_error *err) {
     for (int i = 0; i < N_FORMATS; i++)
         if (strcmp(formats[i].places->format, name) == 0) return &formats[i];
     mt_error(err, LOPT_EUNKNOWN, "format \"%.40s\" is not one of flax, pylo, safetensors", name);
@@ -128,7 +128,7 @@ static int open_paths(mt_import *in, const import_format *format, const char *co
 
 mt_import *mt_import_open(const char *format, const char *const *paths, int n_paths, const char *preset,
                           lopt_error *err) {
-    const import_format *f = find_format(format, err);
+    const import_format *f = find_import_format(format, err);
     mt_import *in = f ? calloc(1, sizeof *in) : NULL;
     if (f && !in) mt_error(err, LOPT_ENOMEM, "out of memory");
     if (!in) return NULL;
@@ -159,8 +159,8 @@ void mt_import_free(mt_import *in) {
 /* ---- the optimizer --------------------------------------------------------------------------- */
 
 /* The caller's settings alone first, so that a mistake in them is not blamed on the file. */
-static lopt_optimizer *create(const mt_import *in, const char *preset, const lopt_setting *settings, size_t n,
-                              lopt_error *err) {
+static lopt_optimizer *create_imported(const mt_import *in, const char *preset, const lopt_setting *settings, size_t n,
+                                       lopt_error *err) {
     lopt_setting all[2 * MT_IMPORT_SETTINGS];
     lopt_error why = {LOPT_OK, ""};
     size_t n_file = in->preset && strcmp(in->preset, preset) != 0 ? 0 : in->n_settings;
@@ -184,7 +184,7 @@ lopt_optimizer *mt_import_optimizer(mt_import *in, const char *preset, const lop
     }
     if (preset && in->preset && strcmp(preset, in->preset) != 0)
         fprintf(notes, "%s: written for optimizer %s; its settings are not used\n", in->arrays->source, in->preset);
-    lopt_optimizer *opt = create(in, name, settings, n_settings, err);
+    lopt_optimizer *opt = create_imported(in, name, settings, n_settings, err);
     if (opt && lopt_n_theta(opt) == 0)
         mt_error(err, LOPT_EARG, "%s: optimizer %s is hand-designed and has no weights to import", in->arrays->source,
                  name);
@@ -197,7 +197,7 @@ lopt_optimizer *mt_import_optimizer(mt_import *in, const char *preset, const lop
 /* ---- the way back ---------------------------------------------------------------------------- */
 
 /* Learned decays are theta's block NAMEs, which starts from the setting NAME_offsets. */
-static void print_offsets(FILE *f, const mt_places *places, const lopt_optimizer *opt) {
+static void print_imported_offsets(FILE *f, const mt_places *places, const lopt_optimizer *opt) {
     for (size_t i = 0; i < lopt_n_blocks(opt); i++) {
         const lopt_block *b = lopt_block_at(opt, i);
         mt_place place;
@@ -231,7 +231,7 @@ void mt_import_print_command(FILE *f, const char *path, const mt_places *places,
         if (strcmp(value, usual) != 0 && !is_offset_of_missing_block(hyper.name, places, opt))
             fprintf(f, " --set '%s=%s'", hyper.name, value);
     }
-    print_offsets(f, places, opt);
+    print_imported_offsets(f, places, opt);
     fputs(" --out THETA.h5\n", f);
     lopt_destroy(plain);
 }

@@ -22,33 +22,34 @@ enum { PATH_BYTES = 4096 };
 
 /* ---- networks -------------------------------------------------------------------------------- */
 
-static json_int_t integer(const lopt_optimizer *opt, const char *setting) {
+static json_int_t integer_setting(const lopt_optimizer *opt, const char *setting) {
     return (json_int_t)lopt_get_number(opt, setting, 0);
 }
 
 /* PyLO's MetaMLP and VeLOMLP count layers from hidden to hidden; ours are hidden layers. */
 static json_t *meta_mlp_config(const lopt_optimizer *opt) {
-    return json_pack("{s:i, s:I, s:I}", "input_size", 39, "hidden_size", integer(opt, "hidden_size"), "hidden_layers",
-                     integer(opt, "hidden_layers") - 1);
+    return json_pack("{s:i, s:I, s:I}", "input_size", 39, "hidden_size", integer_setting(opt, "hidden_size"),
+                     "hidden_layers", integer_setting(opt, "hidden_layers") - 1);
 }
 
 static json_t *velo_rnn_config(const lopt_optimizer *opt) {
-    return json_pack("{s:i, s:I, s:I, s:b}", "input_size", 30, "lstm_hidden_size", integer(opt, "lstm_hidden_size"),
-                     "param_inits", integer(opt, "param_inits"), "mix_layers", 1);
+    return json_pack("{s:i, s:I, s:I, s:b}", "input_size", 30, "lstm_hidden_size",
+                     integer_setting(opt, "lstm_hidden_size"), "param_inits", integer_setting(opt, "param_inits"),
+                     "mix_layers", 1);
 }
 
 static json_t *velo_mlp_config(const lopt_optimizer *opt) {
-    return json_pack("{s:i, s:I, s:I, s:i, s:I}", "input_size", 30, "hidden_size", integer(opt, "hidden_size"),
-                     "hidden_layers", integer(opt, "hidden_layers") - 1, "output_size", 3, "param_inits",
-                     integer(opt, "param_inits"));
+    return json_pack("{s:i, s:I, s:I, s:i, s:I}", "input_size", 30, "hidden_size", integer_setting(opt, "hidden_size"),
+                     "hidden_layers", integer_setting(opt, "hidden_layers") - 1, "output_size", 3, "param_inits",
+                     integer_setting(opt, "param_inits"));
 }
 
 static json_t *celo2_mlp_config(const lopt_optimizer *opt) {
     char activation[16];
     lopt_get(opt, "activation", activation, sizeof activation);
     return json_pack("{s:[i, i, i, i, i, i, i, i, i, i, i, i, i, i], s:I, s:I, s:i, s:s}", "feature_dims", 1, 1, 1, 3,
-                     1, 3, 1, 3, 1, 3, 3, 3, 3, 3, "hidden_size", integer(opt, "hidden_size"), "hidden_layers",
-                     integer(opt, "hidden_layers"), "output_size", 3, "activation", activation);
+                     1, 3, 1, 3, 1, 3, 3, 3, 3, 3, "hidden_size", integer_setting(opt, "hidden_size"), "hidden_layers",
+                     integer_setting(opt, "hidden_layers"), "output_size", 3, "activation", activation);
 }
 
 typedef struct network {
@@ -72,7 +73,7 @@ static int has_network(const network *n, const lopt_optimizer *opt) {
 
 /* ---- writing model.safetensors and config.json ----------------------------------------------- */
 
-static json_t *metadata_of(const mt_theta_file *theta) {
+static json_t *metadata_of_theta(const mt_theta_file *theta) {
     const lopt_optimizer *opt = theta->optimizer;
     json_t *m = json_pack("{s:s, s:s, s:s}", "format", "pt", "optimizer", lopt_info(opt)->name, "pylo_class",
                           mt_pylo_class(opt));
@@ -90,7 +91,7 @@ static json_t *metadata_of(const mt_theta_file *theta) {
 }
 
 /* Whether an array belongs to this network and not to the other one of VeLO. */
-static int belongs(const network *n, const char *name) {
+static int belongs_to_kind(const network *n, const char *name) {
     return !n->folder || mt_pylo_in_velo_mlp(name) == (strcmp(n->folder, "mlp") == 0);
 }
 
@@ -112,7 +113,7 @@ static int add_scratch(mt_arrays *to, const mt_array *bank, lopt_error *err) {
 static int select_arrays(const network *n, const mt_arrays *all, mt_arrays *to, lopt_error *err) {
     for (size_t i = 0; i < all->n; i++) {
         const mt_array *a = &all->list[i];
-        if (!belongs(n, a->name)) continue;
+        if (!belongs_to_kind(n, a->name)) continue;
         if (!mt_arrays_add(to, a, a->n * sizeof(float), err) ||
             (mt_pylo_in_velo_mlp(a->name) && !add_scratch(to, a, err)))
             return 0;
@@ -122,7 +123,7 @@ static int select_arrays(const network *n, const mt_arrays *all, mt_arrays *to, 
 
 static int write_tensors(const char *path, const network *n, const mt_theta_file *theta, lopt_error *err) {
     mt_arrays *all = mt_arrays_create(path, err), *own = mt_arrays_create(path, err);
-    json_t *metadata = metadata_of(theta);
+    json_t *metadata = metadata_of_theta(theta);
     int ok = all && own && mt_arrays_from_theta(all, &mt_places_pylo, theta->optimizer, err) &&
              select_arrays(n, all, own, err) && mt_safetensors_write(path, own, metadata, err);
     json_decref(metadata);
@@ -131,7 +132,7 @@ static int write_tensors(const char *path, const network *n, const mt_theta_file
     return ok;
 }
 
-static int write_config(const char *path, const network *n, const lopt_optimizer *opt, lopt_error *err) {
+static int write_pylo_config(const char *path, const network *n, const lopt_optimizer *opt, lopt_error *err) {
     json_t *config = n->config(opt);
     char *text = json_dumps(config, JSON_INDENT(2) | JSON_SORT_KEYS);
     json_decref(config);
@@ -148,7 +149,7 @@ static int write_network(const char *folder, const network *n, const mt_theta_fi
     snprintf(file, sizeof file, "%s/" TENSORS, path);
     if (!write_tensors(file, n, theta, err)) return 0;
     snprintf(file, sizeof file, "%s/" CONFIG, path);
-    return write_config(file, n, theta->optimizer, err);
+    return write_pylo_config(file, n, theta->optimizer, err);
 }
 
 /* ---- README.md ------------------------------------------------------------------------------- */

@@ -66,7 +66,7 @@ static void print_list(FILE *f, const char *name, const float *values, int n) {
     fputs("]", f);
 }
 
-static void print_offsets(FILE *f, const lopt_optimizer *opt, const char *family, int n) {
+static void print_call_offsets(FILE *f, const lopt_optimizer *opt, const char *family, int n) {
     static const float zero[MT_FC_DECAYS];
     const lopt_block *b = lopt_block_find(opt, family);
     print_list(f, family, b ? lopt_theta(opt) + b->offset : zero, n);
@@ -82,9 +82,9 @@ static void print_initial(FILE *f, const char *name, const lopt_optimizer *opt, 
 
 static void print_adafaclo_arguments(FILE *f, const lopt_optimizer *opt, const mt_small_fc *fc) {
     fprintf(f, "lr=%.9g, step_mult=%.9g, exp_mult=%.9g, ", fc->learning_rate, fc->step_mult, fc->exp_mult);
-    print_offsets(f, opt, "momentum_decays", MT_FC_DECAYS);
-    print_offsets(f, opt, "rms_decays", 1);
-    print_offsets(f, opt, "adafactor_decays", MT_FC_DECAYS);
+    print_call_offsets(f, opt, "momentum_decays", MT_FC_DECAYS);
+    print_call_offsets(f, opt, "rms_decays", 1);
+    print_call_offsets(f, opt, "adafactor_decays", MT_FC_DECAYS);
     print_initial(f, "initial_momentum_decays", opt, "momentum_decays");
     print_initial(f, ", initial_rms_decays", opt, "rms_decays");
     print_initial(f, ", initial_adafactor_decays", opt, "adafactor_decays");

@@ -13,7 +13,7 @@
 
 enum { PATH_BYTES = 4096, CONFIG_BYTES = 64 << 10 };
 
-static int exists(const char *path) {
+static int file_exists(const char *path) {
     struct stat info;
     return stat(path, &info) == 0;
 }
@@ -23,7 +23,7 @@ static int is_folder(const char *path) {
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-static int join(const char *folder, const char *name, char path[PATH_BYTES], lopt_error *err) {
+static int join_path(const char *folder, const char *name, char path[PATH_BYTES], lopt_error *err) {
     if (snprintf(path, PATH_BYTES, "%s/%s", folder, name) < PATH_BYTES) return 1;
     return mt_error(err, LOPT_EARG, "%.200s...: the path is too long", folder);
 }
@@ -38,7 +38,7 @@ static const char *kind_of(const char *preset) {
 }
 
 /* A size becomes a setting, `more` larger than there. */
-static int take_size(mt_import *in, const json_t *config, const char *name, int more, lopt_error *err) {
+static int take_config_size(mt_import *in, const json_t *config, const char *name, int more, lopt_error *err) {
     const json_t *size = json_object_get(config, name);
     char text[32];
     if (!size) return 1;
@@ -52,10 +52,11 @@ static int take_size(mt_import *in, const json_t *config, const char *name, int 
 static int take_config(mt_import *in, const json_t *config, const char *kind, lopt_error *err) {
     int is_celo2 = strcmp(kind, "celo2") == 0, is_velo = strcmp(kind, "velo") == 0;
     const char *activation = json_string_value(json_object_get(config, "activation"));
-    if (!take_size(in, config, "hidden_size", 0, err) || !take_size(in, config, "hidden_layers", !is_celo2, err))
+    if (!take_config_size(in, config, "hidden_size", 0, err) ||
+        !take_config_size(in, config, "hidden_layers", !is_celo2, err))
         return 0;
-    if (is_velo &&
-        (!take_size(in, config, "lstm_hidden_size", 0, err) || !take_size(in, config, "param_inits", 0, err)))
+    if (is_velo && (!take_config_size(in, config, "lstm_hidden_size", 0, err) ||
+                    !take_config_size(in, config, "param_inits", 0, err)))
         return 0;
     return !is_celo2 || !activation || mt_import_setting(in, "activation", activation, err);
 }
@@ -63,7 +64,7 @@ static int take_config(mt_import *in, const json_t *config, const char *kind, lo
 static int read_config(mt_import *in, const char *path, const char *preset, lopt_error *err) {
     size_t n;
     json_error_t why;
-    if (!exists(path)) return 1; /* then the sizes are the preset's, or the user's */
+    if (!file_exists(path)) return 1; /* then the sizes are the preset's, or the user's */
     char *text = mt_text_read(path, CONFIG_BYTES, &n, err);
     if (!text) return 0;
     json_t *config = json_loadb(text, n, JSON_REJECT_DUPLICATES, &why);
@@ -97,22 +98,22 @@ static int open_tensors(mt_import *in, const char *path, lopt_error *err) {
 
 static int open_network(mt_import *in, const char *folder, const char *preset, lopt_error *err) {
     char tensors[PATH_BYTES], config[PATH_BYTES], pickle[PATH_BYTES];
-    if (!join(folder, "model.safetensors", tensors, err) || !join(folder, "config.json", config, err) ||
-        !join(folder, "pytorch_model.bin", pickle, err))
+    if (!join_path(folder, "model.safetensors", tensors, err) || !join_path(folder, "config.json", config, err) ||
+        !join_path(folder, "pytorch_model.bin", pickle, err))
         return 0;
-    if (!exists(tensors) && exists(pickle))
+    if (!file_exists(tensors) && file_exists(pickle))
         return mt_error(err, LOPT_EARG,
                         "%s: a pickle of Python, which is a program and is not read; save it again as "
                         "model.safetensors with safetensors.torch.save_file",
                         pickle);
-    if (!exists(tensors)) return mt_error(err, LOPT_EARG, "%s: has no model.safetensors", folder);
+    if (!file_exists(tensors)) return mt_error(err, LOPT_EARG, "%s: has no model.safetensors", folder);
     return read_config(in, config, preset, err) && open_tensors(in, tensors, err);
 }
 
 int mt_pylo_open(mt_import *in, const char *path, const char *preset, lopt_error *err) {
     char rnn[PATH_BYTES], mlp[PATH_BYTES];
-    if (!join(path, "rnn", rnn, err) || !join(path, "mlp", mlp, err)) return 0;
-    if (exists(path) && !is_folder(path)) return open_tensors(in, path, err);
+    if (!join_path(path, "rnn", rnn, err) || !join_path(path, "mlp", mlp, err)) return 0;
+    if (file_exists(path) && !is_folder(path)) return open_tensors(in, path, err);
     if (!is_folder(path)) return mt_error(err, LOPT_EARG, "%s: there is no such folder", path);
     if (is_folder(rnn) && is_folder(mlp))
         return open_network(in, rnn, preset, err) && open_network(in, mlp, preset, err);

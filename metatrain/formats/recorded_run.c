@@ -189,7 +189,7 @@ static int add_setting(settings *s, const char *path, const char *name, const ch
 }
 
 /* null means "off", which is the default of every setting that can be off. */
-static int add_key(settings *s, const char *path, const golden_key *key, const json_t *value, lopt_error *err) {
+static int add_setting_key(settings *s, const char *path, const golden_key *key, const json_t *value, lopt_error *err) {
     if (json_is_null(value)) return 1;
     json_t *counted = key->add && json_is_number(value) ? json_real(json_number_value(value) + key->add) : NULL;
     char *text = json_is_string(value)
@@ -222,7 +222,7 @@ static int read_keys(mt_golden *g, const golden_kind *kind, const json_t *config
             used += (size_t)snprintf(g->unused + used, sizeof g->unused - used, "%s%s", used ? ", " : "", name);
         if (!key->key || !key->setting || (key->only_if && !json_is_true(json_object_get(config, key->only_if))))
             continue;
-        if (!add_key(s, g->path, key, value, err)) return 0;
+        if (!add_setting_key(s, g->path, key, value, err)) return 0;
     }
     return 1;
 }
@@ -258,7 +258,7 @@ static json_t *parse_json(const char *path, const char *what, const char *text, 
     return json;
 }
 
-static lopt_optimizer *create_optimizer(mt_golden *g, const golden_kind *kind, lopt_error *err) {
+static lopt_optimizer *create_recorded_optimizer(mt_golden *g, const golden_kind *kind, lopt_error *err) {
     settings s = {.n = 0};
     lopt_error why = {LOPT_OK, ""};
     char *text = mt_hdf5_attribute_text(g->file, "/", "config", err);
@@ -279,7 +279,8 @@ static lopt_optimizer *create_optimizer(mt_golden *g, const golden_kind *kind, l
 
 /* ---- theta ----------------------------------------------------------------------------------- */
 
-static int read_block(const mt_golden *g, const lopt_block *b, const mt_place *place, float *theta, lopt_error *err) {
+static int read_recorded_block(const mt_golden *g, const lopt_block *b, const mt_place *place, float *theta,
+                               lopt_error *err) {
     mt_hdf5_shape shape;
     size_t n = (size_t)mt_place_size(place);
     char name[MT_HDF5_NAME + 8], found[200], wanted[120];
@@ -314,14 +315,14 @@ static int check_entries(const mt_golden *g, lopt_error *err) {
 }
 
 /* Blocks that the file does not have keep the initial values that the config gave them. */
-static int read_theta(mt_golden *g, lopt_error *err) {
+static int read_recorded_theta(mt_golden *g, lopt_error *err) {
     float *theta = malloc(lopt_n_theta(g->optimizer) * sizeof *theta);
     int ok = theta ? 1 : mt_error(err, LOPT_ENOMEM, "%s: out of memory", g->path);
     if (ok) lopt_init_theta(g->optimizer, 0, theta);
     for (size_t i = 0; ok && i < lopt_n_blocks(g->optimizer); i++) {
         const lopt_block *b = lopt_block_at(g->optimizer, i);
         mt_place place;
-        if (mt_places_pylo.find(g->optimizer, b, &place)) ok = read_block(g, b, &place, theta, err);
+        if (mt_places_pylo.find(g->optimizer, b, &place)) ok = read_recorded_block(g, b, &place, theta, err);
     }
     ok = ok && check_entries(g, err);
     if (ok) lopt_set_theta(g->optimizer, theta);
@@ -356,10 +357,10 @@ static int open_golden(mt_golden *g, lopt_error *err) {
     char *recorded = mt_hdf5_attribute_text(g->file, "/", "optimizer", err);
     const golden_kind *kind = recorded ? find_kind(g->path, recorded, err) : NULL;
     free(recorded);
-    if (!kind || !list_cases(g, err) || !(g->optimizer = create_optimizer(g, kind, err))) return 0;
+    if (!kind || !list_cases(g, err) || !(g->optimizer = create_recorded_optimizer(g, kind, err))) return 0;
     g->recorded = kind->recorded;
     for (int i = 0; i < g->n_cases; i++) g->tolerance[i] = tolerance_of(kind, g->optimizer, g->number[i]);
-    return read_theta(g, err);
+    return read_recorded_theta(g, err);
 }
 
 mt_golden *mt_golden_open(const char *path, lopt_error *err) {
@@ -425,7 +426,7 @@ static int read_groups(const mt_golden *g, const char *place, mt_golden_case *c,
 
 /* ---- cases ----------------------------------------------------------------------------------- */
 
-static int read_shape(const mt_golden *g, const char *place, int i, lopt_tensor *t, lopt_error *err) {
+static int read_recorded_shape(const mt_golden *g, const char *place, int i, lopt_tensor *t, lopt_error *err) {
     char name[MT_HDF5_NAME], tensor[32];
     mt_hdf5_shape shape;
     snprintf(name, sizeof name, "%s/tensor_%d/param0", place, i);
@@ -451,7 +452,7 @@ static int read_layout(const mt_golden *g, const char *place, mt_golden_case *c,
     if (!c->tensors) return mt_error(err, LOPT_ENOMEM, "%s: out of memory", g->path);
     c->n_tensors = (size_t)n;
     for (int i = 0; i < n; i++) {
-        if (!read_shape(g, place, i, &c->tensors[i], err)) return 0;
+        if (!read_recorded_shape(g, place, i, &c->tensors[i], err)) return 0;
         c->n_params += (size_t)lopt_tensor_size(&c->tensors[i]);
     }
     snprintf(name, sizeof name, "%s/tensor_0/grads", place);

@@ -47,18 +47,18 @@ static json_t *read_header(const char *file, const unsigned char *bytes, size_t 
     return NULL;
 }
 
-static int wrong(lopt_error *err, const char *file, const char *name, const char *what) {
+static int report_wrong_header(lopt_error *err, const char *file, const char *name, const char *what) {
     return mt_error(err, LOPT_EARG, "%s: header entry \"%.120s\": %s", file, name, what);
 }
 
-static int read_shape(const char *file, const char *name, const json_t *shape, mt_array *a, lopt_error *err) {
+static int read_tensor_shape(const char *file, const char *name, const json_t *shape, mt_array *a, lopt_error *err) {
     if (!json_is_array(shape) || json_array_size(shape) > MT_ARRAY_RANK)
-        return wrong(err, file, name, "shape is not a list of at most 8 sizes");
+        return report_wrong_header(err, file, name, "shape is not a list of at most 8 sizes");
     a->rank = (int)json_array_size(shape);
     for (int i = 0; i < a->rank; i++) {
         const json_t *size = json_array_get(shape, (size_t)i);
         if (!json_is_integer(size) || json_integer_value(size) < 0)
-            return wrong(err, file, name, "shape holds something else than sizes of 0 or more");
+            return report_wrong_header(err, file, name, "shape holds something else than sizes of 0 or more");
         a->dim[i] = json_integer_value(size);
     }
     return 1;
@@ -68,7 +68,7 @@ static int read_span(const char *file, const char *name, const json_t *offsets, 
                      lopt_error *err) {
     const json_t *begin = json_array_get(offsets, 0), *end = json_array_get(offsets, 1);
     if (json_array_size(offsets) != 2 || !json_is_integer(begin) || !json_is_integer(end))
-        return wrong(err, file, name, "data_offsets is not a list of two integers");
+        return report_wrong_header(err, file, name, "data_offsets is not a list of two integers");
     json_int_t from = json_integer_value(begin), to = json_integer_value(end);
     if (from < 0 || to < from || (uint64_t)to > data_bytes)
         return mt_error(err, LOPT_EARG,
@@ -83,14 +83,14 @@ static int read_entry(mt_arrays *arrays, const char *file, const char *name, con
                       const unsigned char *data, size_t data_bytes, span *s, lopt_error *err) {
     const char *dtype = json_string_value(json_object_get(entry, "dtype"));
     mt_array a = {.file = file, .name = name};
-    if (strlen(name) >= MT_ARRAY_NAME) return wrong(err, file, name, "the name is too long");
+    if (strlen(name) >= MT_ARRAY_NAME) return report_wrong_header(err, file, name, "the name is too long");
     a.dtype = dtype ? mt_dtype_find(dtype, strlen(dtype)) : NULL;
     if (!a.dtype || !a.dtype->safetensors || strcmp(a.dtype->safetensors, dtype) != 0)
         return mt_error(err, LOPT_EARG,
                         "%s: header entry \"%.120s\": dtype is \"%.20s\", expected F32, F64, F16, BF16 "
                         "or another of safetensors",
                         file, name, dtype ? dtype : "(missing)");
-    if (!read_shape(file, name, json_object_get(entry, "shape"), &a, err) ||
+    if (!read_tensor_shape(file, name, json_object_get(entry, "shape"), &a, err) ||
         !read_span(file, name, json_object_get(entry, "data_offsets"), data_bytes, s, err))
         return 0;
     a.data = data + s->begin;
@@ -122,7 +122,7 @@ static int check_tiling(const char *file, span *spans, size_t n, size_t data_byt
 static int check_metadata(const char *file, json_t *metadata, lopt_error *err) {
     const char *key;
     json_t *value;
-    if (!json_is_object(metadata)) return wrong(err, file, METADATA, "is not an object");
+    if (!json_is_object(metadata)) return report_wrong_header(err, file, METADATA, "is not an object");
     json_object_foreach(metadata, key, value) if (!json_is_string(value)) return mt_error(
         err, LOPT_EARG, "%s: header entry \"" METADATA "\": \"%.120s\" is not a text", file, key);
     return 1;
@@ -169,7 +169,7 @@ int mt_safetensors_read(mt_arrays *arrays, const char *path, json_t **metadata, 
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-static json_t *describe(const mt_array *a, size_t *offset) {
+static json_t *describe_tensor(const mt_array *a, size_t *offset) {
     json_t *shape = json_array();
     size_t end = *offset + a->n * (size_t)a->dtype->bytes;
     for (int i = 0; i < a->rank; i++) json_array_append_new(shape, json_integer((json_int_t)a->dim[i]));
@@ -184,7 +184,7 @@ static char *header_text(const mt_arrays *arrays, json_t *metadata, size_t *data
     *data_bytes = 0;
     json_object_set(header, METADATA, metadata);
     for (size_t i = 0; i < arrays->n; i++)
-        json_object_set_new(header, arrays->list[i].name, describe(&arrays->list[i], data_bytes));
+        json_object_set_new(header, arrays->list[i].name, describe_tensor(&arrays->list[i], data_bytes));
     char *text = json_dumps(header, JSON_COMPACT);
     json_decref(header);
     return text;
@@ -224,7 +224,7 @@ void mt_add_provenance(json_t *metadata, const mt_theta_file *theta) {
     }
 }
 
-static json_t *metadata_of(const mt_theta_file *theta) {
+static json_t *metadata_of_file(const mt_theta_file *theta) {
     const char *preset = lopt_info(theta->optimizer)->name;
     json_t *metadata = json_pack("{s:s, s:s}", "format", MT_SAFETENSORS_FORMAT, "optimizer", preset);
     lopt_hyper_info hyper;
@@ -241,7 +241,7 @@ static json_t *metadata_of(const mt_theta_file *theta) {
 int mt_safetensors_export(const char *path, const mt_theta_file *theta, FILE *notes, lopt_error *err) {
     mt_arrays *arrays = mt_arrays_create(path, err);
     if (!arrays) return 0;
-    json_t *metadata = metadata_of(theta);
+    json_t *metadata = metadata_of_file(theta);
     int ok = mt_arrays_from_theta(arrays, &mt_places_safetensors, theta->optimizer, err) &&
              mt_safetensors_write(path, arrays, metadata, err);
     json_decref(metadata);

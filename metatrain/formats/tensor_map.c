@@ -101,7 +101,7 @@ void mt_arrays_free(mt_arrays *arrays) {
 }
 
 /* Room for one more item of a list. */
-static int grow(void **list, size_t n, size_t *capacity, size_t item_bytes) {
+static int grow_map(void **list, size_t n, size_t *capacity, size_t item_bytes) {
     if (n < *capacity) return 1;
     size_t larger = *capacity ? 2 * *capacity : 64;
     void *moved = realloc(*list, larger * item_bytes);
@@ -113,7 +113,7 @@ static int grow(void **list, size_t n, size_t *capacity, size_t item_bytes) {
 
 void *mt_arrays_own(mt_arrays *arrays, void *data) {
     void *list = arrays->owned;
-    int ok = data && grow(&list, arrays->n_owned, &arrays->owned_capacity, sizeof *arrays->owned);
+    int ok = data && grow_map(&list, arrays->n_owned, &arrays->owned_capacity, sizeof *arrays->owned);
     arrays->owned = list;
     if (!ok) {
         free(data);
@@ -168,7 +168,7 @@ int mt_arrays_add(mt_arrays *arrays, const mt_array *array, size_t bytes, lopt_e
     if (!check_size(&a, bytes, err)) return 0;
     a.name = mt_arrays_own(arrays, strdup(a.name));
     a.file = mt_arrays_own(arrays, strdup(a.file));
-    int ok = a.name && a.file && grow(&list, arrays->n, &arrays->capacity, sizeof a);
+    int ok = a.name && a.file && grow_map(&list, arrays->n, &arrays->capacity, sizeof a);
     arrays->list = list;
     if (!ok) return mt_error(err, LOPT_ENOMEM, "%s: out of memory", array->file);
     arrays->list[arrays->n++] = a;

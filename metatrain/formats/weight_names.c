@@ -9,7 +9,7 @@
 #define BANK "ff_mod_stack/"
 #define INITIAL_STATE "lstm_init_state/"
 
-static int begins(const char *name, const char *prefix) {
+static int begins_with(const char *name, const char *prefix) {
     return strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
@@ -33,7 +33,7 @@ static void same_shape(mt_place *place, const lopt_block *block) {
     memcpy(place->dim, block->dim, sizeof place->dim);
 }
 
-static void transpose(mt_place *place) {
+static void transpose_matrix(mt_place *place) {
     int last = place->rank - 1;
     int64_t in = place->dim[last - 1];
     place->transposed = 1;
@@ -48,7 +48,7 @@ int64_t mt_place_size(const mt_place *place) {
 }
 
 /* Index in the array of a number of the block. */
-static int64_t there(const mt_place *place, const lopt_block *block, int64_t here) {
+static int64_t is_there(const mt_place *place, const lopt_block *block, int64_t here) {
     if (!place->transposed) return here;
     int64_t n_in = block->dim[block->rank - 2], n_out = block->dim[block->rank - 1];
     int64_t bank = here / (n_in * n_out), in = here / n_out % n_in, out = here % n_out;
@@ -56,11 +56,13 @@ static int64_t there(const mt_place *place, const lopt_block *block, int64_t her
 }
 
 void mt_place_get(const mt_place *place, const lopt_block *block, const float *array, float *theta) {
-    for (int64_t i = 0; i < (int64_t)block->size; i++) theta[block->offset + (size_t)i] = array[there(place, block, i)];
+    for (int64_t i = 0; i < (int64_t)block->size; i++)
+        theta[block->offset + (size_t)i] = array[is_there(place, block, i)];
 }
 
 void mt_place_put(const mt_place *place, const lopt_block *block, const float *theta, float *array) {
-    for (int64_t i = 0; i < (int64_t)block->size; i++) array[there(place, block, i)] = theta[block->offset + (size_t)i];
+    for (int64_t i = 0; i < (int64_t)block->size; i++)
+        array[is_there(place, block, i)] = theta[block->offset + (size_t)i];
 }
 
 static int in_safetensors(const lopt_optimizer *opt, const lopt_block *block, mt_place *place) {
@@ -72,18 +74,18 @@ static int in_safetensors(const lopt_optimizer *opt, const lopt_block *block, mt
 
 /* ---- flax ------------------------------------------------------------------------------------ */
 
-static void add_key(mt_flax_path *path, const char *key, size_t bytes) {
+static void add_weight_key(mt_flax_path *path, const char *key, size_t bytes) {
     snprintf(path->key[path->n++], MT_FLAX_KEY, "%.*s", (int)bytes, key);
 }
 
 /* field/module/leaf; a module may hold '/' itself, and field or module may be missing. */
-static void split(mt_flax_path *path, const char *name, int has_field) {
+static void split_name(mt_flax_path *path, const char *name, int has_field) {
     const char *leaf = strrchr(name, '/'), *module = has_field ? strchr(name, '/') : NULL;
-    if (module) add_key(path, name, (size_t)(module - name));
+    if (module) add_weight_key(path, name, (size_t)(module - name));
     module = module ? module + 1 : name;
-    if (leaf && leaf > module) add_key(path, module, (size_t)(leaf - module));
+    if (leaf && leaf > module) add_weight_key(path, module, (size_t)(leaf - module));
     leaf = leaf ? leaf + 1 : name;
-    add_key(path, leaf, strlen(leaf));
+    add_weight_key(path, leaf, strlen(leaf));
 }
 
 mt_flax_path mt_flax_path_of(const lopt_optimizer *opt, const lopt_block *block) {
@@ -91,15 +93,15 @@ mt_flax_path mt_flax_path_of(const lopt_optimizer *opt, const lopt_block *block)
     const char *name = block->name;
     int mlp = is_kind(opt, "small_fc") || is_kind(opt, "adafac_nominal");
     if (mlp && layer_of(name) >= 0) {
-        add_key(&path, "nn", 2);
-        add_key(&path, "~", 1);
-        add_key(&path, name, strlen(name));
-    } else if (begins(name, BANK)) {
-        add_key(&path, BANK, strlen(BANK) - 1);
-        add_key(&path, "~", 1);
-        add_key(&path, name + strlen(BANK), strlen(name + strlen(BANK)));
+        add_weight_key(&path, "nn", 2);
+        add_weight_key(&path, "~", 1);
+        add_weight_key(&path, name, strlen(name));
+    } else if (begins_with(name, BANK)) {
+        add_weight_key(&path, BANK, strlen(BANK) - 1);
+        add_weight_key(&path, "~", 1);
+        add_weight_key(&path, name + strlen(BANK), strlen(name + strlen(BANK)));
     } else {
-        split(&path, name, !is_kind(opt, "mlp_lopt"));
+        split_name(&path, name, !is_kind(opt, "mlp_lopt"));
     }
     return path;
 }
@@ -136,7 +138,7 @@ static int in_meta_mlp(const lopt_optimizer *opt, const char *name, mt_place *pl
         snprintf(where, sizeof where, "output");
     else if (layer > 0)
         snprintf(where, sizeof where, "linear_%d", layer - 1);
-    if (name[0] == 'w') transpose(place);
+    if (name[0] == 'w') transpose_matrix(place);
     snprintf(place->name, sizeof place->name, "network.%s.%s", where, name[0] == 'w' ? "weight" : "bias");
     return 1;
 }
@@ -169,7 +171,7 @@ static void join_groups(const lopt_optimizer *opt, int group, mt_place *place) {
 static int in_velo_mlp(const lopt_optimizer *opt, const char *name, mt_place *place) {
     int layer = layer_of(name), last = (int)lopt_get_number(opt, "hidden_layers", 0), group = -1;
     const char *what = name[0] == 'w' ? "weights" : "bias";
-    if (name[0] == 'w') transpose(place);
+    if (name[0] == 'w') transpose_matrix(place);
     if (sscanf(name, "w0__%d", &group) == 1) {
         join_groups(opt, group, place);
         layer = 0;
@@ -189,15 +191,15 @@ static int in_velo_rnn(const char *name, mt_place *place) {
         {"rnn_params/rnn/linear/", "lstm.linear"}, {"rnn_params/rnn_to_controls/", "rnn_to_controls"},
         {"rnn_params/step_size/", "step_size"},
     };
-    if (begins(name, INITIAL_STATE)) {
+    if (begins_with(name, INITIAL_STATE)) {
         int cell = strcmp(name + strlen(INITIAL_STATE), "cell") == 0;
         snprintf(place->name, sizeof place->name, "lstm_init_state.%d", cell);
         return 1;
     }
     for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) {
-        if (!begins(name, layers[i][0])) continue;
+        if (!begins_with(name, layers[i][0])) continue;
         int weight = strcmp(name + strlen(layers[i][0]), "w") == 0;
-        if (weight) transpose(place);
+        if (weight) transpose_matrix(place);
         snprintf(place->name, sizeof place->name, "%s.%s", layers[i][1], weight ? "weight" : "bias");
         return 1;
     }
@@ -208,14 +210,14 @@ static int in_pylo(const lopt_optimizer *opt, const lopt_block *block, mt_place 
     const char *name = block->name;
     same_shape(place, block);
     if (is_kind(opt, "small_fc")) return in_meta_mlp(opt, name, place);
-    if (is_kind(opt, "celo2") && begins(name, BANK)) return in_celo2_mlp(name + strlen(BANK), place);
+    if (is_kind(opt, "celo2") && begins_with(name, BANK)) return in_celo2_mlp(name + strlen(BANK), place);
     if (is_kind(opt, "velo"))
-        return begins(name, BANK) ? in_velo_mlp(opt, name + strlen(BANK), place) : in_velo_rnn(name, place);
+        return begins_with(name, BANK) ? in_velo_mlp(opt, name + strlen(BANK), place) : in_velo_rnn(name, place);
     return 0;
 }
 
 int mt_pylo_in_velo_mlp(const char *name) {
-    return begins(name, "input_") || begins(name, "hidden_") || begins(name, "output_");
+    return begins_with(name, "input_") || begins_with(name, "hidden_") || begins_with(name, "output_");
 }
 
 /* VeLOMLP mixes its banks (names that end in '_', or '_.<i>') into these. */

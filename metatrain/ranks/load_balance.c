@@ -30,11 +30,11 @@ void mt_heap_close(mt_heap *h) {
 }
 
 /* Equal keys: the lower rank first, so that what is decided does not depend on the past. */
-static int above(const mt_heap *h, int a, int b) {
+static int is_above(const mt_heap *h, int a, int b) {
     return h->key[a] > h->key[b] || (h->key[a] == h->key[b] && a < b);
 }
 
-static void put(mt_heap *h, int place, int rank) {
+static void put_in_heap(mt_heap *h, int place, int rank) {
     h->at[place] = rank;
     h->where[rank] = place;
 }
@@ -42,13 +42,14 @@ static void put(mt_heap *h, int place, int rank) {
 void mt_heap_set(mt_heap *h, int rank, double key) {
     int place = h->where[rank];
     h->key[rank] = key;
-    for (int up; place > 0 && above(h, rank, h->at[up = (place - 1) / 2]); place = up) put(h, place, h->at[up]);
+    for (int up; place > 0 && is_above(h, rank, h->at[up = (place - 1) / 2]); place = up)
+        put_in_heap(h, place, h->at[up]);
     for (int down; (down = 2 * place + 1) < h->n; place = down) {
-        if (down + 1 < h->n && above(h, h->at[down + 1], h->at[down])) down++;
-        if (!above(h, h->at[down], rank)) break;
-        put(h, place, h->at[down]);
+        if (down + 1 < h->n && is_above(h, h->at[down + 1], h->at[down])) down++;
+        if (!is_above(h, h->at[down], rank)) break;
+        put_in_heap(h, place, h->at[down]);
     }
-    put(h, place, rank);
+    put_in_heap(h, place, rank);
 }
 
 /* ---- before a window ------------------------------------------------------------------------- */
@@ -71,8 +72,8 @@ static double add_load(mt_heap *load, int rank, double cost) {
 
 /* First whoever may stay with its owner below cap, then the others on the least loaded rank; both
  * longest first. load: a heap of negated loads. Returns the largest load. */
-static double pack(const item *items, const int *owner, int64_t n, double cap, double first, mt_heap *load,
-                   int *placed) {
+static double pack_ranks(const item *items, const int *owner, int64_t n, double cap, double first, mt_heap *load,
+                         int *placed) {
     double most = first;
     for (int r = 0; r < load->n; r++) mt_heap_set(load, r, r ? 0 : -first);
     for (int64_t i = 0; i < n; i++) {
@@ -91,7 +92,7 @@ static double pack(const item *items, const int *owner, int64_t n, double cap, d
 }
 
 /* The largest load as things are, infinite where a particle has no rank yet; *mean: of all ranks. */
-static double present(const double *cost, const int *owner, int64_t n, double first, mt_heap *load, double *mean) {
+static double present_load(const double *cost, const int *owner, int64_t n, double first, mt_heap *load, double *mean) {
     double most = first;
     *mean = first / load->n;
     mt_heap_set(load, 0, -first);
@@ -103,15 +104,15 @@ static double present(const double *cost, const int *owner, int64_t n, double fi
     return most;
 }
 
-static int64_t replace(const double *cost, const int *owner, int64_t n, double first, double move, double now,
-                       mt_heap *load, int *placed) {
+static int64_t replace_particles(const double *cost, const int *owner, int64_t n, double first, double move, double now,
+                                 mt_heap *load, int *placed) {
     int64_t moves = 0;
     item *items = malloc(((size_t)n + 1) * sizeof *items);
     if (!items) return -1;
     for (int64_t p = 0; p < n; p++) items[p] = (item){cost[p], p};
     qsort(items, (size_t)n, sizeof *items, longest_first);
-    double best = pack(items, owner, n, -1, first, load, placed);
-    double most = pack(items, owner, n, best + move, first, load, placed);
+    double best = pack_ranks(items, owner, n, -1, first, load, placed);
+    double most = pack_ranks(items, owner, n, best + move, first, load, placed);
     if (!(most + move < now)) memcpy(placed, owner, (size_t)n * sizeof *placed);
     for (int64_t p = 0; p < n; p++) moves += placed[p] != owner[p];
     free(items);
@@ -124,11 +125,11 @@ int64_t mt_assign_particles(const double *cost, const int *owner, int64_t n, int
     double mean;
     int64_t moves = 0;
     if (!mt_heap_open(&load, ranks)) return -1;
-    double now = present(cost, owner, n, first, &load, &mean);
+    double now = present_load(cost, owner, n, first, &load, &mean);
     if (now <= mean + 2 * move)
         memcpy(placed, owner, (size_t)n * sizeof *placed);
     else
-        moves = replace(cost, owner, n, first, move, now, &load, placed);
+        moves = replace_particles(cost, owner, n, first, move, now, &load, placed);
     mt_heap_close(&load);
     return moves;
 }
@@ -169,7 +170,7 @@ void mt_board_close(mt_load_board *b) {
 }
 
 /* A rank with one particle left is running it: nothing is to be had there. */
-static void show(mt_load_board *b, int rank) {
+static void show_load(mt_load_board *b, int rank) {
     int rich = b->left[rank] > 1 && b->load[rank] > 2 * b->move;
     mt_heap_set(&b->heap, rank, rich ? b->load[rank] : 0);
 }
@@ -184,7 +185,7 @@ void mt_board_start(mt_load_board *b, const double *cost, const int *placed, int
         b->load[placed[p]] += cost[p];
     }
     for (int r = 0; r < b->ranks; r++) {
-        show(b, r);
+        show_load(b, r);
         if (b->left[r] == 0) b->idle[b->n_idle++] = r;
     }
 }
@@ -192,7 +193,7 @@ void mt_board_start(mt_load_board *b, const double *cost, const int *placed, int
 void mt_board_reported(mt_load_board *b, int rank, double cost) {
     b->left[rank]--;
     b->load[rank] = fmax(b->load[rank] - cost, 0);
-    if (b->heap.key[rank] > 0) show(b, rank);
+    if (b->heap.key[rank] > 0) show_load(b, rank);
     if (b->left[rank] == 0) b->idle[b->n_idle++] = rank;
 }
 
@@ -213,7 +214,7 @@ void mt_board_migrated(mt_load_board *b, int from, int to, double cost) {
         b->load[to] += cost;
     else
         b->idle[b->n_idle++] = to;
-    show(b, from);
+    show_load(b, from);
     if (b->left[from] == 0) b->idle[b->n_idle++] = from;
 }
 

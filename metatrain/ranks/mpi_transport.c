@@ -123,8 +123,8 @@ static void mpi_give_up(mt_transport *base, int rank) {
 
 static void mpi_flush(mt_transport *base, double seconds) {
     mpi_transport *t = (mpi_transport *)base;
-    double end = mt_seconds() + seconds;
-    for (int idle = 0; progress_sends(t), t->out && mt_seconds() < end; idle++) mt_rest_transport(base, idle);
+    double end = mt_wall_seconds() + seconds;
+    for (int idle = 0; progress_sends(t), t->out && mt_wall_seconds() < end; idle++) mt_rest_transport(base, idle);
 }
 
 /* ---- receiving ------------------------------------------------------------------------------- */
@@ -190,7 +190,7 @@ static void mpi_rest(mt_transport *base, int idle_polls) {
 
 static double mpi_now(const mt_transport *base) {
     (void)base;
-    return mt_seconds();
+    return mt_wall_seconds();
 }
 
 /* ---- opening and closing --------------------------------------------------------------------- */

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 
-void mt_contribute(mt_checkpointing *k, mt_list_items *list, mt_restored *restored, void *owner) {
+void mt_contribute_items(mt_checkpointing *k, mt_list_items *list, mt_restored *restored, void *owner) {
     k->contributor[k->n].list = list;
     k->contributor[k->n].restored = restored;
     k->contributor[k->n++].owner = owner;

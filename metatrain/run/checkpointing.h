@@ -2,7 +2,7 @@
  *
  * checkpointing.h - rank 0: checkpoints of a run, to which every owner of state contributes its own items.
  *
- *     mt_contribute(&k, list_items, restored, owner);       once an owner: what it saves
+ *     mt_contribute_items(&k, list_items, restored, owner);       once an owner: what it saves
  *     mt_save_checkpoint(&k, step, work, worker, &err);     every rank writes its shard (SAVE), then it is committed
  *     mt_restore_checkpoint(&k, step, &err);                brings all owners to that outer step
  *
@@ -36,7 +36,7 @@ typedef struct mt_checkpointing {
 
 void mt_checkpointing_open(mt_checkpointing *k, mt_session *s); /* contributes nothing but the configuration */
 /* restored may be NULL. */
-void mt_contribute(mt_checkpointing *k, mt_list_items *list, mt_restored *restored, void *owner);
+void mt_contribute_items(mt_checkpointing *k, mt_list_items *list, mt_restored *restored, void *owner);
 int mt_save_checkpoint(mt_checkpointing *k, int64_t step, mt_work *work, void *worker, lopt_error *err);
 int mt_restore_checkpoint(mt_checkpointing *k, int64_t step, lopt_error *err);
 

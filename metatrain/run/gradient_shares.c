@@ -152,13 +152,13 @@ static void post_plan(mt_gradient_shares *g) {
 }
 
 int mt_gather_gradient(mt_gradient_shares *g, int64_t window) {
-    double start = mt_seconds();
+    double start = mt_wall_seconds();
     g->window = window;
     g->pending = g->n_shares;
     if (g->n_shares > 1) post_plan(g);
     start_share(g);
     if (!mt_wait_for(&g->session->dispatch, &g->pending, mt_compute_share, g)) return 0;
-    g->gradient_seconds += (g->gradient_seconds > 0 ? 0.05 : 1) * (mt_seconds() - start - g->gradient_seconds);
+    g->gradient_seconds += (g->gradient_seconds > 0 ? 0.05 : 1) * (mt_wall_seconds() - start - g->gradient_seconds);
     return 1;
 }
 

@@ -62,16 +62,16 @@ static const struct {
 static const size_t n_fields = sizeof field / sizeof *field;
 _Static_assert(sizeof field / sizeof *field + 2 + 2 * MT_MAX_TASKS <= MT_METRICS_SCALARS, "room in mt_metrics_scalars");
 
-static json_t *number(double value) {
+static json_t *number_or_nan(double value) {
     json_t *finite = json_real(value);
     return finite != NULL ? finite : json_null();
 }
 
-static void add_tasks(json_t *object, const mt_metrics_row *row) {
+static void add_task_columns(json_t *object, const mt_metrics_row *row) {
     json_t *loss = json_array(), *std = json_array(), *particles = json_array();
     for (int i = 0; i < row->n_tasks; i++) {
-        json_array_append_new(loss, number(row->task[i].meta_loss));
-        json_array_append_new(std, number(row->task[i].meta_loss_std));
+        json_array_append_new(loss, number_or_nan(row->task[i].meta_loss));
+        json_array_append_new(std, number_or_nan(row->task[i].meta_loss_std));
         json_array_append_new(particles, json_integer(row->task[i].particles));
     }
     json_object_set_new(object, "task_meta_loss", loss);
@@ -81,9 +81,9 @@ static void add_tasks(json_t *object, const mt_metrics_row *row) {
 
 static void add_evaluation(json_t *object, const mt_metrics_row *row) {
     json_t *loss = json_array();
-    for (int i = 0; i < row->n_eval; i++) json_array_append_new(loss, number(row->eval_task_loss[i]));
-    json_object_set_new(object, "eval_score", number(row->eval_score));
-    json_object_set_new(object, "eval_best", number(row->eval_best));
+    for (int i = 0; i < row->n_eval; i++) json_array_append_new(loss, number_or_nan(row->eval_task_loss[i]));
+    json_object_set_new(object, "eval_score", number_or_nan(row->eval_score));
+    json_object_set_new(object, "eval_best", number_or_nan(row->eval_best));
     json_object_set_new(object, "eval_task_loss", loss);
 }
 
@@ -92,10 +92,10 @@ static char *row_line(const mt_metrics_row *row, size_t *n) {
     json_t *object = json_object();
     for (size_t i = 0; i < n_fields; i++) {
         const char *at = (const char *)row + field[i].offset;
-        json_t *value = field[i].integer ? json_integer(*(const int64_t *)at) : number(*(const double *)at);
+        json_t *value = field[i].integer ? json_integer(*(const int64_t *)at) : number_or_nan(*(const double *)at);
         json_object_set_new(object, field[i].name, value);
     }
-    if (row->n_tasks > 0) add_tasks(object, row);
+    if (row->n_tasks > 0) add_task_columns(object, row);
     if (row->n_eval > 0) add_evaluation(object, row);
     char *line = json_dumps(object, JSON_REAL_PRECISION(9));
     json_decref(object);
@@ -170,7 +170,7 @@ int mt_metrics_write(mt_metrics *m, const mt_metrics_row *row, lopt_error *err) 
     return mt_error(err, LOPT_EIO, "%s: cannot be written: %s", m->path, strerror(cause));
 }
 
-static mt_scalar scalar(double value, const char *format, ...) {
+static mt_scalar add_scalar(double value, const char *format, ...) {
     mt_scalar s = {.value = value};
     va_list arguments;
     va_start(arguments, format);
@@ -184,15 +184,16 @@ size_t mt_metrics_scalars(const mt_metrics_row *row, mt_scalar scalars[MT_METRIC
     for (size_t i = 0; i < n_fields; i++) {
         const char *at = (const char *)row + field[i].offset;
         double value = field[i].integer ? (double)*(const int64_t *)at : *(const double *)at;
-        if (field[i].group) scalars[n++] = scalar(value, "%s/%s", field[i].group, field[i].name);
+        if (field[i].group) scalars[n++] = add_scalar(value, "%s/%s", field[i].group, field[i].name);
     }
-    for (int i = 0; i < row->n_tasks; i++) scalars[n++] = scalar(row->task[i].meta_loss, "loss/task_meta_loss_%d", i);
+    for (int i = 0; i < row->n_tasks; i++)
+        scalars[n++] = add_scalar(row->task[i].meta_loss, "loss/task_meta_loss_%d", i);
     if (row->n_eval > 0) {
-        scalars[n++] = scalar(row->eval_score, "evaluation/eval_score");
-        scalars[n++] = scalar(row->eval_best, "evaluation/eval_best");
+        scalars[n++] = add_scalar(row->eval_score, "evaluation/eval_score");
+        scalars[n++] = add_scalar(row->eval_best, "evaluation/eval_best");
     }
     for (int i = 0; i < row->n_eval; i++)
-        scalars[n++] = scalar(row->eval_task_loss[i], "evaluation/eval_task_loss_%d", i);
+        scalars[n++] = add_scalar(row->eval_task_loss[i], "evaluation/eval_task_loss_%d", i);
     return n;
 }
 

@@ -34,7 +34,7 @@ typedef struct mt_metrics_row {
     double theta_norm;             /* after the update */
     double learning_rate;          /* of the outer optimizer in this step */
     int64_t non_finite;            /* losses that were not finite in this step */
-    int64_t dropped;               /* windows that counted for nothing: a loss without bound diverged */
+    int64_t dropped;               /* windows that were discarded: a loss without bound diverged */
     int64_t skipped;               /* 1 if the gradient was not finite and theta stayed */
     int64_t resets;                /* trajectories that ended in this step */
     double trajectory_length;      /* their mean length; NaN where none ended */

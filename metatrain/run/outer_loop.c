@@ -48,7 +48,7 @@ static void write_outputs(mt_coordinator *c) {
 /* Outer steps until the last one, a request to stop (returns its reason), or the loss of a rank. */
 static const char *run_steps(mt_coordinator *c) {
     const char *reason = NULL;
-    double theta_due = mt_seconds() + THETA_EVERY_SECONDS;
+    double theta_due = mt_wall_seconds() + THETA_EVERY_SECONDS;
     lopt_error err;
     while (c->counters.step < c->session->cfg->outer.steps && !(reason = mt_stop_reason())) {
         int64_t before = c->counters.step;
@@ -58,9 +58,9 @@ static const char *run_steps(mt_coordinator *c) {
             mt_warn_on_error(mt_save_checkpoint(&c->checkpoints, c->counters.step, mt_do_work, c->worker, &err), &err);
             mt_warn_on_error(mt_flush_outputs(&c->outputs, &err), &err);
         }
-        if (due || mt_seconds() > theta_due) {
+        if (due || mt_wall_seconds() > theta_due) {
             write_outputs(c);
-            theta_due = mt_seconds() + THETA_EVERY_SECONDS;
+            theta_due = mt_wall_seconds() + THETA_EVERY_SECONDS;
         }
     }
     return reason;
@@ -149,8 +149,8 @@ int mt_coordinator_open(mt_coordinator *c, mt_session *s, mt_meta_theta *theta, 
                               .sampler = &worker->unroller.sampler};
     c->mode = s->cfg->outer.mode == MT_ASYNCHRONOUS ? &mt_step_async : &mt_step_sync;
     mt_checkpointing_open(&c->checkpoints, s);
-    mt_contribute(&c->checkpoints, list_own_items, check_restored, c);
-    mt_contribute(&c->checkpoints, list_outer_items, NULL, &c->outer);
+    mt_contribute_items(&c->checkpoints, list_own_items, check_restored, c);
+    mt_contribute_items(&c->checkpoints, list_outer_items, NULL, &c->outer);
     return mt_assignment_open(&c->assignment, s, err) && mt_profiler_open(&c->profiler, s->transport->size, err) &&
            mt_outer_open(&c->outer, s->cfg, theta->trainable, theta->n, err) && c->mode->open(c, err);
 }

@@ -16,7 +16,7 @@
 #include "store/theta_file.h"
 
 double mt_total_seconds(const mt_outputs *o) {
-    return o->seconds_before + mt_seconds() - o->started;
+    return o->seconds_before + mt_wall_seconds() - o->started;
 }
 
 /* "0.5 of image_mlp fashion_mnist 8x8 64-32-10 relu, batch 64; 0.5 of ..." */
@@ -201,7 +201,7 @@ void mt_close_outputs(mt_outputs *o) {
 
 int mt_start_outputs(mt_outputs *o, int64_t resume_step, lopt_error *err) {
     char path[MT_PATH + 16];
-    if (o->started == 0) o->started = mt_seconds();
+    if (o->started == 0) o->started = mt_wall_seconds();
     if (!o->session->dir[0]) return 1;
     snprintf(path, sizeof path, "%s/metrics.jsonl", o->session->dir);
     mt_close_outputs(o);

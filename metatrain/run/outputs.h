@@ -36,7 +36,7 @@ typedef struct mt_outputs {
     mt_metrics *metrics;
     mt_event_file *events;
     double seconds_before; /* wall time of earlier runs */
-    double started;        /* mt_seconds() when this one began */
+    double started;        /* mt_wall_seconds() when this one began */
 } mt_outputs;
 
 typedef struct mt_step_record {

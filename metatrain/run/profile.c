@@ -99,12 +99,12 @@ void mt_learn_window(mt_profiler *p, mt_cost_model *costs, const mt_report *r, d
 }
 
 void mt_start_coordinator_time(mt_profiler *p) {
-    p->last_report = mt_seconds();
+    p->last_report = mt_wall_seconds();
 }
 
 void mt_stop_coordinator_time(mt_profiler *p) {
     double *usual = &p->profile.coordinator_seconds;
-    if (p->last_report > 0) *usual += (*usual > 0 ? 0.05 : 1) * (mt_seconds() - p->last_report - *usual);
+    if (p->last_report > 0) *usual += (*usual > 0 ? 0.05 : 1) * (mt_wall_seconds() - p->last_report - *usual);
     p->last_report = 0;
 }
 

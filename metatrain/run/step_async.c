@@ -71,7 +71,7 @@ static void release_ranks(mt_coordinator *c) {
     mt_report_pool *pool = &c->pool;
     if (pool->released && !c->worker->paused) return;
     pool->released = 1;
-    pool->step_start = mt_seconds();
+    pool->step_start = mt_wall_seconds();
     start_idle_share(pool, pool->step_start);
     for (int r = 0; r < c->session->transport->size; r++) pool->theta_sent[r] = -1;
     offer_to_all(c);
@@ -166,7 +166,7 @@ static void note_staleness(const mt_coordinator *c, int64_t n, mt_outer_summary 
 /* Over single steps the share would be noise: reports come when windows end. */
 static void note_idle_share(mt_coordinator *c) {
     mt_report_pool *pool = &c->pool;
-    double now = mt_seconds(), elapsed = now - pool->idle_since;
+    double now = mt_wall_seconds(), elapsed = now - pool->idle_since;
     if (elapsed < IDLE_SECONDS && !isnan(pool->idle_share)) return;
     pool->idle_share = fmin(fmax(1 - pool->busy / (elapsed * c->session->members.n_live), 0), 1);
     start_idle_share(pool, now);
@@ -192,7 +192,7 @@ static int make_step(mt_coordinator *c, int64_t n) {
     mt_update_theta(c, &summary, &norms);
     offer_to_all(c);
     int ok = mt_conclude_step(c, &summary, &norms, pool->step_start);
-    pool->step_start = mt_seconds();
+    pool->step_start = mt_wall_seconds();
     if (c->worker->validation.step == c->counters.step) /* the time for it is no idleness */
         start_idle_share(pool, pool->step_start);
     return ok;
@@ -235,7 +235,7 @@ static int async_open(mt_coordinator *c, lopt_error *err) {
     c->pool.unacknowledged = calloc(ranks, 1);
     mt_register_handler(&c->session->dispatch, MT_TAG_REPORTS, take_reports, c, sizeof(double), SIZE_MAX);
     mt_register_handler(&c->session->dispatch, MT_TAG_THETA_ACK, take_theta_ack, c, 0, 0);
-    mt_contribute(&c->checkpoints, list_pool, restore_pool, c);
+    mt_contribute_items(&c->checkpoints, list_pool, restore_pool, c);
     return (c->pool.theta_sent && c->pool.unacknowledged) ||
            mt_error(err, LOPT_ENOMEM, "out of memory for %zu ranks", ranks);
 }

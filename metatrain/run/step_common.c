@@ -42,7 +42,7 @@ static int validate_theta(mt_coordinator *c) {
 }
 
 int mt_conclude_step(mt_coordinator *c, const mt_outer_summary *summary, const mt_outer_norms *norms, double start) {
-    double seconds = mt_seconds() - start;
+    double seconds = mt_wall_seconds() - start;
     if (!validate_theta(c)) return 0;
     double overhead = mt_learn_overhead(&c->profiler, summary->seconds, mt_gradient_cpu_seconds(&c->worker->gradient));
     mt_step_record record = {summary, norms, seconds, c->pool.idle_share, overhead};

@@ -60,7 +60,7 @@ static int sync_step(mt_coordinator *c) {
     mt_outer_summary summary;
     mt_outer_norms norms;
     mt_es_gradient *es = &c->worker->gradient.es;
-    double start = mt_seconds();
+    double start = mt_wall_seconds();
     mt_stop_coordinator_time(&c->profiler);
     send_window(c);
     if (!mt_wait_for(&c->session->dispatch, &c->assignment.pending, mt_do_work, c->worker)) return 0;

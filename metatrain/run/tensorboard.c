@@ -47,7 +47,7 @@ struct mt_event_file {
 
 /* ---- bytes --------------------------------------------------------------------------------- */
 
-static void put(unsigned char **at, const void *data, size_t n) {
+static void put_bytes(unsigned char **at, const void *data, size_t n) {
     memcpy(*at, data, n);
     *at += n;
 }
@@ -101,7 +101,7 @@ static uint32_t masked_crc(const unsigned char *data, size_t n) {
 
 /* ---- writing ------------------------------------------------------------------------------- */
 
-static uint64_t now(void) { /* bits of the double: seconds since 1970 */
+static uint64_t wall_clock(void) { /* bits of the double: seconds since 1970 */
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
     double seconds = (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
@@ -110,7 +110,7 @@ static uint64_t now(void) { /* bits of the double: seconds since 1970 */
     return bits;
 }
 
-static int fail(const mt_event_file *f, lopt_error *err) {
+static int report_error(const mt_event_file *f, lopt_error *err) {
     return mt_error(err, LOPT_EIO, "%s: cannot be written: %s", f->path, strerror(errno));
 }
 
@@ -122,16 +122,16 @@ static int write_event(mt_event_file *f, int64_t step, int field, const void *co
     put_fixed(&at, data, 8);
     put_fixed(&at, masked_crc(record, 8), 4);
     put_varint(&at, EVENT_WALL_TIME);
-    put_fixed(&at, now(), 8);
+    put_fixed(&at, wall_clock(), 8);
     put_varint(&at, EVENT_STEP);
     put_varint(&at, (uint64_t)step);
     put_varint(&at, (uint64_t)field);
     put_varint(&at, n);
-    put(&at, content, n);
+    put_bytes(&at, content, n);
     put_fixed(&at, masked_crc(record + HEAD_BYTES, data), 4);
     int ok = fwrite(record, HEAD_BYTES + data + TAIL_BYTES, 1, f->file) == 1;
     free(record);
-    return ok || fail(f, err);
+    return ok || report_error(f, err);
 }
 
 /* Adds one value to a summary. */
@@ -144,7 +144,7 @@ static void put_scalar(unsigned char **at, const mt_scalar *s) {
     put_varint(at, 1 + varint_bytes(tag) + tag + 1 + 4);
     put_varint(at, VALUE_TAG);
     put_varint(at, tag);
-    put(at, s->tag, tag);
+    put_bytes(at, s->tag, tag);
     put_varint(at, VALUE_NUMBER);
     put_fixed(at, bits, 4);
 }
@@ -157,12 +157,12 @@ int mt_event_file_write(mt_event_file *f, int64_t step, const mt_scalar *scalars
         if (isfinite(scalars[i].value)) put_scalar(&end, &scalars[i]);
     int ok = write_event(f, step, EVENT_SUMMARY, summary, (size_t)(end - summary), err);
     free(summary);
-    return ok && (mt_seconds() < f->flush_due || mt_event_file_flush(f, err));
+    return ok && (mt_wall_seconds() < f->flush_due || mt_event_file_flush(f, err));
 }
 
 int mt_event_file_flush(mt_event_file *f, lopt_error *err) {
-    f->flush_due = mt_seconds() + FLUSH_SECONDS;
-    return fflush(f->file) == 0 || fail(f, err);
+    f->flush_due = mt_wall_seconds() + FLUSH_SECONDS;
+    return fflush(f->file) == 0 || report_error(f, err);
 }
 
 void mt_event_file_close(mt_event_file *f) {
@@ -186,7 +186,7 @@ static size_t read_record(const unsigned char *at, const unsigned char *end, uin
 
 /* Steps only grow within a file, so what is kept of one is its beginning. A mark that a resume left
  * stands for the step after it, which is not there yet. */
-static int cut(const char *path, int64_t keep_through, lopt_error *err) {
+static int cut_records(const char *path, int64_t keep_through, lopt_error *err) {
     size_t n, kept = 0, bytes;
     uint64_t step;
     unsigned char *file = (unsigned char *)mt_text_read(path, MAX_BYTES, &n, err);
@@ -211,7 +211,7 @@ static int clear_earlier(const char *dir, int64_t keep_through, long long *last,
         if (keep_through < 0)
             ok = remove(path) == 0 || mt_error(err, LOPT_EIO, "%s: cannot be removed: %s", path, strerror(errno));
         else
-            ok = cut(path, keep_through, err);
+            ok = cut_records(path, keep_through, err);
     }
     if (folder) closedir(folder);
     return ok;
@@ -219,13 +219,13 @@ static int clear_earlier(const char *dir, int64_t keep_through, long long *last,
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
-static int begin(mt_event_file *f, int64_t keep_through, lopt_error *err) {
+static int begin_record(mt_event_file *f, int64_t keep_through, lopt_error *err) {
     static const char version[] = "brain.Event:2";
     static const unsigned char session_starts[] = {1 << 3 | AS_VARINT, 1}; /* status: START */
     int64_t next = keep_through < 0 ? 0 : keep_through + 1;
     return write_event(f, 0, EVENT_FILE_VERSION, version, sizeof version - 1, err) &&
            (keep_through < 0 || write_event(f, next, EVENT_SESSION_LOG, session_starts, sizeof session_starts, err)) &&
-           (fflush(f->file) == 0 || fail(f, err));
+           (fflush(f->file) == 0 || report_error(f, err));
 }
 
 mt_event_file *mt_event_file_open(const char *dir, int64_t keep_through, lopt_error *err) {
@@ -246,7 +246,7 @@ mt_event_file *mt_event_file_open(const char *dir, int64_t keep_through, lopt_er
         return NULL;
     }
     setvbuf(f->file, NULL, _IOFBF, BUFFER_BYTES);
-    if (begin(f, keep_through, err)) return f;
+    if (begin_record(f, keep_through, err)) return f;
     mt_event_file_close(f);
     return NULL;
 }

@@ -5,10 +5,10 @@
  *     mt_event_file *f = mt_event_file_open(dir, -1, &err);        a new history
  *     mt_event_file *f = mt_event_file_open(dir, step, &err);      on resume from outer step `step`
  *     mt_event_file_write(f, step, scalars, n, &err);              once per outer step
- *     mt_event_file_flush(f, &err);                                with a restart point
+ *     mt_event_file_flush(f, &err);                                with a checkpoint
  *     mt_event_file_close(f);
  *
- * Records wait in memory and reach the file every few seconds, with restart points and on close, so
+ * Records wait in memory and reach the file every few seconds, with checkpoints and on close, so
  * an outer step pays for a copy, and a resume from the newest point finds every earlier step.
  *
  * A resume begins another file, which TensorBoard joins to the earlier ones, and takes records past the

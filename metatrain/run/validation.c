@@ -104,7 +104,7 @@ int mt_validation_is_due(const mt_validation *v, int64_t step) {
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-static void register_handlers(mt_validation *v) {
+static void register_validation(mt_validation *v) {
     size_t bytes = lopt_n_theta(v->optimizer) * sizeof(float);
     mt_dispatch *d = &v->session->dispatch;
     mt_register_handler(d, MT_TAG_EVALUATE, take_evaluate, v, bytes, bytes);
@@ -133,7 +133,7 @@ int mt_validation_open(mt_validation *v, mt_session *s, lopt_error *err) {
     }
     v->job = v->n_jobs = n * cfg->evaluate.seeds;
     v->loss = calloc((size_t)v->n_jobs, sizeof *v->loss);
-    register_handlers(v);
+    register_validation(v);
     return v->loss || mt_error(err, LOPT_ENOMEM, "out of memory for a validation on %d tasks", n);
 }
 

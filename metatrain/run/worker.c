@@ -25,13 +25,13 @@ static void send_reports(mt_worker *w) {
     size_t bytes = (size_t)w->outbox.n * sizeof *w->outbox.report;
     memcpy(message.report, w->outbox.report, bytes);
     w->outbox.n = 0;
-    w->outbox.sent = mt_seconds();
+    w->outbox.sent = mt_wall_seconds();
     mt_post_message(&w->session->dispatch, 0, MT_TAG_REPORTS, &message, sizeof message.cpu + bytes);
 }
 
 static void begin_window(mt_worker *w, int64_t particle, double cost) {
     lopt_error err;
-    w->window_start = mt_seconds();
+    w->window_start = mt_wall_seconds();
     w->particles.window_eta = mt_transport_seconds(w->session->transport) + cost;
     if (!mt_begin_window(&w->unroller, &w->particles.particle[particle], w->particles.window, &err))
         mt_abort_ranks(w->session->transport, mt_print_error(&err));
@@ -40,10 +40,10 @@ static void begin_window(mt_worker *w, int64_t particle, double cost) {
 static void finish_window(mt_worker *w) {
     mt_report *report = &w->outbox.report[w->outbox.n++];
     mt_finish_window(&w->unroller, report);
-    report->wall_seconds = mt_seconds() - w->window_start;
+    report->wall_seconds = mt_wall_seconds() - w->window_start;
     w->particles.window_eta = 0;
     if (is_asynchronous(w) || w->particles.n_queued == 0 || w->outbox.n == MT_OUTBOX ||
-        mt_seconds() > w->outbox.sent + SEND_SECONDS)
+        mt_wall_seconds() > w->outbox.sent + SEND_SECONDS)
         send_reports(w);
 }
 
@@ -222,7 +222,7 @@ int mt_serve_coordinator(mt_worker *w, mt_session *s, int works) {
     return w->ended ? w->status : MT_STOPPED;
 }
 
-static void register_handlers(mt_worker *w) {
+static void register_worker(mt_worker *w) {
     mt_dispatch *d = &w->session->dispatch;
     size_t theta_bytes = w->theta->n * sizeof(float), step = sizeof(int64_t);
     mt_register_handler(d, MT_TAG_WINDOW, take_window, w, sizeof(mt_window_head) + theta_bytes, SIZE_MAX);
@@ -233,7 +233,7 @@ static void register_handlers(mt_worker *w) {
 
 int mt_worker_open(mt_worker *w, mt_session *s, mt_meta_theta *theta, lopt_error *err) {
     *w = (mt_worker){.session = s, .theta = theta, .paused = 1, .unroller_step = -1};
-    register_handlers(w);
+    register_worker(w);
     return mt_unroller_open(&w->unroller, s->cfg, theta->optimizer, theta->trainable, err) &&
            mt_particle_queue_open(&w->particles, s, &w->unroller.sampler, err) &&
            mt_gradient_shares_open(&w->gradient, s, w->unroller.noise, err) &&

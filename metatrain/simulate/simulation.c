@@ -83,7 +83,7 @@ static int open_model(model *m, const mt_simulation *how, mt_simulated *result, 
 
 /* ---- particles ------------------------------------------------------------------------------- */
 
-static lopt_rng_stream stream(const mt_config *cfg, lopt_rng_purpose purpose, int64_t p, int64_t at) {
+static lopt_rng_stream open_structure_stream(const mt_config *cfg, lopt_rng_purpose purpose, int64_t p, int64_t at) {
     lopt_rng_stream r;
     lopt_rng_open_stream(&r, (lopt_rng_address){cfg->seed, purpose, (uint64_t)p, (uint64_t)at, 0});
     return r;
@@ -97,11 +97,11 @@ static double core_share(const mt_simulation *how, int busy) {
     return busy > how->cores ? free * how->cores / busy : 1;
 }
 
-static double share(const model *m) {
+static double core_share_now(const model *m) {
     return core_share(m->how, m->busy);
 }
 
-static void begin(model *m, int rank, int64_t p, double after) {
+static void begin_particle(model *m, int rank, int64_t p, double after) {
     m->busy += m->ends.key[rank] == NEVER;
     m->hand[rank] = p;
     mt_heap_set(&m->ends, rank, -(m->clock + after + m->real[p]));
@@ -111,7 +111,7 @@ static void begin_next(model *m, int rank, double after) {
     int64_t p = m->first[rank];
     if (p >= 0) {
         m->first[rank] = m->next[p];
-        begin(m, rank, p, after);
+        begin_particle(m, rank, p, after);
     } else if (m->ends.key[rank] != NEVER) {
         mt_heap_set(&m->ends, rank, NEVER);
         m->busy--;
@@ -121,12 +121,12 @@ static void begin_next(model *m, int rank, double after) {
 /* Rank 0 takes a message: others queue, and what it has in hand ends later. */
 static void take_message(model *m, int from) {
     if (from == 0) return;
-    m->desk = fmax(m->desk, m->now + m->how->latency) + m->how->measured.message / share(m);
+    m->desk = fmax(m->desk, m->now + m->how->latency) + m->how->measured.message / core_share_now(m);
     if (m->ends.key[0] != NEVER) mt_heap_set(&m->ends, 0, m->ends.key[0] - m->how->measured.message);
 }
 
 /* What the victim decides (worker.c: mt_run_give); the particle taken out of its list, or -1. */
-static int64_t give(model *m, int victim) {
+static int64_t give_particle(model *m, int victim) {
     int64_t n = 0, *link = &m->first[victim], taken;
     for (int64_t p = *link; p >= 0; p = m->next[p]) m->given[n++] = m->cost[p];
     double in_hand = m->ends.key[victim] == NEVER ? 0 : -m->ends.key[victim] - m->clock;
@@ -138,10 +138,10 @@ static int64_t give(model *m, int victim) {
     return taken;
 }
 
-static void spread(model *m) {
+static void dispatch_steals(model *m) {
     int thief, victim;
     while (m->missing > 0 && mt_board_match(&m->board, &thief, &victim)) {
-        int64_t p = give(m, victim);
+        int64_t p = give_particle(m, victim);
         take_message(m, victim);
         if (p < 0) {
             mt_board_refused(&m->board, thief);
@@ -150,7 +150,7 @@ static void spread(model *m) {
         mt_board_migrated(&m->board, victim, thief, m->cost[p]);
         m->owner[p] = thief;
         m->result->stolen++;
-        begin(m, thief, p, (m->desk - m->now) * share(m) + m->how->measured.costs.move);
+        begin_particle(m, thief, p, (m->desk - m->now) * core_share_now(m) + m->how->measured.costs.move);
     }
 }
 
@@ -159,13 +159,13 @@ static void next_event(model *m) {
     int rank = mt_heap_top(&m->ends);
     double end = -m->ends.key[rank];
     int64_t p = m->hand[rank];
-    m->now += (end - m->clock) / share(m);
+    m->now += (end - m->clock) / core_share_now(m);
     m->clock = end;
     m->missing--;
     begin_next(m, rank, 0);
     take_message(m, rank);
     mt_board_reported(&m->board, rank, m->cost[p]);
-    spread(m);
+    dispatch_steals(m);
 }
 
 /* ---- one outer step -------------------------------------------------------------------------- */
@@ -179,7 +179,7 @@ static int longest_first(const void *a, const void *b, void *costs) {
 /* Costs and places; returns 0 when memory ends. */
 static int place(model *m, int64_t window) {
     const mt_simulation *how = m->how;
-    double start = mt_seconds();
+    double start = mt_wall_seconds();
     for (int64_t p = 0; p < how->particles; p++)
         m->cost[p] = mt_predict_cost(&how->measured.costs, how->cfg, &m->at[p], window) + how->perturb;
     int64_t moves = mt_assign_particles(m->cost, m->owner, how->particles, how->workers,
@@ -187,15 +187,15 @@ static int place(model *m, int64_t window) {
                                         2 * how->measured.costs.ship, m->placed);
     if (moves < 0) return 0;
     mt_board_start(&m->board, m->cost, m->placed, how->particles, how->measured.costs.move);
-    m->now += mt_seconds() - start;
-    m->result->placing += mt_seconds() - start;
+    m->now += mt_wall_seconds() - start;
+    m->result->placing += mt_wall_seconds() - start;
     m->result->moved += moves;
     memcpy(m->owner, m->placed, (size_t)how->particles * sizeof *m->owner);
     return 1;
 }
 
 /* Levels of the tree above a place in it. */
-static int depth(int place) {
+static int tree_depth(int place) {
     int d = 0;
     for (; place > 0; place = (place - 1) / MT_TREE_CHILDREN) d++;
     return d;
@@ -213,7 +213,7 @@ static double gradient_seconds(const mt_simulation *how) {
     if (shares == 1) return work;
     double plans = (double)how->particles * sizeof(mt_plan), others = (double)how->theta * (shares - 1) / shares,
            level = how->latency + MT_TREE_CHILDREN * plans / how->bandwidth;
-    return work + depth(shares - 1) * level + how->latency + (shares - 1) * how->measured.message +
+    return work + tree_depth(shares - 1) * level + how->latency + (shares - 1) * how->measured.message +
            others * sizeof(double) / how->bandwidth;
 }
 
@@ -222,7 +222,7 @@ static void begin_windows(model *m, int64_t window) {
     const mt_simulation *how = m->how;
     double level = how->latency + MT_TREE_CHILDREN * 4.0 * (double)how->theta / how->bandwidth;
     for (int64_t p = 0; p < how->particles; p++) {
-        lopt_rng_stream r = stream(how->cfg, LOPT_RNG_TEST, p, window);
+        lopt_rng_stream r = open_structure_stream(how->cfg, LOPT_RNG_TEST, p, window);
         double s = how->measured.spread;
         m->real[p] = m->cost[p] * exp(s * lopt_rng_draw_normal(&r) - s * s / 2);
         m->order[p] = p;
@@ -240,8 +240,8 @@ static void begin_windows(model *m, int64_t window) {
     m->missing = how->particles;
     m->busy = 0;
     for (int rank = 0; rank < how->workers; rank++)
-        begin_next(m, rank, depth(rank) * level * core_share(how, how->workers));
-    m->result->sending += depth(how->workers - 1) * level;
+        begin_next(m, rank, tree_depth(rank) * level * core_share(how, how->workers));
+    m->result->sending += tree_depth(how->workers - 1) * level;
 }
 
 static int outer_step(model *m, int64_t window) {
@@ -249,7 +249,7 @@ static int outer_step(model *m, int64_t window) {
     if (!place(m, window)) return 0;
     double start = m->now;
     begin_windows(m, window);
-    spread(m);
+    dispatch_steals(m);
     while (m->missing > 0) next_event(m);
     double ended = m->now, taken = fmax(m->now, m->desk);
     m->result->windows += ended - start;
@@ -265,7 +265,7 @@ static int outer_step(model *m, int64_t window) {
     return 1;
 }
 
-int mt_simulate(const mt_simulation *how, mt_simulated *result, lopt_error *err) {
+int mt_simulate_run(const mt_simulation *how, mt_simulated *result, lopt_error *err) {
     model m;
     int ok = 1;
     int cores = how->workers < how->cores ? how->workers : how->cores;
@@ -311,14 +311,14 @@ static void time_updates(const mt_config *cfg, mt_es_gradient *e, mt_outer *o, f
         mt_outer_norms norms;
         double at[4];
         make_reports(cfg, round, report);
-        at[0] = mt_seconds();
+        at[0] = mt_wall_seconds();
         mt_plan_gradient(e, report);
-        at[1] = mt_seconds();
+        at[1] = mt_wall_seconds();
         for (size_t k = 0; k < e->n_chunks; k++) mt_compute_chunk(e, k);
-        at[2] = mt_seconds();
+        at[2] = mt_wall_seconds();
         mt_finish_gradient(e, report, &summary);
         mt_outer_update(o, e->gradient, theta, &norms);
-        at[3] = mt_seconds();
+        at[3] = mt_wall_seconds();
         keep_least(update, at, (int64_t)e->noise.n);
     }
 }

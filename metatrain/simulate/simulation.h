@@ -3,13 +3,13 @@
  * simulation.h - a meta-training on any number of ranks as a discrete-event model (docs/scaling.md).
  *
  *     mt_simulation how = {.cfg = cfg, .measured = m, .workers = 10000, .cores = 10000, ...};
- *     mt_simulate(&how, &result, &err);
+ *     mt_simulate_run(&how, &result, &err);
  *
  * Particles go through the tasks and trajectory lengths that the configuration draws; windows take what
  * a run measured; who runs what is decided by load_balance.c and cost_model.c, whose own time is measured and
  * counts. Modelled: ranks that share cores, the tree that theta takes, messages that queue at rank 0,
  * particles that move, the gradient, by rank 0 or shared, and the update of theta that all wait for. Not
- * modelled: noise of the machine, lost ranks, restart points, evaluation. */
+ * modelled: noise of the machine, lost ranks, checkpoints, evaluation. */
 #ifndef MT_SIMULATION_H
 #define MT_SIMULATION_H
 
@@ -38,7 +38,7 @@ typedef struct mt_simulated {
     int64_t moved, stolen;
 } mt_simulated;
 
-int mt_simulate(const mt_simulation *how, mt_simulated *result, lopt_error *err);
+int mt_simulate_run(const mt_simulation *how, mt_simulated *result, lopt_error *err);
 
 /* What rank 0 does between reports and the next window, in seconds. */
 typedef struct mt_update {

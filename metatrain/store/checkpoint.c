@@ -57,7 +57,7 @@ static int check_place(const char *dir, int64_t step, lopt_error *err) {
 
 /* ---- the points of a run --------------------------------------------------------------------- */
 
-static int64_t step_of(const char *name) {
+static int64_t step_of_name(const char *name) {
     if (strncmp(name, "step-", 5) != 0 || strspn(name + 5, "0123456789") != STEP_DIGITS ||
         strlen(name) != 5 + STEP_DIGITS)
         return -1;
@@ -81,7 +81,7 @@ static int list_points(const char *dir, int64_t **steps, size_t *n, lopt_error *
         return errno == ENOENT || mt_error(err, LOPT_EARG, "%s: cannot open this folder: %s", path, strerror(errno));
     int ok = 1;
     for (struct dirent *entry; ok && (entry = readdir(folder));) {
-        int64_t step = step_of(entry->d_name);
+        int64_t step = step_of_name(entry->d_name);
         if (step < 0) continue;
         int64_t *more = realloc(*steps, (*n + 1) * sizeof *more);
         ok = more ? 1 : mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
@@ -121,7 +121,7 @@ static void remove_point(const char *dir, int64_t step) {
 
 /* Later points than `step` are left alone and do not count: a resume passed them over because they
  * are damaged, and whoever wants to look into them still can. */
-static void prune(const char *dir, int64_t step, int64_t keep) {
+static void prune_old(const char *dir, int64_t step, int64_t keep) {
     int64_t *steps;
     size_t n;
     if (list_points(dir, &steps, &n, NULL)) {
@@ -212,7 +212,7 @@ int mt_checkpoint_commit(const char *dir, int64_t step, int64_t attempt, int n_s
         !mt_durable_replace_folder(partial, path, err))
         return 0;
     remove_partials(dir);
-    prune(dir, step, keep);
+    prune_old(dir, step, keep);
     return 1;
 }
 
@@ -312,7 +312,7 @@ int mt_checkpoint_find(const char *dir, int64_t *step, void (*warn)(const char *
     }
     if (ok && n > 0 && *step < 0)
         ok = mt_error(err, LOPT_EARG,
-                      "%s/checkpoints: none of the %zu restart points verifies; remove them to start "
+                      "%s/checkpoints: none of the %zu checkpoints verifies; remove them to start "
                       "anew",
                       dir, n);
     free(steps);
@@ -321,7 +321,7 @@ int mt_checkpoint_find(const char *dir, int64_t *step, void (*warn)(const char *
 
 /* ---- loading --------------------------------------------------------------------------------- */
 
-static mt_hdf5 *open_file(const char *dir, int64_t step, int64_t i, lopt_error *err) {
+static mt_hdf5 *open_checkpoint_file(const char *dir, int64_t step, int64_t i, lopt_error *err) {
     char folder[PATH_BYTES], path[PATH_BYTES + FILE_NAME + 1], name[FILE_NAME];
     if (!check_place(dir, step, err)) return NULL;
     point_path(dir, step, folder);
@@ -331,7 +331,7 @@ static mt_hdf5 *open_file(const char *dir, int64_t step, int64_t i, lopt_error *
 }
 
 int mt_checkpoint_read_run(const char *dir, int64_t step, const mt_item *items, size_t n, lopt_error *err) {
-    mt_hdf5 *f = open_file(dir, step, 0, err);
+    mt_hdf5 *f = open_checkpoint_file(dir, step, 0, err);
     int ok = f != NULL;
     for (size_t i = 0; ok && i < n; i++)
         ok = mt_hdf5_read(f, items[i].name, items[i].type, items[i].n, items[i].data, err);
@@ -340,7 +340,7 @@ int mt_checkpoint_read_run(const char *dir, int64_t step, const mt_item *items, 
 }
 
 char *mt_checkpoint_read_text(const char *dir, int64_t step, const char *name, lopt_error *err) {
-    mt_hdf5 *f = open_file(dir, step, 0, err);
+    mt_hdf5 *f = open_checkpoint_file(dir, step, 0, err);
     char *text = f ? mt_hdf5_read_text(f, name, err) : NULL;
     mt_hdf5_close(f);
     return text;
@@ -367,7 +367,7 @@ static int read_shards(const char *dir, int64_t step, const mt_item *items, size
     int64_t n_files = (int64_t)json_array_size(json_object_get(manifest, "files"));
     json_decref(manifest);
     for (int64_t i = 1; i < n_files; i++) {
-        mt_hdf5 *f = open_file(dir, step, i, err);
+        mt_hdf5 *f = open_checkpoint_file(dir, step, i, err);
         int ok = f && read_shard(f, items, n, found, err);
         mt_hdf5_close(f);
         if (!ok) return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * checkpoint.h - restart points: DIR/checkpoints/step-000000000050/ (docs/file-formats.md).
+ * checkpoint.h - checkpoints: DIR/checkpoints/step-000000000050/ (docs/file-formats.md).
  *
  *     run.h5               coordinator: theta, outer optimizer, counters, noise bookkeeping, config, provenance
  *     particles-0000.h5    one shard a rank: every particle it holds with its inner state

@@ -15,7 +15,7 @@ static const char *const part_names[] = {TASK_SPLITS(TASK_STRING)};
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-static int unfit(const task_raw *raw, const char *name, const mt_hdf5_shape *s, lopt_error *err) {
+static int report_unfit(const task_raw *raw, const char *name, const mt_hdf5_shape *s, lopt_error *err) {
     return mt_error(err, LOPT_EARG,
                     "%s: %s: found %d axes, expected uint8 images [n, H, W] or [n, H, W, C], or "
                     "float32 features [n, d]",
@@ -27,7 +27,7 @@ static int read_examples(const mt_hdf5 *f, const char *name, int table, task_raw
     if (!mt_hdf5_shape_of(f, name, &s, err)) return 0;
     int fits = table ? s.rank == 2 && s.type == MT_FLOATS : (s.rank == 3 || s.rank == 4) && s.type == MT_BYTES;
     for (int i = 1; i < s.rank; i++) fits &= s.dim[i] >= 1 && s.dim[i] <= 65536;
-    if (!fits) return unfit(raw, name, &s, err);
+    if (!fits) return report_unfit(raw, name, &s, err);
     raw->rows = table ? 1 : (int)s.dim[1];
     raw->cols = (int)s.dim[table ? 1 : 2];
     raw->channels = s.rank == 4 ? (int)s.dim[3] : 1;

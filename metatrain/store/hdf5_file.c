@@ -43,13 +43,13 @@ static herr_t innermost(unsigned n, const H5E_error2_t *error, void *text) {
 
 /* The innermost line of HDF5's error stack says what happened; the outer ones say where in HDF5.
  * Must be called before any other call of HDF5, which would clear the stack. */
-static int fail(lopt_error *err, lopt_status status, const mt_hdf5 *f, const char *name, const char *what) {
+static int report_hdf5(lopt_error *err, lopt_status status, const mt_hdf5 *f, const char *name, const char *what) {
     char cause[256] = "HDF5 gives no reason";
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, cause);
     return mt_error(err, status, "%s: %s%s%s: %s", f->path, name, name[0] ? ": " : "", what, cause);
 }
 
-static mt_hdf5 *allocate(const char *path, lopt_error *err) {
+static mt_hdf5 *allocate_array(const char *path, lopt_error *err) {
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     size_t n = strlen(path) + 1;
     mt_hdf5 *f = calloc(1, sizeof *f + n);
@@ -100,7 +100,7 @@ static size_t item_bytes(mt_item_type type) {
     return type == MT_BYTES ? 1 : type == MT_FLOATS ? 4 : 8;
 }
 
-static const char *type_name(mt_item_type type) {
+static const char *hdf5_type_name(mt_item_type type) {
     switch (type) {
     case MT_FLOATS:
         return "float32";
@@ -167,7 +167,7 @@ static herr_t unshare(void *f) {
 }
 
 mt_hdf5 *mt_hdf5_create(const char *path, lopt_error *err) {
-    mt_hdf5 *f = allocate(path, err);
+    mt_hdf5 *f = allocate_array(path, err);
     if (!f) return NULL;
     hid_t access = H5Pcreate(H5P_FILE_ACCESS), creation = H5Pcreate(H5P_FILE_CREATE);
     H5FD_file_image_callbacks_t memory = {image_malloc, image_memcpy, image_realloc, image_free, share, unshare, f};
@@ -180,7 +180,7 @@ mt_hdf5 *mt_hdf5_create(const char *path, lopt_error *err) {
     char name[64];
     snprintf(name, sizeof name, "/dev/null/%p", (void *)f);
     f->file = H5Fcreate(name, H5F_ACC_TRUNC, creation, access);
-    if (f->file < 0) fail(err, LOPT_ENOMEM, f, "", "cannot be built in memory");
+    if (f->file < 0) report_hdf5(err, LOPT_ENOMEM, f, "", "cannot be built in memory");
     H5Pclose(access);
     H5Pclose(creation);
     if (f->file < 0) {
@@ -205,14 +205,14 @@ static void make_groups(mt_hdf5 *f, const char *name) {
     H5Pclose(creation);
 }
 
-static int put(mt_hdf5 *f, const char *name, hid_t stored, hid_t memory, hid_t space, const void *data,
-               lopt_error *err) {
+static int put_dataset(mt_hdf5 *f, const char *name, hid_t stored, hid_t memory, hid_t space, const void *data,
+                       lopt_error *err) {
     make_groups(f, name);
     hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_obj_track_times(creation, 0);
     hid_t set = H5Dcreate2(f->file, name, stored, space, H5P_DEFAULT, creation, H5P_DEFAULT);
     int ok = set >= 0 && H5Dwrite(set, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0;
-    if (!ok) fail(err, LOPT_ENOMEM, f, name, "cannot be stored");
+    if (!ok) report_hdf5(err, LOPT_ENOMEM, f, name, "cannot be stored");
     if (set >= 0) H5Dclose(set);
     H5Pclose(creation);
     return ok;
@@ -223,7 +223,7 @@ int mt_hdf5_put(mt_hdf5 *f, const char *name, mt_item_type type, int rank, const
     hsize_t size[MT_HDF5_MAX_RANK];
     for (int i = 0; i < rank; i++) size[i] = (hsize_t)dim[i];
     hid_t space = rank ? H5Screate_simple(rank, size, NULL) : H5Screate(H5S_SCALAR);
-    int ok = put(f, name, stored_type(type), memory_type(type), space, data, err);
+    int ok = put_dataset(f, name, stored_type(type), memory_type(type), space, data, err);
     H5Sclose(space);
     return ok;
 }
@@ -238,7 +238,7 @@ static hid_t text_type(const char *text) {
 
 int mt_hdf5_put_text(mt_hdf5 *f, const char *name, const char *text, lopt_error *err) {
     hid_t type = text_type(text), space = H5Screate(H5S_SCALAR);
-    int ok = put(f, name, type, type, space, text, err);
+    int ok = put_dataset(f, name, type, type, space, text, err);
     H5Sclose(space);
     H5Tclose(type);
     return ok;
@@ -248,7 +248,7 @@ int mt_hdf5_put_attribute(mt_hdf5 *f, const char *name, const char *text, lopt_e
     hid_t type = text_type(text), space = H5Screate(H5S_SCALAR);
     hid_t attribute = H5Acreate2(f->file, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
     int ok = attribute >= 0 && H5Awrite(attribute, type, text) >= 0;
-    if (!ok) fail(err, LOPT_ENOMEM, f, name, "cannot be stored");
+    if (!ok) report_hdf5(err, LOPT_ENOMEM, f, name, "cannot be stored");
     if (attribute >= 0) H5Aclose(attribute);
     H5Sclose(space);
     H5Tclose(type);
@@ -276,7 +276,8 @@ static void close_and_seal(mt_hdf5 *f, size_t n, char *bytes) {
 }
 
 int mt_hdf5_save(mt_hdf5 *f, lopt_error *err) {
-    if (H5Fflush(f->file, H5F_SCOPE_GLOBAL) < 0) return fail(err, LOPT_ENOMEM, f, "", "cannot be built in memory");
+    if (H5Fflush(f->file, H5F_SCOPE_GLOBAL) < 0)
+        return report_hdf5(err, LOPT_ENOMEM, f, "", "cannot be built in memory");
     ssize_t n = H5Fget_file_image(f->file, NULL, 0); /* size; the memory itself may be longer */
     char *bytes = n > 0 ? malloc(SEAL_BYTES + (size_t)n) : NULL;
     if (!bytes) return mt_error(err, LOPT_ENOMEM, "%s: out of memory for a file of %zd bytes", f->path, n);
@@ -307,7 +308,7 @@ int mt_hdf5_check_seal(const mt_hdf5 *f, lopt_error *err) {
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-static int survives(const char *path, lopt_error *err);
+static int survives_probe(const char *path, lopt_error *err);
 
 /* HDF5 says these things in a sentence of its own kind. */
 static int check_readable(const char *path, lopt_error *err) {
@@ -318,15 +319,15 @@ static int check_readable(const char *path, lopt_error *err) {
     return 1;
 }
 
-static mt_hdf5 *open_file(const char *path, lopt_error *err) {
-    mt_hdf5 *f = allocate(path, err);
+static mt_hdf5 *open_hdf5(const char *path, lopt_error *err) {
+    mt_hdf5 *f = allocate_array(path, err);
     if (!f) return NULL;
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_file_locking(access, 0, 1);
     f->file = H5Fopen(path, H5F_ACC_RDONLY, access);
     hsize_t bytes = 0;
     int ok = (f->file >= 0 && H5Fget_filesize(f->file, &bytes) >= 0) ||
-             fail(err, LOPT_EARG, f, "", "cannot be read as HDF5");
+             report_hdf5(err, LOPT_EARG, f, "", "cannot be read as HDF5");
     f->file_bytes = (int64_t)bytes;
     H5Pclose(access);
     if (ok) return f;
@@ -337,8 +338,8 @@ static mt_hdf5 *open_file(const char *path, lopt_error *err) {
 mt_hdf5 *mt_hdf5_open(const char *path, lopt_error *err) {
     if (!check_readable(path, err)) return NULL;
     int sealed = seal_holds(path);
-    if (!sealed && !survives(path, err)) return NULL;
-    mt_hdf5 *f = open_file(path, err);
+    if (!sealed && !survives_probe(path, err)) return NULL;
+    mt_hdf5 *f = open_hdf5(path, err);
     if (f) f->sealed = sealed;
     return f;
 }
@@ -366,11 +367,11 @@ static hid_t open_set(const mt_hdf5 *f, const char *name, lopt_error *err) {
         return H5I_INVALID_HID;
     }
     hid_t set = H5Dopen2(f->file, name, H5P_DEFAULT);
-    if (set < 0) fail(err, LOPT_EARG, f, name, "is not a readable data set");
+    if (set < 0) report_hdf5(err, LOPT_EARG, f, name, "is not a readable data set");
     return set;
 }
 
-static int dimensions(const mt_hdf5 *f, const char *name, hid_t space, mt_hdf5_shape *shape, lopt_error *err) {
+static int read_dimensions(const mt_hdf5 *f, const char *name, hid_t space, mt_hdf5_shape *shape, lopt_error *err) {
     hsize_t dim[H5S_MAX_RANK];
     H5S_class_t kind = H5Sget_simple_extent_type(space);
     shape->rank = H5Sget_simple_extent_dims(space, dim, NULL);
@@ -392,10 +393,10 @@ static int dimensions(const mt_hdf5 *f, const char *name, hid_t space, mt_hdf5_s
 
 static int shape_of_set(const mt_hdf5 *f, const char *name, hid_t set, mt_hdf5_shape *shape, lopt_error *err) {
     hid_t type = H5Dget_type(set), space = H5Dget_space(set);
-    int ok = type >= 0 && space >= 0 ? 1 : fail(err, LOPT_EARG, f, name, "has no readable type or shape");
+    int ok = type >= 0 && space >= 0 ? 1 : report_hdf5(err, LOPT_EARG, f, name, "has no readable type or shape");
     if (ok && !type_of(type, &shape->type))
         ok = mt_error(err, LOPT_EARG, "%s: %s is of another type than float32, float64, int64 or uint8", f->path, name);
-    ok = ok && dimensions(f, name, space, shape, err);
+    ok = ok && read_dimensions(f, name, space, shape, err);
     if (type >= 0) H5Tclose(type);
     if (space >= 0) H5Sclose(space);
     return ok;
@@ -416,9 +417,9 @@ int mt_hdf5_read(const mt_hdf5 *f, const char *name, mt_item_type type, size_t n
     int ok = shape_of_set(f, name, set, &shape, err);
     if (ok && (shape.type != type || (uint64_t)shape.n != n))
         ok = mt_error(err, LOPT_EARG, "%s: %s holds %lld numbers of type %s, expected %zu of type %s", f->path, name,
-                      (long long)shape.n, type_name(shape.type), n, type_name(type));
+                      (long long)shape.n, hdf5_type_name(shape.type), n, hdf5_type_name(type));
     if (ok && n > 0 && H5Dread(set, memory_type(type), H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
-        ok = fail(err, LOPT_EARG, f, name, "cannot be read");
+        ok = report_hdf5(err, LOPT_EARG, f, name, "cannot be read");
     H5Dclose(set);
     return ok;
 }
@@ -454,13 +455,13 @@ static char *read_string(hid_t object, int is_attribute, hid_t type, hid_t space
 }
 
 /* One string, else NULL and a sentence. */
-static char *text_of(const mt_hdf5 *f, const char *name, hid_t object, int is_attribute, hid_t type, hid_t space,
-                     lopt_error *err) {
+static char *text_of_attribute(const mt_hdf5 *f, const char *name, hid_t object, int is_attribute, hid_t type,
+                               hid_t space, lopt_error *err) {
     char *text = NULL;
     if (H5Tget_class(type) != H5T_STRING || H5Sget_simple_extent_npoints(space) != 1)
         mt_error(err, LOPT_EARG, "%s: %s is not a text", f->path, name);
     else if ((text = read_string(object, is_attribute, type, space)) == NULL)
-        fail(err, LOPT_EARG, f, name, "cannot be read as text");
+        report_hdf5(err, LOPT_EARG, f, name, "cannot be read as text");
     return text;
 }
 
@@ -484,7 +485,7 @@ char *mt_hdf5_read_text(const mt_hdf5 *f, const char *name, lopt_error *err) {
     if (H5Tget_class(type) == H5T_INTEGER)
         text = shape_of_set(f, name, set, &shape, err) ? text_from_bytes(f, name, shape.n, err) : NULL;
     else
-        text = text_of(f, name, set, 0, type, space, err);
+        text = text_of_attribute(f, name, set, 0, type, space, err);
     H5Tclose(type);
     H5Sclose(space);
     H5Dclose(set);
@@ -501,7 +502,7 @@ static hid_t open_attribute(const mt_hdf5 *f, const char *object, const char *at
         return H5I_INVALID_HID;
     }
     hid_t found = H5Aopen_by_name(f->file, object, attribute, H5P_DEFAULT, H5P_DEFAULT);
-    if (found < 0) fail(err, LOPT_EARG, f, attribute, "is not a readable attribute");
+    if (found < 0) report_hdf5(err, LOPT_EARG, f, attribute, "is not a readable attribute");
     return found;
 }
 
@@ -509,7 +510,7 @@ char *mt_hdf5_attribute_text(const mt_hdf5 *f, const char *object, const char *a
     hid_t found = open_attribute(f, object, attribute, err);
     if (found < 0) return NULL;
     hid_t type = H5Aget_type(found), space = H5Aget_space(found);
-    char *text = text_of(f, attribute, found, 1, type, space, err);
+    char *text = text_of_attribute(f, attribute, found, 1, type, space, err);
     H5Tclose(type);
     H5Sclose(space);
     H5Aclose(found);
@@ -522,7 +523,8 @@ int mt_hdf5_attribute_integer(const mt_hdf5 *f, const char *object, const char *
     if (found < 0) return 0;
     hid_t type = H5Aget_type(found), space = H5Aget_space(found);
     int ok = H5Tget_class(type) == H5T_INTEGER && H5Sget_simple_extent_npoints(space) == 1
-                 ? H5Aread(found, H5T_NATIVE_INT64, value) >= 0 || fail(err, LOPT_EARG, f, attribute, "cannot be read")
+                 ? H5Aread(found, H5T_NATIVE_INT64, value) >= 0 ||
+                       report_hdf5(err, LOPT_EARG, f, attribute, "cannot be read")
                  : mt_error(err, LOPT_EARG, "%s: attribute %s of %s is not an integer", f->path, attribute, object);
     H5Tclose(type);
     H5Sclose(space);
@@ -560,14 +562,14 @@ static herr_t visit(hid_t root, const char *name, const H5O_info_t *info, void *
 }
 
 static void read_everything(const char *path) {
-    mt_hdf5 *f = open_file(path, NULL);
+    mt_hdf5 *f = open_hdf5(path, NULL);
     if (f) H5Ovisit2(f->file, H5_INDEX_NAME, H5_ITER_INC, visit, f, H5O_INFO_BASIC | H5O_INFO_NUM_ATTRS);
     mt_hdf5_close(f);
 }
 
 /* HDF5 1.10 crashes on some damaged files. One that does not carry our seal is first read by a
  * child process, whose end tells. */
-static int survives(const char *path, lopt_error *err) {
+static int survives_probe(const char *path, lopt_error *err) {
     int status;
     fflush(NULL);
     pid_t child = fork();

@@ -135,8 +135,8 @@ static int read_texts(const mt_hdf5 *f, const char *path, const char *group, int
     return 1;
 }
 
-static lopt_optimizer *create_optimizer(const char *path, const char *preset, char *const *names, char *const *values,
-                                        int n, lopt_error *err) {
+static lopt_optimizer *create_saved_optimizer(const char *path, const char *preset, char *const *names,
+                                              char *const *values, int n, lopt_error *err) {
     lopt_setting settings[MAX_SETTINGS];
     lopt_error why = {LOPT_OK, ""};
     for (int i = 0; i < n; i++) settings[i] = (lopt_setting){names[i], values[i]};
@@ -145,14 +145,14 @@ static lopt_optimizer *create_optimizer(const char *path, const char *preset, ch
     return opt;
 }
 
-static lopt_optimizer *read_optimizer(const mt_hdf5 *f, const char *path, lopt_error *err) {
+static lopt_optimizer *read_saved_optimizer(const mt_hdf5 *f, const char *path, lopt_error *err) {
     char *names[MAX_SETTINGS], *values[MAX_SETTINGS];
     lopt_optimizer *opt = NULL;
     int n;
     char *preset = mt_hdf5_attribute_text(f, "/", "optimizer", err);
     if (!preset) return NULL;
     if (read_texts(f, path, "settings", MAX_SETTINGS, names, values, &n, err))
-        opt = create_optimizer(path, preset, names, values, n, err);
+        opt = create_saved_optimizer(path, preset, names, values, n, err);
     for (int i = 0; i < n; i++) {
         free(names[i]);
         free(values[i]);
@@ -168,8 +168,8 @@ void mt_shape_text(int rank, const int64_t *dim, char *text, size_t bytes) {
     if (used < bytes) snprintf(text + used, bytes - used, ")");
 }
 
-static int read_block(const mt_hdf5 *f, const char *path, const lopt_optimizer *opt, const lopt_block *b, float *theta,
-                      lopt_error *err) {
+static int read_saved_block(const mt_hdf5 *f, const char *path, const lopt_optimizer *opt, const lopt_block *b,
+                            float *theta, lopt_error *err) {
     char name[MT_HDF5_NAME], found[200], expected[120];
     mt_hdf5_shape shape;
     snprintf(name, sizeof name, "theta/%s", b->name);
@@ -208,7 +208,7 @@ static int check_no_other_blocks(const mt_hdf5 *f, const char *path, const lopt_
     return 1;
 }
 
-static int read_theta(const mt_hdf5 *f, const char *path, lopt_optimizer *opt, lopt_error *err) {
+static int read_saved_theta(const mt_hdf5 *f, const char *path, lopt_optimizer *opt, lopt_error *err) {
     if (lopt_n_theta(opt) == 0)
         return mt_error(err, LOPT_EARG, "%s: optimizer %s is hand-designed and has no theta", path,
                         lopt_info(opt)->name);
@@ -216,7 +216,7 @@ static int read_theta(const mt_hdf5 *f, const char *path, lopt_optimizer *opt, l
     int ok =
         theta ? check_no_other_blocks(f, path, opt, "", err) : mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
     for (size_t i = 0; ok && i < lopt_n_blocks(opt); i++)
-        ok = read_block(f, path, opt, lopt_block_at(opt, i), theta, err);
+        ok = read_saved_block(f, path, opt, lopt_block_at(opt, i), theta, err);
     if (ok) lopt_set_theta(opt, theta);
     free(theta);
     return ok;
@@ -227,9 +227,9 @@ mt_theta_file *mt_theta_file_read(const char *path, lopt_error *err) {
     if (!f) return NULL;
     mt_theta_file *t = calloc(1, sizeof *t);
     int ok = t ? check_format(f, path, err) : mt_error(err, LOPT_ENOMEM, "%s: out of memory", path);
-    ok = ok && (t->optimizer = read_optimizer(f, path, err)) != NULL;
+    ok = ok && (t->optimizer = read_saved_optimizer(f, path, err)) != NULL;
     /* Content before the seal: what is wrong in it says more than "damaged". */
-    ok = ok && read_theta(f, path, t->optimizer, err) &&
+    ok = ok && read_saved_theta(f, path, t->optimizer, err) &&
          read_texts(f, path, "provenance", MT_MAX_PROVENANCE, t->note_name, t->note_value, &t->n_notes, err) &&
          mt_hdf5_check_seal(f, err);
     mt_hdf5_close(f);

@@ -56,11 +56,11 @@ static void es_draw_batch(const task *t, const real *tau, task_split split, lopt
     draw_vector_stream(t, &((const es *)t->self)->draws, tau, split, r, work);
 }
 
-static real compute_loss_beside(const task *t, const real *tau, void *work, const real *params, real distance,
-                                const float *direction) {
-    real *beside = task_work_at(work, ((const es *)t->self)->draws.vector);
-    for (size_t i = 0; i < t->n_params; i++) beside[i] = params[i] + distance * (real)direction[i];
-    return task_compute_loss(t->inner, tau, work, beside, NULL);
+static real compute_shifted_loss(const task *t, const real *tau, void *work, const real *params, real distance,
+                                 const float *direction) {
+    real *shifted = task_work_at(work, ((const es *)t->self)->draws.vector);
+    for (size_t i = 0; i < t->n_params; i++) shifted[i] = params[i] + distance * (real)direction[i];
+    return task_compute_loss(t->inner, tau, work, shifted, NULL);
 }
 
 static real es_loss(const task *t, const real *tau, void *work, const real *params, real *grads) {
@@ -71,8 +71,8 @@ static real es_loss(const task *t, const real *tau, void *work, const real *para
     for (size_t i = 0; i < t->n_params; i++) grads[i] = 0;
     for (int j = 0; j < self->pairs; j++) {
         const float *e = next_random_vector(t, &self->draws, &r, work);
-        real difference = compute_loss_beside(t, tau, work, params, self->std, e) -
-                          compute_loss_beside(t, tau, work, params, -self->std, e);
+        real difference = compute_shifted_loss(t, tau, work, params, self->std, e) -
+                          compute_shifted_loss(t, tau, work, params, -self->std, e);
         real scale = difference / (2 * self->std * (real)self->pairs);
         for (size_t i = 0; i < t->n_params; i++) grads[i] += scale * (real)e[i];
     }

@@ -100,8 +100,8 @@ static const task_setting reparam_settings[] = {
     {"augment.reparam.level", TASK_CHOICE(reparam), TASK_WORDS(TASK_REPARAMS), "none", NULL,
      "rescale the parameters seen by the optimizer: w = scale · stored, with one scale for all, per tensor or per "
      "parameter, drawn anew for every trajectory"},
-    {"augment.reparam.range", TASK_SETTING_NUMBER, offsetof(task_spec, reparam_range), sizeof(double), 2, TASK_EXACTLY,
-     "(0, 1000000000]", "[0.01, 100]", NULL, "bounds of the scales, which are drawn log-uniformly"},
+    {"augment.reparam.range", TASK_NUMBERS(reparam_range, 2, TASK_EXACTLY), "(0, 1000000000]", "[0.01, 100]", NULL,
+     "bounds of the scales, which are drawn log-uniformly"},
 };
 
 const task_kind task_wrapper_reparam = {

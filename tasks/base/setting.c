@@ -72,14 +72,11 @@ int task_is_standard(const task_setting *s, const task_spec *spec) {
 }
 
 static int check_setting_value(const char *task, const task_setting *s, const char *at, lopt_error *err) {
-    char word[64];
+    char word[64] = "";
     double value = s->type == TASK_SETTING_NUMBER ? *(const double *)(const void *)at : *(const int *)(const void *)at;
-    if (s->type == TASK_SETTING_CHOICE)
-        task_choice_word(s->range, (int)value, word, sizeof word);
-    else
-        word[0] = (char)task_is_in_range(s->range, value);
-    return word[0] ? 1
-                   : task_set_error(err, LOPT_EARG, "task %s: %s is %g, allowed: %s", task, s->key, value, s->range);
+    if (s->type == TASK_SETTING_CHOICE) task_choice_word(s->range, (int)value, word, sizeof word);
+    if (word[0] || (s->type != TASK_SETTING_CHOICE && task_is_in_range(s->range, value))) return 1;
+    return task_set_error(err, LOPT_EARG, "task %s: %s is %g, allowed: %s", task, s->key, value, s->range);
 }
 
 int task_check_settings(const char *task, const task_setting *settings, size_t n, const task_spec *spec,

@@ -39,6 +39,7 @@ typedef struct task_setting {
 #define TASK_FIELD(field) offsetof(task_spec, field), sizeof(((task_spec *)0)->field)
 #define TASK_INTEGER(field) TASK_SETTING_INTEGER, TASK_FIELD(field), 0, 0
 #define TASK_INTEGERS(field, max_n, n_at) TASK_SETTING_INTEGER, offsetof(task_spec, field), sizeof(int), max_n, n_at
+#define TASK_NUMBERS(field, max_n, n_at) TASK_SETTING_NUMBER, offsetof(task_spec, field), sizeof(double), max_n, n_at
 #define TASK_NUMBER(field) TASK_SETTING_NUMBER, TASK_FIELD(field), 0, 0
 #define TASK_CHOICE(field) TASK_SETTING_CHOICE, TASK_FIELD(field), 0, 0
 #define TASK_TEXT(field) TASK_SETTING_TEXT, TASK_FIELD(field), 0, 0

@@ -31,18 +31,17 @@ void task_hidden_name(task *t, size_t n, int in, int out, const task_spec *spec)
 #define TASK_ACTIVATION_SETTING                                                                                        \
     {"activation", TASK_CHOICE(activation), TASK_WORDS(TASK_ACTIVATIONS), "relu", NULL,                                \
      "what follows each hidden layer"}
+#define TASK_NORM_SETTING                                                                                              \
+    {"norm", TASK_CHOICE(norm), TASK_WORDS(TASK_NORMS), "none", NULL,                                                  \
+     "normalisation between a hidden layer and its activation (perceptrons, convolutional nets)"}
 #define TASK_DROPOUT_SETTING                                                                                           \
     {"dropout", TASK_NUMBER(dropout), "[0, 0.999]", "0", NULL,                                                         \
      "fraction of a hidden layer that is dropped at random (perceptrons, transformers)"}
-#define TASK_NORM_SETTINGS                                                                                             \
-    {"norm", TASK_CHOICE(norm), TASK_WORDS(TASK_NORMS), "none", NULL,                                                  \
-     "normalisation between a hidden layer and its activation (perceptrons, convolutional nets)"},                     \
-    TASK_DROPOUT_SETTING
 #define TASK_HIDDEN_SETTINGS                                                                                           \
     {"hidden", TASK_INTEGERS(hidden, TASK_MAX_HIDDEN, offsetof(task_spec, n_hidden)), "[1, 65536]", "[32]", "units",   \
      "widths of the hidden layers; `[]`: a linear model"},                                                             \
     TASK_ACTIVATION_SETTING,                                                                                           \
-    TASK_NORM_SETTINGS
+    TASK_NORM_SETTING
 // clang-format on
 
 #endif

@@ -120,10 +120,7 @@ static const task_family family = {
 };
 
 static const task_setting settings[] = {
-    TASK_DATA_SETTINGS,
-    TASK_IMAGE_SETTINGS,
-    TASK_HIDDEN_SETTINGS,
-    TASK_LOSS_SETTING,
+    TASK_DATA_SETTINGS, TASK_IMAGE_SETTINGS, TASK_HIDDEN_SETTINGS, TASK_DROPOUT_SETTING, TASK_LOSS_SETTING,
 };
 
 const task_kind task_kind_image_mlp = {

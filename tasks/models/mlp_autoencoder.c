@@ -97,6 +97,7 @@ static const task_setting settings[] = {
     TASK_DATA_SETTINGS,
     TASK_IMAGE_SETTINGS,
     TASK_HIDDEN_SETTINGS,
+    TASK_DROPOUT_SETTING,
     {"encoder.log_loss", TASK_CHOICE(encoder.log_loss), "no|yes", "no", NULL,
      "auto-encoders: the loss is the mean logarithm of the squared error"},
     {"encoder.centre", TASK_CHOICE(encoder.centre), "no|yes", "no", NULL,

@@ -62,7 +62,7 @@ done
 [ "$(most bound-0 stale_share)" != 0.0 ] || die "nothing was dropped with a bound of 0"
 [ "$(most bound-2 staleness_max)" -gt 0 ] || die "no window was older than its step"
 
-# Rank 1 stands still: rank 0 makes every outer step without it, and the last restart point waits for it.
+# Rank 1 stands still: rank 0 makes every outer step without it, and the last checkpoint waits for it.
 few=(--set particles=4 --set outer.steps=60 --set checkpoint.every=1000)
 train 2 stopped "${few[@]}" --set outer.steps=400 --set outer.batch=3 --set estimator.window=500 --set estimator.schedule.min=500 \
     --set estimator.schedule.max=1000 "${async[@]}" &
@@ -86,7 +86,7 @@ if [ -z "${SANITIZE-}" ]; then
         die "a slow rank 0 holds up the other"
 fi
 
-# Restart points, other numbers of ranks, the death of one.
+# Checkpoints, other numbers of ranks, the death of one.
 train 2 resume --set outer.steps=50 "${long[@]}" "${async[@]}"
 train 3 resume --set outer.steps=90 "${long[@]}" "${async[@]}" --resume
 grep -q 'resuming .* at outer step 50' "$SCRATCH/resume.log" || die "did not resume"

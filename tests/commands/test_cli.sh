@@ -71,7 +71,7 @@ for signal in TERM INT USR1; do
     status=0
     wait "$pid" || status=$?
     [ "$status" -eq 75 ] || fail "SIG$signal: status $status, expected 75"
-    [ -n "$(find "$SCRATCH/$signal/checkpoints" -name manifest.json)" ] || fail "SIG$signal: no restart point"
+    [ -n "$(find "$SCRATCH/$signal/checkpoints" -name manifest.json)" ] || fail "SIG$signal: no checkpoint"
 done
 
 # ---- evaluation and export ---------------------------------------------------------------------------

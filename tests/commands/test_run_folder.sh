@@ -31,7 +31,7 @@ run=
 [ "$status" -eq 75 ] || die "a run stopped by SIGTERM ended with $status, expected 75"
 grep -q '"state": "stopped"' busy/status.json || die "status.json: $(cat busy/status.json)"
 
-# A second run in the same folder moves the first aside, also when only its restart points are left.
+# A second run in the same folder moves the first aside, also when only its checkpoints are left.
 mt train "$config" --out again "${short[@]}" >/dev/null 2>&1
 rm again/metrics.jsonl again/theta.h5 again/status.json
 mt train "$config" --out again "${short[@]}" --set seed=2 >/dev/null 2>&1
@@ -49,10 +49,10 @@ refused "cannot resume with another configuration" mt train --resume --out init 
 
 # Points that do not verify are named; when none does, nothing starts over by itself.
 for manifest in init/checkpoints/*/manifest.json; do echo x >>"$manifest"; done
-refused "none of the .* restart points verifies" mt train --resume --out init
+refused "none of the .* checkpoints verifies" mt train --resume --out init
 [ -d init/checkpoints ] || die "a refused resume touched the folder"
 
-# What cannot be saved is failed work, said once, in the words and in status.json. The only restart point is the one
+# What cannot be saved is failed work, said once, in the words and in status.json. The only checkpoint is the one
 # at the end: none is written while its folder is taken away.
 "$METATRAIN" train "$config" --out broken --set outer.steps=100000000 --set checkpoint.every=1000000000 >out.log 2>err.log &
 run=$!

@@ -44,7 +44,7 @@ for attempt in 1 2 3 4 5; do # on a busy machine this script may look away for t
     [ "$attempt" -lt 5 ] || die "the run to be killed ended before it was, five times"
 done
 train 2 killed --resume || die "resuming ended with status $?"
-grep -q 'resuming .* at outer step' "$SCRATCH/killed.log" || die "the killed run did not resume from a restart point"
+grep -q 'resuming .* at outer step' "$SCRATCH/killed.log" || die "the killed run did not resume from a checkpoint"
 
 want=$(digest "$SCRATCH/with-1")
 [[ "$want" =~ ^[0-9a-f]{32}$ ]] || die "metatrain show prints no digest: \"$want\""

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Same seed, same bits, for every estimator and every kind of state a run may have: theta after 16 outer
-# steps has one digest for 1, 2 and 3 processes, and when a run of 3 is gone after its restart point of
+# steps has one digest for 1, 2 and 3 processes, and when a run of 3 is gone after its checkpoint of
 # step 8 and goes on as one of 2; these two share out the gradient of theta, which takes several pieces.
 # (tests/commands/test_same_bits.sh kills processes.)
 #
@@ -55,7 +55,7 @@ train() { # N NAME VARIANT STEPS ARGUMENT...
         "${sets[@]}" "$@" >"$SCRATCH/$name.log" 2>&1 || die "$name: status $?"
 }
 
-# As one of N processes until the end, or as one of FROM that is gone after the restart point of step 8.
+# As one of N processes until the end, or as one of FROM that is gone after the checkpoint of step 8.
 whole() { # N VARIANT NAME SETTING
     train "$1" "$2-$3" "$2" 16 --set "$4"
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# show says the same of a run's theta.h5 and of its last restart point, as text and as JSON, and names damage.
+# show says the same of a run's theta.h5 and of its last checkpoint, as text and as JSON, and names damage.
 source tests/lib.sh
 run=$SCRATCH/run
 
@@ -25,7 +25,7 @@ shows 0 '^  outer_step: 2$' "$theta"
 shows 0 '^      hidden_size: 3$' "$theta"
 shows 0 "^$theta: theta file" "$run"
 for file in "$point" "$point/run.h5"; do
-    shows 0 '^.*run\.h5: restart point, 147 numbers$' "$file"
+    shows 0 '^.*run\.h5: checkpoint, 147 numbers$' "$file"
     shows 0 '^  outer_m +float64  \(147\)$' "$file"
     [ "$(digest "$file")" = "$(digest "$theta")" ] || fail "$file: another digest than theta.h5"
 done
@@ -50,7 +50,7 @@ shows 2 'not a theta file' tests/golden/elo.h5
 shows 2 'its format is "metatrain checkpoint 2"' "$point/particles-0000.h5"
 printf x | dd of="$point/particles-0000.h5" bs=1 seek=9000 conv=notrunc status=none
 shows 2 'particles-0000\.h5: damaged' "$point"
-shows 0 'restart point' "$point/run.h5"
+shows 0 'checkpoint' "$point/run.h5"
 printf x | dd of="$point/run.h5" bs=1 seek=5000 conv=notrunc status=none
 shows 2 'run\.h5: ' "$point/run.h5"
 

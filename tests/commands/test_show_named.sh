@@ -42,6 +42,7 @@ shows 0 '^sampled values: 10 per trajectory$' task FixedDimQuadraticFamily
 shows 0 '"loss_bound": null' task quadratic --json
 shows 0 '^strided +2 +\[0, 8\] +image_conv' task image_conv --set strided=2
 shows 0 '"hidden": \[$' task image_mlp --json
+shows 0 '^is: mlp_vae .* latent 5, ' task mlp_vae --set vae.latent=5
 shows 0 '"vae.latent": 5,' task mlp_vae --set vae.latent=5 --json
 shows 0 '"n_params": 7,' task quadratic --set dim=7 --json
 shows 2 'no task "image_mpl" \(did you mean image_mlp\?\): `metatrain list tasks`' task image_mpl

@@ -13,7 +13,6 @@
 #include "base/declare.h"
 #include "data/dataset.h"
 #include "task.h"
-#include "task_registry.h"
 
 /* The double build of the same functions (cmake/double_names.sh); struct task has one layout in
  * both. */

@@ -9,7 +9,6 @@
 #include "base/declare.h"
 #include "task.h"
 #include "task_check.h"
-#include "task_registry.h"
 
 static void check_levels(task_spec *spec) {
     for (int level = TASK_REPARAM_NONE; level <= TASK_REPARAM_PARAMETER; level++) {

@@ -518,6 +518,68 @@ Test(config, overrides_win_and_are_checked_alike) {
               err.text);
 }
 
+/* ---- every rule of the reference ------------------------------------------------------------- */
+
+/* Whether check number i alone refuses the text as an item of the schema. */
+static int is_refused(const mt_schema *schema, size_t i, const char *text) {
+    lopt_error err;
+    mt_schema one = *schema;
+    mt_yaml *root = mt_yaml_read(text, strlen(text), "t.yaml", &err);
+    void *into = malloc(schema->bytes);
+    one.checks = &schema->checks[i];
+    one.n_checks = 1;
+    one.finish = NULL;
+    int refused = root && !mt_schema_fill(&one, root, into, &err);
+    if (refused) cr_assert(strncmp(err.text, "t.yaml:", 7) == 0 && strstr(err.text, "expected "), "%s", err.text);
+    free(into);
+    mt_yaml_free(root);
+    return refused;
+}
+
+Test(config, every_rule_has_a_configuration_that_breaks_it) {
+    static const char *const train[] = {
+        "optimizer: {name: adam}",
+        "estimator: {schedule: {min: 900, max: 800}}",
+        "estimator: {window: 500}",
+        "estimator: {schedule: {knot_steps: [0], knot_lengths: [8]}}",
+        "estimator: {schedule: {name: scheduled}}",
+        "estimator: {name: gpes, window: 3, noise_every: 4}",
+        "estimator: {clip: 1, shaping: sign}",
+        "estimator: {reduction: min}",
+        "outer: {weight_decay: 1}",
+        "outer: {schedule: {name: linear, warmup: 9, decay: 9}}",
+        "outer: {batch: 1}",
+        "outer: {schedule: {knot_steps: [2, 1], knot_fractions: [0, 1]}}",
+        "evaluate: {every: 1, tasks: [{task: quadratic, sample: {dim: [1, 2]}}]}",
+    };
+    static const char *const of_task[] = {
+        "task: quadratics",
+        "{task: ImageMLP_FashionMnist8_Relu32, hidden: [8]}",
+        "{task: vit_family, batch_size: 8}",
+        "augment: {reparam: {range: [2, 1]}}",
+        "sample: {dim: [2, 1]}",
+    };
+    static const char *const suite[] = {
+        "tasks: [{task: vit_family}]",
+        "{sweep: [], optimizers: [{name: adam, learning_rate: sweep}]}",
+    };
+    const struct {
+        const mt_schema *schema;
+        const char *const *broken;
+        size_t n;
+    } tables[] = {{&mt_config_schema, train, COUNT(train)},
+                  {&mt_task_schema, of_task, COUNT(of_task)},
+                  {&mt_suite_schema, suite, COUNT(suite)}};
+    for (size_t t = 0; t < COUNT(tables); t++) {
+        cr_assert(tables[t].schema->n_checks == tables[t].n, "a rule without a configuration that breaks it");
+        for (size_t i = 0; i < tables[t].n; i++)
+            for (size_t k = 0; k < tables[t].n; k++) {
+                int refused = is_refused(tables[t].schema, i, tables[t].broken[k]);
+                cr_assert(refused == (i == k), "%s: %s", tables[t].broken[k], tables[t].schema->checks[i].rule);
+            }
+    }
+}
+
 /* ---- text ------------------------------------------------------------------------------------ */
 
 static void check_round_trip(const char *text) {

@@ -33,9 +33,9 @@ static lopt_optimizer *make_optimizer(const char *preset, const char *rate) {
 static mt_point *run(const task *t, const char *preset, const char *rate, const mt_curve_plan *plan, int64_t seed) {
     mt_point *points = calloc(mt_curve_points(plan), sizeof *points);
     lopt_optimizer *opt = make_optimizer(preset, rate);
-    double seconds = -1, start = mt_seconds();
+    double seconds = -1, start = mt_wall_seconds();
     cr_assert(mt_compute_curve(t, opt, plan, seed, points, &seconds, &err), "%s", err.text);
-    cr_assert(seconds > 0 && seconds <= mt_seconds() - start, "%g s in inner steps", seconds);
+    cr_assert(seconds > 0 && seconds <= mt_wall_seconds() - start, "%g s in inner steps", seconds);
     lopt_destroy(opt);
     return points;
 }

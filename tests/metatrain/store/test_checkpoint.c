@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Restart points: round trip over any number of ranks, saves cut short, damage, pruning. */
+ * Checkpoints: round trip over any number of ranks, saves cut short, damage, pruning. */
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <signal.h>
