@@ -53,7 +53,7 @@ static int passes_open(passes *p, const task *t, float *params, const float *gra
     if (!p->state) return 0;
     p->pipeline = (lopt__pipeline){
         .grad_limit = INFINITY, .rms_epsilon = 1e-6f, .momentum_epsilon = 1e-6f, .normalise_epsilon = 1e-5f};
-    lopt__decays_set(&p->decays, beta, NULL, 0);
+    lopt__set_decays(&p->decays, beta, NULL, 0);
     p->mlp = (lopt__mlp){.layer[0] = {.out = 1}};
     p->scratch = aligned_alloc(64, 4 * lopt__kernel_scratch_most(p->state, 1));
     return p->scratch ? 1 : mt_error(err, LOPT_ENOMEM, "out of memory");
