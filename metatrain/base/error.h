@@ -7,7 +7,7 @@
  *     ...
  *     return mt_print_error(&err);                    a command prints it and returns its exit status
  *
- * A function that can fail returns 1, or 0 with a message in *err; only commands and rank 0 print. A message is one
+ * A function that can fail returns 1, or 0 with a message in *err; commands, and a run on its ranks, print. A message is one
  * sentence: which file or key, what was found, what is allowed, what to do. */
 #ifndef MT_ERROR_H
 #define MT_ERROR_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * arguments.h - argp with the statuses of commands.h.
+ * arguments.h - argp with the statuses of base/error.h.
  *
  *     int status = mt_parse_arguments(&parser, argc, argv, rank, &options);
  *     if (status >= 0) return status;       0 after --help, 2 after a usage error

@@ -32,7 +32,7 @@ typedef enum mt_estimator { MT_ESTIMATORS(TASK_VALUE) } mt_estimator;
 typedef enum mt_compat { MT_COMPATS(TASK_VALUE) } mt_compat;
 #define MT_SCHEDULES(X) X(MT_CONSTANT, "constant") X(MT_LOG_UNIFORM, "log_uniform") X(MT_SCHEDULED, "scheduled")
 typedef enum mt_schedule { MT_SCHEDULES(TASK_VALUE) } mt_schedule;
-/* Meta-loss of an inner step (spec B.3): the training loss before the update, the loss after the update on
+/* Meta-loss of an inner step: the training loss before the update, the loss after the update on
  * the same batch, or after it on a fresh batch of a split. */
 #define MT_META_LOSSES(X)                                                                                              \
     X(MT_LOSS_TRAIN, "train")                                                                                          \

@@ -23,11 +23,11 @@ static int list_chunks(mt_es_gradient *e) {
     return e->chunk != NULL;
 }
 
-int mt_count_shares(const mt_config *cfg, int64_t particles, int64_t trained, int64_t pieces, int ranks) {
-    if (cfg->outer.mode == MT_ASYNCHRONOUS || pieces < 1 ||
+int mt_count_shares(const mt_config *cfg, int64_t particles, int64_t trained, int64_t chunks, int ranks) {
+    if (cfg->outer.mode == MT_ASYNCHRONOUS || chunks < 1 ||
         (double)particles * (double)trained < (double)cfg->outer.share_from)
         return 1;
-    return pieces < ranks ? (int)pieces : ranks;
+    return chunks < ranks ? (int)chunks : ranks;
 }
 
 static size_t share_begin(const mt_es_gradient *e, int place, int of) {
@@ -87,7 +87,7 @@ int mt_es_gradient_open_share(mt_es_gradient *e, const mt_estimator_config *how,
     if (ok && sums) e->sum = calloc(p * e->width + 1, sizeof *e->sum);
     if (!ok || !e->trajectory || !e->last_noise || !e->gradient || !e->squares || (sums && !e->sum)) {
         mt_es_gradient_close(e);
-        return mt_error(err, LOPT_ENOMEM, "out of memory for the estimator of %lld particles of %zu numbers",
+        return mt_error(err, LOPT_ENOMEM, "out of memory for the estimator of %lld particles of %zu parameters",
                         (long long)particles, noise.n);
     }
     for (size_t i = 0; i < p; i++) e->trajectory[i] = e->last_noise[i] = -1;

@@ -30,9 +30,9 @@
  *
  *     mt_plan_gradient(&e, report);              what each particle's noise is multiplied by -> e.plan
  *     mt_compute_chunk(&e, k);                  for k = e.first .. e.last - 1, each rank with the same plan
- *     mt_finish_gradient(&e, report, &summary);  when gradient and squares of all pieces are there
+ *     mt_finish_gradient(&e, report, &summary);  when gradient and squares of all chunks are there
  *
- * A piece of theta (noise.h) depends on the plan alone, so who makes it does not show in the bits. */
+ * A chunk of theta (noise.h) depends on the plan alone, so who makes it does not show in the bits. */
 #ifndef MT_ES_GRADIENT_H
 #define MT_ES_GRADIENT_H
 
@@ -66,8 +66,8 @@ typedef struct mt_es_gradient {
     int64_t room;      /* for so many reports */
     mt_chunk *chunk;   /* [n_chunks] of theta */
     size_t n_chunks;
-    size_t first, last;  /* pieces of this share: first .. last - 1 */
-    size_t from, width;  /* numbers of theta in sum */
+    size_t first, last;  /* chunks of this share: first .. last - 1 */
+    size_t from, width;  /* parameters of theta in sum */
     float *sum;          /* [particles][width]: noise since reset; NULL unless the rule needs it */
     int64_t *trajectory; /* [particles]: whose noise is in sum; -1 before the first report */
     int64_t *last_noise; /* [particles]: last draw added to sum */
@@ -78,7 +78,7 @@ typedef struct mt_es_gradient {
     double *squares;     /* [n_chunks]: of what each report adds there, over reports */
 } mt_es_gradient;
 
-/* With all sums and as its share all pieces. */
+/* With all sums and as its share all chunks. */
 int mt_es_gradient_open(mt_es_gradient *e, const mt_estimator_config *how, mt_noise noise, int64_t particles,
                         lopt_error *err);
 /* With the sums of share `place` of `of` alone. */
@@ -110,8 +110,8 @@ typedef struct mt_outer_summary {
     mt_task_summary task[MT_MAX_TASKS];
 } mt_outer_summary;
 
-/* How many ranks share the gradient; trained: numbers of theta, pieces: of these. */
-int mt_count_shares(const mt_config *cfg, int64_t particles, int64_t trained, int64_t pieces, int ranks);
+/* How many ranks share the gradient; trained: parameters of theta, chunks: of these. */
+int mt_count_shares(const mt_config *cfg, int64_t particles, int64_t trained, int64_t chunks, int ranks);
 /* Makes e->first and e->last those of share `place` of `of`, whatever the sums here. */
 void mt_select_share(mt_es_gradient *e, int place, int of);
 /* Numbers of theta from the first to the last of a share; *from: the first. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * estimator.h - the estimators of the gradient of theta, as three choices each (spec A.2-A.7):
+ * estimator.h - the estimators of the gradient of theta, as three choices each:
  *
  *     name   noise is redrawn     loss difference times      twins start a window from
  *     es     each window          this noise                 a new trajectory: the window is one

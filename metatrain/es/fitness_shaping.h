@@ -8,8 +8,8 @@
  *
  * Smaller stays better. NaN stays NaN and does not count; where all losses are equal, all become 0.
  * Sources: Salimans et al. 2017 (ranks), evosax (Lange 2022). */
-#ifndef MT_SHAPING_H
-#define MT_SHAPING_H
+#ifndef MT_FITNESS_SHAPING_H
+#define MT_FITNESS_SHAPING_H
 
 #include <stddef.h>
 #include <stdint.h>

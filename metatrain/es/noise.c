@@ -22,10 +22,10 @@ size_t mt_count_noise_chunks(const mt_noise *noise) {
     return count;
 }
 
-void mt_draw_noise(const mt_noise *noise, int64_t particle, int64_t draw, mt_chunk piece, float *delta) {
+void mt_draw_noise(const mt_noise *noise, int64_t particle, int64_t draw, mt_chunk chunk, float *delta) {
     lopt_rng_stream r;
     lopt_rng_open_stream(
-        &r, (lopt_rng_address){noise->seed, LOPT_RNG_NOISE, (uint64_t)particle, (uint64_t)draw, piece.begin});
-    lopt_rng_fill_normals(&r, piece.n, delta);
-    for (size_t i = 0; i < piece.n; i++) delta[i] *= noise->std;
+        &r, (lopt_rng_address){noise->seed, LOPT_RNG_NOISE, (uint64_t)particle, (uint64_t)draw, chunk.begin});
+    lopt_rng_fill_normals(&r, chunk.n, delta);
+    for (size_t i = 0; i < chunk.n; i++) delta[i] *= noise->std;
 }

@@ -2,18 +2,18 @@
  *
  * noise.h - the perturbation delta of theta, a function of (seed, particle, draw).
  *
- * delta = std * eps with eps standard normal (spec A.1.1); zero where theta is frozen. Twins run
+ * delta = std * eps with eps standard normal; zero where theta is frozen. Twins run
  * under theta+delta and theta-delta. Any rank can regenerate any draw, so noise is never stored or
  * sent.
  *
- * It is made piece by piece, so that it is used while in the first cache and frozen numbers cost
+ * It is made chunk by chunk, so that it is used while in the first cache and frozen numbers cost
  * nothing:
  *
  *     float delta[MT_NOISE_CHUNK];
  *     for (mt_chunk p = mt_noise_chunk(&noise, 0); p.n > 0; p = mt_noise_chunk(&noise, p.begin + p.n))
  *         mt_draw_noise(&noise, particle, draw, p, delta);     of theta[p.begin .. p.begin + p.n)
  *
- * A piece has a random stream of its own, addressed by (particle, draw, begin). */
+ * A chunk has a random stream of its own, addressed by (particle, draw, begin). */
 #ifndef MT_NOISE_H
 #define MT_NOISE_H
 
@@ -34,11 +34,11 @@ typedef struct mt_chunk {
     size_t begin, n; /* n <= MT_NOISE_CHUNK */
 } mt_chunk;
 
-/* The first piece at or after theta[from]; of size 0 where none is left. Follow one piece from the
- * end of the other: where a piece ends depends on where it begins. */
+/* The first chunk at or after theta[from]; of size 0 where none is left. Follow one chunk from the
+ * end of the other: where a chunk ends depends on where it begins. */
 mt_chunk mt_noise_chunk(const mt_noise *noise, size_t from);
 size_t mt_count_noise_chunks(const mt_noise *noise); /* how many */
 
-void mt_draw_noise(const mt_noise *noise, int64_t particle, int64_t draw, mt_chunk piece, float *delta /* [piece.n] */);
+void mt_draw_noise(const mt_noise *noise, int64_t particle, int64_t draw, mt_chunk chunk, float *delta /* [chunk.n] */);
 
 #endif

@@ -19,7 +19,7 @@ int mt_outer_open(mt_outer *o, const mt_config *cfg, const unsigned char *traine
                     .sum = accumulates ? calloc(n + 2, sizeof *o->sum) : NULL};
     if (o->m && o->v && (o->sum || !accumulates)) return 1;
     mt_outer_close(o);
-    return mt_error(err, LOPT_ENOMEM, "out of memory for the outer optimizer of %zu numbers", n);
+    return mt_error(err, LOPT_ENOMEM, "out of memory for the outer optimizer of %zu parameters", n);
 }
 
 void mt_outer_close(mt_outer *o) {

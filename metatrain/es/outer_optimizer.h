@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * outer_optimizer.h - the update of theta from an estimated gradient (spec C.1).
+ * outer_optimizer.h - the update of theta from an estimated gradient.
  *
  *     adam   theta -= lr * mhat / (sqrt(vhat + epsilon_root) + epsilon)
  *     adamw  the same plus lr * weight_decay * theta
@@ -10,7 +10,7 @@
  *
  * lr is that of schedules.h. The gradient of each outer step is first scaled to a global norm of at
  * most gradient_clip (0: as it is). With accumulate > 1, so many outer steps make one update with the
- * mean of their gradients, and updates are what the schedule counts. Frozen numbers are neither moved
+ * mean of their gradients, and updates are what the schedule counts. Frozen parameters are neither moved
  * nor decayed. A gradient that is not finite changes nothing, not even the moments, and is counted; a
  * step that would overflow a number leaves it.
  *

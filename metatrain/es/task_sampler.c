@@ -50,7 +50,7 @@ task_spec mt_draw_structure(const mt_config *cfg, int64_t entry, int64_t particl
 
 /* ---- families ------------------------------------------------------------------------------ */
 
-static void close_family(mt_task_instance *f) {
+static void close_instance(mt_task_instance *f) {
     for (int twin = 0; twin < 2; twin++) lopt_state_destroy(f->state[twin]);
     task_destroy(f->task);
     *f = (mt_task_instance){0};
@@ -70,7 +70,7 @@ static int open_states(mt_task_instance *f, const mt_task_sampler *m, lopt_error
     return 1;
 }
 
-static int open_family(mt_task_instance *f, const mt_task_sampler *m, const task_spec *spec, lopt_error *err) {
+static int open_instance(mt_task_instance *f, const mt_task_sampler *m, const task_spec *spec, lopt_error *err) {
     *f = (mt_task_instance){.task = task_create(spec, err)};
     return f->task && open_states(f, m, err);
 }
@@ -130,12 +130,12 @@ static int make_room_for_largest(mt_task_sampler *m, const mt_task_config *t, lo
     int most = by_depth ? t->sample.layers[1] : 0;
     for (int layers = by_depth ? t->sample.layers[0] : 0; ok && layers <= most; layers++) {
         if (by_depth) set_layers(&spec, layers, t->sample.hidden[1]);
-        ok = open_family(&f, m, &spec, err);
+        ok = open_instance(&f, m, &spec, err);
         if (ok) make_room(m, &f);
-        close_family(&before);
+        close_instance(&before);
         before = f;
     }
-    close_family(&before);
+    close_instance(&before);
     return ok;
 }
 
@@ -148,7 +148,7 @@ int mt_sampler_open(mt_task_sampler *m, const mt_config *cfg, lopt_optimizer *co
             ok = mt_is_bounded(t) ? make_room_for_bound(m, t, err) : make_room_for_largest(m, t, err);
             continue;
         }
-        ok = open_family(&m->fixed[i], m, &cfg->tasks[i].spec, err);
+        ok = open_instance(&m->fixed[i], m, &cfg->tasks[i].spec, err);
         if (ok) make_room(m, &m->fixed[i]);
     }
     if (ok) ok = make_work(m, m->work_bytes, err);
@@ -157,8 +157,8 @@ int mt_sampler_open(mt_task_sampler *m, const mt_config *cfg, lopt_optimizer *co
 }
 
 void mt_sampler_close(mt_task_sampler *m) {
-    for (int i = 0; i < MT_MAX_TASKS; i++) close_family(&m->fixed[i]);
-    for (size_t i = 0; i < m->n_sampled; i++) close_family(&m->sampled[i]);
+    for (int i = 0; i < MT_MAX_TASKS; i++) close_instance(&m->fixed[i]);
+    for (size_t i = 0; i < m->n_sampled; i++) close_instance(&m->sampled[i]);
     free(m->sampled);
     free(m->work);
     *m = (mt_task_sampler){0};
@@ -193,7 +193,7 @@ static mt_task_instance *add_instance(mt_task_sampler *m, lopt_error *err) {
 
 void mt_sampler_forget(mt_task_sampler *m, int64_t particle) {
     for (size_t i = 0; i < m->n_sampled; i++)
-        if (m->sampled[i].particle == particle) close_family(&m->sampled[i]);
+        if (m->sampled[i].particle == particle) close_instance(&m->sampled[i]);
 }
 
 static int has_room(const mt_task_sampler *m, const mt_task_instance *f) {
@@ -234,7 +234,7 @@ static int open_within_bounds(mt_task_instance *f, mt_task_sampler *m, const mt_
         int fits = is_within(f->task, t);
         if (fits && !open_states(f, m, err)) return 0;
         if (fits && has_room(m, f)) return make_work(m, f->task->work_bytes, err);
-        close_family(f);
+        close_instance(f);
     }
     return mt_error(err, LOPT_EARG,
                     "%s: tasks: %s: %d draws, none of at most %g FLOP a step (sample.max_flops) and %g "
@@ -248,7 +248,7 @@ static int open_structure(mt_task_instance *f, mt_task_sampler *m, int64_t entry
     lopt_rng_stream r = structure_stream(m->cfg, entry, particle, structure);
     if (mt_is_bounded(t)) return open_within_bounds(f, m, t, &r, err);
     task_spec spec = draw_sizes(t, &r);
-    return open_family(f, m, &spec, err) && check_room(m, f, err);
+    return open_instance(f, m, &spec, err) && check_room(m, f, err);
 }
 
 static int bring_up_to_date(mt_task_sampler *m, const mt_particle *p, int64_t entry, lopt_error *err) {
@@ -256,9 +256,9 @@ static int bring_up_to_date(mt_task_sampler *m, const mt_particle *p, int64_t en
     mt_task_instance *f = find_instance(m, number, entry);
     if (f && f->structure == structure) return 1;
     if (!f && !(f = add_instance(m, err))) return 0;
-    close_family(f);
+    close_instance(f);
     if (!open_structure(f, m, entry, number, structure, err)) {
-        close_family(f);
+        close_instance(f);
         return 0;
     }
     f->particle = number;

@@ -9,12 +9,12 @@
  * A configuration lists tasks with weights; each trajectory draws one (trajectory.h). Where an entry says
  * `sample`, the structure of the task is drawn as well: widths, depth, batch and image sizes. Each
  * particle has a structure of its own and keeps it for `sample.every` outer steps on average: in every
- * outer step it takes a new one with probability 1 / every and begins a new trajectory (spec B.6). An entry
+ * outer step it takes a new one with probability 1 / every and begins a new trajectory. An entry
  * that names a parametric family, or draws augmentations, has no largest structure: its bounds say how
  * much memory a particle has, and what exceeds them is drawn again. All draws are addressed by
  * (particle, outer step), so any rank can rebuild a particle's tasks. */
-#ifndef MT_MIXTURE_H
-#define MT_MIXTURE_H
+#ifndef MT_TASK_SAMPLER_H
+#define MT_TASK_SAMPLER_H
 
 #include "config/config.h"
 #include "es/particle.h"

@@ -8,6 +8,11 @@
 #include "es/estimator.h"
 #include "es/schedules.h"
 
+int mt_check_counters(const mt_config *cfg, const mt_particle_counters *at) {
+    return at->number >= 0 && at->number < cfg->particles && at->task >= 0 && at->task < cfg->n_tasks &&
+           at->trajectory >= -1 && at->inner_step >= 0 && at->noise >= -1 && at->noise_draws >= 0 && at->structure >= 0;
+}
+
 static int64_t draw_task(const mt_config *cfg, lopt_rng_stream *r) {
     double total = 0;
     for (int i = 0; i < cfg->n_tasks; i++) total += cfg->tasks[i].weight;

@@ -27,6 +27,9 @@ typedef struct mt_particle_counters {
     int64_t structure;   /* draw of a sampled task's structure (task_sampler.h) */
 } mt_particle_counters;
 
+/* Whether counters that came from elsewhere may be used as indices and lengths. */
+int mt_check_counters(const mt_config *cfg, const mt_particle_counters *at);
+
 static inline int mt_trajectory_is_over(const mt_particle_counters *at) {
     return at->inner_step >= at->length;
 }

@@ -36,7 +36,7 @@ int mt_unroller_open(mt_unroller *u, const mt_config *cfg, const lopt_optimizer 
     u->grads = allocate_block(u->sampler.sizes.n_params * sizeof(float));
     if (ok && u->grads) return 1;
     mt_unroller_close(u);
-    return mt_error(err, LOPT_ENOMEM, "out of memory for the unrolls of a theta of %zu numbers", n);
+    return mt_error(err, LOPT_ENOMEM, "out of memory for the unrolls of a theta of %zu parameters", n);
 }
 
 void mt_unroller_close(mt_unroller *u) {
@@ -134,7 +134,7 @@ static void copy_positive_twin(mt_unroller *u, mt_particle *p) {
     memcpy(p->params[1], p->params[0], (t->n_params + t->n_aux) * sizeof(float));
 }
 
-/* What judges a twin on a batch, given its loss and accuracy (spec B.3). Parameters that diverged are wrong about
+/* What judges a twin on a batch, given its loss and accuracy. Parameters that diverged are wrong about
  * everything. */
 static float judge_twin(const mt_unroller *u, float loss, float accuracy) {
     if (u->cfg->estimator.meta_value == MT_VALUE_LOSS) return loss;
@@ -282,7 +282,7 @@ static int average_fresh_losses(mt_unroller *u, mt_particle *p, mt_report *repor
     return isfinite(u->reduced[0].last) && isfinite(u->reduced[1].last);
 }
 
-/* Full ES: the losses of a whole trajectory become one number a twin (spec A.2). 0: a loss diverged. */
+/* Full ES: the losses of a whole trajectory become one number a twin. 0: a loss diverged. */
 static int step_whole_trajectory(mt_unroller *u, mt_particle *p, mt_report *report) {
     mt_reduction reduction = u->cfg->estimator.reduction;
     float loss[2];

@@ -6,8 +6,8 @@
  * segment all inner steps belong to one trajectory and ran under one perturbation. Full ES has one
  * segment whose sums are the reduced losses of the twins. The noise itself is never sent: noise.h
  * regenerates it. */
-#ifndef MT_REPORT_H
-#define MT_REPORT_H
+#ifndef MT_WINDOW_REPORT_H
+#define MT_WINDOW_REPORT_H
 
 #include <stdint.h>
 
@@ -34,7 +34,7 @@ typedef struct mt_report {
     int64_t particle, window;
     int32_t n_segments;
     int32_t dropped;         /* a loss without bound diverged: the window counts for nothing */
-    int32_t stale, unused;   /* came too late for what it was made of (step_async.c): the same; set by rank 0 */
+    int32_t stale, unused;   /* its theta was too old (step_async.c): left out of the gradient; set by rank 0 */
     int64_t finished;        /* trajectories that ended in this window */
     int64_t finished_length; /* inner steps of those trajectories together */
     int64_t non_finite;      /* losses that were NaN or infinite before normalisation */

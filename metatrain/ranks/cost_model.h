@@ -7,8 +7,8 @@
  *     seconds = mt_predict_cost(&costs, cfg, &counters, window);  0 while nothing is known of its tasks
  *
  * Predictions say where a particle runs (load_balance.h), never what it computes. */
-#ifndef MT_COSTS_H
-#define MT_COSTS_H
+#ifndef MT_COST_MODEL_H
+#define MT_COST_MODEL_H
 
 #include "config/config.h"
 #include "es/window_report.h"

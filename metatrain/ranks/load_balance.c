@@ -104,8 +104,8 @@ static double present_load(const double *cost, const int *owner, int64_t n, doub
     return most;
 }
 
-static int64_t replace_particles(const double *cost, const int *owner, int64_t n, double first, double move, double now,
-                                 mt_heap *load, int *placed) {
+static int64_t reassign_particles(const double *cost, const int *owner, int64_t n, double first, double move,
+                                  double now, mt_heap *load, int *placed) {
     int64_t moves = 0;
     item *items = malloc(((size_t)n + 1) * sizeof *items);
     if (!items) return -1;
@@ -129,7 +129,7 @@ int64_t mt_assign_particles(const double *cost, const int *owner, int64_t n, int
     if (now <= mean + 2 * move)
         memcpy(placed, owner, (size_t)n * sizeof *placed);
     else
-        moves = replace_particles(cost, owner, n, first, move, now, &load, placed);
+        moves = reassign_particles(cost, owner, n, first, move, now, &load, placed);
     mt_heap_close(&load);
     return moves;
 }

@@ -12,8 +12,8 @@
  *
  * Costs are seconds; move is what it takes to move one particle. Measured costs say where a particle
  * runs, never what it computes. Ranks are numbered 0..ranks-1 without gaps here. */
-#ifndef MT_PLACEMENT_H
-#define MT_PLACEMENT_H
+#ifndef MT_LOAD_BALANCE_H
+#define MT_LOAD_BALANCE_H
 
 #include <stdint.h>
 

@@ -124,7 +124,7 @@ static void find_failures(mt_membership *m, double now) {
         if (is_gone(m, rank))
             note_failure(m, rank, "died");
         else if (silence > (m->pid[rank] == 0 ? FIRST_SECONDS : m->timeout))
-            note_failure(m, rank, "timed out (no heartbeat for longer than faults.silence) and is removed");
+            note_failure(m, rank, "timed out (no heartbeat, faults.silence) and is removed");
     }
 }
 
@@ -181,7 +181,7 @@ void mt_remove_failed(mt_membership *m) {
             m->live[left++] = rank;
     }
     m->n_live = left;
-    m->n_failed = 0;
+    m->n_failed = m->n_died = 0;
     index_members(m);
 }
 

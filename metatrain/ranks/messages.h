@@ -9,7 +9,7 @@
 #include "ranks/cost_model.h"
 
 typedef enum mt_tag {
-    /* rank 0 to each, itself included but for SETUP, PLAN and END */
+    /* rank 0 to each, itself included but for SETUP, EVALUATE, PLAN and END */
     MT_TAG_SETUP = 1, /* step to resume from or -1, folder, configuration */
     MT_TAG_WINDOW,    /* down a tree: mt_window_head, migrations, theta */
     MT_TAG_STEAL,     /* mt_steal: give one of your particles to this rank */

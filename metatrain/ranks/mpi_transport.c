@@ -209,6 +209,11 @@ static void mpi_close(mt_transport *base, int lost, int status) {
         free(o->wire);
         free(o);
     }
+    for (incoming *in = t->in, *next; in; in = next) {
+        next = in->next;
+        free(in->wire);
+        free(in);
+    }
     free(t);
 }
 

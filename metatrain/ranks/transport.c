@@ -23,7 +23,6 @@ void mt_send_to_all(mt_transport *t, const int *to, int n_to, int tag, const voi
         mt_abort_ranks(t, MT_FAILED);
     }
     t->ops->send(t, to, n_to, tag, &head, sizeof head, data, n);
-    t->bytes_sent += (sizeof head + n) * (size_t)n_to;
 }
 
 void mt_send_message(mt_transport *t, int to, int tag, const void *data, size_t n) {

@@ -27,7 +27,7 @@ typedef struct mt_message {
 
 typedef struct mt_transport mt_transport;
 
-/* What a network does. wire: `n` bytes, of which the transport makes its own copy. */
+/* What a network does. A send makes its own copy of head and data. */
 typedef struct mt_transport_ops {
     void (*send)(mt_transport *t, const int *to, int n_to, int tag, const void *head, size_t n_head, const void *data,
                  size_t n);
@@ -46,7 +46,6 @@ struct mt_transport {
     int rank, size;
     int has_processes; /* ranks are processes, whose deaths their hosts can see */
     int64_t epoch;     /* of this rank, set by its owner */
-    size_t bytes_sent; /* so far */
 };
 
 /* MPI where a launcher's environment is there, else one rank alone without MPI. */

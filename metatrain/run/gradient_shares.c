@@ -118,6 +118,10 @@ static int take_plan(void *self, const mt_message *m) {
     if (!g->es.plan || m->n != sizeof g->window + bytes) return 0;
     memcpy(&g->window, m->data, sizeof g->window);
     memcpy(g->es.plan, (const char *)m->data + sizeof g->window, bytes);
+    for (const mt_plan *p = g->es.plan; p < g->es.plan + g->session->cfg->particles; p++)
+        if (p->particle < 0 || p->particle >= g->session->cfg->particles || p->n_actions < 0 ||
+            p->n_actions > MT_MAX_SEGMENTS)
+            return 0;
     start_share(g);
     return 1;
 }

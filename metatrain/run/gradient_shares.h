@@ -22,7 +22,7 @@ typedef struct mt_gradient_shares {
     int64_t window;          /* of the plan */
     size_t next;             /* chunk of this rank's share, to be computed; es.last: none */
     int64_t pending;         /* rank 0: shares to come, its own included */
-    double noise_seconds;    /* CPU time of a parameter of it for a particle, running mean */
+    double noise_seconds;    /* CPU time to add one parameter's noise of one particle, running mean */
     double gradient_seconds; /* wall time of the whole, running mean */
 } mt_gradient_shares;
 

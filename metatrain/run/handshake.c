@@ -28,7 +28,8 @@ void mt_send_setup(mt_session *s, int64_t resume_step) {
 }
 
 typedef struct answers {
-    int64_t pending, particles;
+    const mt_config *cfg;
+    int64_t pending;
     lopt_error first; /* that was a failure */
     mt_particle_counters *at;
 } answers;
@@ -41,7 +42,7 @@ static int take_ready(void *self, const mt_message *m) {
     if (theirs.status != LOPT_OK && a->first.status == LOPT_OK) a->first = theirs;
     for (size_t i = sizeof theirs; i + sizeof at <= m->n; i += sizeof at) {
         memcpy(&at, (const char *)m->data + i, sizeof at);
-        if (at.number < 0 || at.number >= a->particles) return 0;
+        if (!mt_check_counters(a->cfg, &at)) return 0;
         a->at[at.number] = at;
     }
     a->pending--;
@@ -49,7 +50,7 @@ static int take_ready(void *self, const mt_message *m) {
 }
 
 int mt_wait_ready(mt_session *s, mt_particle_counters *at, lopt_error *err) {
-    answers a = {.pending = s->members.n_live, .particles = s->cfg->particles, .at = at};
+    answers a = {.cfg = s->cfg, .pending = s->members.n_live, .at = at};
     mt_register_handler(&s->dispatch, MT_TAG_READY, take_ready, &a, sizeof(lopt_error), SIZE_MAX);
     int all = mt_wait_for(&s->dispatch, &a.pending, NULL, NULL);
     mt_register_handler(&s->dispatch, MT_TAG_READY, NULL, NULL, 0, 0);
@@ -104,6 +105,7 @@ int mt_receive_setup(mt_session *s, int64_t *resume_step, int *status, lopt_erro
         else
             mt_rest_transport(s->transport, idle_polls++);
     mt_register_handler(&s->dispatch, MT_TAG_SETUP, NULL, NULL, 0, 0);
+    mt_register_handler(&s->dispatch, MT_TAG_END, NULL, NULL, 0, 0);
     *resume_step = to.resume_step;
     *status = to.status;
     return to.came && !to.ended;

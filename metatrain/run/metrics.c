@@ -62,7 +62,7 @@ static const struct {
 static const size_t n_fields = sizeof field / sizeof *field;
 _Static_assert(sizeof field / sizeof *field + 2 + 2 * MT_MAX_TASKS <= MT_METRICS_SCALARS, "room in mt_metrics_scalars");
 
-static json_t *number_or_nan(double value) {
+static json_t *number_or_null(double value) {
     json_t *finite = json_real(value);
     return finite != NULL ? finite : json_null();
 }
@@ -70,8 +70,8 @@ static json_t *number_or_nan(double value) {
 static void add_task_columns(json_t *object, const mt_metrics_row *row) {
     json_t *loss = json_array(), *std = json_array(), *particles = json_array();
     for (int i = 0; i < row->n_tasks; i++) {
-        json_array_append_new(loss, number_or_nan(row->task[i].meta_loss));
-        json_array_append_new(std, number_or_nan(row->task[i].meta_loss_std));
+        json_array_append_new(loss, number_or_null(row->task[i].meta_loss));
+        json_array_append_new(std, number_or_null(row->task[i].meta_loss_std));
         json_array_append_new(particles, json_integer(row->task[i].particles));
     }
     json_object_set_new(object, "task_meta_loss", loss);
@@ -81,9 +81,9 @@ static void add_task_columns(json_t *object, const mt_metrics_row *row) {
 
 static void add_evaluation(json_t *object, const mt_metrics_row *row) {
     json_t *loss = json_array();
-    for (int i = 0; i < row->n_eval; i++) json_array_append_new(loss, number_or_nan(row->eval_task_loss[i]));
-    json_object_set_new(object, "eval_score", number_or_nan(row->eval_score));
-    json_object_set_new(object, "eval_best", number_or_nan(row->eval_best));
+    for (int i = 0; i < row->n_eval; i++) json_array_append_new(loss, number_or_null(row->eval_task_loss[i]));
+    json_object_set_new(object, "eval_score", number_or_null(row->eval_score));
+    json_object_set_new(object, "eval_best", number_or_null(row->eval_best));
     json_object_set_new(object, "eval_task_loss", loss);
 }
 
@@ -92,7 +92,7 @@ static char *row_line(const mt_metrics_row *row, size_t *n) {
     json_t *object = json_object();
     for (size_t i = 0; i < n_fields; i++) {
         const char *at = (const char *)row + field[i].offset;
-        json_t *value = field[i].integer ? json_integer(*(const int64_t *)at) : number_or_nan(*(const double *)at);
+        json_t *value = field[i].integer ? json_integer(*(const int64_t *)at) : number_or_null(*(const double *)at);
         json_object_set_new(object, field[i].name, value);
     }
     if (row->n_tasks > 0) add_task_columns(object, row);

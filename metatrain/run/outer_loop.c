@@ -8,13 +8,17 @@
  *     2. step_sync.c         sync_step: the table of contents of an outer step (step_async.c: the other mode)
  *     3. assignment.c        who runs which particle, by predicted costs; steals while a window runs
  *     4. worker.c            every rank: windows of its particles, a slice at a time, and their reports
- *     5. es/unroll.c         a window: inner steps of both twins
- *     6. gradient_shares.c   reports -> gradient of theta, a share each (es/es_gradient.c: the formula)
- *     7. es/outer_optimizer.c  gradient -> theta
- *     8. step_common.c       counts, validation where it is due, outputs
+ *     5. particle_queue.c    the particles of a rank, and how they migrate
+ *     6. es/unroll.c         a window: inner steps of both twins
+ *     7. gradient_shares.c   reports -> gradient of theta, a share each (the formula: es/es_gradient.c)
+ *     8. step_common.c       gradient -> theta (the rule: es/outer_optimizer.c), validation, outputs
+ *
+ * Where rank 0 waits (mt_wait_for in ranks/dispatch.c) it polls messages and works like the others; what it tells its
+ * own worker is a message to itself, handled at the next poll. A rank that failed ends the wait: run_steps returns, and
+ * run_to_end calls recovery.c.
  *
  * What rank 0 does that others do not: assignment, gradient -> theta, outputs, committing checkpoints, and noticing
- * that a rank failed. It works like the others, through messages to itself. */
+ * that a rank failed. */
 #include "run/outer_loop.h"
 
 #include <math.h>
@@ -105,7 +109,7 @@ int mt_run_outer_steps(mt_coordinator *c, int64_t resume_step) {
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-/* theta, the outer optimizer, counters and the noise since the reset. */
+/* theta, counters and the noise since the reset. */
 static size_t list_own_items(void *owner, mt_item *items) {
     mt_coordinator *c = owner;
     const mt_es_gradient *es = &c->worker->gradient.es;

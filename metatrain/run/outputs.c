@@ -11,7 +11,6 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/svg_plot.h"
 #include "run/training_plot.h"
 #include "store/theta_file.h"
 
@@ -73,7 +72,7 @@ int mt_write_best(const mt_outputs *o, lopt_error *err) {
 }
 
 /* A resumed run goes on from the score in DIR/best.h5. It may be of a step that is yet to be repeated;
- * that will give the same theta and score again. */
+ * that will give the same theta and score again (not in the asynchronous mode). */
 static void read_best(mt_outputs *o) {
     char path[MT_PATH + 16];
     lopt_error err;
@@ -172,8 +171,11 @@ void mt_print_summary(const mt_outputs *o, const char *reason, int saved) {
     mt_theta_digest(o->theta->optimizer, o->theta->value, digest);
     mt_format_seconds(mt_total_seconds(o), seconds, sizeof seconds);
     printf("%s outer step %lld of %lld, %lld inner steps in %s\n",
-           reason ? "stopped at" : "done:", (long long)o->counters->step, (long long)o->session->cfg->outer.steps,
-           (long long)o->counters->inner_steps, seconds);
+           reason  ? "stopped at"
+           : saved ? "done:"
+                   : "failed at",
+           (long long)o->counters->step, (long long)o->session->cfg->outer.steps, (long long)o->counters->inner_steps,
+           seconds);
     if (reason)
         printf("stopped by %s; %s\n", reason,
                saved ? "state is saved: run again with --resume" : "its state could not be saved");

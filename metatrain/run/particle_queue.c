@@ -48,9 +48,7 @@ int mt_save_shard(mt_particle_queue *q, const mt_save_order *order, lopt_error *
 /* The file's digest was verified, but its counters are used as indices and lengths here. */
 static int check_counters(const mt_particle_queue *q, int64_t number, lopt_error *err) {
     const mt_particle_counters *c = &q->particle[number].at;
-    if (c->number == number && c->task >= 0 && c->task < q->session->cfg->n_tasks && c->trajectory >= -1 &&
-        c->inner_step >= 0 && c->noise >= -1 && c->noise_draws >= 0 && c->structure >= 0)
-        return 1;
+    if (c->number == number && mt_check_counters(q->session->cfg, c)) return 1;
     return mt_error(err, LOPT_EARG,
                     "%s/checkpoints: the counters of particle %lld make no sense for this configuration",
                     q->session->dir, (long long)number);
@@ -73,6 +71,7 @@ int mt_open_particles(mt_particle_queue *q, int64_t step, lopt_error *err) {
     const mt_membership *members = &q->session->members;
     q->n_queued = 0;
     q->window = -1;
+    q->window_eta = 0;
     for (int64_t p = 0; p < q->session->cfg->particles; p++) {
         mt_particle_close(&q->particle[p]);
         mt_sampler_forget(q->sampler, p);
@@ -140,13 +139,20 @@ static int take_particle(void *self, const mt_message *m) {
     if (!mt_particle_unpack(&arrived, &q->sampler->sizes, (char *)m->data + sizeof window, NULL))
         mt_abort_without_memory(transport_of(q), "a particle");
     int64_t number = arrived.at.number;
-    if (number < 0 || number >= q->session->cfg->particles || q->particle[number].memory) {
+    if (!mt_check_counters(q->session->cfg, &arrived.at) || q->particle[number].memory) {
         mt_particle_close(&arrived);
         return 0;
     }
     q->particle[number] = arrived;
     if (window == q->window) enqueue_particle(q, number);
     return 1;
+}
+
+int mt_check_migration(const mt_particle_queue *q, const mt_migration *m) {
+    int ranks = transport_of(q)->size;
+    return m->particle >= 0 && m->particle < q->session->cfg->particles && m->from >= 0 && m->from < ranks &&
+           m->to >= 0 && m->to < ranks && m->to != m->from &&
+           (m->from != transport_of(q)->rank || q->particle[m->particle].memory);
 }
 
 void mt_queue_window(mt_particle_queue *q, const mt_window_head *head, const mt_migration *migration) {
@@ -177,8 +183,8 @@ static int take_steal(void *self, const mt_message *m) {
     mt_steal steal;
     memcpy(&steal, m->data, sizeof steal);
     if (steal.to < 0 || steal.to >= transport_of(q)->size) return 0;
-    if (steal.window != q->window) return 1;
-    int64_t i = choose_particle(q);
+    if (steal.window < q->window) return 1;
+    int64_t i = steal.window == q->window ? choose_particle(q) : -1; /* else its window is still under way */
     steal.particle = i >= 0 ? dequeue_particle(q, i).particle : -1;
     mt_post_message(&q->session->dispatch, 0, MT_TAG_STEAL_REPLY, &steal, sizeof steal);
     if (i >= 0) send_particle(q, steal.particle, steal.to);

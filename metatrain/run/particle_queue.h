@@ -35,6 +35,8 @@ void mt_particle_queue_close(mt_particle_queue *q);
 /* Opens this rank's particles, as they are assigned after a start or the loss of ranks (particle p to the living rank
  * p mod n_live): new ones, or those of a checkpoint (step >= 0). */
 int mt_open_particles(mt_particle_queue *q, int64_t step, lopt_error *err);
+/* Whether what WINDOW says can be done here. */
+int mt_check_migration(const mt_particle_queue *q, const mt_migration *migration);
 /* Begins a window: all particles here are to be run, but for those that migrate, which are sent. */
 void mt_queue_window(mt_particle_queue *q, const mt_window_head *head, const mt_migration *migration);
 /* The longest that is left; 0: none. */

@@ -20,7 +20,7 @@ typedef struct mt_profile {
     double overhead_fraction;   /* of the CPU time of all ranks outside windows and the two below */
     double coordinator_seconds; /* of rank 0 from the last report of an outer step to the next window, but for the
                                  * gradient: */
-    double noise_seconds;       /* CPU seconds of a parameter of it for a particle */
+    double noise_seconds;       /* CPU seconds to add one parameter's noise of one particle to the gradient */
     double gradient_seconds;    /* that it took, by rank 0 or shared: to compare with; not read */
 } mt_profile;
 

@@ -63,9 +63,9 @@ int mt_recover_ranks(mt_coordinator *c, lopt_error *err) {
                         s->dir);
     while (ok && s->members.n_failed > 0) {
         remove_failed_ranks(s);
-        ok = (s->dir[0] && mt_checkpoint_find(s->dir, &step, mt_print_warning, err) && step >= 0) ||
-             mt_error(err, LOPT_EIO, "%s: ranks were lost and there is no checkpoint to return to", s->dir);
-        if (!ok) return 0;
+        if (s->dir[0] && !mt_checkpoint_find(s->dir, &step, mt_print_warning, err)) return 0;
+        if (step < 0)
+            return mt_error(err, LOPT_EIO, "%s: ranks were lost and there is no checkpoint to return to", s->dir);
         post_restart(s, step);
         ok = mt_assign_ranks(c, step, err) || s->members.n_failed > 0;
     }

@@ -10,8 +10,8 @@
  * moved aside whole, to dir.old-1, dir.old-2, ...; keep = 1 (a resume): what is there stays, and a pipe or folder in
  * the place of a file of the run is refused. The lock is an
  * fcntl lock on dir/.lock; on file systems without locks it is only a warning. */
-#ifndef MT_RUN_FOLDER_H
-#define MT_RUN_FOLDER_H
+#ifndef MT_RUN_DIR_H
+#define MT_RUN_DIR_H
 
 #include "lopt.h"
 

@@ -66,7 +66,7 @@ static void start_idle_share(mt_report_pool *pool, double now) {
     pool->idle_since = now;
 }
 
-/* Ranks that pause, after a start, a checkpoint or a validation, wait for theta. */
+/* Ranks that pause, after a start or a checkpoint, wait for theta. */
 static void release_ranks(mt_coordinator *c) {
     mt_report_pool *pool = &c->pool;
     if (pool->released && !c->worker->paused) return;
@@ -91,6 +91,7 @@ static int take_reports(void *self, const mt_message *m) {
     mt_coordinator *c = self;
     mt_report_pool *pool = &c->pool;
     size_t n = (m->n - sizeof(double)) / sizeof *pool->report;
+    if (m->n != sizeof(double) + n * sizeof *pool->report) return 0;
     memcpy(&c->profiler.cpu[m->from], m->data, sizeof(double));
     grow_pool(c, pool->n + (int64_t)n);
     for (size_t i = 0; i < n; i++) {
@@ -220,6 +221,9 @@ static int async_step(mt_coordinator *c) {
         else
             mt_rest_transport(s->transport, idle_polls++);
     }
+    /* A checkpoint follows: no rank gets theta, and so goes on, before it is written. */
+    if (mt_stop_reason() || c->counters.step >= s->cfg->outer.steps || mt_checkpoint_is_due(c, c->counters.step))
+        c->pool.released = 0;
     return s->members.n_failed == 0;
 }
 

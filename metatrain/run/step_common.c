@@ -9,8 +9,9 @@
 
 int mt_check_report(const mt_coordinator *c, const mt_report *r) {
     const mt_config *cfg = c->session->cfg;
-    int ok = r->particle >= 0 && r->particle < cfg->particles && r->window <= c->counters.step && r->n_segments >= 0 &&
-             r->n_segments <= MT_MAX_SEGMENTS && r->n_task_steps >= 0 && r->n_task_steps <= MT_MAX_SEGMENTS;
+    int ok = mt_check_counters(cfg, &r->at) && r->particle == r->at.number && r->window <= c->counters.step &&
+             r->n_segments >= 0 && r->n_segments <= MT_MAX_SEGMENTS && r->n_task_steps >= 0 &&
+             r->n_task_steps <= MT_MAX_SEGMENTS;
     for (int k = 0; ok && k < r->n_segments; k++) ok = r->segment[k].task >= 0 && r->segment[k].task < cfg->n_tasks;
     for (int64_t k = 0; ok && k < r->n_task_steps; k++)
         ok = r->task_steps[k].task >= 0 && r->task_steps[k].task < cfg->n_tasks;
@@ -36,6 +37,7 @@ static int validate_theta(mt_coordinator *c) {
     mt_validation *v = &c->worker->validation;
     if (!mt_validation_is_due(v, c->counters.step)) return 1;
     int is_best = mt_validate_theta(v, c->theta->value, c->counters.step);
+    c->profiler.last_report = 0; /* the time for it is not the coordinator's between windows */
     c->profiler.cpu_validation += v->cpu_seconds;
     if (is_best > 0) mt_warn_on_error(mt_write_best(&c->outputs, &err), &err);
     return is_best >= 0;

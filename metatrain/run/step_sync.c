@@ -27,17 +27,11 @@ static void send_window(mt_coordinator *c) {
     mt_post_message(&s->dispatch, 0, MT_TAG_WINDOW, message, bytes);
     free(message);
     for (int64_t p = 0; p < s->cfg->particles; p++) c->report[p].window = -1; /* to come */
-    mt_dispatch_steals(&c->assignment);
 }
 
 /* Every particle reports once a window. */
 static int take_report(mt_coordinator *c, int rank, const mt_report *r) {
-    if (!mt_check_report(c, r) || r->window != c->counters.step || c->report[r->particle].window == r->window) {
-        fprintf(stderr, "DBG p %ld w %ld step %ld had %ld check %d nseg %d nts %ld\n", (long)r->particle,
-                (long)r->window, (long)c->counters.step, (long)c->report[r->particle].window, mt_check_report(c, r),
-                r->n_segments, (long)r->n_task_steps);
-        return 0;
-    }
+    if (!mt_check_report(c, r) || r->window != c->counters.step || c->report[r->particle].window == r->window) return 0;
     c->report[r->particle] = *r;
     mt_note_report(&c->assignment, rank, r);
     return 1;
@@ -47,6 +41,7 @@ static int take_reports(void *self, const mt_message *m) {
     mt_coordinator *c = self;
     mt_report report;
     size_t n = (m->n - sizeof(double)) / sizeof report;
+    if (m->n != sizeof(double) + n * sizeof report) return 0;
     memcpy(&c->profiler.cpu[m->from], m->data, sizeof(double));
     for (size_t i = 0; i < n; i++) {
         memcpy(&report, (const char *)m->data + sizeof(double) + i * sizeof report, sizeof report);
@@ -63,6 +58,8 @@ static int sync_step(mt_coordinator *c) {
     double start = mt_wall_seconds();
     mt_stop_coordinator_time(&c->profiler);
     send_window(c);
+    mt_poll_messages(&c->session->dispatch); /* the window leaves, then the first steals */
+    mt_dispatch_steals(&c->assignment);
     if (!mt_wait_for(&c->session->dispatch, &c->assignment.pending, mt_do_work, c->worker)) return 0;
     for (int64_t p = 0; p < c->session->cfg->particles; p++)
         mt_learn_window(&c->profiler, &c->assignment.costs, &c->report[p], c->assignment.cost[p]);

@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/progress.h"
 #include "base/read_file.h"
 
 #define NAME_STARTS "events.out.tfevents."

@@ -25,8 +25,8 @@
  * Source: TensorFlow's record_writer, event.proto and summary.proto.
  *
  * Errors   functions return NULL or 0 and one sentence that names the file. */
-#ifndef MT_EVENT_FILE_H
-#define MT_EVENT_FILE_H
+#ifndef MT_TENSORBOARD_H
+#define MT_TENSORBOARD_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -125,6 +125,8 @@ static int take_window(void *self, const mt_message *m) {
         m->n != sizeof head + (size_t)head.n_migrations * sizeof(mt_migration) + theta_bytes)
         return 0;
     const mt_migration *migration = (const mt_migration *)((const char *)m->data + sizeof head);
+    for (int64_t i = 0; i < head.n_migrations; i++)
+        if (!mt_check_migration(&w->particles, &migration[i])) return 0;
     memcpy(w->theta->value, migration + head.n_migrations, theta_bytes);
     mt_unroller_set_theta(&w->unroller, w->theta->value);
     mt_queue_window(&w->particles, &head, migration);
@@ -134,6 +136,7 @@ static int take_window(void *self, const mt_message *m) {
 static int take_theta(void *self, const mt_message *m) {
     mt_worker *w = self;
     memcpy(&w->particles.window, m->data, sizeof w->particles.window);
+    /* On rank 0 this is the coordinator's own theta, which does not change before the message is handled. */
     memcpy(w->theta->value, (const char *)m->data + sizeof w->particles.window, w->theta->n * sizeof(float));
     w->paused = 0;
     w->since_theta = 0;

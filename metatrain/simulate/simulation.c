@@ -125,7 +125,7 @@ static void take_message(model *m, int from) {
     if (m->ends.key[0] != NEVER) mt_heap_set(&m->ends, 0, m->ends.key[0] - m->how->measured.message);
 }
 
-/* What the victim decides (worker.c: mt_run_give); the particle taken out of its list, or -1. */
+/* What the victim decides (particle_queue.c: choose_particle); the particle taken out of its list, or -1. */
 static int64_t give_particle(model *m, int victim) {
     int64_t n = 0, *link = &m->first[victim], taken;
     for (int64_t p = *link; p >= 0; p = m->next[p]) m->given[n++] = m->cost[p];

@@ -67,7 +67,7 @@ void lopt_rng_draw_rows(lopt_rng_stream *r, uint64_t n, size_t count, int32_t *o
 double lopt_rng_draw_uniform(lopt_rng_stream *r); /* [0, 1), 53 bits */
 double lopt_rng_draw_normal(lopt_rng_stream *r);  /* two outputs a number */
 void lopt_rng_fill_normals(lopt_rng_stream *r, size_t n, float *out);
-/* Standard normal truncated to [-2, 2] by rejection (spec 1.8, TN), times scale. */
+/* Standard normal truncated to [-2, 2] by rejection, times scale. */
 void lopt_rng_fill_truncated_normals(lopt_rng_stream *r, float scale, size_t n, float *out);
 void lopt_rng_skip_outputs(lopt_rng_stream *r, uint64_t n);
 
