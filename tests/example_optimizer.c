@@ -66,10 +66,7 @@ static void sign_momentum_step(const lopt_optimizer *opt, lopt_state *state, con
 
 const lopt__kind lopt__sign_momentum = {
     .name = "sign_momentum",
-    .hypers = hypers,
-    .n_hypers = LOPT__COUNT(hypers),
-    .presets = presets,
-    .n_presets = LOPT__COUNT(presets),
+    LOPT__TABLES,
     .layout = sign_momentum_layout,
     .prepared_bytes = sign_momentum_prepared_bytes,
     .prepare = sign_momentum_prepare,

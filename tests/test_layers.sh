@@ -21,6 +21,8 @@ nobody() {
     fi
 }
 
+python3 tests/layers.py || fail "the floor plan does not hold"
+
 mapfile -t all_but_comm < <(files -v '^metatrain/ranks/mpi_transport\.c$')
 mapfile -t all_but_hdf5 < <(files -v '^metatrain/store/hdf5_file\.c$')
 mapfile -t libraries < <(files '^(src|tasks)/')

@@ -17,6 +17,7 @@
 #include "base/progress.h"
 #include "bench/bench.h"
 #include "bench/peak.h"
+#include "es/inner_step.h"
 #include "es/unroll.h"
 #include "kernels/job.h"
 
@@ -52,7 +53,7 @@ static int passes_open(passes *p, const task *t, float *params, const float *gra
     if (!p->state) return 0;
     p->pipeline = (lopt__pipeline){
         .grad_limit = INFINITY, .rms_epsilon = 1e-6f, .momentum_epsilon = 1e-6f, .normalise_epsilon = 1e-5f};
-    lopt__decays_set(&p->decays, beta, NULL, 0);
+    lopt__set_decays(&p->decays, beta, NULL, 0);
     p->mlp = (lopt__mlp){.layer[0] = {.out = 1}};
     p->scratch = aligned_alloc(64, 4 * lopt__kernel_scratch_most(p->state, 1));
     return p->scratch ? 1 : mt_error(err, LOPT_ENOMEM, "out of memory");
@@ -134,9 +135,9 @@ static void run_in_turn(void *self) {
     if (in->turns++ % TURNS == 0) begin_turns(in);
     run_batch(in);
     for (int twin = 0; twin < 2; twin++) {
-        float *params = in->twin_params[twin];
-        float loss = task_compute_loss(in->task, NULL, in->work, params, u->grads);
-        lopt_step(u->optimizer[twin], in->twin_state[twin], params, u->grads, loss, NULL);
+        mt_inner_training t = {
+            in->task, NULL, in->work, u->optimizer[twin], in->twin_state[twin], in->twin_params[twin], u->grads};
+        mt_take_inner_step(&t, NULL);
     }
 }
 

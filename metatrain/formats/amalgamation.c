@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * amalgamation.c - see amalgamation.h. First the sources are put together as text, then it is cut into tokens, and
- * printed token by token with what has to change. */
+ * amalgamation.c - see amalgamation.h. The sources are concatenated as text, which is then printed token by token with
+ * the changes. */
 #include "formats/amalgamation.h"
 
 #include <ctype.h>
@@ -16,7 +16,7 @@ enum { MAX_SOURCES = 200 };
 
 typedef struct assembly {
     FILE *out;
-    char printed[MAX_SOURCES], visited[MAX_SOURCES]; /* by number of the source; visited: its includes, too */
+    char printed[MAX_SOURCES], visited[MAX_SOURCES]; /* by index of the source; visited: its includes, too */
 } assembly;
 
 static int find_source(const char *name) {
@@ -30,12 +30,12 @@ static const char *end_of_line(const char *line) {
     return end ? end + 1 : line + strlen(line);
 }
 
-/* Whether a line includes a file of ours; its name. */
+/* Whether a line includes a file of src/; its name. */
 static int included_name(const char *line, char name[64]) {
     return sscanf(line, "#include \"%63[^\"]\"", name) == 1;
 }
 
-/* A source with what it includes, each once and in its place, without what is for C++ compilers alone. */
+/* Prints a source with its includes in their place, each once, without blocks for C++ alone. */
 static void print_source(assembly *a, int source) {
     if (source < 0 || a->printed[source]) return;
     a->printed[source] = 1;
@@ -76,7 +76,7 @@ static void visit_unit(assembly *a, const char *stem) {
     visit_includes(a, code);
     print_source(a, header);
     if (strcmp(stem, "kernels/kernels") == 0) {
-        visit_unit(a, "kernels/reference"); /* what the vectorised kernels leave to it */
+        visit_unit(a, "kernels/reference"); /* the vectorised kernels call it in rare cases */
         visit_unit(a, "kernels/vector");
         fputs("\nconst lopt__kernels *lopt__kernels_current(void) {\n    return &lopt__kernels_portable;\n}\n", a->out);
     } else if (strcmp(stem, "core/thread_team") != 0) {

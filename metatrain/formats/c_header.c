@@ -65,7 +65,7 @@ static void print_lines(FILE *f, const char *const *lines, size_t n, const char 
 
 static void print_manual(FILE *f, const mt_theta_file *theta, const char *prefix) {
     static const char *const manual[] = {
-        " * How to use it: tensors lie back to back in one array of parameters, gradients alike.\n",
+        " * All tensors are in one array of parameters, back to back; gradients likewise.\n",
         " *\n",
         " *     @_tensor tensors[] = {{2, {64, 32}}, {1, {32}}};  // rank and sizes, row-major\n",
         " *     @_state *state = @_create(tensors, 2);            // NULL if memory is short\n",
@@ -73,7 +73,7 @@ static void print_manual(FILE *f, const mt_theta_file *theta, const char *prefix
         " *         @_step(state, params, grads, 1.0f);   // 1: the learning rate as trained\n",
         " *     @_destroy(state);\n",
         " *\n",
-        " * An optimizer that follows the loss or schedules its steps (VeLO, Celo) is told of them:\n",
+        " * If the optimizer uses the loss or the length of the training (VeLO, Celo, schedules):\n",
         " * @_reset_for(state, num_steps) at first, @_tell_loss(state, loss) before each step.\n",
         " *\n",
         " * Needs libm (-lm). Compiles as C11 and C++17. A state belongs to one thread at a time. A step\n",
@@ -82,7 +82,7 @@ static void print_manual(FILE *f, const mt_theta_file *theta, const char *prefix
         " *\n",
     };
     static const char *const mup[] = {
-        " * Trained with muP: of the weight i between two hidden layers, before the first step,\n",
+        " * Trained with muP: for each weight i between two hidden layers, before the first step,\n",
         " *     @_set_lr_scale(state, i, @_MUP / inputs_of_the_layer);\n",
         " *\n",
     };

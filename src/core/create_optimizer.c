@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/registry.h"
 #include "core/set_error.h"
 #include "core/settings.h"
 #include "core/suggest.h"

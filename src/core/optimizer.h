@@ -126,6 +126,8 @@ struct lopt_state {
     int n_threads; /* of the team; 1: no team */
 };
 
+const lopt__preset *lopt__preset_find(const char *name, const lopt__kind **kind); /* NULL if unknown; registry.c */
+
 /* Add a block to theta; for kind->layout. */
 lopt__block *lopt__add_block(lopt_optimizer *opt, const char *name, int rank, const int64_t *dim, lopt__init init,
                              float scale);
@@ -159,5 +161,9 @@ static inline float *lopt__take_floats(float *base, size_t *floats, size_t n) {
 }
 
 #define LOPT__COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
+
+/* The first members of a kind behind its name. */
+#define LOPT__TABLES                                                                                                   \
+    .hypers = hypers, .n_hypers = LOPT__COUNT(hypers), .presets = presets, .n_presets = LOPT__COUNT(presets)
 
 #endif

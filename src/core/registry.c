@@ -2,8 +2,6 @@
  *
  * registry.c - the kinds of optimizers, in the order in which they are listed. A new one is a file
  * in optimizers/ and a line here: X(NAME) is lopt__NAME (docs/adding-an-optimizer.md). */
-#include "core/registry.h"
-
 #include <string.h>
 
 #include "core/settings.h"

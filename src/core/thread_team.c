@@ -96,10 +96,6 @@ void lopt__team_destroy(lopt__team *team) {
     free(team);
 }
 
-int lopt__team_n_threads(const lopt__team *team) {
-    return team ? team->n_members + 1 : 1;
-}
-
 /* A member that wakes after the last chunk was taken is not waited for. */
 static void run_chunks_together(lopt__team *team) {
     fegetenv(&team->environment);

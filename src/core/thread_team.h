@@ -39,7 +39,6 @@ static inline void lopt__team_run_chunks(lopt__team *team, int64_t n_chunks, lop
 #else
 lopt__team *lopt__team_create(int n_threads); /* NULL: no memory or no threads */
 void lopt__team_destroy(lopt__team *team);
-int lopt__team_n_threads(const lopt__team *team);
 void lopt__team_run_chunks(lopt__team *team, int64_t n_chunks, lopt__chunk_function *chunk, void *work);
 #endif
 

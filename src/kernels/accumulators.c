@@ -30,7 +30,7 @@ static float apply_decay_offset(float beta, float offset) {
     return 1.0f - expf(10.0f * parameter);
 }
 
-void lopt__decays_set(lopt__decays *out, const float beta[2 * LOPT__K + 1], const float *offset, int clip_momentum) {
+void lopt__set_decays(lopt__decays *out, const float beta[2 * LOPT__K + 1], const float *offset, int clip_momentum) {
     float decay[2 * LOPT__K + 1];
     for (int i = 0; i < 2 * LOPT__K + 1; i++) {
         decay[i] = offset ? apply_decay_offset(beta[i], offset[i]) : beta[i];
@@ -46,8 +46,8 @@ void lopt__decays_set(lopt__decays *out, const float beta[2 * LOPT__K + 1], cons
     out->one_minus_rms = 1.0f - decay[LOPT__K];
 }
 
-void lopt__decays_learned(lopt__decays *out, const lopt_optimizer *opt, int momentum, int rms, int factored,
-                          int clip_momentum) {
+void lopt__decays_from_settings(lopt__decays *out, const lopt_optimizer *opt, int momentum, int rms, int factored,
+                                int clip_momentum) {
     float beta[2 * LOPT__K + 1];
     for (int k = 0; k < LOPT__K; k++) {
         beta[k] = (float)opt->value[momentum][k];
@@ -55,9 +55,5 @@ void lopt__decays_learned(lopt__decays *out, const lopt_optimizer *opt, int mome
     }
     beta[LOPT__K] = lopt__read_number(opt, rms);
     const lopt_block *offsets = lopt_block_find(opt, "momentum_decays");
-    lopt__decays_set(out, beta, offsets ? opt->theta + offsets->offset : NULL, clip_momentum);
-}
-
-void lopt__decays_raw(lopt__decays *out, const lopt_optimizer *opt, int momentum, int rms, int factored) {
-    lopt__decays_learned(out, opt, momentum, rms, factored, 0);
+    lopt__set_decays(out, beta, offsets ? opt->theta + offsets->offset : NULL, clip_momentum);
 }

@@ -44,14 +44,11 @@ typedef struct lopt__decays {
 
 /* Decays from [momentum 3, rms 1, factored 3] values: 1 - exp(10 (log(1 - beta) / 10 + offset)), or beta if offset is
  * NULL. rms and factored decays are clipped to [0, 1], those of the momenta if clip_momentum. */
-void lopt__decays_set(lopt__decays *out, const float beta[2 * LOPT__K + 1], const float *offset, int clip_momentum);
-
-/* Decays from three settings (momentum, rms, factored: indices of hyperparameters). */
-void lopt__decays_raw(lopt__decays *out, const lopt_optimizer *opt, int momentum, int rms, int factored);
-/* The same with the offsets in the blocks momentum_decays (3), rms_decays (1) and adafactor_decays (3) of theta, which
- * are adjacent; without offsets if there are no such blocks. */
-void lopt__decays_learned(lopt__decays *out, const lopt_optimizer *opt, int momentum, int rms, int factored,
-                          int clip_momentum);
+void lopt__set_decays(lopt__decays *out, const float beta[2 * LOPT__K + 1], const float *offset, int clip_momentum);
+/* The same from three settings (momentum, rms, factored: indices of hyperparameters), with offsets if theta has the
+ * blocks momentum_decays (3), rms_decays (1) and adafactor_decays (3), which are adjacent. */
+void lopt__decays_from_settings(lopt__decays *out, const lopt_optimizer *opt, int momentum, int rms, int factored,
+                                int clip_momentum);
 
 static inline float *lopt__momentum_row(const lopt__accumulators *a, const lopt__view *v, int64_t outer, int64_t row) {
     return a->momentum + (outer * v->rows + row) * LOPT__K * v->pitch;

@@ -77,8 +77,8 @@ void lopt__mlp_pair_weights(lopt__mlp *mlp) {
     }
 }
 
-void lopt__mlp_pack_outputs(lopt__mlp *mlp, const lopt_optimizer *opt, int in, int hidden, int hidden_layers,
-                            int stored, int first, int count, float *memory) {
+void lopt__mlp_pack_theta(lopt__mlp *mlp, const lopt_optimizer *opt, int in, int hidden, int hidden_layers, int stored,
+                          int first, int count, float *memory) {
     lopt__mlp_place_zeros(mlp, in, hidden, hidden_layers, count, memory);
     for (int l = 0; l < mlp->n_layers; l++) {
         const lopt__layer *s = &mlp->layer[l];
@@ -89,11 +89,6 @@ void lopt__mlp_pack_outputs(lopt__mlp *mlp, const lopt_optimizer *opt, int in, i
         memcpy(s->bias, b, (size_t)s->out * sizeof(float));
     }
     lopt__mlp_pair_weights(mlp);
-}
-
-void lopt__mlp_pack_theta(lopt__mlp *mlp, const lopt_optimizer *opt, int in, int hidden, int hidden_layers, int out,
-                          float *memory) {
-    lopt__mlp_pack_outputs(mlp, opt, in, hidden, hidden_layers, out, 0, out, memory);
 }
 
 static float activate_unit(lopt__activation activation, float x) {

@@ -35,12 +35,9 @@ void lopt__mlp_layout(lopt_optimizer *opt, int in, int hidden, int hidden_layers
 size_t lopt__mlp_floats(int in, int hidden, int hidden_layers, int out);
 /* A network of zeros in memory[lopt__mlp_floats] (64-byte aligned). */
 void lopt__mlp_place_zeros(lopt__mlp *mlp, int in, int hidden, int hidden_layers, int out, float *memory);
-/* The same with theta's blocks copied into it. */
-void lopt__mlp_pack_theta(lopt__mlp *mlp, const lopt_optimizer *opt, int in, int hidden, int hidden_layers, int out,
-                          float *memory);
-/* The same with `count` of the `stored` outputs in theta, from `first` on. */
-void lopt__mlp_pack_outputs(lopt__mlp *mlp, const lopt_optimizer *opt, int in, int hidden, int hidden_layers,
-                            int stored, int first, int count, float *memory);
+/* The same with theta's blocks copied into it: `count` of the `stored` outputs, from `first` on. */
+void lopt__mlp_pack_theta(lopt__mlp *mlp, const lopt_optimizer *opt, int in, int hidden, int hidden_layers, int stored,
+                          int first, int count, float *memory);
 /* y[out] for one x[in]; work[2 * widest layer]. */
 void lopt__mlp_forward(const lopt__mlp *mlp, const float *x, float *y, float *work);
 

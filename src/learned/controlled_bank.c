@@ -22,7 +22,7 @@ size_t lopt__controlled_bytes(const lopt__bank_shape *shape) {
 
 void lopt__controlled_prepare(lopt_optimizer *opt, const lopt__bank_shape *shape, int momenta, int rms, int adafactor) {
     lopt__controlled *ready = (lopt__controlled *)opt->prepared;
-    lopt__decays_raw(&ready->decays, opt, momenta, rms, adafactor);
+    lopt__decays_from_settings(&ready->decays, opt, momenta, rms, adafactor, 0);
     ready->controller = lopt__controller_from_theta(opt);
     lopt__bank_pack(shape, opt, ready->bank);
 }

@@ -55,10 +55,7 @@ static void adabelief_step(const lopt_optimizer *opt, lopt_state *state, const l
 
 const lopt__kind lopt__adabelief = {
     .name = "adabelief",
-    .hypers = hypers,
-    .n_hypers = LOPT__COUNT(hypers),
-    .presets = presets,
-    .n_presets = LOPT__COUNT(presets),
+    LOPT__TABLES,
     .tensor_floats = lopt__two_array_floats,
     .step = adabelief_step,
 };

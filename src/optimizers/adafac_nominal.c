@@ -121,14 +121,14 @@ static size_t adafac_nominal_prepared_bytes(const lopt_optimizer *opt) {
 }
 
 static float *pack_output_network(const lopt_optimizer *opt, lopt__mlp *mlp, int first, int count, float *memory) {
-    lopt__mlp_pack_outputs(mlp, opt, LOPT__N_FEATURES, lopt__read_integer(opt, HIDDEN_SIZE),
-                           lopt__read_integer(opt, HIDDEN_LAYERS), N_OUTPUTS, first, count, memory);
+    lopt__mlp_pack_theta(mlp, opt, LOPT__N_FEATURES, lopt__read_integer(opt, HIDDEN_SIZE),
+                         lopt__read_integer(opt, HIDDEN_LAYERS), N_OUTPUTS, first, count, memory);
     return memory + floats_of_network(opt, count);
 }
 
 static void adafac_nominal_prepare(lopt_optimizer *opt) {
     prepared *ready = (prepared *)opt->prepared;
-    lopt__decays_learned(&ready->decays, opt, MOMENTUM_DECAYS, RMS_DECAYS, ADAFACTOR_DECAYS, 0);
+    lopt__decays_from_settings(&ready->decays, opt, MOMENTUM_DECAYS, RMS_DECAYS, ADAFACTOR_DECAYS, 0);
     float *memory = pack_output_network(opt, &ready->both, DIRECTION, 2, ready->weights);
     for (int i = 0; i < N_OUTPUTS; i++) memory = pack_output_network(opt, &ready->single[i], i, 1, memory);
 }
@@ -258,10 +258,7 @@ static void adafac_nominal_step(const lopt_optimizer *opt, lopt_state *state, co
 
 const lopt__kind lopt__adafac_nominal = {
     .name = "adafac_nominal",
-    .hypers = hypers,
-    .n_hypers = LOPT__COUNT(hypers),
-    .presets = presets,
-    .n_presets = LOPT__COUNT(presets),
+    LOPT__TABLES,
     .layout = adafac_nominal_layout,
     .prepared_bytes = adafac_nominal_prepared_bytes,
     .prepare = adafac_nominal_prepare,

@@ -199,10 +199,7 @@ static void adafactor_step(const lopt_optimizer *opt, lopt_state *state, const l
 
 const lopt__kind lopt__adafactor = {
     .name = "adafactor",
-    .hypers = hypers,
-    .n_hypers = LOPT__COUNT(hypers),
-    .presets = presets,
-    .n_presets = LOPT__COUNT(presets),
+    LOPT__TABLES,
     .tensor_floats = adafactor_tensor_floats,
     .scratch_floats = adafactor_scratch_floats,
     .step = adafactor_step,

@@ -53,10 +53,7 @@ static void adagrad_step(const lopt_optimizer *opt, lopt_state *state, const lop
 
 const lopt__kind lopt__adagrad = {
     .name = "adagrad",
-    .hypers = hypers,
-    .n_hypers = LOPT__COUNT(hypers),
-    .presets = presets,
-    .n_presets = LOPT__COUNT(presets),
+    LOPT__TABLES,
     .tensor_floats = lopt__one_array_floats,
     .reset = adagrad_reset,
     .step = adagrad_step,

@@ -31,10 +31,7 @@ static void adam_step(const lopt_optimizer *opt, lopt_state *state, const lopt__
 
 const lopt__kind lopt__adam = {
     .name = "adam",
-    .hypers = hypers,
-    .n_hypers = LOPT__COUNT(hypers),
-    .presets = presets,
-    .n_presets = LOPT__COUNT(presets),
+    LOPT__TABLES,
     .tensor_floats = lopt__two_array_floats,
     .step = adam_step,
 };

@@ -187,10 +187,7 @@ static void celo_step(const lopt_optimizer *opt, lopt_state *state, const lopt__
 
 const lopt__kind lopt__celo = {
     .name = "celo",
-    .hypers = hypers,
-    .n_hypers = LOPT__COUNT(hypers),
-    .presets = presets,
-    .n_presets = LOPT__COUNT(presets),
+    LOPT__TABLES,
     .layout = celo_layout,
     .prepared_bytes = celo_prepared_bytes,
     .prepare = celo_prepare,

@@ -176,7 +176,7 @@ static void celo2_prepare(lopt_optimizer *opt) {
     prepared *ready = (prepared *)opt->prepared;
     lopt__bank_shape shape = celo2_bank_shape(opt);
     networks n = celo2_networks_at(opt, ready->memory);
-    lopt__decays_raw(&ready->decays, opt, MOMENTUM_DECAYS, RMS_DECAYS, ADAFACTOR_DECAYS);
+    lopt__decays_from_settings(&ready->decays, opt, MOMENTUM_DECAYS, RMS_DECAYS, ADAFACTOR_DECAYS, 0);
     ready->pipeline = (lopt__pipeline){.n_features = LOPT__N_EXTENDED,
                                        .grad_limit = lopt__read_number(opt, GRAD_LIMIT),
                                        .rms_epsilon = 1e-8f,
@@ -415,10 +415,7 @@ static void celo2_step(const lopt_optimizer *opt, lopt_state *state, const lopt_
 
 const lopt__kind lopt__celo2 = {
     .name = "celo2",
-    .hypers = hypers,
-    .n_hypers = LOPT__COUNT(hypers),
-    .presets = presets,
-    .n_presets = LOPT__COUNT(presets),
+    LOPT__TABLES,
     .layout = celo2_layout,
     .prepared_bytes = celo2_prepared_bytes,
     .prepare = celo2_prepare,

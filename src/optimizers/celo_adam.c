@@ -118,10 +118,7 @@ static void celo_adam_step(const lopt_optimizer *opt, lopt_state *state, const l
 
 const lopt__kind lopt__celo_adam = {
     .name = "celo_adam",
-    .hypers = hypers,
-    .n_hypers = LOPT__COUNT(hypers),
-    .presets = presets,
-    .n_presets = LOPT__COUNT(presets),
+    LOPT__TABLES,
     .layout = celo_adam_layout,
     .prepared_bytes = celo_adam_prepared_bytes,
     .prepare = celo_adam_prepare,

@@ -55,10 +55,7 @@ static void fromage_step(const lopt_optimizer *opt, lopt_state *state, const lop
 
 const lopt__kind lopt__fromage = {
     .name = "fromage",
-    .hypers = hypers,
-    .n_hypers = LOPT__COUNT(hypers),
-    .presets = presets,
-    .n_presets = LOPT__COUNT(presets),
+    LOPT__TABLES,
     .scratch_floats = lopt__largest_tensor,
     .step = fromage_step,
 };

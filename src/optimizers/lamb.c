@@ -30,10 +30,7 @@ static void lamb_step(const lopt_optimizer *opt, lopt_state *state, const lopt__
 
 const lopt__kind lopt__lamb = {
     .name = "lamb",
-    .hypers = hypers,
-    .n_hypers = LOPT__COUNT(hypers),
-    .presets = presets,
-    .n_presets = LOPT__COUNT(presets),
+    LOPT__TABLES,
     .tensor_floats = lopt__two_array_floats,
     .scratch_floats = lopt__largest_tensor,
     .step = lamb_step,

@@ -49,10 +49,7 @@ static void lars_step(const lopt_optimizer *opt, lopt_state *state, const lopt__
 
 const lopt__kind lopt__lars = {
     .name = "lars",
-    .hypers = hypers,
-    .n_hypers = LOPT__COUNT(hypers),
-    .presets = presets,
-    .n_presets = LOPT__COUNT(presets),
+    LOPT__TABLES,
     .tensor_floats = lopt__one_array_floats,
     .scratch_floats = lopt__largest_tensor,
     .step = lars_step,

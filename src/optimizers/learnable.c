@@ -105,10 +105,7 @@ static void learnable_step(const lopt_optimizer *opt, lopt_state *state, const l
 
 const lopt__kind lopt__learnable = {
     .name = "learnable",
-    .hypers = hypers,
-    .n_hypers = LOPT__COUNT(hypers),
-    .presets = presets,
-    .n_presets = LOPT__COUNT(presets),
+    LOPT__TABLES,
     .layout = learnable_layout,
     .prepared_bytes = learnable_prepared_bytes,
     .prepare = learnable_prepare,

@@ -44,10 +44,7 @@ static void lion_step(const lopt_optimizer *opt, lopt_state *state, const lopt__
 
 const lopt__kind lopt__lion = {
     .name = "lion",
-    .hypers = hypers,
-    .n_hypers = LOPT__COUNT(hypers),
-    .presets = presets,
-    .n_presets = LOPT__COUNT(presets),
+    LOPT__TABLES,
     .tensor_floats = lopt__one_array_floats,
     .step = lion_step,
 };

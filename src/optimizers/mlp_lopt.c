@@ -123,10 +123,7 @@ static void mlp_lopt_step(const lopt_optimizer *opt, lopt_state *state, const lo
 
 const lopt__kind lopt__mlp_lopt = {
     .name = "mlp_lopt",
-    .hypers = hypers,
-    .n_hypers = LOPT__COUNT(hypers),
-    .presets = presets,
-    .n_presets = LOPT__COUNT(presets),
+    LOPT__TABLES,
     .layout = mlp_lopt_layout,
     .prepared_bytes = mlp_lopt_prepared_bytes,
     .prepare = mlp_lopt_prepare,

@@ -144,10 +144,7 @@ static void muon_step(const lopt_optimizer *opt, lopt_state *state, const lopt__
 
 const lopt__kind lopt__muon = {
     .name = "muon",
-    .hypers = hypers,
-    .n_hypers = LOPT__COUNT(hypers),
-    .presets = presets,
-    .n_presets = LOPT__COUNT(presets),
+    LOPT__TABLES,
     .tensor_floats = muon_tensor_floats,
     .scratch_floats = muon_scratch_floats,
     .step = muon_step,

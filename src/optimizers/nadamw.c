@@ -78,10 +78,7 @@ static void nadamw_step(const lopt_optimizer *opt, lopt_state *state, const lopt
 
 const lopt__kind lopt__nadamw = {
     .name = "nadamw",
-    .hypers = hypers,
-    .n_hypers = LOPT__COUNT(hypers),
-    .presets = presets,
-    .n_presets = LOPT__COUNT(presets),
+    LOPT__TABLES,
     .tensor_floats = lopt__two_array_floats,
     .step = nadamw_step,
 };

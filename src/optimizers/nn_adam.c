@@ -245,10 +245,7 @@ static void nn_adam_step(const lopt_optimizer *opt, lopt_state *state, const lop
 
 const lopt__kind lopt__nn_adam = {
     .name = "nn_adam",
-    .hypers = hypers,
-    .n_hypers = LOPT__COUNT(hypers),
-    .presets = presets,
-    .n_presets = LOPT__COUNT(presets),
+    LOPT__TABLES,
     .layout = nn_adam_layout,
     .prepared_bytes = nn_adam_prepared_bytes,
     .prepare = nn_adam_prepare,

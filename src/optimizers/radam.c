@@ -61,10 +61,7 @@ static void radam_step(const lopt_optimizer *opt, lopt_state *state, const lopt_
 
 const lopt__kind lopt__radam = {
     .name = "radam",
-    .hypers = hypers,
-    .n_hypers = LOPT__COUNT(hypers),
-    .presets = presets,
-    .n_presets = LOPT__COUNT(presets),
+    LOPT__TABLES,
     .tensor_floats = lopt__two_array_floats,
     .step = radam_step,
 };

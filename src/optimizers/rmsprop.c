@@ -77,10 +77,7 @@ static void rmsprop_step(const lopt_optimizer *opt, lopt_state *state, const lop
 
 const lopt__kind lopt__rmsprop = {
     .name = "rmsprop",
-    .hypers = hypers,
-    .n_hypers = LOPT__COUNT(hypers),
-    .presets = presets,
-    .n_presets = LOPT__COUNT(presets),
+    LOPT__TABLES,
     .tensor_floats = rmsprop_tensor_floats,
     .step = rmsprop_step,
 };

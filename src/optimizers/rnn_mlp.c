@@ -405,10 +405,7 @@ static void rnn_mlp_valid_loss(const lopt_optimizer *opt, lopt_state *state, flo
 
 const lopt__kind lopt__rnn_mlp = {
     .name = "rnn_mlp",
-    .hypers = hypers,
-    .n_hypers = LOPT__COUNT(hypers),
-    .presets = presets,
-    .n_presets = LOPT__COUNT(presets),
+    LOPT__TABLES,
     .layout = rnn_mlp_layout,
     .prepared_bytes = rnn_mlp_prepared_bytes,
     .prepare = rnn_mlp_prepare,

@@ -33,10 +33,7 @@ static void sgd_step(const lopt_optimizer *opt, lopt_state *state, const lopt__i
 
 const lopt__kind lopt__sgd = {
     .name = "sgd",
-    .hypers = hypers,
-    .n_hypers = LOPT__COUNT(hypers),
-    .presets = presets,
-    .n_presets = LOPT__COUNT(presets),
+    LOPT__TABLES,
     .tensor_floats = sgd_tensor_floats,
     .step = sgd_step,
 };

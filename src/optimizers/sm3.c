@@ -132,10 +132,7 @@ static void sm3_step(const lopt_optimizer *opt, lopt_state *state, const lopt__i
 
 const lopt__kind lopt__sm3 = {
     .name = "sm3",
-    .hypers = hypers,
-    .n_hypers = LOPT__COUNT(hypers),
-    .presets = presets,
-    .n_presets = LOPT__COUNT(presets),
+    LOPT__TABLES,
     .tensor_floats = sm3_tensor_floats,
     .scratch_floats = sm3_scratch_floats,
     .step = sm3_step,

@@ -148,10 +148,10 @@ static size_t small_fc_prepared_bytes(const lopt_optimizer *opt) {
 
 static void small_fc_prepare(lopt_optimizer *opt) {
     prepared *ready = (prepared *)opt->prepared;
-    lopt__decays_learned(&ready->decays, opt, MOMENTUM_DECAYS, RMS_DECAYS, ADAFACTOR_DECAYS,
-                         lopt__read_integer(opt, CLIP_MOMENTUM_DECAYS));
+    lopt__decays_from_settings(&ready->decays, opt, MOMENTUM_DECAYS, RMS_DECAYS, ADAFACTOR_DECAYS,
+                               lopt__read_integer(opt, CLIP_MOMENTUM_DECAYS));
     lopt__mlp_pack_theta(&ready->mlp, opt, LOPT__N_FEATURES, lopt__read_integer(opt, HIDDEN_SIZE),
-                         lopt__read_integer(opt, HIDDEN_LAYERS), N_OUTPUTS, ready->weights);
+                         lopt__read_integer(opt, HIDDEN_LAYERS), N_OUTPUTS, 0, N_OUTPUTS, ready->weights);
 }
 
 /* ---- state -------------------------------------------------------------------------------------- */
@@ -212,10 +212,7 @@ static void small_fc_step(const lopt_optimizer *opt, lopt_state *state, const lo
 
 const lopt__kind lopt__small_fc = {
     .name = "small_fc",
-    .hypers = hypers,
-    .n_hypers = LOPT__COUNT(hypers),
-    .presets = presets,
-    .n_presets = LOPT__COUNT(presets),
+    LOPT__TABLES,
     .layout = small_fc_layout,
     .prepared_bytes = small_fc_prepared_bytes,
     .prepare = small_fc_prepare,

@@ -272,10 +272,7 @@ static void velo_step(const lopt_optimizer *opt, lopt_state *state, const lopt__
 
 const lopt__kind lopt__velo = {
     .name = "velo",
-    .hypers = hypers,
-    .n_hypers = LOPT__COUNT(hypers),
-    .presets = presets,
-    .n_presets = LOPT__COUNT(presets),
+    LOPT__TABLES,
     .layout = velo_layout,
     .prepared_bytes = velo_prepared_bytes,
     .prepare = velo_prepare,

@@ -48,10 +48,7 @@ static void yogi_step(const lopt_optimizer *opt, lopt_state *state, const lopt__
 
 const lopt__kind lopt__yogi = {
     .name = "yogi",
-    .hypers = hypers,
-    .n_hypers = LOPT__COUNT(hypers),
-    .presets = presets,
-    .n_presets = LOPT__COUNT(presets),
+    LOPT__TABLES,
     .tensor_floats = lopt__two_array_floats,
     .reset = yogi_reset,
     .step = yogi_step,
