@@ -17,7 +17,7 @@
 # reports now and then.
 #
 # A C test may take 60 seconds and a shell test 300, or what it says in a line "# Timeout: N s" (C: " * Timeout: N s");
-# four times as long under a sanitizer.
+# four times as long under a sanitizer, eight times under ThreadSanitizer.
 #
 # A test that cannot run here exits with 77, which CTest counts as skipped; a case of a C test calls cr_skip_test, and
 # Criterion prints that at this verbosity. scripts/test lists both.

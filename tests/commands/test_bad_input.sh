@@ -13,7 +13,7 @@ fingerprint() {
     find "$SCRATCH" -type d | sort
 }
 
-# refused WHAT PATTERN ARGUMENT...: the command must complain, in one line that matches PATTERN.
+# refused WHAT PATTERN ARGUMENT...: the command must print an error, in one line that matches PATTERN.
 refused() {
     local what=$1 pattern=$2 status=0
     shift 2

@@ -106,7 +106,7 @@ Test(placement, board_matches_idle_and_busy) {
     mt_board_close(&b);
 }
 
-Test(placement, report_of_a_gift_before_the_word_of_it) {
+Test(placement, report_before_its_steal_reply) {
     const double cost[] = {1, 1, 1, 1};
     const int placed[] = {0, 0, 0, 0};
     int thief, victim;
