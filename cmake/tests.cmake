@@ -60,7 +60,9 @@ set(sanitizer_findings "LeakSanitizer|AddressSanitizer|ThreadSanitizer|runtime e
 set(lsan_file ${CMAKE_SOURCE_DIR}/cmake/lsan.supp)
 
 function(declare_test name timeout)
-    if(METATRAIN_SANITIZE)
+    if(METATRAIN_SANITIZE STREQUAL thread)
+        math(EXPR timeout "8 * ${timeout}") # its threads wait for cores that others use
+    elseif(METATRAIN_SANITIZE)
         math(EXPR timeout "4 * ${timeout}")
     elseif(CMAKE_CROSSCOMPILING)
         math(EXPR timeout "10 * ${timeout}")

@@ -17,6 +17,7 @@
 #include "base/progress.h"
 #include "bench/bench.h"
 #include "bench/peak.h"
+#include "es/inner_step.h"
 #include "es/unroll.h"
 #include "kernels/job.h"
 
@@ -134,9 +135,9 @@ static void run_in_turn(void *self) {
     if (in->turns++ % TURNS == 0) begin_turns(in);
     run_batch(in);
     for (int twin = 0; twin < 2; twin++) {
-        float *params = in->twin_params[twin];
-        float loss = task_compute_loss(in->task, NULL, in->work, params, u->grads);
-        lopt_step(u->optimizer[twin], in->twin_state[twin], params, u->grads, loss, NULL);
+        mt_inner_training t = {
+            in->task, NULL, in->work, u->optimizer[twin], in->twin_state[twin], in->twin_params[twin], u->grads};
+        mt_take_inner_step(&t, NULL);
     }
 }
 

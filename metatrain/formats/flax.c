@@ -9,7 +9,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
-#include "formats/import_weights.h"
+#include "formats/import_record.h"
 #include "formats/msgpack_check.h"
 
 enum { EXT_ARRAY = 1, EXT_SCALAR = 3 };

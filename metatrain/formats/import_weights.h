@@ -16,21 +16,7 @@
 #ifndef MT_IMPORT_H
 #define MT_IMPORT_H
 
-#include "formats/tensor_map.h"
-#include "store/theta_file.h"
-
-enum { MT_IMPORT_SETTINGS = 64 };
-
-typedef struct mt_import {
-    mt_arrays *arrays;
-    const mt_places *places;
-    char *preset; /* NULL: the file does not say */
-    size_t n_settings;
-    char *setting_name[MT_IMPORT_SETTINGS], *setting_value[MT_IMPORT_SETTINGS];
-    int n_notes; /* provenance */
-    char *note_name[MT_MAX_PROVENANCE], *note_value[MT_MAX_PROVENANCE];
-    char digest[33]; /* XXH3-128 of all arrays, names and bytes */
-} mt_import;
+#include "formats/import_record.h"
 
 /* Name of format i = 0, 1, ...; NULL past the last. */
 const char *mt_import_format(size_t i);
@@ -40,17 +26,9 @@ mt_import *mt_import_open(const char *format, const char *const *paths, int n_pa
                           lopt_error *err);
 void mt_import_free(mt_import *in);
 
-/* For readers: 0 and a sentence if there are too many or memory is short. */
-int mt_import_setting(mt_import *in, const char *name, const char *value, lopt_error *err);
-int mt_import_note(mt_import *in, const char *name, const char *value, lopt_error *err);
-
 /* preset NULL: the file's. Settings count over the file's; what is said of the work goes to notes.
  */
 lopt_optimizer *mt_import_optimizer(mt_import *in, const char *preset, const lopt_setting *settings, size_t n_settings,
                                     FILE *notes, lopt_error *err);
-
-/* For exporters: the command that reads `path` back as this optimizer, with every setting that is
- * not the preset's and, where the format lacks learned decays, with those. */
-void mt_import_print_command(FILE *f, const char *path, const mt_places *places, const lopt_optimizer *opt);
 
 #endif

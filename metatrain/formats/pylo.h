@@ -17,7 +17,7 @@
 
 #include <stdio.h>
 
-#include "formats/import_weights.h"
+#include "formats/import_record.h"
 #include "store/theta_file.h"
 
 /* 1, or 0 and a sentence. */
