@@ -6,7 +6,7 @@
 source tests/lib.sh
 
 # Without architecture.md, which tests/layers.py draws and the next rewrite will name anew.
-mapfile -t pages < <(find README.md CONTRIBUTING.md docs -name '*.md' -not -name architecture.md)
+mapfile -t pages < <(find README.md CONTRIBUTING.md docs -name '*.md')
 for page in "${pages[@]}"; do
     for link in $(grep -oE '\]\([^)#]+' "$page" | sed 's/^](//' | grep -v '^https\?:'); do
         [ -e "$(dirname "$page")/$link" ] || fail "$page: a link leads to $link, which does not exist"
