@@ -5,7 +5,6 @@
 # and learns.
 source tests/lib.sh
 
-# Without architecture.md, which tests/layers.py draws and the next rewrite will name anew.
 mapfile -t pages < <(find README.md CONTRIBUTING.md docs -name '*.md')
 for page in "${pages[@]}"; do
     for link in $(grep -oE '\]\([^)#]+' "$page" | sed 's/^](//' | grep -v '^https\?:'); do
