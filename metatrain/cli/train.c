@@ -208,7 +208,8 @@ int mt_command_train(int argc, char **argv) {
     mt_session s;
     lopt_error err;
     mt_transport *transport = mt_open_mpi();
-    int status = transport ? mt_parse_arguments(&parser, argc, argv, transport->rank, &o) : -1;
+    if (!transport) return MT_FAILED;
+    int status = mt_parse_arguments(&parser, argc, argv, transport->rank, &o);
     if (status >= 0) {
         mt_close_transport(transport, 0, status);
         return status;

@@ -226,7 +226,10 @@ mt_transport *mt_open_mpi(void) {
     static const mt_transport_ops ops = {mpi_send, mpi_take, mpi_give_up, mpi_flush, mpi_rest,
                                          mpi_now,  NULL,     mpi_close,   mpi_abort};
     mpi_transport *t = calloc(1, sizeof *t);
-    if (!t) return NULL;
+    if (!t) {
+        fprintf(stderr, "metatrain: out of memory\n");
+        return NULL;
+    }
     t->base = (mt_transport){.ops = &ops, .size = 1, .has_processes = 1};
     if (!has_launcher()) return &t->base;
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* no rank outlives its mpirun or daemon */

@@ -48,7 +48,7 @@ struct mt_transport {
     int64_t epoch;     /* of this rank, set by its owner */
 };
 
-/* MPI where a launcher's environment is there, else one rank alone without MPI. */
+/* MPI where a launcher's environment is there, else one rank alone without MPI. NULL, said on stderr: no memory. */
 mt_transport *mt_open_mpi(void);
 
 /* Sends a copy of n bytes to each of the ranks to[n_to] (one copy for all). */

@@ -12,7 +12,6 @@
 
 int mt_session_open(mt_session *s, mt_transport *transport, lopt_error *err) {
     *s = (mt_session){.transport = transport};
-    if (!transport) return mt_error(err, LOPT_ENOMEM, "out of memory for the transport");
     if (!mt_membership_open(&s->members, transport, err)) {
         mt_close_transport(transport, 0, MT_FAILED);
         return 0;

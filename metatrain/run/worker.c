@@ -98,18 +98,19 @@ static void save_shard(mt_worker *w) {
 
 int mt_do_work(void *worker) {
     mt_worker *w = worker;
-    if (w->unroller.particle)
-        continue_window(w);
-    else if (w->save_is_due)
-        save_shard(w);
-    else if (mt_compute_share(&w->gradient) || mt_run_validation_job(&w->validation))
-        return 1;
-    else if (begin_next_window(w))
-        continue_window(w);
-    else if (w->outbox.n > 0) /* the last particle of the queue migrated */
-        send_reports(w);
-    else
-        return 0;
+    if (!w->unroller.particle) {
+        if (w->save_is_due) {
+            save_shard(w);
+            return 1;
+        }
+        if (mt_compute_share(&w->gradient) || mt_run_validation_job(&w->validation)) return 1;
+        if (!begin_next_window(w)) {
+            if (w->outbox.n == 0) return 0;
+            send_reports(w); /* the last particle of the queue migrated */
+            return 1;
+        }
+    }
+    continue_window(w);
     return 1;
 }
 
