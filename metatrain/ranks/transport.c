@@ -74,6 +74,7 @@ void mt_close_transport(mt_transport *t, int lost, int status) {
 
 void mt_abort_ranks(mt_transport *t, int status) {
     t->ops->abort(t, status);
+    abort(); /* not reached */
 }
 
 void mt_abort_without_memory(mt_transport *t, const char *what) {

@@ -38,7 +38,7 @@ typedef struct mt_transport_ops {
     double (*now)(const mt_transport *t);            /* seconds */
     int (*is_gone)(const mt_transport *t, int rank); /* whether a rank is known to be dead; NULL: nothing is known */
     void (*close)(mt_transport *t, int lost, int status); /* frees t */
-    void (*abort)(mt_transport *t, int status) __attribute__((noreturn));
+    void (*abort)(mt_transport *t, int status);           /* does not return */
 } mt_transport_ops;
 
 struct mt_transport {
