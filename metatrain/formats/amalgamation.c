@@ -20,7 +20,7 @@ typedef struct assembly {
 } assembly;
 
 static int find_source(const char *name) {
-    for (int i = 0; mt_lopt_sources[i].name && i < MAX_SOURCES; i++)
+    for (int i = 0; i < MAX_SOURCES && mt_lopt_sources[i].name; i++)
         if (strcmp(mt_lopt_sources[i].name, name) == 0) return i;
     return -1;
 }

@@ -32,13 +32,14 @@ static void remove_failed_ranks(mt_session *s) {
     mt_remove_failed(&s->members);
 }
 
+_Static_assert(sizeof(int) == sizeof(int32_t), "ranks are sent as they are");
+
 static void post_restart(mt_session *s, int64_t step) {
     size_t bytes = sizeof step + (size_t)s->members.n_live * sizeof(int32_t);
     char *message = malloc(bytes);
     if (!message) mt_abort_without_memory(s->transport, "a message");
     memcpy(message, &step, sizeof step);
-    for (int i = 0; i < s->members.n_live; i++)
-        memcpy(message + sizeof step + (size_t)i * sizeof(int32_t), &(int32_t){s->members.live[i]}, sizeof(int32_t));
+    memcpy(message + sizeof step, s->members.live, (size_t)s->members.n_live * sizeof(int32_t));
     mt_post_to_live(&s->dispatch, MT_TAG_RESTART, message, bytes);
     free(message);
 }
