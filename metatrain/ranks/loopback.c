@@ -4,6 +4,7 @@
 #include "ranks/loopback.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,7 @@ typedef struct virtual_rank {
     mt_transport base;
     mt_loopback *net;
     pthread_t thread;
-    pthread_cond_t turn;
+    sem_t turn; /* posted once for each turn */
     delivery **inbox; /* [ranks] by sender, in order */
     int64_t sent;
     int ended, is_lost;
@@ -34,8 +35,6 @@ typedef struct virtual_rank {
 struct mt_loopback {
     mt_loopback_plan plan;
     virtual_rank *rank; /* [ranks] */
-    pthread_mutex_t mutex;
-    int running;  /* the rank that runs */
     int resting;  /* how many times in a row a rank had nothing to do */
     double clock; /* seconds */
 
@@ -47,24 +46,19 @@ struct mt_loopback {
 
 /* ---- turns ----------------------------------------------------------------------------------- */
 
-/* Another rank that has not ended runs next; the mutex is held. */
+/* A rank that has not ended runs next, perhaps the same. All else here is touched by the rank alone whose turn it is. */
 static void pass_turn(mt_loopback *net) {
     int left = 0, next = 0;
     for (int r = 0; r < net->plan.ranks; r++) left += !net->rank[r].ended;
     if (left == 0) return;
     int choice = (int)lopt_rng_draw_below(&net->random, (uint64_t)left);
     while (net->rank[next].ended || choice-- > 0) next++;
-    net->running = next;
-    pthread_cond_signal(&net->rank[next].turn);
+    sem_post(&net->rank[next].turn);
 }
 
 static void await_turn(virtual_rank *v) {
-    while (v->net->running != v->base.rank) pthread_cond_wait(&v->turn, &v->net->mutex);
-}
-
-static void yield_turn(virtual_rank *v) {
-    pass_turn(v->net);
-    await_turn(v);
+    while (sem_wait(&v->turn) != 0) { /* a signal came */
+    }
 }
 
 /* ---- the network ----------------------------------------------------------------------------- */
@@ -126,7 +120,8 @@ static void loopback_rest(mt_transport *base, int idle_polls) {
     virtual_rank *v = (virtual_rank *)base;
     (void)idle_polls;
     v->net->clock += ++v->net->resting > 4 * v->net->plan.ranks ? JUMP_SECONDS / v->net->plan.ranks : TICK_SECONDS;
-    yield_turn(v);
+    pass_turn(v->net);
+    await_turn(v);
 }
 
 static double loopback_now(const mt_transport *base) {
@@ -162,23 +157,19 @@ static __attribute__((noreturn)) void loopback_abort(mt_transport *base, int sta
 
 static void *run_rank(void *self) {
     virtual_rank *v = self;
-    pthread_mutex_lock(&v->net->mutex);
     await_turn(v);
     v->net->rank_main(v->net->argument, &v->base);
     v->ended = 1;
     pass_turn(v->net);
-    pthread_mutex_unlock(&v->net->mutex);
     return NULL;
 }
 
 void mt_run_loopback(mt_loopback *net, mt_rank_main *rank_main, void *argument) {
     net->rank_main = rank_main;
     net->argument = argument;
-    pthread_mutex_lock(&net->mutex);
     for (int r = 0; r < net->plan.ranks; r++)
         if (pthread_create(&net->rank[r].thread, NULL, run_rank, &net->rank[r]) != 0) abort();
     pass_turn(net);
-    pthread_mutex_unlock(&net->mutex);
     for (int r = 0; r < net->plan.ranks; r++) pthread_join(net->rank[r].thread, NULL);
 }
 
@@ -195,15 +186,14 @@ mt_loopback *mt_loopback_open(const mt_loopback_plan *plan) {
                                          loopback_flush,   loopback_rest, loopback_now,
                                          loopback_is_gone, loopback_end,  loopback_abort};
     mt_loopback *net = allocate_or_abort(sizeof *net);
-    *net = (mt_loopback){.plan = *plan, .running = -1, .clock = 1};
+    *net = (mt_loopback){.plan = *plan, .clock = 1};
     net->rank = allocate_or_abort((size_t)plan->ranks * sizeof *net->rank);
-    pthread_mutex_init(&net->mutex, NULL);
     lopt_rng_open_stream(&net->random, (lopt_rng_address){plan->seed, LOPT_RNG_TEST, 0, 0, 0});
 
     for (int r = 0; r < plan->ranks; r++) {
         net->rank[r] = (virtual_rank){.base = {.ops = &ops, .rank = r, .size = plan->ranks}, .net = net};
         net->rank[r].inbox = allocate_or_abort((size_t)plan->ranks * sizeof(delivery *));
-        pthread_cond_init(&net->rank[r].turn, NULL);
+        if (sem_init(&net->rank[r].turn, 0, 0) != 0) abort();
     }
     return net;
 }
@@ -217,9 +207,8 @@ void mt_loopback_close(mt_loopback *net) {
                 free(d);
             }
         free(net->rank[r].inbox);
-        pthread_cond_destroy(&net->rank[r].turn);
+        sem_destroy(&net->rank[r].turn);
     }
-    pthread_mutex_destroy(&net->mutex);
     free(net->rank);
     free(net);
 }

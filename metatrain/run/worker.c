@@ -25,14 +25,14 @@ static void send_reports(mt_worker *w) {
     size_t bytes = (size_t)w->outbox.n * sizeof *w->outbox.report;
     memcpy(message.report, w->outbox.report, bytes);
     w->outbox.n = 0;
-    w->outbox.sent = mt_wall_seconds();
+    w->outbox.sent = mt_transport_seconds(w->session->transport);
     mt_post_message(&w->session->dispatch, 0, MT_TAG_REPORTS, &message, sizeof message.cpu + bytes);
 }
 
 static void begin_window(mt_worker *w, int64_t particle, double cost) {
     lopt_error err;
-    w->window_start = mt_wall_seconds();
-    w->particles.window_eta = mt_transport_seconds(w->session->transport) + cost;
+    w->window_start = mt_transport_seconds(w->session->transport);
+    w->particles.window_eta = w->window_start + cost;
     if (!mt_begin_window(&w->unroller, &w->particles.particle[particle], w->particles.window, &err))
         mt_abort_ranks(w->session->transport, mt_print_error(&err));
 }
@@ -40,10 +40,11 @@ static void begin_window(mt_worker *w, int64_t particle, double cost) {
 static void finish_window(mt_worker *w) {
     mt_report *report = &w->outbox.report[w->outbox.n++];
     mt_finish_window(&w->unroller, report);
-    report->wall_seconds = mt_wall_seconds() - w->window_start;
+    double now = mt_transport_seconds(w->session->transport);
+    report->wall_seconds = now - w->window_start;
     w->particles.window_eta = 0;
     if (is_asynchronous(w) || w->particles.n_queued == 0 || w->outbox.n == MT_OUTBOX ||
-        mt_wall_seconds() > w->outbox.sent + SEND_SECONDS)
+        now > w->outbox.sent + SEND_SECONDS)
         send_reports(w);
 }
 
