@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Tests are found, not listed, in tests/ and its folders, which mirror those of the sources. Each runs in the source folder (so "tests/golden/x.h5" and
-# "configs/quickstart.yaml" open) with the environment
+# Tests are found, not listed, in tests/ and its folders, which mirror those of the sources. Each runs in the source
+# folder (so "tests/golden/x.h5" and "configs/quickstart.yaml" open) with the environment
 #   METATRAIN    path of the program          BUILD_DIR    where liblopt.a and liblopt.so are
 #   SOURCE_DIR   the clone                    SCRATCH      an empty folder of the test's own
-#   SANITIZE     address, undefined, thread or empty  CC, CXX      the compilers
+#   SANITIZE     address,undefined; thread; or empty    CC, CXX    the compilers
 #   METATRAIN_CACHE   where data sets are shared: not the user's folder
 # C tests link everything: the libraries, and the tasks compiled in double (with other names of their
 # symbols: cmake/double_names.sh); test_NAME_double.c is itself compiled with TASK_REAL_DOUBLE,
