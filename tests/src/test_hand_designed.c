@@ -214,7 +214,7 @@ static void check_schedule(const char *what, const lopt_setting *settings, size_
                            const knot *knots, size_t n_knots) {
     lopt_optimizer *opt = create("sgd", settings, n);
     for (size_t i = 0; i < n_knots; i++) {
-        double rate = lopt__rate_at_step(opt, knots[i].step, num_steps);
+        double rate = lopt__rate_at_step(opt, 0, knots[i].step, num_steps);
         cr_expect(fabs(rate - knots[i].rate) <= 1e-12, "%s: rate at step %lld is %.15g, expected %.15g", what,
                   (long long)knots[i].step, rate, knots[i].rate);
     }
