@@ -32,7 +32,8 @@
     X(sm3)                                                                                                             \
     X(fromage)                                                                                                         \
     X(lion)                                                                                                            \
-    X(muon)
+    X(muon)                                                                                                            \
+    X(schedule_free)
 #endif
 
 #define DECLARE(kind) extern const lopt__kind lopt__##kind;

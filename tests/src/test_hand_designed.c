@@ -165,6 +165,15 @@ static void compare(const model *m, const json_t *recorded, size_t kept, int ste
     }
 }
 
+/* The parameters to measure at after the last step, where they are recorded. */
+static void compare_average(const json_t *root, const json_t *run, const lopt_optimizer *opt, const lopt_state *state,
+                            model *m, replayed *r) {
+    const json_t *average = json_object_get(run, "average");
+    if (!average) return;
+    lopt_eval_params(opt, state, m->params, m->updates);
+    compare(m, average, (size_t)integer_of(root, "kept"), (int)integer_of(root, "steps"), r);
+}
+
 static replayed replay(const json_t *root, const json_t *run) {
     model m = recorded_model(root, json_string_value(json_object_get(run, "tensors")));
     lopt_optimizer *opt = recorded_optimizer(run);
@@ -180,6 +189,7 @@ static replayed replay(const json_t *root, const json_t *run) {
             compare(&m, json_array_get(updates, next++), (size_t)integer_of(root, "kept"), step, &r);
     }
     cr_assert(next == json_array_size(kept_steps) && next == json_array_size(updates), "steps are missing");
+    compare_average(root, run, opt, state, &m, &r);
     lopt_state_destroy(state);
     lopt_destroy(opt);
     free(m.params);
@@ -295,9 +305,26 @@ static model train(const lopt_optimizer *opt, model m) {
 }
 
 Test(hand_designed, all_presets_are_there) {
-    static const char *const names[] = {"sgd",       "sgdm",    "adam",    "adamw", "nadamw",    "rmsprop",
-                                        "adafactor", "adagrad", "lamb",    "lars",  "adabelief", "yogi",
-                                        "radam",     "sm3",     "fromage", "lion",  "muon",      "optlist"};
+    static const char *const names[] = {"sgd",
+                                        "sgdm",
+                                        "adam",
+                                        "adamw",
+                                        "nadamw",
+                                        "rmsprop",
+                                        "adafactor",
+                                        "adagrad",
+                                        "lamb",
+                                        "lars",
+                                        "adabelief",
+                                        "yogi",
+                                        "radam",
+                                        "sm3",
+                                        "fromage",
+                                        "lion",
+                                        "muon",
+                                        "optlist",
+                                        "schedule-free-adamw",
+                                        "schedule-free-sgd"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) lopt_destroy(create(names[i], NULL, 0));
 }
 
@@ -537,6 +564,43 @@ static void check_orthogonal(const float *x, int64_t rows, int64_t cols, double 
 
 static void orthogonalise(float *x, int64_t rows, int64_t cols, float *scratch) {
     lopt__newton_schulz(x, rows, cols, 5, lopt__newton_schulz_published, 1e-30f, scratch);
+}
+
+/* Before the first step, and for all others after any, the parameters are what is measured. */
+Test(hand_designed, eval_params_are_the_params_or_their_average) {
+    const char *name;
+    for (size_t i = 0; (name = hand_designed(i)); i++) {
+        lopt_optimizer *opt = create(name, NULL, 0);
+        model m = small_model();
+        lopt_state *state = begin(opt, &m, N_STEPS);
+        size_t bytes = (size_t)m.offset[m.n] * sizeof(float);
+        float out[1000];
+        int averages = strncmp(name, "schedule-free", 13) == 0;
+        for (int step = 0; step < 3; step++) {
+            lopt_eval_params(opt, state, m.params, out);
+            cr_assert((memcmp(out, m.params, bytes) == 0) == (step < 2 || !averages), "%s, step %d", name, step);
+            run_steps(opt, state, &m, step, step + 1);
+        }
+        free(m.params);
+        lopt_state_destroy(state);
+        lopt_destroy(opt);
+    }
+}
+
+/* Steps of -1 in z = -1, -2, -3; their mean x with equal weights, y = x / 2 + z / 2. */
+Test(hand_designed, schedule_free_averages_its_steps) {
+    lopt_optimizer *opt = create("schedule-free-sgd", SETTINGS({"beta1", "0.5"}));
+    lopt_tensor t = lopt_tensor_make("t", 0, NULL);
+    lopt_state *state = lopt_state_create(opt, &t, 1, NULL);
+    const float x[] = {-1, -1.5f, -2}, y[] = {-1, -1.75f, -2.5f};
+    float p = 0, g = 1, found;
+    for (int k = 0; k < 3; k++) {
+        lopt_step(opt, state, &p, &g, 0, NULL);
+        lopt_eval_params(opt, state, &p, &found);
+        cr_assert(fabsf(p - y[k]) < 1e-6f && fabsf(found - x[k]) < 1e-6f, "step %d: y %g, x %g", k, p, found);
+    }
+    lopt_state_destroy(state);
+    lopt_destroy(opt);
 }
 
 Test(hand_designed, newton_schulz_orthogonalises) {
