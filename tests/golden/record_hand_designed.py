@@ -348,6 +348,95 @@ def optax_runs():
     )
 
 
+def later_optax_runs():
+    c = optax.contrib
+    cosine = optax.warmup_cosine_decay_schedule(0.0, 0.01, 6, STEPS, 0.001)
+    yield "adopt", "adopt", "", c.adopt(0.001), "small", 1e-4
+    yield (
+        "adopt-unclipped",
+        "adopt",
+        "clip=false beta2=0.9",
+        c.adopt(0.001, b2=0.9, use_clipping=False),
+        "small",
+        5e-6,
+    )
+    yield "ademamix", "ademamix", "weight_decay=0.1", c.ademamix(
+        0.001, weight_decay=0.1
+    ), "small", 5e-6
+    yield (
+        "ademamix-cosine",
+        "ademamix",
+        "learning_rate=0.01 beta3=0.99 schedule=cosine warmup_fraction=0.15 "
+        "min_learning_rate_mult=0.1",
+        c.ademamix(cosine, b3=0.99),
+        "matrices",
+        2e-5,
+    )
+    yield (
+        "adan-optax",
+        "adan",
+        "difference_weight=one_minus_beta2 epsilon_root=1e-8 proximal_decay=false weight_decay=0.1",
+        optax.adan(0.001, weight_decay=0.1),
+        "small",
+        5e-6,
+    )
+
+
+def package_runs():
+    p = pytorch_optimizer
+    yield (
+        "ademamix-warmup",
+        "ademamix",
+        "slow_warmup_steps=30",
+        lambda params: p.AdEMAMix(params, t_alpha_beta3=30),
+        "small",
+        5e-5,
+    )
+    yield "adan", "adan", "weight_decay=0.1", lambda params: p.Adan(
+        params, weight_decay=0.1
+    ), "small", 5e-5
+    yield (
+        "adan-no-prox",
+        "adan",
+        "weight_decay=0.1 proximal_decay=false",
+        lambda params: p.Adan(params, weight_decay=0.1, weight_decouple=True),
+        "matrices",
+        5e-5,
+    )
+
+
+def prodigy(rate=None, **arguments):
+    def make(params):
+        optimizer = prodigyopt.Prodigy(params, **arguments)
+        if rate:
+            optimizer.rate = lambda step: float(rate(step))
+        return optimizer
+
+    return make
+
+
+def prodigy_runs():
+    cosine = optax.warmup_cosine_decay_schedule(0.0, 0.5, 6, STEPS, 0.05)
+    yield "prodigy", "prodigy", "", prodigy(), "small", 1e-2
+    yield (
+        "prodigy-decay",
+        "prodigy",
+        "weight_decay=0.1 d0=0.001 growth_rate=1.1 d_coef=2 bias_correction=true",
+        prodigy(weight_decay=0.1, d0=1e-3, growth_rate=1.1, d_coef=2.0, use_bias_correction=True),
+        "matrices",
+        5e-5,
+    )
+    yield (
+        "prodigy-cosine",
+        "prodigy",
+        "learning_rate=0.5 schedule=cosine warmup_fraction=0.15 min_learning_rate_mult=0.1 "
+        "safeguard_warmup=true d0=0.001",
+        prodigy(cosine, safeguard_warmup=True, d0=1e-3),
+        "small",
+        5e-5,
+    )
+
+
 def written_out_runs():
     yield (
         "nadamw",
@@ -519,6 +608,9 @@ def record(recorded):
         ("written out", written_out_runs(), run_optax),
         ("torch.optim, float64", torch_runs(), run_torch),
         ("schedulefree 1.4.1, float64", schedule_free_runs(), run_torch),
+        ("optax", later_optax_runs(), run_optax),
+        ("pytorch_optimizer 4.1.0, float64", package_runs(), run_torch),
+        ("prodigyopt 1.1.2, float64", prodigy_runs(), run_torch),
     ]:
         for name, preset, settings, recipe, tensor_set, tolerance in recipes:
             if name in recorded:
