@@ -13,6 +13,8 @@
 #ifndef MT_RESULTS_H
 #define MT_RESULTS_H
 
+#include <stdio.h>
+
 #include "eval/training_curve.h"
 
 typedef struct mt_result_task {
@@ -60,14 +62,34 @@ void mt_results_free(mt_results *r);
 /* Trials of a result, allocated here; 0: out of memory. */
 int mt_result_set_trials(mt_result *result, int n_trials, lopt_error *err);
 
-static inline mt_result *mt_result_at(const mt_results *r, int task, int entry) {
-    return &r->results[task * r->n_entries + entry];
+static inline mt_result *mt_result_at(const mt_results *r, int task_index, int entry) {
+    return &r->results[task_index * r->n_entries + entry];
 }
-static inline const mt_point *mt_last_point(const mt_results *r, int task, int entry, int64_t seed) {
-    return &mt_result_at(r, task, entry)->points[(size_t)(seed + 1) * r->n_points - 1];
+static inline const mt_point *mt_last_point(const mt_results *r, int task_index, int entry, int64_t seed) {
+    return &mt_result_at(r, task_index, entry)->points[(size_t)(seed + 1) * r->n_points - 1];
 }
 /* Index of the first Adam whose learning rate was tuned, else of the first Adam, else -1: what others are compared with. */
 int mt_find_reference(const mt_results *r);
+
+typedef struct mt_mean {
+    double mean, error; /* error: standard error of the mean; NaN for one seed */
+} mt_mean;
+mt_mean mt_mean_of(const double *values, size_t n); /* NaN and inf pass through */
+/* Over the seeds, after the last step; of the loss that is clipped to the task's bound. */
+mt_mean mt_mean_loss(const mt_results *r, int task_index, int entry, task_split split);
+mt_mean mt_mean_accuracy(const mt_results *r, int task_index, int entry, task_split split);
+double mt_median_seconds(const mt_results *r, int task_index, int entry); /* of an inner step, over the seeds */
+/* The chosen rate; NaN for a learned optimizer that nobody tuned: it sets its own steps. */
+double mt_chosen_rate(const mt_results *r, int task_index, int entry);
+
+double mt_adam_seconds(const mt_results *r, int task_index); /* of the first Adam; NaN: there is none */
+/* Entries by validation loss, equal ones in the order of the suite; NaN comes last. order[n_entries] */
+void mt_sort_entries(const mt_results *r, int task_index, int *order);
+
+/* results_table.c: a table for each task. */
+void mt_print_tables(const mt_results *r, FILE *f);
+/* results_plot.c: validation loss against inner step, for each task. */
+int mt_plot_results(const mt_results *r, const char *svg_path, lopt_error *err);
 
 int mt_results_write(const mt_results *r, const char *dir, lopt_error *err);
 /* path: the folder, or results.json in it. NULL and a sentence (file, key, found, expected). */
