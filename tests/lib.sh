@@ -42,11 +42,12 @@ digest() {
     "$METATRAIN" show "$1" | sed -n 's/^digest: //p'
 }
 
-ranks_of() {
-    local process
-    for process in /proc/[0-9]*; do
+ranks_of() { # one grep for all processes: it must not take longer than the run it looks for
+    local file process
+    for file in $(grep -lsF -e "$1" /proc/[0-9]*/cmdline); do
+        process=${file%/cmdline}
         if [ "$(readlink "$process/exe" 2>/dev/null)" = "$(realpath "$METATRAIN")" ] &&
-            tr '\0' ' ' <"$process/cmdline" 2>/dev/null | grep -qF -e " --out $1 "; then
+            tr '\0' ' ' <"$file" 2>/dev/null | grep -qF -e " --out $1 "; then
             echo "${process#/proc/}"
         fi
     done

@@ -57,8 +57,12 @@ static int terminal_columns(void) {
 
 static void print_line(mt_progress *p, double now) {
     char line[320];
-    snprintf(line, sizeof line, "%s %lld/%lld%s%s", p->what, (long long)p->count, (long long)p->last,
-             p->text[0] ? "  " : "", p->text);
+    char count[64];
+    if (p->in_percent)
+        snprintf(count, sizeof count, "%.1f %%", 100.0 * (double)p->count / (double)p->last);
+    else
+        snprintf(count, sizeof count, "%lld/%lld", (long long)p->count, (long long)p->last);
+    snprintf(line, sizeof line, "%s %s%s%s", p->what, count, p->text[0] ? "  " : "", p->text);
     append_left(p, now, line, sizeof line);
     p->printed = p->count;
     if (!p->terminal) {

@@ -21,12 +21,12 @@
 typedef struct mt_progress {
     const char *what; /* borrowed */
     int64_t first, last;
-    int terminal;
-    int shown;            /* columns of the line now on the terminal */
-    double started, next; /* seconds on the monotonic clock: start, earliest next print */
-    double interval;      /* seconds between plain lines; grows from 1 to 10 */
-    int64_t printed;      /* count last printed, -1 for none */
-    char text[160];       /* of the latest update, for the last line */
+    int terminal, in_percent; /* in_percent: set after the start by who wants 12.5 % for 1/8 */
+    int shown;                /* columns of the line now on the terminal */
+    double started, next;     /* seconds on the monotonic clock: start, earliest next print */
+    double interval;          /* seconds between plain lines; grows from 1 to 10 */
+    int64_t printed;          /* count last printed, -1 for none */
+    char text[160];           /* of the latest update, for the last line */
     int64_t count;
 } mt_progress;
 

@@ -204,6 +204,8 @@ typedef struct mt_suite {
     uint64_t seed;
     int64_t steps, seeds;
     int64_t every, batches, last_batches; /* steps between evaluations; batches of each split */
+    int64_t sweep_seeds;                  /* trainings behind each trial of a sweep or search */
+    int extend_sweep;
     int n_sweep;
     double sweep[MT_MAX_SWEEP]; /* learning rates tried where a baseline says sweep */
     char data_path[MT_PATH];    /* as in mt_config */

@@ -76,6 +76,15 @@ int mt_find_reference(const mt_results *r) {
     return first;
 }
 
+mt_mean mt_mean_of(const double *values, size_t n) {
+    double sum = 0, squares = 0;
+    for (size_t i = 0; i < n; i++) sum += values[i];
+    mt_mean m = {sum / (double)n, NAN};
+    for (size_t i = 0; i < n; i++) squares += (values[i] - m.mean) * (values[i] - m.mean);
+    if (n > 1) m.error = sqrt(squares / (double)(n - 1) / (double)n);
+    return m;
+}
+
 static mt_mean mean_of_last(const mt_results *r, int task_index, int entry, size_t offset) {
     size_t seeds = (size_t)r->seeds;
     double *last = calloc(seeds + 1, sizeof *last);

@@ -16,7 +16,7 @@
 /* What a stream of an evaluation is for; part of "same seed, same bits": append, never renumber. */
 enum { USE_SAMPLE, USE_INITIAL, USE_BATCH, USE_MEASURE /* + split */ };
 
-struct mt_curve {
+struct mt_training {
     mt_inner_training inner;
     const mt_curve_plan *plan;
     uint64_t task_key, seed_index;
@@ -36,14 +36,14 @@ int64_t mt_curve_x(const mt_curve_plan *plan, size_t point) {
     return x < plan->steps ? x : plan->steps;
 }
 
-static lopt_rng_stream open_curve_stream(const mt_curve *c, int use, int64_t step) {
+static lopt_rng_stream open_curve_stream(const mt_training *c, int use, int64_t step) {
     lopt_rng_stream r;
     uint64_t within = (uint64_t)use << 56 | (uint64_t)step;
     lopt_rng_open_stream(&r, (lopt_rng_address){c->plan->seed, LOPT_RNG_EVAL, c->task_key, c->seed_index, within});
     return r;
 }
 
-static void measure_split(const mt_curve *c, task_split split, mt_point *out) {
+static void measure_split(const mt_training *c, task_split split, mt_point *out) {
     const mt_inner_training *t = &c->inner;
     lopt_rng_stream r = open_curve_stream(c, USE_MEASURE + (int)split, c->step);
     int64_t batches = c->step == c->plan->steps ? c->plan->last_batches : c->plan->batches;
@@ -61,7 +61,7 @@ static void measure_split(const mt_curve *c, task_split split, mt_point *out) {
     out->accuracy[split] = has_accuracy ? accuracy / (double)batches : NAN;
 }
 
-static void measure_point(const mt_curve *c, mt_point *out) {
+static void measure_point(const mt_training *c, mt_point *out) {
     for (int split = 0; split < TASK_N_SPLITS; split++) {
         if (c->plan->splits & MT_SPLIT(split))
             measure_split(c, (task_split)split, out);
@@ -70,7 +70,7 @@ static void measure_point(const mt_curve *c, mt_point *out) {
     }
 }
 
-static void start_training(mt_curve *c) {
+static void start_training(mt_training *c) {
     const mt_inner_training *t = &c->inner;
     lopt_rng_stream r = open_curve_stream(c, USE_SAMPLE, 0);
     task_sample_tau(t->task, &r, c->tau);
@@ -83,11 +83,11 @@ static void *allocate_floats(size_t n) {
     return aligned_alloc(64, (n * sizeof(float) + 63) / 64 * 64 + 64);
 }
 
-mt_curve *mt_curve_open(const task *t, const lopt_optimizer *opt, const mt_curve_plan *plan, int64_t seed_index,
-                        mt_point *points, lopt_error *err) {
-    mt_curve *c = calloc(1, sizeof *c);
+mt_training *mt_curve_open(const task *t, const lopt_optimizer *opt, const mt_curve_plan *plan, int64_t seed_index,
+                           mt_point *points, lopt_error *err) {
+    mt_training *c = calloc(1, sizeof *c);
     if (!c) return mt_error(err, LOPT_ENOMEM, "out of memory"), NULL;
-    *c = (mt_curve){.inner = {.task = t, .optimizer = opt}, .plan = plan, .points = points};
+    *c = (mt_training){.inner = {.task = t, .optimizer = opt}, .plan = plan, .points = points};
     c->task_key = XXH3_64bits(t->name, strlen(t->name));
     c->seed_index = (uint64_t)seed_index;
     c->inner.state = lopt_state_create(opt, t->tensors, t->n_tensors, err);
@@ -105,7 +105,11 @@ mt_curve *mt_curve_open(const task *t, const lopt_optimizer *opt, const mt_curve
     return NULL;
 }
 
-void mt_curve_close(mt_curve *c) {
+double mt_curve_seconds(const mt_training *c) {
+    return c->seconds;
+}
+
+void mt_curve_close(mt_training *c) {
     if (!c) return;
     lopt_state_destroy(c->inner.state);
     free(c->tau);
@@ -115,7 +119,7 @@ void mt_curve_close(mt_curve *c) {
     free(c);
 }
 
-int mt_step_curve(mt_curve *c) {
+int mt_step_curve(mt_training *c) {
     if (c->step == mt_curve_x(c->plan, c->point)) {
         measure_point(c, &c->points[c->point]);
         if (++c->point == mt_curve_points(c->plan)) return 0;
@@ -131,10 +135,10 @@ int mt_step_curve(mt_curve *c) {
 
 int mt_compute_curve(const task *t, const lopt_optimizer *opt, const mt_curve_plan *plan, int64_t seed_index,
                      mt_point *points, double *seconds, lopt_error *err) {
-    mt_curve *c = mt_curve_open(t, opt, plan, seed_index, points, err);
+    mt_training *c = mt_curve_open(t, opt, plan, seed_index, points, err);
     if (!c) return 0;
     while (mt_step_curve(c)) continue;
-    *seconds = c->seconds;
+    *seconds = mt_curve_seconds(c);
     mt_curve_close(c);
     return 1;
 }

@@ -46,10 +46,11 @@ int mt_compute_curve(const task *t, const lopt_optimizer *opt, const mt_curve_pl
                      mt_point *points, double *seconds, lopt_error *err);
 
 /* The same an inner step at a time, for a rank that does other things between. All arguments are borrowed. */
-typedef struct mt_curve mt_curve;
-mt_curve *mt_curve_open(const task *t, const lopt_optimizer *opt, const mt_curve_plan *plan, int64_t seed_index,
-                        mt_point *points, lopt_error *err); /* NULL and a message */
-int mt_step_curve(mt_curve *c);                             /* 0: the last point is taken */
-void mt_curve_close(mt_curve *c);                           /* NULL is fine */
+typedef struct mt_training mt_training;
+mt_training *mt_curve_open(const task *t, const lopt_optimizer *opt, const mt_curve_plan *plan, int64_t seed_index,
+                           mt_point *points, lopt_error *err); /* NULL and a message */
+int mt_step_curve(mt_training *c);                             /* 0: the last point is taken */
+double mt_curve_seconds(const mt_training *c);                 /* in inner steps so far */
+void mt_curve_close(mt_training *c);                           /* NULL is fine */
 
 #endif

@@ -26,7 +26,7 @@ typedef struct virtual_rank {
     mt_transport base;
     mt_loopback *net;
     pthread_t thread;
-    sem_t turn; /* posted once for each turn */
+    sem_t turn;       /* posted once for each turn */
     delivery **inbox; /* [ranks] by sender, in order */
     int64_t sent;
     int ended, is_lost;
@@ -35,8 +35,8 @@ typedef struct virtual_rank {
 struct mt_loopback {
     mt_loopback_plan plan;
     virtual_rank *rank; /* [ranks] */
-    int resting;  /* how many times in a row a rank had nothing to do */
-    double clock; /* seconds */
+    int resting;        /* how many times in a row a rank had nothing to do */
+    double clock;       /* seconds */
 
     lopt_rng_stream random;
     int64_t sent_by_tag[MT_N_TAGS];

@@ -26,7 +26,7 @@ typedef struct mt_validation {
     int64_t n_jobs;              /* job j is seed j mod seeds of task j / seeds */
     /* The jobs of this rank. */
     int64_t job; /* in hand or the next; n_jobs or more: none */
-    mt_curve *curve;
+    mt_training *curve;
     mt_curve_plan plan;
     mt_point point[2]; /* at the first and the last step */
     double start;      /* CPU time of this process when the job began */

@@ -44,7 +44,8 @@ typedef enum lopt_rng_purpose {
     LOPT_RNG_TEST,
     LOPT_RNG_SEARCH,    /* hyperparameters of a random search: row */
     LOPT_RNG_STRUCTURE, /* sampled structure of a task: particle, outer step, entry; when to renew it */
-    LOPT_RNG_DATA       /* a synthetic data set: which kind */
+    LOPT_RNG_DATA,      /* a synthetic data set: which kind */
+    LOPT_RNG_BOOTSTRAP  /* resampled scores: which aggregate */
 } lopt_rng_purpose;
 
 typedef struct lopt_rng_address {

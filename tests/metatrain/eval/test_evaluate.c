@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "eval/comparison.h"
+#include "eval/evaluation.h"
 #include "eval/nadamw_search.h"
 #include "eval/training_curve.h"
 
@@ -124,25 +124,29 @@ static mt_suite *make_suite(const char *const *sets, int n_sets) {
     return suite;
 }
 
-static mt_comparison *compare(mt_suite *suite) {
+static mt_results *compare(mt_suite *suite) {
+    mt_results *results = NULL;
     mt_transport *alone = mt_open_mpi();
     mt_comparison *c = mt_comparison_create(suite, NULL, 0, 0, &err);
     cr_assert(c != NULL, "%s", err.text);
-    mt_comparison_run(c, alone);
+    mt_cell_store *store = mt_cell_store_open(NULL, &err);
+    cr_assert(mt_run_evaluation(c, alone, store, &results, &err) == 0, "%s", err.text);
     mt_close_transport(alone, 0, 0);
-    return c;
+    mt_cell_store_close(store);
+    mt_comparison_free(c);
+    return results;
 }
 
 Test(evaluate, the_best_rate_is_chosen) {
     mt_suite *suite = make_suite(NULL, 0);
-    mt_comparison *c = compare(suite);
-    cr_assert(c->n_entries == 2 && c->entries[0].n_trials == 1 && c->entries[1].n_trials == 4, "entries");
-    const mt_outcome *o = mt_comparison_outcome(c, 0, 1);
-    cr_assert(suite->sweep[o->chosen] == 0.5, "rate %g was chosen", suite->sweep[o->chosen]);
-    cr_assert(o->sweep_loss[o->chosen] == 0, "loss %g", o->sweep_loss[o->chosen]);
-    cr_assert(mt_comparison_loss(c, 0, 1, TASK_OUTER_VALID).mean == 0, "the final runs used another rate");
-    cr_assert(mt_comparison_loss(c, 0, 0, TASK_OUTER_VALID).mean > 0, "rate 0.01 cannot have arrived");
-    mt_comparison_free(c);
+    mt_results *r = compare(suite);
+    const mt_result *o = mt_result_at(r, 0, 1);
+    cr_assert(r->n_entries == 2 && mt_result_at(r, 0, 0)->n_trials == 1 && o->n_trials == 4, "entries");
+    cr_assert(o->trial_rate[o->chosen] == 0.5, "rate %g was chosen", o->trial_rate[o->chosen]);
+    cr_assert(o->trial_loss[o->chosen] == 0, "loss %g", o->trial_loss[o->chosen]);
+    cr_assert(mt_mean_loss(r, 0, 1, TASK_OUTER_VALID).mean == 0, "the final runs used another rate");
+    cr_assert(mt_mean_loss(r, 0, 0, TASK_OUTER_VALID).mean > 0, "rate 0.01 cannot have arrived");
+    mt_results_free(r);
     mt_suite_free(suite);
 }
 
@@ -150,27 +154,27 @@ Test(evaluate, the_best_rate_is_chosen) {
 Test(evaluate, a_random_search_over_nadamw) {
     const char *const sets[] = {"optimizers=[{name: nadamw, search: 12, search_seed: 7, beta1: 0.25}]", "steps=20"};
     mt_suite *suite = make_suite(sets, 2);
-    mt_comparison *c = compare(suite);
-    const mt_entry *e = &c->entries[0];
-    const mt_outcome *o = mt_comparison_outcome(c, 0, 0);
-    cr_assert(e->n_trials == 12 && e->searched && e->search_seed == 7 && !strcmp(e->label, "nadamw search"), "entry");
+    mt_results *c = compare(suite);
+    const mt_result_entry *e = &c->entries[0];
+    const mt_result *o = mt_result_at(c, 0, 0);
+    cr_assert(o->n_trials == 12 && e->searched && e->search_seed == 7 && !strcmp(e->label, "nadamw search"), "entry");
     for (int i = 0; i < 12; i++) {
         lopt__optlist row;
         lopt__optlist_row(&row, 7, (uint64_t)i);
-        double rate = lopt_get_number(e->opt[i], "learning_rate", 0);
+        double rate = o->trial_rate[i];
         cr_assert(rate == strtod(row.setting[0].value, NULL), "row %d has rate %g", i, rate);
-        cr_assert(lopt_get_number(e->opt[i], "beta1", 0) == 0.25, "row %d lost a setting", i);
-        cr_assert(!(o->sweep_loss[i] < o->sweep_loss[o->chosen]), "row %d is better than %d", i, o->chosen);
+        cr_assert(!(o->trial_loss[i] < o->trial_loss[o->chosen]), "row %d is better than %d", i, o->chosen);
     }
-    mt_comparison_free(c);
+    cr_assert(strstr(o->settings, "\"beta1\": 0.25,"), "the row lost a setting: %s", o->settings);
+    mt_results_free(c);
     mt_suite_free(suite);
 }
 
-static char *printed(const mt_comparison *c) {
+static char *printed(const mt_results *c) {
     char *text = NULL;
     size_t n;
     FILE *f = open_memstream(&text, &n);
-    mt_comparison_print(c, f);
+    mt_print_tables(c, f);
     fclose(f);
     return text;
 }
@@ -178,14 +182,14 @@ static char *printed(const mt_comparison *c) {
 Test(evaluate, the_output_says_which_row_of_how_many) {
     const char *const sets[] = {"optimizers=[{name: optlist, search: 3, search_seed: 18446744073709551615}]"};
     mt_suite *suite = make_suite(sets, 1);
-    mt_comparison *c = compare(suite);
+    mt_results *c = compare(suite);
     char says[120], *text = printed(c);
     snprintf(says, sizeof says,
              "optlist search: row %d of search_seed 18446744073709551615, best of 3 rows\n    learning_rate ",
-             mt_comparison_outcome(c, 0, 0)->chosen);
+             mt_result_at(c, 0, 0)->chosen);
     cr_assert(strstr(text, says), "no \"%s\" in %s", says, text);
     free(text);
-    mt_comparison_free(c);
+    mt_results_free(c);
     mt_suite_free(suite);
 }
 
@@ -200,22 +204,41 @@ Test(evaluate, only_nadamw_can_be_searched_and_not_swept_too) {
 /* Rate 2 multiplies the loss by 9 a step, infinite after 60 steps; rate 1000 ends in NaN. */
 Test(evaluate, a_diverged_rate_is_never_chosen_and_a_diverged_run_counts) {
     mt_suite *suite = make_suite((const char *[]){"sweep=[1000, 2, 0.01]", "optimizers.0.learning_rate=2"}, 2);
-    mt_comparison *c = compare(suite);
-    const mt_outcome *o = mt_comparison_outcome(c, 0, 1);
-    cr_assert(suite->sweep[o->chosen] == 0.01, "rate %g was chosen", suite->sweep[o->chosen]);
-    cr_assert(isnan(o->sweep_loss[0]) && isinf(o->sweep_loss[1]), "losses %g, %g", o->sweep_loss[0], o->sweep_loss[1]);
-    cr_assert(!isfinite(mt_comparison_loss(c, 0, 0, TASK_OUTER_VALID).mean), "diverged runs were dropped");
-    mt_comparison_free(c);
+    mt_results *c = compare(suite);
+    const mt_result *o = mt_result_at(c, 0, 1);
+    cr_assert(o->trial_rate[o->chosen] == 0.01, "rate %g was chosen", o->trial_rate[o->chosen]);
+    cr_assert(isnan(o->trial_loss[0]) && isinf(o->trial_loss[1]), "losses %g, %g", o->trial_loss[0], o->trial_loss[1]);
+    cr_assert(!isfinite(mt_mean_loss(c, 0, 0, TASK_OUTER_VALID).mean), "diverged runs were dropped");
+    mt_results_free(c);
     mt_suite_free(suite);
 }
 
 /* The loss of this task is the same on every split, so five shared seeds would give one mean. */
 Test(evaluate, sweep_and_final_runs_have_no_seed_in_common) {
     mt_suite *suite = make_suite((const char *[]){"sweep=[0.01, 0.02]", "seeds=5"}, 2);
-    mt_comparison *c = compare(suite);
-    const mt_outcome *o = mt_comparison_outcome(c, 0, 1);
-    double chosen = o->sweep_loss[o->chosen], final = mt_comparison_loss(c, 0, 1, TASK_OUTER_VALID).mean;
+    mt_results *c = compare(suite);
+    const mt_result *o = mt_result_at(c, 0, 1);
+    double chosen = o->trial_loss[o->chosen], final = mt_mean_loss(c, 0, 1, TASK_OUTER_VALID).mean;
     cr_assert(chosen > 0 && final > 0 && chosen != final, "sweep %g, final %g", chosen, final);
-    mt_comparison_free(c);
+    mt_results_free(c);
+    mt_suite_free(suite);
+}
+
+/* The best of 0.001 and 0.003 is 0.003; then 0.01, 0.03, 0.1 and 0.3 are better each, and 1 diverges. */
+Test(evaluate, a_sweep_is_extended_until_its_best_rate_is_inside) {
+    mt_suite *suite = make_suite((const char *[]){"sweep=[0.001, 0.003]", "extend_sweep=yes"}, 2);
+    mt_results *r = compare(suite);
+    const mt_result *o = mt_result_at(r, 0, 1);
+    cr_assert(o->n_trials == 7 && o->chosen == 5 && o->at_end == 0, "%d trials, chosen %d, end %d", o->n_trials,
+              o->chosen, o->at_end);
+    static const double rates[] = {0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1};
+    for (int i = 0; i < 7; i++)
+        cr_assert(fabs(o->trial_rate[i] / rates[i] - 1) < 1e-15, "rate %d is %.17g", i, o->trial_rate[i]);
+    mt_results_free(r);
+    mt_suite_free(suite);
+    suite = make_suite((const char *[]){"sweep=[0.001, 0.003]"}, 1);
+    r = compare(suite);
+    cr_assert(mt_result_at(r, 0, 1)->n_trials == 2 && mt_result_at(r, 0, 1)->at_end == 1, "its end is not said");
+    mt_results_free(r);
     mt_suite_free(suite);
 }

@@ -44,7 +44,7 @@ enum { VARIANTS = sizeof variant / sizeof *variant, MAX_THETA = 8192 };
 typedef struct scenario {
     const char *set[4];
     int n_sets, goal; /* outer steps */
-    const char *dir; /* "": nothing is written */
+    const char *dir;  /* "": nothing is written */
     int resume;
     /* results of rank 0 */
     int status, alive;
