@@ -5,13 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "cli/arguments.h"
 #include "cli/cli.h"
 #include "eval/report_results.h"
+#include "run/run_history.h"
 
 enum { MAX_PLACES = 64 };
 
@@ -77,14 +77,34 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 
 /* ---- the command --------------------------------------------------------------------------------- */
 
-static int fill_report(const report_options *o, mt_document *d, lopt_error *err) {
+/* Evaluations first, then all runs together. */
+static int add_evaluations(const report_options *o, mt_document *d, lopt_error *err) {
+    int number = 0;
     for (int i = 0; i < o->n_places; i++) {
+        mt_place kind = mt_kind_of_place(o->place[i], err);
+        if (kind == MT_PLACE_NEITHER) return 0;
+        if (kind == MT_PLACE_RUN) continue;
         mt_results *r = mt_results_read(o->place[i], err);
         if (r == NULL) return 0;
-        mt_report_results(d, r, o->place[i], i + 1);
+        mt_report_results(d, r, o->place[i], ++number);
         mt_results_free(r);
     }
     return 1;
+}
+
+static int add_runs(const report_options *o, mt_document *d, lopt_error *err) {
+    mt_run_history *runs = calloc((size_t)o->n_places, sizeof *runs);
+    size_t n = 0;
+    int ok = runs != NULL || mt_error(err, LOPT_ENOMEM, "out of memory for the report");
+    for (int i = 0; ok && i < o->n_places; i++) {
+        if (mt_kind_of_place(o->place[i], err) != MT_PLACE_RUN) continue;
+        ok = mt_history_read(o->place[i], &runs[n], err);
+        n += (size_t)ok;
+    }
+    if (ok && n > 0) mt_report_histories(d, runs, n);
+    for (size_t i = 0; i < n; i++) mt_history_close(&runs[i]);
+    free(runs);
+    return ok;
 }
 
 /* "report.html" -> "report_figures" */
@@ -126,7 +146,7 @@ int mt_command_report(int argc, char **argv) {
     if (status >= 0) return status;
     lopt_error err = {LOPT_OK, ""};
     mt_document *d = mt_document_create("metatrain report");
-    int ok = d != NULL ? fill_report(&o, d, &err) && publish_document(&o, d, &err)
+    int ok = d != NULL ? add_evaluations(&o, d, &err) && add_runs(&o, d, &err) && publish_document(&o, d, &err)
                        : mt_error(&err, LOPT_ENOMEM, "out of memory for the report");
     mt_document_free(d);
     return ok ? MT_DONE : mt_print_error(&err);
