@@ -85,6 +85,12 @@ Test(statistics, aggregates_by_hand) {
         cr_assert(is_near(a.profile[i].value, above / 6), "above %g: %g", mt_profile_threshold(i), a.profile[i].value);
     }
     cr_assert(mt_profile_threshold(20) == 1 && a.profile[20].value == 2.0 / 6, "a score of 1 is not above 1");
+    cr_assert(a.profile[0].value == 5.0 / 6 && mt_profile_threshold(0) == 0, "a score of 0 is not above 0");
+}
+
+Test(statistics, the_median_of_an_even_number_of_tasks) {
+    mt_aggregates a = aggregate(1, 4, (double[]){8, 1, 2, 4}, 1);
+    cr_assert(a.median.value == 3, "median %g", a.median.value);
 }
 
 /* Scores of one task: two runs, 0 and 1. A replicate's mean is 0, .5 or 1 with probability 1/4, 1/2, 1/4. */
@@ -92,6 +98,20 @@ Test(statistics, the_ends_of_an_interval_are_percentiles) {
     mt_aggregates a = aggregate(2, 1, (double[]){0, 1}, 1000);
     cr_assert(a.mean.low == 0 && a.mean.value == 0.5 && a.mean.high == 1, "[%g, %g]", a.mean.low, a.mean.high);
     cr_assert(a.profile[0].low == 0 && a.profile[0].value == 0.5 && a.profile[0].high == 1, "profile");
+}
+
+/* Of two replicates, 0.025 and 0.975 of the way from the smaller to the larger. */
+Test(statistics, percentiles_are_interpolated) {
+    int differ = 0;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        mt_aggregates a;
+        mt_bootstrap b = {.seed = seed, .replicates = 2};
+        cr_assert(mt_aggregate_scores(2, 1, (double[]){0, 1}, &b, &a, &err), "%s", err.text);
+        double apart = (a.mean.high - a.mean.low) / 0.95; /* the means are 0, 0.5 or 1 */
+        cr_assert(is_near(apart, 0) || is_near(apart, 0.5) || is_near(apart, 1), "[%g, %g]", a.mean.low, a.mean.high);
+        differ += apart > 0;
+    }
+    cr_assert(differ > 0, "two replicates are always the same");
 }
 
 /* Runs of a task are exchangeable, tasks are not resampled: without spread over runs there is none in the interval. */
