@@ -37,7 +37,8 @@
     X(adopt)                                                                                                           \
     X(ademamix)                                                                                                        \
     X(adan)                                                                                                            \
-    X(prodigy)
+    X(prodigy)                                                                                                         \
+    X(soap)
 #endif
 
 #define DECLARE(kind) extern const lopt__kind lopt__##kind;

@@ -50,6 +50,15 @@ TENSOR_SETS = {
         [[4], 1, 0],
     ],
     "matrices": [[[6, 20], 1, 1], [[20, 6], 2**-8, 1], [[9, 9], 2**8, 2**-4], [[33, 40], 1, 1]],
+    "square": [
+        [[], 1, 1],
+        [[7], 2**-12, 1],
+        [[6, 6], 2**10, 1],
+        [[12, 12], 2**-3, 2**-4],
+        [[2, 3, 3, 2], 1, 2],
+        [[3, 4, 4], 1, 1],
+        [[3, 3], 0, 1],
+    ],
     "large": [
         [[128, 130], 1, 1],
         [[130, 128], 2**-12, 1],
@@ -405,6 +414,49 @@ def package_runs():
     )
 
 
+def soap_runs():
+    """Only axes whose first G has full rank and different eigenvalues: else Q is arbitrary."""
+    soap = pytorch_optimizer.SOAP
+    cosine = optax.warmup_cosine_decay_schedule(0.0, 0.01, 6, STEPS, 0.001)
+
+    def with_cosine(params):
+        optimizer = soap(params, weight_decay=0.0, precondition_frequency=1)
+        optimizer.rate = lambda step: float(cosine(step))
+        return optimizer
+
+    yield (
+        "soap",
+        "soap",
+        "max_precondition_dim=10 weight_decay=0.1",
+        lambda params: soap(params, max_precondition_dim=10, weight_decay=0.1),
+        "matrices",
+        1e-4,
+    )
+    yield (
+        "soap-cosine",
+        "soap",
+        "learning_rate=0.01 schedule=cosine warmup_fraction=0.15 min_learning_rate_mult=0.1 "
+        "weight_decay=0 precondition_every=1",
+        with_cosine,
+        "square",
+        1e-4,
+    )
+    yield (
+        "soap-betas",
+        "soap",
+        "beta1=0.9 beta2=0.99 shampoo_beta=0.8 precondition_every=3 weight_decay=0",
+        lambda params: soap(
+            params,
+            betas=(0.9, 0.99),
+            shampoo_beta=0.8,
+            precondition_frequency=3,
+            weight_decay=0.0,
+        ),
+        "square",
+        1e-4,
+    )
+
+
 def prodigy(rate=None, **arguments):
     def make(params):
         optimizer = prodigyopt.Prodigy(params, **arguments)
@@ -611,6 +663,7 @@ def record(recorded):
         ("optax", later_optax_runs(), run_optax),
         ("pytorch_optimizer 4.1.0, float64", package_runs(), run_torch),
         ("prodigyopt 1.1.2, float64", prodigy_runs(), run_torch),
+        ("pytorch_optimizer 4.1.0, float64", soap_runs(), run_torch),
     ]:
         for name, preset, settings, recipe, tensor_set, tolerance in recipes:
             if name in recorded:

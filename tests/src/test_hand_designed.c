@@ -10,6 +10,7 @@
 
 #include "classical/elementwise_update.h"
 #include "classical/newton_schulz.h"
+#include "classical/orthogonal_basis.h"
 #include "eval/nadamw_search.h"
 
 #define GOLDEN "tests/golden/hand/hand_designed.json"
@@ -328,7 +329,8 @@ Test(hand_designed, all_presets_are_there) {
                                         "adopt",
                                         "ademamix",
                                         "adan",
-                                        "prodigy"};
+                                        "prodigy",
+                                        "soap"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) lopt_destroy(create(names[i], NULL, 0));
 }
 
@@ -417,10 +419,10 @@ Test(hand_designed, permuting_tensors_permutes_updates) {
     }
 }
 
-/* ADOPT's first step only remembers the gradient: the first one that counts. */
+/* The first step of ADOPT and SOAP only remembers the gradient: the first one that counts. */
 static void first_update(const char *preset, const lopt_optimizer *opt, lopt_state *state, float *params,
                          const float *grads, float *updates) {
-    if (strcmp(preset, "adopt") == 0) lopt_step(opt, state, params, grads, 0, NULL);
+    if (strcmp(preset, "adopt") == 0 || strcmp(preset, "soap") == 0) lopt_step(opt, state, params, grads, 0, NULL);
     lopt_step(opt, state, params, grads, 0, updates);
 }
 
@@ -448,8 +450,10 @@ Test(hand_designed, lr_scale_scales_one_tensor) {
         float once[3], thrice[3];
         one_step(name, NULL, 0, 1, -1, once);
         one_step(name, NULL, 0, 3, -1, thrice);
+        double allowed = strcmp(name, "soap") == 0 ? 1e-3 : 1e-5; /* its decay is that of p after the step */
         for (int k = 0; k < 3; k++)
-            cr_assert(once[k] != 0 && fabsf(thrice[k] / once[k] - 3) < 1e-5, "%s: %g and %g", name, once[k], thrice[k]);
+            cr_assert(once[k] != 0 && fabsf(thrice[k] / once[k] - 3) < allowed, "%s: %g and %g", name, once[k],
+                      thrice[k]);
     }
     float scaled[3], rated[3];
     one_step("fromage", NULL, 0, 3, -1, scaled);
@@ -462,7 +466,8 @@ Test(hand_designed, decoupled_weight_decay) {
     const float p[] = {0.5f, -1, 2};
     const char *name;
     for (size_t i = 0; (name = hand_designed(i)); i++) {
-        int own = strcmp(name, "lamb") == 0 || strcmp(name, "lars") == 0 || strcmp(name, "adan") == 0;
+        int own = strcmp(name, "lamb") == 0 || strcmp(name, "lars") == 0 || strcmp(name, "adan") == 0 ||
+                  strcmp(name, "soap") == 0;
         double rate = strcmp(name, "adafactor") == 0 ? 1 : 0.01;
         if (strcmp(name, "nadamw") == 0 || strcmp(name, "optlist") == 0) rate *= sqrt(1e-3) / 0.1;
         if (strcmp(name, "muon") == 0) rate *= 0.015;
@@ -626,6 +631,74 @@ Test(hand_designed, newton_schulz_orthogonalises) {
         check_orthogonal(x, rows, cols, 0.55);
         orthogonalise(x, rows, cols, scratch);
         check_orthogonal(x, rows, cols, 0.55);
+    }
+}
+
+#define BASIS_N 12
+
+/* x x^T of uniform numbers x[n][rank]. */
+static void draw_gram(int64_t n, int64_t rank, double *gram) {
+    float x[BASIS_N * BASIS_N];
+    uniform((uint32_t)(n + rank), 1, n * rank, x);
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < n; j++) {
+            gram[i * n + j] = 0;
+            for (int64_t k = 0; k < rank; k++) gram[i * n + j] += (double)x[i * rank + k] * x[j * rank + k];
+        }
+}
+
+/* Largest entry of rows rows^T - 1. */
+static double distance_from_orthonormal(int64_t n, const double *rows) {
+    double worst = 0;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < n; j++) {
+            double sum = 0;
+            for (int64_t k = 0; k < n; k++) sum += rows[i * n + k] * rows[j * n + k];
+            worst = fmax(worst, fabs(sum - (i == j)));
+        }
+    return worst;
+}
+
+static const int64_t basis_cases[][2] = {{1, 1}, {2, 1}, {3, 0}, {5, 5}, {7, 3}, {12, 12}, {12, 1}}; /* n, rank */
+enum { N_BASIS_CASES = sizeof basis_cases / sizeof basis_cases[0] };
+
+Test(hand_designed, symmetric_matrices_are_the_sum_of_their_eigenvectors) {
+    for (int c = 0; c < N_BASIS_CASES; c++) {
+        int64_t n = basis_cases[c][0], rank = basis_cases[c][1];
+        double a[BASIS_N * BASIS_N], lost[BASIS_N * BASIS_N], vectors[BASIS_N * BASIS_N], values[BASIS_N], work[200];
+        cr_assert(lopt__basis_work(n) <= 200);
+        draw_gram(n, rank, a);
+        memcpy(lost, a, sizeof a);
+        lopt__decompose_symmetric(n, lost, values, vectors, work);
+        cr_assert(distance_from_orthonormal(n, vectors) < 1e-13);
+        for (int64_t i = 0; i < n * n; i++) {
+            double sum = 0;
+            for (int64_t k = 0; k < n; k++) sum += values[k] * vectors[k * n + i / n] * vectors[k * n + i % n];
+            cr_assert(fabs(sum - a[i]) < 1e-13, "%lld of rank %lld: %g, expected %g", (long long)n, (long long)rank,
+                      sum, a[i]);
+        }
+    }
+    double a[] = {1, NAN, NAN, 2}, values[2], vectors[4], work[20];
+    lopt__decompose_symmetric(2, a, values, vectors, work);
+    cr_assert(isnan(values[0]) && isnan(vectors[3]), "NaN is lost");
+}
+
+/* Row i of x has no part along rows j > i of the basis, also where rows depend on each other. */
+Test(hand_designed, rows_become_orthonormal_in_their_order) {
+    for (int c = 0; c < N_BASIS_CASES; c++) {
+        int64_t n = basis_cases[c][0];
+        double x[BASIS_N * BASIS_N], q[BASIS_N * BASIS_N], work[200];
+        draw_gram(n, basis_cases[c][1], x);
+        memcpy(q, x, sizeof x);
+        lopt__orthonormalise_rows(n, q, work);
+        cr_assert(distance_from_orthonormal(n, q) < 1e-13);
+        for (int64_t i = 0; i < n; i++)
+            for (int64_t j = i + 1; j < n; j++) {
+                double sum = 0;
+                for (int64_t k = 0; k < n; k++) sum += x[i * n + k] * q[j * n + k];
+                cr_assert(fabs(sum) < 1e-13, "%lld: row %lld along %lld is %g", (long long)n, (long long)i,
+                          (long long)j, sum);
+            }
     }
 }
 
