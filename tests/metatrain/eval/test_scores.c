@@ -245,6 +245,21 @@ Test(scores, the_table_has_at_most_100_columns) {
     mt_results_free(r);
 }
 
+Test(scores, how_the_reference_was_tuned) {
+    static const struct {
+        int trials[2];
+        const char *says;
+    } cases[] = {{{1, 1}, "rate not tuned"}, {{3, 3}, "best of 3 on 5"}, {{5, 3}, "best of 3 to 5 on 5"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        mt_results *r = make_results(2, 1, 1, 2);
+        for (int t = 0; t < 2; t++) mt_result_at(r, t, 0)->n_trials = cases[i].trials[t];
+        char *text = print_scores(r);
+        cr_assert(strstr(text, cases[i].says), "%s", text);
+        free(text);
+        mt_results_free(r);
+    }
+}
+
 Test(scores, without_adam_there_are_no_scores) {
     mt_results *r = make_results(1, 2, 1, 2);
     snprintf(r->entries[0].optimizer, sizeof r->entries[0].optimizer, "adamw");
