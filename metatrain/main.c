@@ -27,6 +27,8 @@ static const command commands[] = {
     {"import", "metatrain import", mt_command_import, "read weights that another program made"},
     {"show", "metatrain show", mt_command_show, "say what a theta file or a checkpoint holds"},
     {"list", "metatrain list", mt_command_list, "list optimizers, tasks, estimators, or keys of a configuration"},
+    {"report", "metatrain report", mt_command_report, "make a page, or tables, of evaluations and runs"},
+    {"plot", "metatrain plot", mt_command_plot, "draw curves of runs and evaluations, compare runs"},
     {"data", "metatrain data", mt_command_data, "say which data sets are here, make one from pictures or arrays"},
     {"replay", "metatrain replay", mt_command_replay, "check an optimizer against a recorded trajectory"},
     {"simulate", "metatrain simulate", mt_command_simulate, "predict how a meta-training runs on more ranks"},

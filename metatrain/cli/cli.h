@@ -13,6 +13,8 @@ int mt_command_export(int argc, char **argv);
 int mt_command_import(int argc, char **argv);
 int mt_command_show(int argc, char **argv);
 int mt_command_list(int argc, char **argv);
+int mt_command_report(int argc, char **argv);
+int mt_command_plot(int argc, char **argv);
 int mt_command_data(int argc, char **argv);
 int mt_command_replay(int argc, char **argv);
 int mt_command_simulate(int argc, char **argv);

@@ -105,6 +105,10 @@ static char *row_line(const mt_metrics_row *row, size_t *n) {
     return line;
 }
 
+static double number_or_nan(const json_t *value) {
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
 /* 0 if the line is not an object with an outer step; other fields that are absent or null become NaN or 0. */
 static int parse_line(const char *line, size_t n, mt_metrics_row *row) {
     json_t *object = json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL);
@@ -115,8 +119,10 @@ static int parse_line(const char *line, size_t n, mt_metrics_row *row) {
         if (field[i].integer)
             *(int64_t *)at = json_integer_value(value);
         else
-            *(double *)at = json_is_number(value) ? json_number_value(value) : NAN;
+            *(double *)at = number_or_nan(value);
     }
+    row->eval_score = number_or_nan(json_object_get(object, "eval_score"));
+    row->eval_best = number_or_nan(json_object_get(object, "eval_best"));
     json_decref(object);
     return ok;
 }

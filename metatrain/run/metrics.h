@@ -52,7 +52,7 @@ typedef struct mt_metrics_row {
     int n_tasks;
     const mt_task_summary *task; /* [n_tasks], borrowed */
     /* Of a step after which theta was evaluated (validation.h), then: "eval_score", "eval_best" so far
-     * and "eval_task_loss". n_eval 0: none are written; read: always 0. */
+     * and "eval_task_loss". n_eval 0: none are written; read: always 0, and the scores of other steps are NaN. */
     int n_eval;
     double eval_score, eval_best;
     const double *eval_task_loss; /* [n_eval], borrowed */

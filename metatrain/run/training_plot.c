@@ -10,8 +10,7 @@
 #include "base/svg_plot.h"
 #include "run/metrics.h"
 
-/* Mean over the points at most `reach` away that are finite. */
-static void smooth_curve(const double *y, size_t n, size_t reach, double *out) {
+void mt_average_nearby(const double *y, size_t n, size_t reach, double *out) {
     for (size_t i = 0; i < n; i++) {
         double sum = 0;
         size_t count = 0;
@@ -38,7 +37,7 @@ int mt_plot_training(const char *metrics_path, const char *svg_path, lopt_error 
             x[i] = (double)rows[i].outer_step;
             y[i] = rows[i].meta_loss;
         }
-        smooth_curve(y, n, n / 50, line);
+        mt_average_nearby(y, n, n / 50, line);
         mt_curve curves[] = {{.label = "one outer step", .n = n, .x = x, .y = y, .points = 1},
                              {.label = "smoothed", .n = n, .x = x, .y = line}};
         mt_chart chart = {.title = "Meta-training",

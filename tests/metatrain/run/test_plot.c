@@ -34,7 +34,16 @@ TestSuite(plot, .init = set_dir, .fini = remove_dir);
 static char *draw_line(const char *label) {
     double x[] = {0, 1, 2, 3}, y[] = {3, 2, NAN, 1}, low[] = {2, 1, NAN, 0.5}, high[] = {4, 3, NAN, 1.5};
     mt_curve curve = {.label = label, .n = 4, .x = x, .y = y, .low = low, .high = high};
-    mt_chart charts[2] = {{"one", "x", "y", 0.4, 5, 1, 0, 1, &curve}, {"two", "x", "y", 0, 0, 0, 1, 1, &curve}};
+    mt_chart charts[2] = {
+        {.title = "one",
+         .x_label = "x",
+         .y_label = "y",
+         .y_min = 0.4,
+         .y_max = 5,
+         .log_y = 1,
+         .n_curves = 1,
+         .curves = &curve},
+        {.title = "two", .x_label = "x", .y_label = "y", .key_outside = 1, .n_curves = 1, .curves = &curve}};
     cr_assert(mt_plot_charts(charts, 2, svg, &err), "%s", err.text);
     char *text = mt_text_read(svg, 1 << 20, NULL, &err);
     cr_assert(text != NULL, "%s", err.text);
