@@ -65,7 +65,7 @@ static size_t schedule_free_tensor_floats(const lopt_optimizer *opt, const lopt_
 static double share_of_step(const lopt_optimizer *opt, lopt_state *state) {
     average_weights w;
     memcpy(&w, state->global, sizeof w);
-    w.largest_rate = fmax(w.largest_rate, lopt__rate_at_step(opt, state->header->step, state->header->num_steps));
+    w.largest_rate = fmax(w.largest_rate, lopt__rate_at_step(opt, 0, state->header->step, state->header->num_steps));
     double weight = pow((double)(state->header->step + 1), opt->value[AVERAGE_POWER][0]) *
                     pow(w.largest_rate, opt->value[RATE_POWER][0]);
     w.sum += weight;
