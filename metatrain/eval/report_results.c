@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "eval/report_scores.h"
+
 enum { CELL_BYTES = 64, LABEL_BYTES = 160 };
 
 /* ---- cells --------------------------------------------------------------------------------------- */

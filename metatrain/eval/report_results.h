@@ -13,7 +13,6 @@
 #include "eval/results.h"
 
 void mt_report_results(mt_document *d, const mt_results *r, const char *path, int number);
-void mt_report_scores(mt_document *d, const mt_results *r, const char *path, int number); /* report_scores.c */
 void mt_report_curves(mt_document *d, const mt_results *r, int number);
 
 #endif

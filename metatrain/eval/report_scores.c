@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * report_scores.c - the scores of an evaluation (scores.h) as parts of a report. */
+ * report_scores.c - see report_scores.h. */
+#include "eval/report_scores.h"
+
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "eval/report_results.h"
 #include "eval/scores.h"
 
 enum { SCORE_BYTES = 64 };
@@ -129,34 +130,40 @@ static void add_generalisation(mt_document *d, const mt_results *r, const mt_ent
 
 /* ---- all ----------------------------------------------------------------------------------------- */
 
+static void add_summary(mt_document *d, const mt_results *r, const mt_entry_scores *s, const int *order,
+                        const char *path, int number) {
+    char name[SCORE_BYTES];
+    mt_add_paragraph(
+        d,
+        "%s: %d tasks, %lld seeds, %lld inner steps. Every run is compared with the run of %s, the reference, that "
+        "has the same task and seed, by validation loss. Above 1 is better than the reference.",
+        path, r->n_tasks, (long long)r->seeds, (long long)r->steps, r->entries[mt_find_reference(r)].label);
+    add_score_table(d, r, s, order);
+    mt_add_paragraph(
+        d, "Final loss: the reference's over its own. Speed-up: the reference's steps over its own until the "
+           "reference's final loss is reached; 0 if it never is. Both: interquartile mean over runs with 95 %% "
+           "interval. Better than Adam: the probability that a run's final loss is better than one of the "
+           "reference. Won, tied, lost: tasks. Diverged: runs. Trials: settings tried on a task.");
+    mt_add_paragraph(
+        d, "Performance profiles: the share of runs that score above a value, with 95 %% intervals. Higher is "
+           "better.");
+    snprintf(name, sizeof name, "results%d-profile-loss", number);
+    add_profile(d, r, s, order, offsetof(mt_entry_scores, final_loss), name, "Final loss");
+    snprintf(name, sizeof name, "results%d-profile-speed", number);
+    add_profile(d, r, s, order, offsetof(mt_entry_scores, speed_up), name, "Speed-up");
+    add_generalisation(d, r, s, order, number);
+}
+
 void mt_report_scores(mt_document *d, const mt_results *r, const char *path, int number) {
     lopt_error err = {LOPT_OK, ""};
-    char name[SCORE_BYTES];
-    mt_add_heading(d, 2, "Summary");
     mt_entry_scores *s = mt_score_entries(r, TASK_OUTER_VALID, &err);
     int *order = calloc((size_t)r->n_entries, sizeof *order);
+    mt_add_heading(d, 2, "Summary");
     if (s == NULL || order == NULL) {
         mt_add_paragraph(d, "%s: no scores: %s", path, s == NULL ? err.text : "out of memory");
     } else {
-        const mt_result_entry *reference = &r->entries[mt_find_reference(r)];
         sort_by_score(s, r->n_entries, order);
-        mt_add_paragraph(
-            d,
-            "%s: %d tasks, %lld seeds, %lld inner steps. Every run is compared with the run of the reference, %s, that "
-            "has the same task and seed, by validation loss. Final loss: the reference's over its own. Speed-up: the "
-            "reference's steps over its own until the reference's final loss is reached, 0 if it never is. Both: "
-            "interquartile mean over runs with 95 %% interval; above 1 is better than the reference. Better than Adam: "
-            "probability that a run's final loss is. Won, tied, lost: tasks. Trials: settings tried on a task.",
-            path, r->n_tasks, (long long)r->seeds, (long long)r->steps, reference->label);
-        add_score_table(d, r, s, order);
-        mt_add_paragraph(
-            d, "Performance profiles: how many of the runs score above a value. Higher is better; bands are 95 %% "
-               "intervals.");
-        snprintf(name, sizeof name, "results%d-profile-loss", number);
-        add_profile(d, r, s, order, offsetof(mt_entry_scores, final_loss), name, "Final loss");
-        snprintf(name, sizeof name, "results%d-profile-speed", number);
-        add_profile(d, r, s, order, offsetof(mt_entry_scores, speed_up), name, "Speed-up");
-        add_generalisation(d, r, s, order, number);
+        add_summary(d, r, s, order, path, number);
     }
     free(order);
     free(s);
