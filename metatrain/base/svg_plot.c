@@ -17,7 +17,7 @@
 #define WIDTH 900
 #define HEIGHT 440 /* of one chart */
 #define MAX_SVG_BYTES ((size_t)1 << 28)
-#define KEY_ROW 19 /* height of a label below a chart */
+#define KEY_ROW 22 /* height of a label below a chart */
 
 extern char **environ;
 

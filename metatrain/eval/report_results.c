@@ -64,7 +64,9 @@ static void add_task_table(mt_document *d, const mt_results *r, int t) {
 static void add_cost_table(mt_document *d, const mt_results *r, int t) {
     static const mt_column columns[] = {{"optimizer", 'l'},    {"steps", 'r'},  {"µs a step", 'r'},
                                         {"ns/parameter", 'r'}, {"× Adam", 'r'}, {"state bytes/parameter", 'r'}};
-    mt_add_table(d, r->tasks[t].name, columns, sizeof columns / sizeof *columns);
+    char title[512];
+    snprintf(title, sizeof title, "Cost of %s", r->tasks[t].name);
+    mt_add_table(d, title, columns, sizeof columns / sizeof *columns);
     for (int e = 0; e < r->n_entries; e++) {
         double seconds = mt_median_seconds(r, t, e);
         char steps[CELL_BYTES], micros[CELL_BYTES], nanos[CELL_BYTES], ratio[CELL_BYTES], state[CELL_BYTES];
@@ -208,7 +210,7 @@ static int count_failed_trials(const mt_result *one) {
 static void add_problems(mt_document *d, const mt_results *r) {
     static const mt_column columns[] = {{"optimizer", 'l'}, {"task", 'l'}, {"what", 'l'}};
     char what[256];
-    mt_add_table(d, "", columns, 3);
+    mt_add_table(d, "Diverged runs and ends of sweeps", columns, 3);
     mt_block *table = d->failed ? NULL : d->blocks[d->n_blocks - 1];
     for (int t = 0; t < r->n_tasks; t++) {
         for (int e = 0; e < r->n_entries; e++) {
@@ -245,7 +247,7 @@ static void add_origin(mt_document *d, const mt_results *r, const char *path) {
         mt_add_code(d, r->command);
     else
         mt_add_paragraph(d, "The command is not in the results.");
-    mt_add_table(d, "", columns, 4);
+    mt_add_table(d, "Optimizers", columns, 4);
     for (int e = 0; e < r->n_entries; e++)
         mt_add_row(d, (const char *[]){r->entries[e].label, r->entries[e].optimizer, r->entries[e].theta_path,
                                        r->entries[e].digest});

@@ -41,7 +41,7 @@ static void add_score_table(mt_document *d, const mt_results *r, const mt_entry_
         {"optimizer", 'l'}, {"final loss", 'r'}, {"speed-up", 'r'}, {"better than Adam", 'r'},
         {"won", 'r'},       {"tied", 'r'},       {"lost", 'r'},     {"diverged", 'r'},
         {"trials", 'r'}};
-    mt_add_table(d, "", columns, sizeof columns / sizeof *columns);
+    mt_add_table(d, "Scores over all tasks", columns, sizeof columns / sizeof *columns);
     for (int i = 0; i < r->n_entries; i++) {
         const mt_entry_scores *one = &s[order[i]];
         int counts[] = {one->won, one->tied, one->lost, one->diverged, most_trials(r, order[i])};

@@ -242,7 +242,7 @@ void mt_add_history_table(mt_document *d, const mt_run_history *h, size_t n) {
     static const mt_column columns[] = {{"run", 'l'},         {"outer steps", 'r'}, {"meta-loss", 'r'},
                                         {"final score", 'r'}, {"best score", 'r'},  {"inner steps/s", 'r'},
                                         {"wall time", 'r'},   {"what differs", 'l'}};
-    mt_add_table(d, "", columns, sizeof columns / sizeof *columns - (n == 1));
+    mt_add_table(d, "Runs", columns, sizeof columns / sizeof *columns - (n == 1));
     for (size_t i = 0; i < n; i++) add_history_row(d, h, n, i);
 }
 
@@ -252,7 +252,7 @@ static void add_history_problems(mt_document *d, const mt_run_history *h, size_t
     static const mt_column columns[] = {{"run", 'l'}, {"what", 'l'}};
     static const char *const states[] = {"is running, or was killed", "was stopped; --resume goes on", NULL, "failed"};
     char what[128];
-    mt_add_table(d, "", columns, 2);
+    mt_add_table(d, "Runs that ended early or diverged", columns, 2);
     mt_block *table = d->failed ? NULL : d->blocks[d->n_blocks - 1];
     for (size_t i = 0; i < n; i++) {
         long long non_finite = 0, dropped = 0, skipped = 0;
