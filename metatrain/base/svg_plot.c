@@ -17,7 +17,7 @@
 #define WIDTH 900
 #define HEIGHT 440 /* of one chart */
 #define MAX_SVG_BYTES ((size_t)1 << 28)
-#define KEY_ROW 19 /* height of a label below a chart */
+#define KEY_ROW 22 /* height of a label below a chart */
 
 extern char **environ;
 
@@ -135,9 +135,9 @@ static size_t count_labels(const mt_chart *chart) {
     return n;
 }
 
-/* Labels below a chart stand in as many columns as fit. */
+/* Labels below a chart stand in as many columns as fit, as gnuplot counts: it takes 8 pixels a letter. */
 static size_t key_columns(const mt_chart *chart, const mt_picture *picture) {
-    size_t columns = (size_t)picture->width / (6 * longest_label(chart) + 45);
+    size_t columns = (size_t)(picture->width - 30) / (8 * longest_label(chart) + 50);
     return columns < 1 ? 1 : columns > 3 ? 3 : columns;
 }
 
@@ -203,6 +203,7 @@ static void put_script(FILE *f, const mt_chart *charts, size_t n_charts, const m
         fprintf(f, "set xlabel tc rgb '%s' offset 0,0.6\nset ylabel tc rgb '%s' offset 0.8,0\nset tics scale 0.6\n",
                 ink[1], ink[1]);
     if (picture->form == MT_PLOT_TEXT) fputs("unset grid\n", f);
+    fputs("set autoscale xfix\n", f);
     fputs(n_charts > 1 ? "set multiplot\n" : "", f);
     for (size_t i = 0; i < n_charts; i++) {
         int part = chart_height(&charts[i], picture);

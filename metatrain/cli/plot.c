@@ -136,8 +136,8 @@ static int draw_plots(const plot_options *o, const mt_document *d, lopt_error *e
     size_t together = picture.form == MT_PLOT_TEXT ? 1 : n; /* one below the other in a picture */
     for (size_t i = 0; ok && i < n; i += together) {
         char *drawn = mt_draw_charts(charts + i, together, &picture, &n_bytes, err);
-        ok = drawn != NULL && (o->out != NULL ? mt_write_atomically(o->out, drawn, n_bytes, err)
-                                              : fwrite(drawn, 1, n_bytes, stdout) == n_bytes);
+        ok = drawn != NULL && (o->out == NULL || mt_write_atomically(o->out, drawn, n_bytes, err));
+        if (ok && o->out == NULL) fputs(drawn + strspn(drawn, "\f\n "), stdout);
         free(drawn);
     }
     free(charts);

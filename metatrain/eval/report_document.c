@@ -12,7 +12,7 @@
 #include "base/error.h"
 
 /* Of a figure, in pixels: as wide as a telephone held upright, so that its letters are not shrunk there. */
-enum { FIGURE_WIDTH = 470, FIGURE_HEIGHT = 310 };
+enum { FIGURE_WIDTH = 430, FIGURE_HEIGHT = 290, LABEL_LETTERS = 44 };
 
 /* ---- memory -------------------------------------------------------------------------------------- */
 
@@ -117,13 +117,32 @@ mt_figure *mt_add_figure(mt_document *d, const char *name, const char *caption) 
     return &b->figure;
 }
 
+static int is_letter_start(char byte) {
+    return ((unsigned char)byte & 0xc0) != 0x80; /* UTF-8 */
+}
+
+/* A label that is too long for the picture loses its middle; the caller frees. */
+static char *cut_label_middle(const char *label) {
+    size_t n = 0, seen = 0;
+    for (const char *at = label; *at != '\0'; at++) n += (size_t)is_letter_start(*at);
+    if (n <= LABEL_LETTERS) return strdup(label);
+    const char *cut = label, *rest = label;
+    for (const char *at = label; *at != '\0'; at++) {
+        if (!is_letter_start(*at)) continue;
+        if (seen == LABEL_LETTERS / 2) cut = at;
+        if (seen++ == n - LABEL_LETTERS / 2 + 1) rest = at;
+    }
+    char *text = NULL;
+    return asprintf(&text, "%.*s…%s", (int)(cut - label), label, rest) < 0 ? NULL : text;
+}
+
 double *mt_add_curve(mt_figure *figure, const char *label, size_t n, int color) {
     if (figure == NULL) return NULL;
     size_t n_curves = figure->chart.n_curves;
     mt_curve *larger = realloc(figure->curves, (n_curves + 1) * sizeof *larger);
     if (larger != NULL) figure->chart.curves = figure->curves = larger;
     double *numbers = calloc(4 * n + 1, sizeof *numbers);
-    char *copy = strdup(label);
+    char *copy = cut_label_middle(label);
     if (larger == NULL || numbers == NULL || copy == NULL) {
         free(numbers);
         free(copy);

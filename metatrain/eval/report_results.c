@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "eval/report_scores.h"
+
 enum { CELL_BYTES = 64, LABEL_BYTES = 160 };
 
 /* ---- cells --------------------------------------------------------------------------------------- */
@@ -59,26 +61,21 @@ static void add_task_table(mt_document *d, const mt_results *r, int t) {
     free(order);
 }
 
-static void add_cost_table(mt_document *d, const mt_results *r) {
-    static const mt_column columns[] = {{"optimizer", 'l'},
-                                        {"task", 'l'},
-                                        {"steps", 'r'},
-                                        {"µs a step", 'r'},
-                                        {"ns/parameter", 'r'},
-                                        {"× Adam", 'r'},
-                                        {"state bytes/parameter", 'r'}};
-    mt_add_table(d, "", columns, sizeof columns / sizeof *columns);
-    for (int t = 0; t < r->n_tasks; t++) {
-        for (int e = 0; e < r->n_entries; e++) {
-            double seconds = mt_median_seconds(r, t, e);
-            char steps[CELL_BYTES], micros[CELL_BYTES], nanos[CELL_BYTES], ratio[CELL_BYTES], state[CELL_BYTES];
-            snprintf(steps, sizeof steps, "%lld", (long long)r->steps);
-            put_real_cell(micros, "%.1f", 1e6 * seconds);
-            put_real_cell(nanos, "%.2f", 1e9 * seconds / (double)r->tasks[t].n_params);
-            put_real_cell(ratio, "%.2f", seconds / mt_adam_seconds(r, t));
-            put_real_cell(state, "%.1f", mt_result_at(r, t, e)->state_bytes);
-            mt_add_row(d, (const char *[]){r->entries[e].label, r->tasks[t].name, steps, micros, nanos, ratio, state});
-        }
+static void add_cost_table(mt_document *d, const mt_results *r, int t) {
+    static const mt_column columns[] = {{"optimizer", 'l'},    {"steps", 'r'},  {"µs a step", 'r'},
+                                        {"ns/parameter", 'r'}, {"× Adam", 'r'}, {"state bytes/parameter", 'r'}};
+    char title[512];
+    snprintf(title, sizeof title, "Cost of %s", r->tasks[t].name);
+    mt_add_table(d, title, columns, sizeof columns / sizeof *columns);
+    for (int e = 0; e < r->n_entries; e++) {
+        double seconds = mt_median_seconds(r, t, e);
+        char steps[CELL_BYTES], micros[CELL_BYTES], nanos[CELL_BYTES], ratio[CELL_BYTES], state[CELL_BYTES];
+        snprintf(steps, sizeof steps, "%lld", (long long)r->steps);
+        put_real_cell(micros, "%.1f", 1e6 * seconds);
+        put_real_cell(nanos, "%.2f", 1e9 * seconds / (double)r->tasks[t].n_params);
+        put_real_cell(ratio, "%.2f", seconds / mt_adam_seconds(r, t));
+        put_real_cell(state, "%.1f", mt_result_at(r, t, e)->state_bytes);
+        mt_add_row(d, (const char *[]){r->entries[e].label, steps, micros, nanos, ratio, state});
     }
 }
 
@@ -213,7 +210,7 @@ static int count_failed_trials(const mt_result *one) {
 static void add_problems(mt_document *d, const mt_results *r) {
     static const mt_column columns[] = {{"optimizer", 'l'}, {"task", 'l'}, {"what", 'l'}};
     char what[256];
-    mt_add_table(d, "", columns, 3);
+    mt_add_table(d, "Diverged runs and ends of sweeps", columns, 3);
     mt_block *table = d->failed ? NULL : d->blocks[d->n_blocks - 1];
     for (int t = 0; t < r->n_tasks; t++) {
         for (int e = 0; e < r->n_entries; e++) {
@@ -250,7 +247,7 @@ static void add_origin(mt_document *d, const mt_results *r, const char *path) {
         mt_add_code(d, r->command);
     else
         mt_add_paragraph(d, "The command is not in the results.");
-    mt_add_table(d, "", columns, 4);
+    mt_add_table(d, "Optimizers", columns, 4);
     for (int e = 0; e < r->n_entries; e++)
         mt_add_row(d, (const char *[]){r->entries[e].label, r->entries[e].optimizer, r->entries[e].theta_path,
                                        r->entries[e].digest});
@@ -259,6 +256,7 @@ static void add_origin(mt_document *d, const mt_results *r, const char *path) {
 void mt_report_results(mt_document *d, const mt_results *r, const char *path, int number) {
     int swept = 0;
     for (int t = 0; t < r->n_tasks; t++) swept += count_swept(r, t);
+    mt_report_scores(d, r, path, number);
     mt_add_heading(d, 2, "Tasks");
     mt_add_paragraph(
         d,
@@ -280,8 +278,9 @@ void mt_report_results(mt_document *d, const mt_results *r, const char *path, in
         for (int t = 0; t < r->n_tasks; t++) add_sensitivity(d, r, t, number);
     }
     mt_add_heading(d, 2, "Cost");
-    mt_add_paragraph(d, "Time of an inner step with its batch, loss and gradient: median over seeds.");
-    add_cost_table(d, r);
+    mt_add_paragraph(d, "Time of an inner step with its batch, loss and gradient: median over seeds. × Adam: over the "
+                        "time of the first Adam. State: what the optimizer keeps between steps.");
+    for (int t = 0; t < r->n_tasks; t++) add_cost_table(d, r, t);
     mt_add_heading(d, 2, "What failed");
     add_problems(d, r);
     mt_add_heading(d, 2, "How it was made");

@@ -190,7 +190,7 @@ static int read_result(const results_reader *in, const json_t *entry, mt_results
 /* ---- results.json -------------------------------------------------------------------------------- */
 
 /* The lines of the tables, as the first task has them. */
-static void read_entry(const json_t *entry, mt_result_entry *to) {
+static void read_result_entry(const json_t *entry, mt_result_entry *to) {
     const json_t *learned = json_object_get(entry, "learned"), *search = json_object_get(entry, "search");
     copy_text(json_object_get(entry, "label"), to->label, sizeof to->label);
     copy_text(json_object_get(entry, "optimizer"), to->optimizer, sizeof to->optimizer);
@@ -220,7 +220,7 @@ static int read_task(const results_reader *in, const json_t *json, mt_results *r
 
 /* Room for what the first task says. Each point stands in the file as a number and a comma, so an empty list that is
  * said to be long is refused before anything is allocated. */
-static mt_results *make_room(const results_reader *in, const json_t *tasks, int64_t seeds) {
+static mt_results *make_results_room(const results_reader *in, const json_t *tasks, int64_t seeds) {
     const json_t *first = json_array_get(tasks, 0), *entries = json_object_get(first, "entries");
     size_t sizes[] = {json_array_size(tasks), json_array_size(entries), (size_t)seeds,
                       json_array_size(json_object_get(first, "x"))};
@@ -256,7 +256,7 @@ static int fill_results(const results_reader *in, const json_t *root, mt_results
     copy_text(json_object_get(root, "command"), r->command, sizeof r->command);
     r->seed = read_seed(json_object_get(root, "seed"));
     for (int e = 0; e < r->n_entries; e++)
-        read_entry(json_array_get(json_object_get(first, "entries"), (size_t)e), &r->entries[e]);
+        read_result_entry(json_array_get(json_object_get(first, "entries"), (size_t)e), &r->entries[e]);
     if (!read_steps(in, first, r)) return 0;
     for (int t = 0; t < r->n_tasks; t++)
         if (!read_task(in, json_array_get(tasks, (size_t)t), r, t)) return 0;
@@ -266,7 +266,7 @@ static int fill_results(const results_reader *in, const json_t *root, mt_results
 static mt_results *parse_results(const results_reader *in, const json_t *root) {
     int64_t seeds;
     if (!read_positive(in, root, "seeds", &seeds)) return NULL;
-    mt_results *r = make_room(in, json_object_get(root, "tasks"), seeds);
+    mt_results *r = make_results_room(in, json_object_get(root, "tasks"), seeds);
     if (r == NULL || fill_results(in, root, r)) return r;
     mt_results_free(r);
     return NULL;

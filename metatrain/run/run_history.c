@@ -43,7 +43,7 @@ mt_place mt_kind_of_place(const char *path, lopt_error *err) {
     return MT_PLACE_NEITHER;
 }
 
-static int read_config(mt_run_history *h, lopt_error *err) {
+static int read_run_config(mt_run_history *h, lopt_error *err) {
     char path[FILE_BYTES];
     size_t n;
     if (!has_file(h->path, "config.yaml")) return 1;
@@ -60,7 +60,7 @@ int mt_history_read(const char *path, mt_run_history *h, lopt_error *err) {
     snprintf(h->path, sizeof h->path, "%s", path);
     snprintf(file, sizeof file, "%s/metrics.jsonl", h->path);
     h->rows = mt_metrics_read(file, &h->n, err);
-    int ok = h->rows != NULL && read_config(h, err);
+    int ok = h->rows != NULL && read_run_config(h, err);
     if (ok && h->n == 0) ok = mt_error(err, LOPT_EARG, "%s: found no outer step, expected one at least", file);
     if (ok && has_file(path, "status.json")) ok = mt_status_read(path, &h->status, err);
     if (!ok) mt_history_close(h);
@@ -93,14 +93,14 @@ static void add_meta_loss(mt_document *d, mt_figure *figure, const mt_run_histor
     free(y);
 }
 
-static size_t count_scores(const mt_run_history *h) {
+static size_t count_evaluations(const mt_run_history *h) {
     size_t n = 0;
     for (size_t i = 0; i < h->n; i++) n += isfinite(h->rows[i].eval_score);
     return n;
 }
 
 static void add_score_curve(mt_document *d, mt_figure *figure, const mt_run_history *h, size_t run, size_t n_runs) {
-    size_t n = count_scores(h), at = 0;
+    size_t n = count_evaluations(h), at = 0;
     double *numbers = mt_add_curve(figure, n_runs == 1 ? "" : h->path, n, (int)run);
     if (numbers == NULL) d->failed = 1;
     for (size_t i = 0; numbers != NULL && i < h->n; i++) {
@@ -118,7 +118,7 @@ void mt_add_history_curves(mt_document *d, const mt_run_history *h, size_t n, co
     mt_figure *figure = mt_add_figure(d, file, n == 1 ? h->path : "meta-loss");
     for (size_t i = 0; figure != NULL && i < n; i++) {
         add_meta_loss(d, figure, &h[i], i, n);
-        scores += count_scores(&h[i]);
+        scores += count_evaluations(&h[i]);
     }
     if (figure == NULL) return;
     figure->chart.x_label = "outer step";
@@ -242,7 +242,7 @@ void mt_add_history_table(mt_document *d, const mt_run_history *h, size_t n) {
     static const mt_column columns[] = {{"run", 'l'},         {"outer steps", 'r'}, {"meta-loss", 'r'},
                                         {"final score", 'r'}, {"best score", 'r'},  {"inner steps/s", 'r'},
                                         {"wall time", 'r'},   {"what differs", 'l'}};
-    mt_add_table(d, "", columns, sizeof columns / sizeof *columns - (n == 1));
+    mt_add_table(d, "Runs", columns, sizeof columns / sizeof *columns - (n == 1));
     for (size_t i = 0; i < n; i++) add_history_row(d, h, n, i);
 }
 
@@ -252,7 +252,7 @@ static void add_history_problems(mt_document *d, const mt_run_history *h, size_t
     static const mt_column columns[] = {{"run", 'l'}, {"what", 'l'}};
     static const char *const states[] = {"is running, or was killed", "was stopped; --resume goes on", NULL, "failed"};
     char what[128];
-    mt_add_table(d, "", columns, 2);
+    mt_add_table(d, "Runs that ended early or diverged", columns, 2);
     mt_block *table = d->failed ? NULL : d->blocks[d->n_blocks - 1];
     for (size_t i = 0; i < n; i++) {
         long long non_finite = 0, dropped = 0, skipped = 0;
