@@ -207,6 +207,11 @@ int lopt_threads(const lopt_optimizer *opt);
 void lopt_step(const lopt_optimizer *opt, lopt_state *state, float *params, const float *grads, float loss,
                float *updates);
 
+/* The parameters to measure an optimizer at, out[P], which does not overlap params[P] (those after the last step). A
+ * copy, except for schedule-free optimizers: they take gradients at one point, params, and are measured at another, the
+ * average. Neither changes. */
+void lopt_eval_params(const lopt_optimizer *opt, const lopt_state *state, const float *params, float *out);
+
 /* Reports a validation loss at the current parameters: between steps, as often as it is measured, or never.
  * Only rnn-mlp uses it (RNNMLPLOpt's update with is_valid, which also advances its clock by a step). Never fails,
  * never allocates. */

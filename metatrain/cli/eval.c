@@ -16,6 +16,7 @@
 #include "cli/arguments.h"
 #include "cli/cli.h"
 #include "eval/evaluation.h"
+#include "eval/scores.h"
 #include "ranks/transport.h"
 
 #define MAX_THETAS 16
@@ -134,6 +135,8 @@ static void plot_curves(const mt_results *r, const char *out) {
 static int publish_report(const mt_results *r, const char *out) {
     lopt_error err;
     mt_print_tables(r, stdout);
+    putchar('\n');
+    mt_print_scores(r, stdout);
     if (fflush(stdout) != 0) {
         mt_error(&err, LOPT_EIO, "the table could not be printed: %s", strerror(errno));
         return mt_print_error(&err);

@@ -23,15 +23,17 @@ static json_t *final_losses(const mt_results *r, int task_index, int entry, task
     mt_mean loss = mt_mean_loss(r, task_index, entry, split);
     mt_mean accuracy = mt_mean_accuracy(r, task_index, entry, split);
     size_t n_points = r->n_points;
-    json_t *raw = json_array(), *bounded = json_array();
+    json_t *raw = json_array(), *bounded = json_array(), *accuracies = json_array();
     for (int64_t s = 0; s < r->seeds; s++) {
         const mt_point *last = &o->points[(size_t)(s + 1) * n_points - 1];
         json_array_append_new(raw, number_or_null(last->loss[split]));
         json_array_append_new(bounded, number_or_null(last->normalised[split]));
+        json_array_append_new(accuracies, number_or_null(last->accuracy[split]));
     }
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "mean", number_or_null(loss.mean), "standard_error",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "mean", number_or_null(loss.mean), "standard_error",
                      number_or_null(loss.error), "accuracy", number_or_null(accuracy.mean), "accuracy_standard_error",
-                     number_or_null(accuracy.error), "losses", raw, "losses_normalised", bounded);
+                     number_or_null(accuracy.error), "losses", raw, "losses_normalised", bounded, "accuracies",
+                     accuracies);
 }
 
 /* One list a seed, one number a point; offset: of the number of this split in mt_point. */

@@ -246,15 +246,41 @@ static void add_summary_rows(mt_text_table *table, const mt_results *r, const mt
     }
 }
 
+/* A sweep may have been extended on some tasks alone. */
 static void print_reference(const mt_results *r, int reference, FILE *f) {
     char label[CELL];
-    int trials = mt_result_at(r, 0, reference)->n_trials;
+    int least = mt_result_at(r, 0, reference)->n_trials, most = least;
+    for (int task_index = 1; task_index < r->n_tasks; task_index++) {
+        int trials = mt_result_at(r, task_index, reference)->n_trials;
+        if (trials < least) least = trials;
+        if (trials > most) most = trials;
+    }
     shorten_label(r->entries[reference].label, label);
-    fprintf(f, "reference: %s, ", label);
-    if (trials > 1)
-        fprintf(f, "its rate the best of %d on %lld other seeds\n\n", trials, (long long)r->sweep_seeds);
+    fprintf(f, "reference: %s, its rate ", label);
+    if (most == 1)
+        fprintf(f, "not tuned\n\n");
+    else if (least == most)
+        fprintf(f, "the best of %d on %lld other seeds\n\n", most, (long long)r->sweep_seeds);
     else
-        fprintf(f, "its rate was not tuned\n\n");
+        fprintf(f, "the best of %d to %d on %lld other seeds\n\n", least, most, (long long)r->sweep_seeds);
+}
+
+/* "sgd diverged on fashion_mnist (2 of 5), quadratic (1 of 5)", in lines of 100 columns. */
+static void print_diverged(const mt_results *r, int entry, const mt_entry_scores *s, FILE *f) {
+    char name[CELL];
+    shorten_label(r->entries[entry].label, name);
+    int column = fprintf(f, "%s diverged on", name), listed = 0;
+    for (int task_index = 0; task_index < r->n_tasks; task_index++) {
+        char runs[2 * CELL];
+        if (s->tasks[task_index].diverged == 0) continue;
+        shorten_label(r->tasks[task_index].name, name);
+        int n =
+            snprintf(runs, sizeof runs, " %s (%d of %lld)", name, s->tasks[task_index].diverged, (long long)r->seeds);
+        int turn = column + n + 2 > 100; /* a comma before and after */
+        column = turn ? n + 3 : column + n + 1;
+        fprintf(f, "%s%s%s", listed++ ? "," : "", turn ? "\n   " : "", runs);
+    }
+    fputc('\n', f);
 }
 
 void mt_print_scores(const mt_results *r, FILE *f) {
@@ -279,11 +305,13 @@ void mt_print_scores(const mt_results *r, FILE *f) {
     mt_text_table_print(table, f);
     fprintf(f,
             "\nfinal loss: the reference's / own, interquartile mean over runs and its 95 %% interval\n"
-            "speed-up: steps / steps to the reference's final loss, 0 if it is not reached; likewise\n"
+            "speed-up: steps / steps to the reference's final loss (0: not reached), interquartile mean\n"
             "won, lost: tasks where %s of log(loss of the reference / own) %s 0\n"
             "diverged: runs of %lld, with scores 0\n",
             r->seeds > 1 ? "the 95 % interval" : "the value (one seed has no interval)",
             r->seeds > 1 ? "excludes" : "is not", (long long)r->seeds * r->n_tasks);
+    for (int i = 0; i < r->n_entries; i++)
+        if (scores[i].diverged > 0) print_diverged(r, i, &scores[i], f);
     mt_text_table_free(table);
     free(scores);
 }

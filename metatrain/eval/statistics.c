@@ -284,7 +284,7 @@ int mt_estimate_improvement(size_t runs, size_t tasks, const double *x, const do
                             mt_interval *out, lopt_error *err) {
     size_t cells = runs * tasks;
     uint8_t *better = malloc(cells * runs);
-    int32_t *draws = malloc(2 * cells * sizeof *draws);
+    int32_t *draws = calloc(2 * cells, sizeof *draws);
     double *replicates = malloc(b->replicates * sizeof *replicates);
     int ok = better != NULL && draws != NULL && replicates != NULL;
     if (ok) {

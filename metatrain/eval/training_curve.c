@@ -25,6 +25,7 @@ struct mt_training {
     mt_point *points;
     double seconds;
     float *tau;
+    float *measured; /* the parameters that a point is measured at; as inner.params */
 };
 
 size_t mt_curve_points(const mt_curve_plan *plan) {
@@ -51,10 +52,10 @@ static void measure_split(const mt_training *c, task_split split, mt_point *out)
     double loss = 0, normalised = 0, accuracy = 0;
     for (int64_t i = 0; i < batches; i++) {
         task_draw_batch(t->task, t->tau, split, &r, t->work);
-        float one = task_compute_loss(t->task, t->tau, t->work, t->params, NULL);
+        float one = task_compute_loss(t->task, t->tau, t->work, c->measured, NULL);
         loss += one;
         normalised += task_normalise_loss(t->task, one);
-        if (has_accuracy) accuracy += task_compute_accuracy(t->task, t->tau, t->work, t->params);
+        if (has_accuracy) accuracy += task_compute_accuracy(t->task, t->tau, t->work, c->measured);
     }
     out->loss[split] = loss / (double)batches;
     out->normalised[split] = normalised / (double)batches;
@@ -62,6 +63,9 @@ static void measure_split(const mt_training *c, task_split split, mt_point *out)
 }
 
 static void measure_point(const mt_training *c, mt_point *out) {
+    const mt_inner_training *t = &c->inner;
+    lopt_eval_params(t->optimizer, t->state, t->params, c->measured);
+    memcpy(c->measured + t->task->n_params, t->params + t->task->n_params, t->task->n_aux * sizeof *c->measured);
     for (int split = 0; split < TASK_N_SPLITS; split++) {
         if (c->plan->splits & MT_SPLIT(split))
             measure_split(c, (task_split)split, out);
@@ -94,9 +98,10 @@ mt_training *mt_curve_open(const task *t, const lopt_optimizer *opt, const mt_cu
     if (!c->inner.state) return mt_curve_close(c), NULL;
     c->inner.tau = c->tau = allocate_floats(t->n_tau);
     c->inner.params = allocate_floats(t->n_params + t->n_aux);
+    c->measured = allocate_floats(t->n_params + t->n_aux);
     c->inner.grads = allocate_floats(t->n_params);
     c->inner.work = allocate_floats(t->work_bytes / sizeof(float) + 1);
-    if (c->tau && c->inner.params && c->inner.grads && c->inner.work) {
+    if (c->tau && c->inner.params && c->measured && c->inner.grads && c->inner.work) {
         start_training(c);
         return c;
     }
@@ -114,6 +119,7 @@ void mt_curve_close(mt_training *c) {
     lopt_state_destroy(c->inner.state);
     free(c->tau);
     free(c->inner.params);
+    free(c->measured);
     free(c->inner.grads);
     free(c->inner.work);
     free(c);

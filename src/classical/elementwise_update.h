@@ -49,7 +49,7 @@ static inline float *lopt__span_array(const lopt__span *s, int k) {
 
 /* Learning rate of this step, without a tensor's lr_scale. */
 static inline float lopt__scheduled_rate(const lopt_optimizer *opt, const lopt_state *state) {
-    return (float)lopt__rate_at_step(opt, state->header->step, state->header->num_steps);
+    return lopt__rate_of_update(opt, state, 0);
 }
 
 /* All tensors: update by the rule, add to params. */

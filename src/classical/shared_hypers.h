@@ -17,6 +17,7 @@
     { "param_inits", LOPT__INTEGER, 1, 1, 4096, NULL, value, "per-parameter networks that the recurrent network mixes" }
 #define LOPT__HYPER_LEARNING_RATE(value)                                                                               \
     { "learning_rate", LOPT__NUMBER, 1, 0, 1e6, NULL, value, "factor of the step and of weight decay" }
+#define LOPT__RATE_HELP "factor of the step and of weight decay; with a schedule its peak"
 #define LOPT__HYPER_STEP_MULT(value)                                                                                   \
     { "step_mult", LOPT__NUMBER, 1, 0, 1e6, NULL, value, "factor of the step" }
 #define LOPT__HYPER_EXP_MULT(value)                                                                                    \

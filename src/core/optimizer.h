@@ -90,6 +90,7 @@ typedef struct lopt__kind {
     size_t (*scratch_floats)(const lopt_optimizer *opt, const lopt_state *state);
     void (*reset)(const lopt_optimizer *opt, lopt_state *state); /* data is zero, num_steps is set */
     void (*step)(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io);
+    void (*eval_params)(const lopt_optimizer *opt, const lopt_state *state, const float *params, float *out);
     void (*valid_loss)(const lopt_optimizer *opt, lopt_state *state, float loss);
 } lopt__kind;
 

@@ -32,7 +32,13 @@
     X(sm3)                                                                                                             \
     X(fromage)                                                                                                         \
     X(lion)                                                                                                            \
-    X(muon)
+    X(muon)                                                                                                            \
+    X(schedule_free)                                                                                                   \
+    X(adopt)                                                                                                           \
+    X(ademamix)                                                                                                        \
+    X(adan)                                                                                                            \
+    X(prodigy)                                                                                                         \
+    X(soap)
 #endif
 
 #define DECLARE(kind) extern const lopt__kind lopt__##kind;

@@ -148,6 +148,13 @@ void lopt_step(const lopt_optimizer *opt, lopt_state *state, float *params, cons
     state->header->step++;
 }
 
+void lopt_eval_params(const lopt_optimizer *opt, const lopt_state *state, const float *params, float *out) {
+    if (opt->kind->eval_params && state->header->step > 0)
+        opt->kind->eval_params(opt, state, params, out);
+    else
+        memcpy(out, params, state->n_params * sizeof *out);
+}
+
 void lopt_tell_valid_loss(const lopt_optimizer *opt, lopt_state *state, float loss) {
     if (opt->kind->valid_loss) opt->kind->valid_loss(opt, state, loss);
 }

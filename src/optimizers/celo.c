@@ -15,7 +15,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "classical/shared_hypers.h"
+#include "classical/schedule.h"
 #include "kernels/job.h"
 #include "learned/controlled_bank.h"
 
@@ -26,6 +26,7 @@ enum {
     HIDDEN_LAYERS,
     TRAIN_PHASE,
     LEARNING_RATE,
+    LAST_OF_SCHEDULE = LEARNING_RATE + LOPT__N_SCHEDULE - 1,
     STEP_MULT,
     EXP_MULT,
     PARAM_SCALE_MULT,
@@ -45,7 +46,7 @@ static const lopt__hyper hypers[] = {
     [HIDDEN_LAYERS] = LOPT__HYPER_HIDDEN_LAYERS("2"),
     [TRAIN_PHASE] = {"train_phase", LOPT__INTEGER, 1, 1, 2, NULL, "2",
                      "1: per-parameter network alone; 2: with the learned schedule"},
-    [LEARNING_RATE] = LOPT__HYPER_LEARNING_RATE("1"),
+    LOPT__SCHEDULE_HYPERS(LEARNING_RATE, "1", LOPT__RATE_HELP),
     [STEP_MULT] = LOPT__HYPER_STEP_MULT("0.001"),
     [EXP_MULT] = LOPT__HYPER_EXP_MULT("0.001"),
     [PARAM_SCALE_MULT] = LOPT__HYPER_PARAM_SCALE_MULT("true"),
@@ -178,7 +179,7 @@ static void celo_step(const lopt_optimizer *opt, lopt_state *state, const lopt__
     mix_celo_network(opt, &s, &mlp);
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt__tensor *t = &state->tensors[i];
-        job.learning_rate = lopt__tensor_rate(t, lopt__read_number(opt, LEARNING_RATE));
+        job.learning_rate = lopt__tensor_rate(t, lopt__rate_of_update(opt, state, LEARNING_RATE));
         job.weight_decay = lopt__tensor_decay(t, lopt__read_number(opt, WEIGHT_DECAY));
         job.step_mult = schedule * lopt__read_number(opt, STEP_MULT);
         lopt__job_step(&job, t, io, lopt__read_integer(opt, PARAM_SCALE_MULT));

@@ -7,7 +7,7 @@
  *     y <- y sqrt(mean p^2 + 1e-9)                     if param_scale_mult
  *     y <- orthogonal matrix near y                    if orthogonalize, of two axes or more
  *     y <- rms_mult y rsqrt(mean y^2 + 1e-9)
- *     p <- p - learning_rate (y + weight_decay p)
+ *     p <- p - learning_rate (y + weight_decay p)        learning_rate: with its schedule (schedule.h)
  *
  * Features and y are normalised over the last two axes, each such matrix on its own (features over
  * the whole tensor if the settings say so). A tensor with fewer than two axes has no features of rows and
@@ -32,7 +32,7 @@
 
 #include "classical/apply_steps.h"
 #include "classical/newton_schulz.h"
-#include "classical/shared_hypers.h"
+#include "classical/schedule.h"
 #include "kernels/job.h"
 #include "kernels/normalise.h"
 #include "learned/gradient_clipping.h"
@@ -43,6 +43,7 @@ enum {
     HIDDEN_LAYERS,
     ACTIVATION,
     LEARNING_RATE,
+    LAST_OF_SCHEDULE = LEARNING_RATE + LOPT__N_SCHEDULE - 1,
     EXP_MULT,
     RMS_MULT,
     PARAM_SCALE_MULT,
@@ -76,7 +77,7 @@ static const lopt__hyper hypers[] = {
     [HIDDEN_SIZE] = LOPT__HYPER_HIDDEN_SIZE("8"),
     [HIDDEN_LAYERS] = LOPT__HYPER_HIDDEN_LAYERS("2"),
     [ACTIVATION] = {"activation", LOPT__CHOICE, 1, 0, 0, "relu|tanh", "relu", "between layers"},
-    [LEARNING_RATE] = LOPT__HYPER_LEARNING_RATE("0.001"),
+    LOPT__SCHEDULE_HYPERS(LEARNING_RATE, "0.001", LOPT__RATE_HELP),
     [EXP_MULT] = LOPT__HYPER_EXP_MULT("0"),
     [RMS_MULT] = {"rms_mult", LOPT__NUMBER, 1, 0, 1e6, NULL, "1", "root mean square of a step"},
     [PARAM_SCALE_MULT] = LOPT__HYPER_PARAM_SCALE_MULT("false"),
@@ -284,7 +285,8 @@ typedef struct adam {
 } adam;
 
 /* Decays of own moments are in double, those of shared moments in float, as in the accumulators. */
-static adam celo2_adam_constants(const lopt_optimizer *opt, const lopt__tensor *t, int64_t count) {
+static adam celo2_adam_constants(const lopt_optimizer *opt, const lopt__tensor *t, const lopt_state *state) {
+    double count = (double)state->header->step + 1;
     int shared = lopt__read_integer(opt, ADAM_MOMENTS) == MOMENTS_SHARED;
     int corrected = lopt__read_integer(opt, ADAM_BIAS_CORRECTION);
     double beta1 = shared ? (float)opt->value[MOMENTUM_DECAYS][0] : opt->value[ADAM_BETAS][0];
@@ -295,11 +297,12 @@ static adam celo2_adam_constants(const lopt_optimizer *opt, const lopt__tensor *
         .beta2 = (float)beta2,
         .one_minus_beta1 = (float)(1 - beta1),
         .one_minus_beta2 = (float)(1 - beta2),
-        .correction1 = corrected ? (float)(1 - pow(beta1, (double)count)) : 1,
-        .correction2 = corrected ? (float)(1 - pow(beta2, (double)count)) : 1,
+        .correction1 = corrected ? (float)(1 - pow(beta1, count)) : 1,
+        .correction2 = corrected ? (float)(1 - pow(beta2, count)) : 1,
         .grad_limit = lopt__read_integer(opt, ADAM_GRAD_LIMIT) ? lopt__read_number(opt, GRAD_LIMIT) : INFINITY,
         .epsilon = lopt__read_number(opt, ADAM_EPSILON),
-        .rate = lopt__tensor_rate(t, lopt__read_number(opt, LEARNING_RATE)) * lopt__read_number(opt, ADAM_LR_MULT),
+        .rate = lopt__tensor_rate(t, lopt__rate_of_update(opt, state, LEARNING_RATE)) *
+                lopt__read_number(opt, ADAM_LR_MULT),
         .decay = decay < 0 ? lopt__tensor_decay(t, lopt__read_number(opt, WEIGHT_DECAY)) : decay,
         .epsilon_inside = lopt__read_integer(opt, ADAM_EPSILON_INSIDE),
     };
@@ -360,32 +363,32 @@ static void orthogonalise_steps(const lopt_optimizer *opt, const lopt__tensor *t
     }
 }
 
-static void celo2_step_network(const lopt_optimizer *opt, const lopt__tensor *t, lopt__job *job, const lopt__io *io,
-                               const scratch *s) {
+static void celo2_step_network(const lopt_optimizer *opt, const lopt__tensor *t, const lopt_state *state,
+                               lopt__job *job, const lopt__io *io, const scratch *s) {
     const lopt__kernels *kernels = lopt__kernels_current();
     kernels->accumulate(job);
     kernels->moments(job);
     job->step_mult = lopt__read_integer(opt, PARAM_SCALE_MULT) ? lopt__parameter_scale(job) : 1;
     kernels->apply(job);
     orthogonalise_steps(opt, t, s);
-    float rate = lopt__tensor_rate(t, lopt__read_number(opt, LEARNING_RATE));
+    float rate = lopt__tensor_rate(t, lopt__rate_of_update(opt, state, LEARNING_RATE));
     float decay = lopt__tensor_decay(t, lopt__read_number(opt, WEIGHT_DECAY));
     lopt__apply_steps(io, t->offset, t->view.size, rate, decay, s->steps);
 }
 
 /* ---- step ------------------------------------------------------------------------------------ */
 
-static void celo2_step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, int64_t count, lopt__job *job,
+static void celo2_step_tensor(const lopt_optimizer *opt, const lopt__tensor *t, const lopt_state *state, lopt__job *job,
                               const lopt__io *io, const scratch *s) {
     const prepared *ready = (const prepared *)opt->prepared;
     lopt__job_open(job, t, io);
     job->slice = elements_of_slice(opt, t);
     job->mlp = t->view.factored ? &ready->matrix : &ready->vector;
     if (!is_tensor_for_adam(opt, &t->spec)) {
-        celo2_step_network(opt, t, job, io, s);
+        celo2_step_network(opt, t, state, job, io, s);
         return;
     }
-    adam a = celo2_adam_constants(opt, t, count);
+    adam a = celo2_adam_constants(opt, t, state);
     if (lopt__read_integer(opt, ADAM_MOMENTS) == MOMENTS_SHARED)
         step_with_shared_moments(&a, job);
     else
@@ -409,8 +412,7 @@ static void celo2_step(const lopt_optimizer *opt, lopt_state *state, const lopt_
         .mean_square = (double *)(void *)s.mean_square,
         .scratch = s.kernel,
     };
-    for (size_t i = 0; i < state->n_tensors; i++)
-        celo2_step_tensor(opt, &state->tensors[i], state->header->step + 1, &job, &clipped, &s);
+    for (size_t i = 0; i < state->n_tensors; i++) celo2_step_tensor(opt, &state->tensors[i], state, &job, &clipped, &s);
 }
 
 const lopt__kind lopt__celo2 = {

@@ -40,7 +40,7 @@ static float clamped_norm_ratio(float min_norm, float p_norm, float g_norm) {
 }
 
 static void fromage_step(const lopt_optimizer *opt, lopt_state *state, const lopt__io *io) {
-    double rate = lopt__rate_at_step(opt, state->header->step, state->header->num_steps);
+    double rate = lopt__rate_at_step(opt, 0, state->header->step, state->header->num_steps);
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt__tensor *t = &state->tensors[i];
         double scaled = rate * t->spec.lr_scale, k = 1 / sqrt(1 + scaled * scaled);

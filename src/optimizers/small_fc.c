@@ -23,7 +23,7 @@
  *     clip_grad, clip_norm        clip_norm (0: off)
  *     net_hidden_size             hidden_size
  *     net_hidden_layers           hidden_layers - 1: PyLO counts hidden-to-hidden layers */
-#include "classical/shared_hypers.h"
+#include "classical/schedule.h"
 #include "kernels/job.h"
 #include "kernels/normalise.h"
 #include "learned/gradient_clipping.h"
@@ -32,6 +32,7 @@ enum {
     HIDDEN_SIZE,
     HIDDEN_LAYERS,
     LEARNING_RATE,
+    LAST_OF_SCHEDULE = LEARNING_RATE + LOPT__N_SCHEDULE - 1,
     STEP_MULT,
     EXP_MULT,
     WEIGHT_DECAY,
@@ -57,7 +58,7 @@ static const lopt__hyper hypers[] = {
     [HIDDEN_SIZE] = LOPT__HYPER_HIDDEN_SIZE("4"),
     [HIDDEN_LAYERS] = {"hidden_layers", LOPT__INTEGER, 1, 1, LOPT__MAX_HIDDEN_LAYERS, NULL, "2",
                        "hidden layers: 2 is 39-h-h-2"},
-    [LEARNING_RATE] = LOPT__HYPER_LEARNING_RATE("1"),
+    LOPT__SCHEDULE_HYPERS(LEARNING_RATE, "1", LOPT__RATE_HELP),
     [STEP_MULT] = LOPT__HYPER_STEP_MULT("0.001"),
     [EXP_MULT] = LOPT__HYPER_EXP_MULT("0.001"),
     [WEIGHT_DECAY] = LOPT__HYPER_WEIGHT_DECAY("0"),
@@ -204,7 +205,7 @@ static void small_fc_step(const lopt_optimizer *opt, lopt_state *state, const lo
     };
     for (size_t i = 0; i < state->n_tensors; i++) {
         const lopt__tensor *t = &state->tensors[i];
-        job.learning_rate = lopt__tensor_rate(t, lopt__read_number(opt, LEARNING_RATE));
+        job.learning_rate = lopt__tensor_rate(t, lopt__rate_of_update(opt, state, LEARNING_RATE));
         job.weight_decay = lopt__tensor_decay(t, lopt__read_number(opt, WEIGHT_DECAY));
         lopt__job_step(&job, t, &clipped, 0);
     }

@@ -138,9 +138,10 @@ for e, (final_loss, speed_up, inverse, ratio) in everyone.items():
         if e == 3: # it takes time
             compare(f"{name}.profile.{e}", profile(scores, resampled))
     compare(f"log_ratio.{e}", interval(mean, ratio, resample(ratio, draws[3])))
-    adam = everyone[reference][0]
-    replicates = improvement(resample(final_loss, pairs[:, 0]), resample(adam, pairs[:, 1]))
-    compare(f"improvement.{e}", np.r_[improvement(final_loss, adam), np.percentile(replicates, [2.5, 97.5])])
+    for name, a, b in (("improvement", final_loss, everyone[reference][0]),
+                       ("pair", speed_up, everyone[(e + 1) % entries][1])):
+        replicates = improvement(resample(a, pairs[:, 0]), resample(b, pairs[:, 1]))
+        compare(f"{name}.{e}", np.r_[improvement(a, b), np.percentile(replicates, [2.5, 97.5])])
     verdicts = []
     for t in range(tasks):
         value, half = ratio[:, t].mean(), quantile * ratio[:, t].std(ddof=1) / math.sqrt(seeds)
@@ -152,9 +153,11 @@ for e, (final_loss, speed_up, inverse, ratio) in everyone.items():
 
 # The results must reach the cases that scores treat on their own.
 counts = np.array([said[f"counts.{e}"] for e in range(entries)])
-for what, found in {"won": counts[:, 0], "tied": counts[:, 1], "lost": counts[:, 2], "diverged": counts[:, 3]}.items():
+inverse = np.array([said[f"inverse_curve.scores.{e}"] for e in range(entries)])
+for what, found in {"task won": counts[:, 0], "task tied": counts[:, 1], "task lost": counts[:, 2],
+                    "run diverged": counts[:, 3], "last loss within Adam's curve": (inverse > 0) & (inverse < 1)}.items():
     if not found.any():
-        faults.append(f"no entry has {what} anything")
+        faults.append(f"no {what}")
 
 print(f"numpy: {compared} numbers compared, {len(faults)} differ")
 

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Records trajectories of hand-designed optimizers by running optax and torch.optim.
 
-    python tests/golden/record_hand_designed.py        writes tests/golden/hand/hand_designed.json
+    python tests/golden/record_hand_designed.py          adds runs that tests/golden/hand/hand_designed.json lacks
+    python tests/golden/record_hand_designed.py --all    records every run anew
 
 tests/src/test_hand_designed.c replays them. Needs jax, optax and torch, in versions that have these
 rules; the file says which ones it was made with. Parameters and gradients are not stored: both
 sides compute them from the same integer hash, exactly. Stored are updates, as float32 bits in
 hexadecimal: up to KEPT elements of each tensor, evenly spread, at the steps of KEPT_STEPS.
+
+Optimizers that neither has come from packages, as named in "source" of their runs, in float64 as
+torch. Of a schedule-free run "average" has the parameters to measure after the last step.
 
 optax runs in float32 under jit, so its rounding is what an exact port must have. torch runs in
 float64 (updates are differences of parameters there) and shows that the formula is right:
@@ -18,11 +22,15 @@ written out below, in jax.numpy.
 import json
 import os
 import platform
+import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import prodigyopt
+import pytorch_optimizer
+import schedulefree
 import torch
 
 STEPS = 40
@@ -42,6 +50,15 @@ TENSOR_SETS = {
         [[4], 1, 0],
     ],
     "matrices": [[[6, 20], 1, 1], [[20, 6], 2**-8, 1], [[9, 9], 2**8, 2**-4], [[33, 40], 1, 1]],
+    "square": [
+        [[], 1, 1],
+        [[7], 2**-12, 1],
+        [[6, 6], 2**10, 1],
+        [[12, 12], 2**-3, 2**-4],
+        [[2, 3, 3, 2], 1, 2],
+        [[3, 4, 4], 1, 1],
+        [[3, 3], 0, 1],
+    ],
     "large": [
         [[128, 130], 1, 1],
         [[130, 128], 2**-12, 1],
@@ -116,12 +133,17 @@ def run_torch(make, tensor_set):
     ]
     optimizer = make(params)
     for step in range(STEPS):
+        for group in optimizer.param_groups:
+            group["lr"] = optimizer.rate(step) if hasattr(optimizer, "rate") else group["lr"]
         before = [p.detach().clone() for p in params]
         for p, g in zip(params, grads_of(tensor_set, step)):
             p.grad = torch.tensor(g, dtype=torch.float64)
         optimizer.step()
         if step in KEPT_STEPS:
             yield [kept((p.detach() - b).numpy()) for p, b in zip(params, before)]
+    if hasattr(optimizer, "eval"):
+        optimizer.eval()
+        yield [kept(p.detach().numpy()) for p in params]
 
 
 def torch_muon(**arguments):
@@ -335,6 +357,138 @@ def optax_runs():
     )
 
 
+def later_optax_runs():
+    c = optax.contrib
+    cosine = optax.warmup_cosine_decay_schedule(0.0, 0.01, 6, STEPS, 0.001)
+    yield "adopt", "adopt", "", c.adopt(0.001), "small", 1e-4
+    yield (
+        "adopt-unclipped",
+        "adopt",
+        "clip=false beta2=0.9",
+        c.adopt(0.001, b2=0.9, use_clipping=False),
+        "small",
+        5e-6,
+    )
+    yield "ademamix", "ademamix", "weight_decay=0.1", c.ademamix(
+        0.001, weight_decay=0.1
+    ), "small", 5e-6
+    yield (
+        "ademamix-cosine",
+        "ademamix",
+        "learning_rate=0.01 beta3=0.99 schedule=cosine warmup_fraction=0.15 "
+        "min_learning_rate_mult=0.1",
+        c.ademamix(cosine, b3=0.99),
+        "matrices",
+        2e-5,
+    )
+    yield (
+        "adan-optax",
+        "adan",
+        "difference_weight=one_minus_beta2 epsilon_root=1e-8 proximal_decay=false weight_decay=0.1",
+        optax.adan(0.001, weight_decay=0.1),
+        "small",
+        5e-6,
+    )
+
+
+def package_runs():
+    p = pytorch_optimizer
+    yield (
+        "ademamix-warmup",
+        "ademamix",
+        "slow_warmup_steps=30",
+        lambda params: p.AdEMAMix(params, t_alpha_beta3=30),
+        "small",
+        5e-5,
+    )
+    yield "adan", "adan", "weight_decay=0.1", lambda params: p.Adan(
+        params, weight_decay=0.1
+    ), "small", 5e-5
+    yield (
+        "adan-no-prox",
+        "adan",
+        "weight_decay=0.1 proximal_decay=false",
+        lambda params: p.Adan(params, weight_decay=0.1, weight_decouple=True),
+        "matrices",
+        5e-5,
+    )
+
+
+def soap_runs():
+    """Only axes whose first G has full rank and different eigenvalues: else Q is arbitrary."""
+    soap = pytorch_optimizer.SOAP
+    cosine = optax.warmup_cosine_decay_schedule(0.0, 0.01, 6, STEPS, 0.001)
+
+    def with_cosine(params):
+        optimizer = soap(params, weight_decay=0.0, precondition_frequency=1)
+        optimizer.rate = lambda step: float(cosine(step))
+        return optimizer
+
+    yield (
+        "soap",
+        "soap",
+        "max_precondition_dim=10 weight_decay=0.1",
+        lambda params: soap(params, max_precondition_dim=10, weight_decay=0.1),
+        "matrices",
+        1e-4,
+    )
+    yield (
+        "soap-cosine",
+        "soap",
+        "learning_rate=0.01 schedule=cosine warmup_fraction=0.15 min_learning_rate_mult=0.1 "
+        "weight_decay=0 precondition_every=1",
+        with_cosine,
+        "square",
+        1e-4,
+    )
+    yield (
+        "soap-betas",
+        "soap",
+        "beta1=0.9 beta2=0.99 shampoo_beta=0.8 precondition_every=3 weight_decay=0",
+        lambda params: soap(
+            params,
+            betas=(0.9, 0.99),
+            shampoo_beta=0.8,
+            precondition_frequency=3,
+            weight_decay=0.0,
+        ),
+        "square",
+        1e-4,
+    )
+
+
+def prodigy(rate=None, **arguments):
+    def make(params):
+        optimizer = prodigyopt.Prodigy(params, **arguments)
+        if rate:
+            optimizer.rate = lambda step: float(rate(step))
+        return optimizer
+
+    return make
+
+
+def prodigy_runs():
+    cosine = optax.warmup_cosine_decay_schedule(0.0, 0.5, 6, STEPS, 0.05)
+    yield "prodigy", "prodigy", "", prodigy(), "small", 1e-2
+    yield (
+        "prodigy-decay",
+        "prodigy",
+        "weight_decay=0.1 d0=0.001 growth_rate=1.1 d_coef=2 bias_correction=true",
+        prodigy(weight_decay=0.1, d0=1e-3, growth_rate=1.1, d_coef=2.0, use_bias_correction=True),
+        "matrices",
+        5e-5,
+    )
+    yield (
+        "prodigy-cosine",
+        "prodigy",
+        "learning_rate=0.5 schedule=cosine warmup_fraction=0.15 min_learning_rate_mult=0.1 "
+        "safeguard_warmup=true d0=0.001",
+        prodigy(cosine, safeguard_warmup=True, d0=1e-3),
+        "small",
+        5e-5,
+    )
+
+
 def written_out_runs():
     yield (
         "nadamw",
@@ -456,15 +610,67 @@ def torch_runs():
     )
 
 
-def record():
+def schedule_free(kind, rate=None, **arguments):
+    def make(params):
+        optimizer = kind(params, **arguments)
+        optimizer.train()
+        if rate:
+            optimizer.rate = lambda step: float(rate(step))
+        return optimizer
+
+    return make
+
+
+def schedule_free_runs():
+    adamw, sgd = schedulefree.AdamWScheduleFree, schedulefree.SGDScheduleFree
+    cosine = optax.warmup_cosine_decay_schedule(0.0, 0.01, 6, STEPS, 0.001)
+    yield (
+        "schedule-free-adamw",
+        "schedule-free-adamw",
+        "weight_decay=0.1",
+        schedule_free(adamw, weight_decay=0.1),
+        "small",
+        5e-4,
+    )
+    yield (
+        "schedule-free-adamw-cosine",
+        "schedule-free-adamw",
+        "learning_rate=0.01 schedule=cosine warmup_fraction=0.15 min_learning_rate_mult=0.1 "
+        "beta1=0.95 average_power=1 rate_power=1",
+        schedule_free(adamw, cosine, betas=(0.95, 0.999), r=1.0, weight_lr_power=1.0),
+        "matrices",
+        5e-5,
+    )
+    yield (
+        "schedule-free-sgd",
+        "schedule-free-sgd",
+        "learning_rate=0.01 weight_decay=0.1",
+        schedule_free(sgd, lr=0.01, weight_decay=0.1),
+        "small",
+        2e-4,
+    )
+
+
+def record(recorded):
+    """recorded: runs by name that are kept as they are."""
     runs = []
     for source, recipes, run in [
         ("optax", optax_runs(), run_optax),
         ("optax, float64", optax_float64_runs(), run_optax_float64),
         ("written out", written_out_runs(), run_optax),
         ("torch.optim, float64", torch_runs(), run_torch),
+        ("schedulefree 1.4.1, float64", schedule_free_runs(), run_torch),
+        ("optax", later_optax_runs(), run_optax),
+        ("pytorch_optimizer 4.1.0, float64", package_runs(), run_torch),
+        ("prodigyopt 1.1.2, float64", prodigy_runs(), run_torch),
+        ("pytorch_optimizer 4.1.0, float64", soap_runs(), run_torch),
     ]:
         for name, preset, settings, recipe, tensor_set, tolerance in recipes:
+            if name in recorded:
+                runs.append(recorded[name])
+                continue
+            updates = list(run(recipe, tensor_set))
+            average = {"average": updates.pop()} if len(updates) > len(KEPT_STEPS) else {}
             runs.append(
                 {
                     "name": name,
@@ -473,7 +679,8 @@ def record():
                     "settings": dict(item.split("=") for item in settings.split()),
                     "tensors": tensor_set,
                     "tolerance": tolerance,
-                    "updates": list(run(recipe, tensor_set)),
+                    "updates": updates,
+                    **average,
                 }
             )
     return {
@@ -502,7 +709,11 @@ def record():
 if __name__ == "__main__":
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hand", "hand_designed.json")
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    recorded = record()
+    kept_runs = {}
+    if "--all" not in sys.argv and os.path.exists(path):
+        with open(path) as file:
+            kept_runs = {run["name"]: run for run in json.load(file)["runs"]}
+    recorded = record(kept_runs)
     with open(path, "w") as file:
         head = {key: value for key, value in recorded.items() if key != "runs"}
         file.write(json.dumps(head)[:-1] + ', "runs": [\n')

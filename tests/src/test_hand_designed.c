@@ -10,6 +10,7 @@
 
 #include "classical/elementwise_update.h"
 #include "classical/newton_schulz.h"
+#include "classical/orthogonal_basis.h"
 #include "eval/nadamw_search.h"
 
 #define GOLDEN "tests/golden/hand/hand_designed.json"
@@ -165,6 +166,15 @@ static void compare(const model *m, const json_t *recorded, size_t kept, int ste
     }
 }
 
+/* The parameters to measure at after the last step, where they are recorded. */
+static void compare_average(const json_t *root, const json_t *run, const lopt_optimizer *opt, const lopt_state *state,
+                            model *m, replayed *r) {
+    const json_t *average = json_object_get(run, "average");
+    if (!average) return;
+    lopt_eval_params(opt, state, m->params, m->updates);
+    compare(m, average, (size_t)integer_of(root, "kept"), (int)integer_of(root, "steps"), r);
+}
+
 static replayed replay(const json_t *root, const json_t *run) {
     model m = recorded_model(root, json_string_value(json_object_get(run, "tensors")));
     lopt_optimizer *opt = recorded_optimizer(run);
@@ -180,6 +190,7 @@ static replayed replay(const json_t *root, const json_t *run) {
             compare(&m, json_array_get(updates, next++), (size_t)integer_of(root, "kept"), step, &r);
     }
     cr_assert(next == json_array_size(kept_steps) && next == json_array_size(updates), "steps are missing");
+    compare_average(root, run, opt, state, &m, &r);
     lopt_state_destroy(state);
     lopt_destroy(opt);
     free(m.params);
@@ -214,7 +225,7 @@ static void check_schedule(const char *what, const lopt_setting *settings, size_
                            const knot *knots, size_t n_knots) {
     lopt_optimizer *opt = create("sgd", settings, n);
     for (size_t i = 0; i < n_knots; i++) {
-        double rate = lopt__rate_at_step(opt, knots[i].step, num_steps);
+        double rate = lopt__rate_at_step(opt, 0, knots[i].step, num_steps);
         cr_expect(fabs(rate - knots[i].rate) <= 1e-12, "%s: rate at step %lld is %.15g, expected %.15g", what,
                   (long long)knots[i].step, rate, knots[i].rate);
     }
@@ -295,9 +306,31 @@ static model train(const lopt_optimizer *opt, model m) {
 }
 
 Test(hand_designed, all_presets_are_there) {
-    static const char *const names[] = {"sgd",       "sgdm",    "adam",    "adamw", "nadamw",    "rmsprop",
-                                        "adafactor", "adagrad", "lamb",    "lars",  "adabelief", "yogi",
-                                        "radam",     "sm3",     "fromage", "lion",  "muon",      "optlist"};
+    static const char *const names[] = {"sgd",
+                                        "sgdm",
+                                        "adam",
+                                        "adamw",
+                                        "nadamw",
+                                        "rmsprop",
+                                        "adafactor",
+                                        "adagrad",
+                                        "lamb",
+                                        "lars",
+                                        "adabelief",
+                                        "yogi",
+                                        "radam",
+                                        "sm3",
+                                        "fromage",
+                                        "lion",
+                                        "muon",
+                                        "optlist",
+                                        "schedule-free-adamw",
+                                        "schedule-free-sgd",
+                                        "adopt",
+                                        "ademamix",
+                                        "adan",
+                                        "prodigy",
+                                        "soap"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) lopt_destroy(create(names[i], NULL, 0));
 }
 
@@ -386,6 +419,13 @@ Test(hand_designed, permuting_tensors_permutes_updates) {
     }
 }
 
+/* The first step of ADOPT and SOAP only remembers the gradient: the first one that counts. */
+static void first_update(const char *preset, const lopt_optimizer *opt, lopt_state *state, float *params,
+                         const float *grads, float *updates) {
+    if (strcmp(preset, "adopt") == 0 || strcmp(preset, "soap") == 0) lopt_step(opt, state, params, grads, 0, NULL);
+    lopt_step(opt, state, params, grads, 0, updates);
+}
+
 /* The update of one step of a vector under a preset, with lr_scale and weight_decay of its own. */
 static void one_step(const char *preset, const lopt_setting *settings, size_t n_settings, float lr_scale,
                      float weight_decay, float updates[3]) {
@@ -397,7 +437,7 @@ static void one_step(const char *preset, const lopt_setting *settings, size_t n_
     lopt_state *state = lopt_state_create(opt, &t, 1, &err);
     cr_assert(state != NULL, "%s", err.text);
     float params[] = {0.5f, -1, 2}, grads[] = {0.25f, 1, -3};
-    lopt_step(opt, state, params, grads, 0, updates);
+    first_update(preset, opt, state, params, grads, updates);
     lopt_state_destroy(state);
     lopt_destroy(opt);
 }
@@ -410,8 +450,10 @@ Test(hand_designed, lr_scale_scales_one_tensor) {
         float once[3], thrice[3];
         one_step(name, NULL, 0, 1, -1, once);
         one_step(name, NULL, 0, 3, -1, thrice);
+        double allowed = strcmp(name, "soap") == 0 ? 1e-3 : 1e-5; /* its decay is that of p after the step */
         for (int k = 0; k < 3; k++)
-            cr_assert(once[k] != 0 && fabsf(thrice[k] / once[k] - 3) < 1e-5, "%s: %g and %g", name, once[k], thrice[k]);
+            cr_assert(once[k] != 0 && fabsf(thrice[k] / once[k] - 3) < allowed, "%s: %g and %g", name, once[k],
+                      thrice[k]);
     }
     float scaled[3], rated[3];
     one_step("fromage", NULL, 0, 3, -1, scaled);
@@ -424,10 +466,12 @@ Test(hand_designed, decoupled_weight_decay) {
     const float p[] = {0.5f, -1, 2};
     const char *name;
     for (size_t i = 0; (name = hand_designed(i)); i++) {
-        int own = strcmp(name, "lamb") == 0 || strcmp(name, "lars") == 0;
+        int own = strcmp(name, "lamb") == 0 || strcmp(name, "lars") == 0 || strcmp(name, "adan") == 0 ||
+                  strcmp(name, "soap") == 0;
         double rate = strcmp(name, "adafactor") == 0 ? 1 : 0.01;
         if (strcmp(name, "nadamw") == 0 || strcmp(name, "optlist") == 0) rate *= sqrt(1e-3) / 0.1;
         if (strcmp(name, "muon") == 0) rate *= 0.015;
+        if (strcmp(name, "prodigy") == 0) rate *= 1e-6;
         float without[3], with[3], of_tensor[3];
         lopt_setting fixed[] = {{"learning_rate", "0.01"},
                                 {"schedule", "constant"},
@@ -467,7 +511,7 @@ Test(hand_designed, nan_gradients_are_not_hidden) {
         lopt_tensor t = lopt_tensor_make("t", 2, (int64_t[]){3, 2});
         lopt_state *state = lopt_state_create(opt, &t, 1, &err);
         float params[6] = {1, 2, 3, 4, 5, 6}, grads[6] = {1, 2, NAN, 4, 5, 6}, updates[6];
-        lopt_step(opt, state, params, grads, 0, updates);
+        first_update(name, opt, state, params, grads, updates);
         int whole = strcmp(name, "adafactor") == 0; /* clipping spreads it over the tensor */
         for (int k = 0; k < 6; k++)
             cr_assert(isnan(updates[k]) || !(whole || k == 2), "%s: update %d is %g", name, k, updates[k]);
@@ -539,6 +583,43 @@ static void orthogonalise(float *x, int64_t rows, int64_t cols, float *scratch) 
     lopt__newton_schulz(x, rows, cols, 5, lopt__newton_schulz_published, 1e-30f, scratch);
 }
 
+/* Before the first step, and for all others after any, the parameters are what is measured. */
+Test(hand_designed, eval_params_are_the_params_or_their_average) {
+    const char *name;
+    for (size_t i = 0; (name = hand_designed(i)); i++) {
+        lopt_optimizer *opt = create(name, NULL, 0);
+        model m = small_model();
+        lopt_state *state = begin(opt, &m, N_STEPS);
+        size_t bytes = (size_t)m.offset[m.n] * sizeof(float);
+        float out[1000];
+        int averages = strncmp(name, "schedule-free", 13) == 0;
+        for (int step = 0; step < 3; step++) {
+            lopt_eval_params(opt, state, m.params, out);
+            cr_assert((memcmp(out, m.params, bytes) == 0) == (step < 2 || !averages), "%s, step %d", name, step);
+            run_steps(opt, state, &m, step, step + 1);
+        }
+        free(m.params);
+        lopt_state_destroy(state);
+        lopt_destroy(opt);
+    }
+}
+
+/* Steps of -1 in z = -1, -2, -3; their mean x with equal weights, y = x / 2 + z / 2. */
+Test(hand_designed, schedule_free_averages_its_steps) {
+    lopt_optimizer *opt = create("schedule-free-sgd", SETTINGS({"beta1", "0.5"}));
+    lopt_tensor t = lopt_tensor_make("t", 0, NULL);
+    lopt_state *state = lopt_state_create(opt, &t, 1, NULL);
+    const float x[] = {-1, -1.5f, -2}, y[] = {-1, -1.75f, -2.5f};
+    float p = 0, g = 1, found;
+    for (int k = 0; k < 3; k++) {
+        lopt_step(opt, state, &p, &g, 0, NULL);
+        lopt_eval_params(opt, state, &p, &found);
+        cr_assert(fabsf(p - y[k]) < 1e-6f && fabsf(found - x[k]) < 1e-6f, "step %d: y %g, x %g", k, p, found);
+    }
+    lopt_state_destroy(state);
+    lopt_destroy(opt);
+}
+
 Test(hand_designed, newton_schulz_orthogonalises) {
     static const int64_t shapes[][2] = {{4, 4}, {3, 50}, {50, 3}, {17, 40}, {40, 17}, {1, 9}, {9, 1}, {1, 1}};
     for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
@@ -550,6 +631,74 @@ Test(hand_designed, newton_schulz_orthogonalises) {
         check_orthogonal(x, rows, cols, 0.55);
         orthogonalise(x, rows, cols, scratch);
         check_orthogonal(x, rows, cols, 0.55);
+    }
+}
+
+#define BASIS_N 12
+
+/* x x^T of uniform numbers x[n][rank]. */
+static void draw_gram(int64_t n, int64_t rank, double *gram) {
+    float x[BASIS_N * BASIS_N];
+    uniform((uint32_t)(n + rank), 1, n * rank, x);
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < n; j++) {
+            gram[i * n + j] = 0;
+            for (int64_t k = 0; k < rank; k++) gram[i * n + j] += (double)x[i * rank + k] * x[j * rank + k];
+        }
+}
+
+/* Largest entry of rows rows^T - 1. */
+static double distance_from_orthonormal(int64_t n, const double *rows) {
+    double worst = 0;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < n; j++) {
+            double sum = 0;
+            for (int64_t k = 0; k < n; k++) sum += rows[i * n + k] * rows[j * n + k];
+            worst = fmax(worst, fabs(sum - (i == j)));
+        }
+    return worst;
+}
+
+static const int64_t basis_cases[][2] = {{1, 1}, {2, 1}, {3, 0}, {5, 5}, {7, 3}, {12, 12}, {12, 1}}; /* n, rank */
+enum { N_BASIS_CASES = sizeof basis_cases / sizeof basis_cases[0] };
+
+Test(hand_designed, symmetric_matrices_are_the_sum_of_their_eigenvectors) {
+    for (int c = 0; c < N_BASIS_CASES; c++) {
+        int64_t n = basis_cases[c][0], rank = basis_cases[c][1];
+        double a[BASIS_N * BASIS_N], lost[BASIS_N * BASIS_N], vectors[BASIS_N * BASIS_N], values[BASIS_N], work[200];
+        cr_assert(lopt__basis_work(n) <= 200);
+        draw_gram(n, rank, a);
+        memcpy(lost, a, sizeof a);
+        lopt__decompose_symmetric(n, lost, values, vectors, work);
+        cr_assert(distance_from_orthonormal(n, vectors) < 1e-13);
+        for (int64_t i = 0; i < n * n; i++) {
+            double sum = 0;
+            for (int64_t k = 0; k < n; k++) sum += values[k] * vectors[k * n + i / n] * vectors[k * n + i % n];
+            cr_assert(fabs(sum - a[i]) < 1e-13, "%lld of rank %lld: %g, expected %g", (long long)n, (long long)rank,
+                      sum, a[i]);
+        }
+    }
+    double a[] = {1, NAN, NAN, 2}, values[2], vectors[4], work[20];
+    lopt__decompose_symmetric(2, a, values, vectors, work);
+    cr_assert(isnan(values[0]) && isnan(vectors[3]), "NaN is lost");
+}
+
+/* Row i of x has no part along rows j > i of the basis, also where rows depend on each other. */
+Test(hand_designed, rows_become_orthonormal_in_their_order) {
+    for (int c = 0; c < N_BASIS_CASES; c++) {
+        int64_t n = basis_cases[c][0];
+        double x[BASIS_N * BASIS_N], q[BASIS_N * BASIS_N], work[200];
+        draw_gram(n, basis_cases[c][1], x);
+        memcpy(q, x, sizeof x);
+        lopt__orthonormalise_rows(n, q, work);
+        cr_assert(distance_from_orthonormal(n, q) < 1e-13);
+        for (int64_t i = 0; i < n; i++)
+            for (int64_t j = i + 1; j < n; j++) {
+                double sum = 0;
+                for (int64_t k = 0; k < n; k++) sum += x[i * n + k] * q[j * n + k];
+                cr_assert(fabs(sum) < 1e-13, "%lld: row %lld along %lld is %g", (long long)n, (long long)i,
+                          (long long)j, sum);
+            }
     }
 }
 

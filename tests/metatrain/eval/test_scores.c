@@ -214,6 +214,7 @@ Test(scores, the_table_is_sorted_and_says_what_the_reference_is) {
             set_curve(r, t, 1, seed, (double[]){2, 2});
             set_curve(r, t, 2, seed, (double[]){0.5, 0.5});
             set_curve(r, t, 3, seed, (double[]){1, seed == 0 ? 1 : NAN});
+            strcpy(r->tasks[t].name, t == 0 ? "one" : "other");
         }
     char *text = print_scores(r);
     const char *const order[] = {"reference: entry 0, its rate the best of 3 on 5 other seeds\n", "\nentry 2 ",
@@ -222,6 +223,7 @@ Test(scores, the_table_is_sorted_and_says_what_the_reference_is) {
     for (int i = 1; i < 4; i++) cr_assert(strstr(text, order[i]) < strstr(text, order[i + 1]), "%s", text);
     cr_assert(strstr(text, "2.00-2.00      1.00          2/0/0         0"), "%s", text);
     cr_assert(strstr(text, "0.00-1.00      0.50          0/2/0         2"), "%s", text);
+    cr_assert(strstr(text, "\nentry 3 diverged on one (1 of 2), other (1 of 2)\n"), "%s", text);
     cr_assert(is_narrow(text), "%s", text);
     free(text);
     mt_results_free(r);
@@ -232,11 +234,30 @@ Test(scores, the_table_has_at_most_100_columns) {
     for (int e = 0; e < 3; e++)
         for (int i = 0; i < 40; i++) strcpy(r->entries[e].label + 2 * i, "ü");
     for (int t = 0; t < 12; t++)
-        for (int64_t seed = 0; seed < 3; seed++) set_curve(r, t, 1, seed, (double[]){3e-9 / (double)(seed + 1), 3e-9});
+        for (int64_t seed = 0; seed < 3; seed++) {
+            snprintf(r->tasks[t].name, sizeof r->tasks[t].name, "%.*s", t, "twelve letters");
+            set_curve(r, t, 1, seed, (double[]){3e-9 / (double)(seed + 1), 3e-9});
+            set_curve(r, t, 2, seed, (double[]){1, NAN});
+        }
     char *text = print_scores(r);
     cr_assert(is_narrow(text) && strstr(text, "ü… "), "%s", text);
     free(text);
     mt_results_free(r);
+}
+
+Test(scores, how_the_reference_was_tuned) {
+    static const struct {
+        int trials[2];
+        const char *says;
+    } cases[] = {{{1, 1}, "rate not tuned"}, {{3, 3}, "best of 3 on 5"}, {{5, 3}, "best of 3 to 5 on 5"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        mt_results *r = make_results(2, 1, 1, 2);
+        for (int t = 0; t < 2; t++) mt_result_at(r, t, 0)->n_trials = cases[i].trials[t];
+        char *text = print_scores(r);
+        cr_assert(strstr(text, cases[i].says), "%s", text);
+        free(text);
+        mt_results_free(r);
+    }
 }
 
 Test(scores, without_adam_there_are_no_scores) {

@@ -109,6 +109,7 @@ Test(statistics, percentiles_are_interpolated) {
         cr_assert(mt_aggregate_scores(2, 1, (double[]){0, 1}, &b, &a, &err), "%s", err.text);
         double apart = (a.mean.high - a.mean.low) / 0.95; /* the means are 0, 0.5 or 1 */
         cr_assert(is_near(apart, 0) || is_near(apart, 0.5) || is_near(apart, 1), "[%g, %g]", a.mean.low, a.mean.high);
+        cr_assert(is_near(a.profile[0].low, a.mean.low) && is_near(a.profile[0].high, a.mean.high), "profile");
         differ += apart > 0;
     }
     cr_assert(differ > 0, "two replicates are always the same");
