@@ -39,7 +39,7 @@ grep -q '</svg>' "$SCRATCH/curves.svg" || fail "no SVG"
 
 # ---- runs compared ------------------------------------------------------------------------------------------
 
-for what in 'a +6 .*outer.learning_rate=0.003, .*' 'b +6 .*tasks.0.hidden=\[16, 8\]' 'tasks.0.hidden=\[32\]'; do
+for what in '/a +6 .*tasks.0.hidden=\[32\], outer.learning_rate=0.003$' '/b +6 .*tasks.0.hidden=\[16, 8\], outer.learning_rate=0.01$'; do
     grep -qE "$what" "$SCRATCH/output" || fail "no /$what/ in: $(cat "$SCRATCH/output")"
 done
 ! grep -q 'particles=' "$SCRATCH/output" || fail "what is the same is said to differ"
