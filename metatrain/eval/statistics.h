@@ -9,10 +9,10 @@
  *     printf("%g [%g, %g]", a.iqm.value, a.iqm.low, a.iqm.high);
  *
  * The stratified bootstrap draws, for every task, as many runs with replacement as there are, one index a cell, and
- * computes the aggregate again; an interval lies between the 2.5th and the 97.5th percentile of the replicates, by linear
- * interpolation. Tasks are not resampled: an interval says what other seeds could have given on these tasks. One run has
- * no interval: low and high are NaN. All random numbers come from the stream (seed, LOPT_RNG_BOOTSTRAP, stream, 0, 0): the
- * same scores give the same bits.
+ * computes the aggregate again; an interval lies between the 2.5th and the 97.5th percentile of the replicates, by
+ * linear interpolation. Tasks are not resampled: an interval says what other seeds could have given on these tasks.
+ * One run has no interval: low and high are NaN. All random numbers come from the stream (seed, LOPT_RNG_BOOTSTRAP,
+ * stream, 0, 0): the same scores give the same bits.
  *
  * Source: Agarwal et al. 2021, Deep Reinforcement Learning at the Edge of the Statistical Precipice, and its code,
  * rliable. */
@@ -42,11 +42,11 @@ typedef struct mt_aggregates {
     mt_interval profile[MT_PROFILE_POINTS]; /* share of scores above mt_profile_threshold(i) */
 } mt_aggregates;
 
-/* Exponential moving average, smooth[0] = y[0], smooth[i] = factor smooth[i - 1] + (1 - factor) y[i]. A y that is NaN or
- * infinite is skipped: smooth stays what it was, and is NaN before the first finite y. smooth may be y. */
+/* Exponential moving average, smooth[0] = y[0], smooth[i] = factor smooth[i - 1] + (1 - factor) y[i]. A y that is NaN
+ * or infinite is skipped: smooth stays what it was, and is NaN before the first finite y. smooth may be y. */
 void mt_smooth_curve(size_t n, const double *y, double factor, double *smooth);
-/* The first x at which the curve through (x, y), linear between points, is down at level; x[0] if it starts there, x[n - 1]
- * if it never gets there. x rises, y never rises and may begin with infinities; n >= 1. */
+/* The first x at which the curve through (x, y), linear between points, is down at level; x[0] if it starts there,
+ * x[n - 1] if it never gets there. x rises, y never rises and may begin with infinities; n >= 1. */
 double mt_invert_curve(size_t n, const double *x, const double *y, double level);
 /* Mean of n values and its 95 % interval by Student's t; n = 1: low and high are NaN. */
 mt_interval mt_estimate_mean(size_t n, const double *values);

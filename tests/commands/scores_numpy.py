@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# scores_numpy.py OUTPUT DRAWS: what scores_program printed (OUTPUT), computed again from its losses and from the runs that
-# its bootstrap drew (DRAWS), within 1e-9; and by rliable where it is installed.
+# scores_numpy.py OUTPUT DRAWS: what scores_program printed (OUTPUT), computed again from its losses and from the runs
+# that its bootstrap drew (DRAWS), within 1e-9; and by rliable where it is installed.
 import math
 import sys
 import warnings
@@ -155,7 +155,7 @@ for e, (final_loss, speed_up, inverse, ratio) in everyone.items():
 counts = np.array([said[f"counts.{e}"] for e in range(entries)])
 inverse = np.array([said[f"inverse_curve.scores.{e}"] for e in range(entries)])
 for what, found in {"task won": counts[:, 0], "task tied": counts[:, 1], "task lost": counts[:, 2],
-                    "run diverged": counts[:, 3], "last loss within Adam's curve": (inverse > 0) & (inverse < 1)}.items():
+                    "run diverged": counts[:, 3], "loss within Adam's curve": (inverse > 0) & (inverse < 1)}.items():
     if not found.any():
         faults.append(f"no {what}")
 
