@@ -38,7 +38,8 @@
     X(ademamix)                                                                                                        \
     X(adan)                                                                                                            \
     X(prodigy)                                                                                                         \
-    X(soap)
+    X(soap)                                                                                                            \
+    X(shampoo)
 #endif
 
 #define DECLARE(kind) extern const lopt__kind lopt__##kind;

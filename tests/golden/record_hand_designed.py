@@ -32,6 +32,7 @@ import prodigyopt
 import pytorch_optimizer
 import schedulefree
 import torch
+from pytorch_optimizer.optimizer.utils.graft import LayerWiseGrafting, RMSPropGraft
 
 STEPS = 40
 KEPT = 8
@@ -457,6 +458,122 @@ def soap_runs():
     )
 
 
+class NormalizedGraft(RMSPropGraft):
+    """rmsprop_normalized of google-research's distributed_shampoo, which the package lacks."""
+
+    def add_statistics(self, grad, beta2):
+        super().add_statistics(grad / (grad.norm() + 1e-16), beta2)
+
+    def precondition_gradient(self, grad):
+        return super().precondition_gradient(grad / (grad.norm() + 1e-16))
+
+
+class AdamGraft(RMSPropGraft):
+    """RMSProp with Adam's bias correction, as in Meta's distributed Shampoo."""
+
+    remaining = 1.0
+
+    def add_statistics(self, grad, beta2):
+        super().add_statistics(grad, beta2)
+        self.remaining *= beta2
+
+    def precondition_gradient(self, grad):
+        return grad / ((self.statistics / (1 - self.remaining)).sqrt() + self.diagonal_eps)
+
+
+def shampoo(graft, rate=None, **arguments):
+    """graft: a LayerWiseGrafting, or a class for the package to use."""
+
+    def make(params):
+        named = not isinstance(graft, type)
+        build = pytorch_optimizer.optimizer.shampoo.build_graft
+        optimizer = pytorch_optimizer.ScalableShampoo(
+            params,
+            graft_type=graft if named else LayerWiseGrafting.RMSPROP,
+            decoupled_weight_decay=True,
+            shape_interpretation=False,
+            use_svd=True,
+            **arguments,
+        )
+        for p in params:
+            p.grad = torch.zeros_like(p)
+        if not named:
+            pytorch_optimizer.optimizer.shampoo.build_graft = lambda p, _, eps: graft(p, eps)
+        for group in optimizer.param_groups:
+            optimizer.init_group(group)
+        pytorch_optimizer.optimizer.shampoo.build_graft = build
+        if rate:
+            optimizer.rate = lambda step: float(rate(step))
+        return optimizer
+
+    return make
+
+
+def shampoo_runs():
+    g = LayerWiseGrafting
+    cosine = optax.warmup_cosine_decay_schedule(0.0, 0.01, 6, STEPS, 0.001)
+    often = {"start_preconditioning_step": 5, "preconditioning_compute_steps": 10}
+    blocks = "start_step=5 precondition_every=10 block_size=12 "
+    axes = "start_step=4 precondition_every=3 "
+    third = {"start_preconditioning_step": 4, "preconditioning_compute_steps": 3}
+    yield (
+        "shampoo",
+        "shampoo",
+        blocks + "weight_decay=0.1",
+        shampoo(g.RMSPROP, block_size=12, weight_decay=0.1, **often),
+        "matrices",
+        1e-5,
+    )
+    yield (
+        "shampoo-sgd",
+        "shampoo",
+        blocks + "grafting=sgd nesterov=false beta2=0.99 exponent=2",
+        shampoo(
+            g.SGD,
+            block_size=12,
+            betas=(0.9, 0.99),
+            nesterov=False,
+            inverse_exponent_override=2,
+            **often,
+        ),
+        "matrices",
+        1e-5,
+    )
+    yield (
+        "shampoo-adagrad-cosine",
+        "shampoo",
+        axes + "grafting=adagrad learning_rate=0.01 schedule=cosine warmup_fraction=0.15 "
+        "min_learning_rate_mult=0.1",
+        shampoo(g.ADAGRAD, cosine, **third),
+        "square",
+        1e-5,
+    )
+    yield (
+        "shampoo-none",
+        "shampoo",
+        axes + "grafting=none beta2=0.9",
+        shampoo(g.NONE, betas=(0.9, 0.9), **third),
+        "square",
+        1e-5,
+    )
+    yield (
+        "shampoo-normalized",
+        "shampoo",
+        axes + "grafting=rmsprop_normalized",
+        shampoo(NormalizedGraft, **third),
+        "square",
+        1e-5,
+    )
+    yield (
+        "shampoo-adam",
+        "shampoo",
+        axes + "grafting=adam",
+        shampoo(AdamGraft, **third),
+        "square",
+        1e-4,
+    )
+
+
 def prodigy(rate=None, **arguments):
     def make(params):
         optimizer = prodigyopt.Prodigy(params, **arguments)
@@ -664,6 +781,7 @@ def record(recorded):
         ("pytorch_optimizer 4.1.0, float64", package_runs(), run_torch),
         ("prodigyopt 1.1.2, float64", prodigy_runs(), run_torch),
         ("pytorch_optimizer 4.1.0, float64", soap_runs(), run_torch),
+        ("pytorch_optimizer 4.1.0, float64", shampoo_runs(), run_torch),
     ]:
         for name, preset, settings, recipe, tensor_set, tolerance in recipes:
             if name in recorded:

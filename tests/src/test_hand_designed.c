@@ -330,7 +330,8 @@ Test(hand_designed, all_presets_are_there) {
                                         "ademamix",
                                         "adan",
                                         "prodigy",
-                                        "soap"};
+                                        "soap",
+                                        "shampoo"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) lopt_destroy(create(names[i], NULL, 0));
 }
 

@@ -78,6 +78,17 @@ Test(evaluate, sgd_on_a_quadratic_follows_its_closed_form) {
     task_destroy(t);
 }
 
+/* Schedule-free SGD with rate 0.25: z = x = y = p/2 after a step, then z = p/4 and x = 3p/8; y is 0.3625 p. */
+Test(evaluate, a_schedule_free_optimizer_is_measured_at_its_average) {
+    task *t = make_quadratic();
+    mt_curve_plan two = {.seed = 1, .steps = 2, .every = 1, .batches = 1, .last_batches = 1, .splits = plan.splits};
+    mt_point *points = run(t, "schedule-free-sgd", "0.25", &two, 3);
+    double start = points[0].loss[TASK_TRAIN], end = points[2].loss[TASK_TRAIN];
+    cr_assert(fabs(end / start - 0.375 * 0.375) < 1e-5, "%g of the loss at the start", end / start);
+    free(points);
+    task_destroy(t);
+}
+
 Test(evaluate, optimizers_with_one_seed_start_alike) {
     task *t = make_quadratic();
     mt_point *a = run(t, "sgd", "0.1", &plan, 3), *b = run(t, "adam", "0.1", &plan, 3);
