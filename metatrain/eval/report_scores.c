@@ -106,12 +106,12 @@ static void add_size_curve(mt_document *d, mt_figure *figure, const mt_results *
 }
 
 static void add_generalisation(mt_document *d, const mt_results *r, const mt_entry_scores *s, const int *order,
-                               int number) {
+                               int number, int level) {
     char name[SCORE_BYTES];
     int *tasks = calloc((size_t)r->n_tasks, sizeof *tasks);
     if (tasks == NULL) d->failed = 1;
     if (tasks != NULL && sort_by_size(r, tasks) > 1) {
-        mt_add_heading(d, 2, "Generalisation");
+        mt_add_heading(d, level, "Generalisation");
         mt_add_paragraph(d,
                          "Tasks by their number of parameters. Ratio: final validation loss of the reference over the "
                          "optimizer's own, geometric mean over seeds; above 1 is better.");
@@ -131,7 +131,7 @@ static void add_generalisation(mt_document *d, const mt_results *r, const mt_ent
 /* ---- all ----------------------------------------------------------------------------------------- */
 
 static void add_summary(mt_document *d, const mt_results *r, const mt_entry_scores *s, const int *order,
-                        const char *path, int number) {
+                        const char *path, int number, int level) {
     char name[SCORE_BYTES];
     mt_add_paragraph(
         d,
@@ -151,19 +151,19 @@ static void add_summary(mt_document *d, const mt_results *r, const mt_entry_scor
     add_profile(d, r, s, order, offsetof(mt_entry_scores, final_loss), name, "Final loss");
     snprintf(name, sizeof name, "results%d-profile-speed", number);
     add_profile(d, r, s, order, offsetof(mt_entry_scores, speed_up), name, "Speed-up");
-    add_generalisation(d, r, s, order, number);
+    add_generalisation(d, r, s, order, number, level);
 }
 
-void mt_report_scores(mt_document *d, const mt_results *r, const char *path, int number) {
+void mt_report_scores(mt_document *d, const mt_results *r, const char *path, int number, int level) {
     lopt_error err = {LOPT_OK, ""};
     mt_entry_scores *s = mt_score_entries(r, TASK_OUTER_VALID, &err);
     int *order = calloc((size_t)r->n_entries, sizeof *order);
-    mt_add_heading(d, 2, "Summary");
+    mt_add_heading(d, level, "Summary");
     if (s == NULL || order == NULL) {
         mt_add_paragraph(d, "%s: no scores: %s", path, s == NULL ? err.text : "out of memory");
     } else {
         sort_by_score(s, r->n_entries, order);
-        add_summary(d, r, s, order, path, number);
+        add_summary(d, r, s, order, path, number, level);
     }
     free(order);
     free(s);
