@@ -187,10 +187,7 @@ static void add_sensitivity(mt_document *d, const mt_results *r, int t, int numb
     figure->chart.x_label = "learning rate";
     figure->chart.y_label = "final loss, inner validation";
     figure->chart.log_x = 1;
-    if (!(low < high)) return;
-    figure->chart.log_y = low > 0;
-    figure->chart.y_min = low > 0 ? 0.9 * low : low;
-    figure->chart.y_max = 1.1 * high;
+    mt_set_value_axis(figure, low, high);
 }
 
 /* ---- what failed --------------------------------------------------------------------------------- */
@@ -238,8 +235,8 @@ static void add_origin(mt_document *d, const mt_results *r, const char *path) {
     static const mt_column columns[] = {{"optimizer", 'l'}, {"preset", 'l'}, {"theta", 'l'}, {"digest", 'l'}};
     mt_add_paragraph(
         d,
-        "%s: metatrain %s, kernels %s, seed %llu, %lld inner steps, %lld seeds, losses over %lld batches after "
-        "the last step, rates chosen on %lld other seeds.",
+        "%s: metatrain %s, kernels %s, seed %llu; inner steps: %lld, seeds: %lld, batches after the last step: %lld, "
+        "other seeds to choose rates: %lld.",
         path, r->version[0] ? r->version : "of an unknown version", r->kernels[0] ? r->kernels : "unknown",
         (unsigned long long)r->seed, (long long)r->steps, (long long)r->seeds, (long long)r->last_batches,
         (long long)r->sweep_seeds);
@@ -260,7 +257,7 @@ void mt_report_results(mt_document *d, const mt_results *r, const char *path, in
     mt_add_heading(d, level, "Tasks");
     mt_add_paragraph(
         d,
-        "%s: loss after %lld inner steps, mean±standard error over %lld seeds, best validation loss first; accuracy "
+        "%s: loss after %lld inner steps, mean±standard error over seeds (%lld), best validation loss first; accuracy "
         "on test data. Trials: settings that were tried on other seeds. *: the end of the sweep.",
         path, (long long)r->steps, (long long)r->seeds);
     for (int t = 0; t < r->n_tasks; t++) add_task_table(d, r, t);

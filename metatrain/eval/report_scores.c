@@ -99,8 +99,8 @@ static void add_size_curve(mt_document *d, mt_figure *figure, const mt_results *
         mt_interval ratio = s[e].tasks[order[i]].log_ratio;
         numbers[i] = (double)r->tasks[order[i]].n_params;
         numbers[n + i] = exp(ratio.value);
-        figure->chart.y_min = fmin(figure->chart.y_min, 0.8 * numbers[n + i]);
-        figure->chart.y_max = fmax(figure->chart.y_max, 1.25 * numbers[n + i]);
+        figure->chart.y_min = fmin(figure->chart.y_min, numbers[n + i]);
+        figure->chart.y_max = fmax(figure->chart.y_max, numbers[n + i]);
     }
     if (numbers != NULL) figure->curves[figure->chart.n_curves - 1].marks = 1;
 }
@@ -119,11 +119,12 @@ static void add_generalisation(mt_document *d, const mt_results *r, const mt_ent
         mt_figure *figure = mt_add_figure(d, name, "Ratio of final losses and size of the task");
         if (figure != NULL) {
             figure->chart.y_min = figure->chart.y_max = 1;
-            figure->chart.log_x = figure->chart.log_y = 1;
+            figure->chart.log_x = 1;
             figure->chart.x_label = "parameters of the task";
             figure->chart.y_label = "reference / own final loss";
         }
         for (int i = 0; figure != NULL && i < r->n_entries; i++) add_size_curve(d, figure, r, s, order[i], tasks);
+        if (figure != NULL) mt_set_value_axis(figure, figure->chart.y_min, figure->chart.y_max);
     }
     free(tasks);
 }
@@ -135,7 +136,7 @@ static void add_summary(mt_document *d, const mt_results *r, const mt_entry_scor
     char name[SCORE_BYTES];
     mt_add_paragraph(
         d,
-        "%s: %d tasks, %lld seeds, %lld inner steps. Every run is compared with the run of %s, the reference, that "
+        "%s: tasks: %d, seeds: %lld, inner steps: %lld. Every run is compared with the run of %s, the reference, that "
         "has the same task and seed, by validation loss. Above 1 is better than the reference.",
         path, r->n_tasks, (long long)r->seeds, (long long)r->steps, r->entries[mt_find_reference(r)].label);
     add_score_table(d, r, s, order);
@@ -160,7 +161,7 @@ void mt_report_scores(mt_document *d, const mt_results *r, const char *path, int
     int *order = calloc((size_t)r->n_entries, sizeof *order);
     mt_add_heading(d, level, "Summary");
     if (s == NULL || order == NULL) {
-        mt_add_paragraph(d, "%s: no scores: %s", path, s == NULL ? err.text : "out of memory");
+        mt_add_paragraph(d, "%s: %s", path, s == NULL ? err.text : "out of memory");
     } else {
         sort_by_score(s, r->n_entries, order);
         add_summary(d, r, s, order, path, number, level);
