@@ -34,12 +34,12 @@ static const char *const dark_ink[] = {"#838b94", "#c3c9d0", "#30363d", "#e6e6e6
 
 /* ---- the script ---------------------------------------------------------------------------------- */
 
-/* gnuplot's single quotes: a quote is doubled, everything else stands for itself; one line. */
+/* gnuplot's single quotes: a quote is doubled, control characters are blanks, everything else stands for itself. */
 static void put_quoted(FILE *f, const char *text) {
     fputc('\'', f);
     for (; *text; text++) {
         if (*text == '\'') fputc('\'', f);
-        fputc(*text == '\n' ? ' ' : *text, f);
+        fputc((unsigned char)*text < ' ' ? ' ' : *text, f);
     }
     fputc('\'', f);
 }

@@ -77,16 +77,24 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 
 /* ---- the command --------------------------------------------------------------------------------- */
 
+static int count_places(const report_options *o, mt_place kind) {
+    lopt_error ignored;
+    int n = 0;
+    for (int i = 0; i < o->n_places; i++) n += mt_kind_of_place(o->place[i], &ignored) == kind;
+    return n;
+}
+
 /* Evaluations first, then all runs together. */
 static int add_evaluations(const report_options *o, mt_document *d, lopt_error *err) {
-    int number = 0;
+    int number = 0, several = count_places(o, MT_PLACE_RESULTS) > 1;
     for (int i = 0; i < o->n_places; i++) {
         mt_place kind = mt_kind_of_place(o->place[i], err);
         if (kind == MT_PLACE_NEITHER) return 0;
         if (kind == MT_PLACE_RUN) continue;
         mt_results *r = mt_results_read(o->place[i], err);
         if (r == NULL) return 0;
-        mt_report_results(d, r, o->place[i], ++number);
+        if (several) mt_add_heading(d, 2, "%s", o->place[i]);
+        mt_report_results(d, r, o->place[i], ++number, several ? 3 : 2);
         mt_results_free(r);
     }
     return 1;

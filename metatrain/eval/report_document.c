@@ -161,6 +161,14 @@ double *mt_add_curve(mt_figure *figure, const char *label, size_t n, int color) 
 
 /* ---- figures ------------------------------------------------------------------------------------- */
 
+void mt_set_value_axis(mt_figure *figure, double low, double high) {
+    if (!(low < high)) return;
+    double room = 0.05 * (high - low);
+    figure->chart.log_y = low > 0 && high > 2 * low;
+    figure->chart.y_min = figure->chart.log_y ? 0.9 * low : low - room;
+    figure->chart.y_max = figure->chart.log_y ? 1.1 * high : high + room;
+}
+
 void mt_set_loss_axis(mt_figure *figure) {
     double low = INFINITY, high = -INFINITY;
     for (size_t i = 0; i < figure->chart.n_curves; i++) {
@@ -169,11 +177,8 @@ void mt_set_loss_axis(mt_figure *figure) {
             if (isfinite(curve->y[j])) low = fmin(low, curve->y[j]);
         if (curve->n > 0 && isfinite(curve->y[0])) high = fmax(high, curve->y[0]);
     }
-    if (!(low < high)) return;
-    figure->chart.log_y = low > 0;
-    figure->chart.y_min = low > 0 ? 0.9 * low : low - 0.05 * (high - low);
-    figure->chart.y_max = low > 0 ? 1.1 * high : high + 0.05 * (high - low);
-    for (size_t i = 0; low > 0 && i < figure->chart.n_curves; i++) { /* a band may reach below 0 */
+    mt_set_value_axis(figure, low, high);
+    for (size_t i = 0; figure->chart.log_y && i < figure->chart.n_curves; i++) { /* a band may reach below 0 */
         double *band = (double *)figure->curves[i].low;
         for (size_t j = 0; j < figure->curves[i].n; j++)
             if (band[j] < figure->chart.y_min) band[j] = figure->chart.y_min;

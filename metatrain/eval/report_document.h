@@ -71,7 +71,9 @@ mt_figure *mt_add_figure(mt_document *d, const char *name, const char *caption);
 /* [4][n]: x, y, and low and high of a band, which is left out where they are all NaN (as they are at first). NULL: out of
  * memory, or figure is NULL. */
 double *mt_add_curve(mt_figure *figure, const char *label, size_t n, int color);
-/* The y axis of curves that fall from their first value: it ends there and is logarithmic if every y is above 0. */
+/* A y axis that shows low to high; logarithmic where that says more. Nothing is changed unless low < high. */
+void mt_set_value_axis(mt_figure *figure, double low, double high);
+/* The same from the lowest y to the highest first one, where curves of losses begin: those that rise leave the picture. */
 void mt_set_loss_axis(mt_figure *figure);
 
 /* Draws all figures; folder: where NAME.svg are put, NULL: nowhere. One that cannot be drawn is left out with a warning

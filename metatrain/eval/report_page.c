@@ -46,7 +46,7 @@ static const char page_style[] =
     ".5rem}th:first-child,td:first-child{max-width:9rem}}\n"
     "@media print{body{font-size:10pt}nav{display:none}header,main{max-width:none;padding:0}.scroll{overflow:visible}"
     "table{font-size:8pt}th,td{padding:.15rem .35rem}th:first-child,td:first-child{position:static}"
-    "tr{break-inside:avoid}h2,h3,.title{break-after:avoid}"
+    "tr{break-inside:avoid}h2,h3,.title,p{break-after:avoid}"
     ".figures{grid-template-columns:1fr 1fr}}\n";
 
 static const mt_escape html_escapes[] = {{'&', "&amp;"},  {'<', "&lt;"},   {'>', "&gt;"},

@@ -187,10 +187,7 @@ static void add_sensitivity(mt_document *d, const mt_results *r, int t, int numb
     figure->chart.x_label = "learning rate";
     figure->chart.y_label = "final loss, inner validation";
     figure->chart.log_x = 1;
-    if (!(low < high)) return;
-    figure->chart.log_y = low > 0;
-    figure->chart.y_min = low > 0 ? 0.9 * low : low;
-    figure->chart.y_max = 1.1 * high;
+    mt_set_value_axis(figure, low, high);
 }
 
 /* ---- what failed --------------------------------------------------------------------------------- */
@@ -238,8 +235,8 @@ static void add_origin(mt_document *d, const mt_results *r, const char *path) {
     static const mt_column columns[] = {{"optimizer", 'l'}, {"preset", 'l'}, {"theta", 'l'}, {"digest", 'l'}};
     mt_add_paragraph(
         d,
-        "%s: metatrain %s, kernels %s, seed %llu, %lld inner steps, %lld seeds, losses over %lld batches after "
-        "the last step, rates chosen on %lld other seeds.",
+        "%s: metatrain %s, kernels %s, seed %llu; inner steps: %lld, seeds: %lld, batches after the last step: %lld, "
+        "other seeds to choose rates: %lld.",
         path, r->version[0] ? r->version : "of an unknown version", r->kernels[0] ? r->kernels : "unknown",
         (unsigned long long)r->seed, (long long)r->steps, (long long)r->seeds, (long long)r->last_batches,
         (long long)r->sweep_seeds);
@@ -253,23 +250,23 @@ static void add_origin(mt_document *d, const mt_results *r, const char *path) {
                                        r->entries[e].digest});
 }
 
-void mt_report_results(mt_document *d, const mt_results *r, const char *path, int number) {
+void mt_report_results(mt_document *d, const mt_results *r, const char *path, int number, int level) {
     int swept = 0;
     for (int t = 0; t < r->n_tasks; t++) swept += count_swept(r, t);
-    mt_report_scores(d, r, path, number);
-    mt_add_heading(d, 2, "Tasks");
+    mt_report_scores(d, r, path, number, level);
+    mt_add_heading(d, level, "Tasks");
     mt_add_paragraph(
         d,
-        "%s: loss after %lld inner steps, mean±standard error over %lld seeds, best validation loss first; accuracy "
+        "%s: loss after %lld inner steps, mean±standard error over seeds (%lld), best validation loss first; accuracy "
         "on test data. Trials: settings that were tried on other seeds. *: the end of the sweep.",
         path, (long long)r->steps, (long long)r->seeds);
     for (int t = 0; t < r->n_tasks; t++) add_task_table(d, r, t);
-    mt_add_heading(d, 2, "Training curves");
+    mt_add_heading(d, level, "Training curves");
     mt_add_paragraph(d, "Mean validation loss%s. Labels: best final loss first, with the learning rate.",
                      r->seeds > 1 ? " over seeds; bands: one standard deviation" : " of one seed");
     mt_report_curves(d, r, number);
     if (swept > 0) {
-        mt_add_heading(d, 2, "Sensitivity to the learning rate");
+        mt_add_heading(d, level, "Sensitivity to the learning rate");
         mt_add_paragraph(
             d,
             "Loss on inner validation data after the last step, mean over %lld seeds that the tables do not "
@@ -277,12 +274,12 @@ void mt_report_results(mt_document *d, const mt_results *r, const char *path, in
             (long long)r->sweep_seeds);
         for (int t = 0; t < r->n_tasks; t++) add_sensitivity(d, r, t, number);
     }
-    mt_add_heading(d, 2, "Cost");
+    mt_add_heading(d, level, "Cost");
     mt_add_paragraph(d, "Time of an inner step with its batch, loss and gradient: median over seeds. × Adam: over the "
                         "time of the first Adam. State: what the optimizer keeps between steps.");
     for (int t = 0; t < r->n_tasks; t++) add_cost_table(d, r, t);
-    mt_add_heading(d, 2, "What failed");
+    mt_add_heading(d, level, "What failed");
     add_problems(d, r);
-    mt_add_heading(d, 2, "How it was made");
+    mt_add_heading(d, level, "How it was made");
     add_origin(d, r, path);
 }

@@ -99,19 +99,19 @@ static void add_size_curve(mt_document *d, mt_figure *figure, const mt_results *
         mt_interval ratio = s[e].tasks[order[i]].log_ratio;
         numbers[i] = (double)r->tasks[order[i]].n_params;
         numbers[n + i] = exp(ratio.value);
-        figure->chart.y_min = fmin(figure->chart.y_min, 0.8 * numbers[n + i]);
-        figure->chart.y_max = fmax(figure->chart.y_max, 1.25 * numbers[n + i]);
+        figure->chart.y_min = fmin(figure->chart.y_min, numbers[n + i]);
+        figure->chart.y_max = fmax(figure->chart.y_max, numbers[n + i]);
     }
     if (numbers != NULL) figure->curves[figure->chart.n_curves - 1].marks = 1;
 }
 
 static void add_generalisation(mt_document *d, const mt_results *r, const mt_entry_scores *s, const int *order,
-                               int number) {
+                               int number, int level) {
     char name[SCORE_BYTES];
     int *tasks = calloc((size_t)r->n_tasks, sizeof *tasks);
     if (tasks == NULL) d->failed = 1;
     if (tasks != NULL && sort_by_size(r, tasks) > 1) {
-        mt_add_heading(d, 2, "Generalisation");
+        mt_add_heading(d, level, "Generalisation");
         mt_add_paragraph(d,
                          "Tasks by their number of parameters. Ratio: final validation loss of the reference over the "
                          "optimizer's own, geometric mean over seeds; above 1 is better.");
@@ -119,11 +119,12 @@ static void add_generalisation(mt_document *d, const mt_results *r, const mt_ent
         mt_figure *figure = mt_add_figure(d, name, "Ratio of final losses and size of the task");
         if (figure != NULL) {
             figure->chart.y_min = figure->chart.y_max = 1;
-            figure->chart.log_x = figure->chart.log_y = 1;
+            figure->chart.log_x = 1;
             figure->chart.x_label = "parameters of the task";
             figure->chart.y_label = "reference / own final loss";
         }
         for (int i = 0; figure != NULL && i < r->n_entries; i++) add_size_curve(d, figure, r, s, order[i], tasks);
+        if (figure != NULL) mt_set_value_axis(figure, figure->chart.y_min, figure->chart.y_max);
     }
     free(tasks);
 }
@@ -131,11 +132,11 @@ static void add_generalisation(mt_document *d, const mt_results *r, const mt_ent
 /* ---- all ----------------------------------------------------------------------------------------- */
 
 static void add_summary(mt_document *d, const mt_results *r, const mt_entry_scores *s, const int *order,
-                        const char *path, int number) {
+                        const char *path, int number, int level) {
     char name[SCORE_BYTES];
     mt_add_paragraph(
         d,
-        "%s: %d tasks, %lld seeds, %lld inner steps. Every run is compared with the run of %s, the reference, that "
+        "%s: tasks: %d, seeds: %lld, inner steps: %lld. Every run is compared with the run of %s, the reference, that "
         "has the same task and seed, by validation loss. Above 1 is better than the reference.",
         path, r->n_tasks, (long long)r->seeds, (long long)r->steps, r->entries[mt_find_reference(r)].label);
     add_score_table(d, r, s, order);
@@ -151,19 +152,19 @@ static void add_summary(mt_document *d, const mt_results *r, const mt_entry_scor
     add_profile(d, r, s, order, offsetof(mt_entry_scores, final_loss), name, "Final loss");
     snprintf(name, sizeof name, "results%d-profile-speed", number);
     add_profile(d, r, s, order, offsetof(mt_entry_scores, speed_up), name, "Speed-up");
-    add_generalisation(d, r, s, order, number);
+    add_generalisation(d, r, s, order, number, level);
 }
 
-void mt_report_scores(mt_document *d, const mt_results *r, const char *path, int number) {
+void mt_report_scores(mt_document *d, const mt_results *r, const char *path, int number, int level) {
     lopt_error err = {LOPT_OK, ""};
     mt_entry_scores *s = mt_score_entries(r, TASK_OUTER_VALID, &err);
     int *order = calloc((size_t)r->n_entries, sizeof *order);
-    mt_add_heading(d, 2, "Summary");
+    mt_add_heading(d, level, "Summary");
     if (s == NULL || order == NULL) {
-        mt_add_paragraph(d, "%s: no scores: %s", path, s == NULL ? err.text : "out of memory");
+        mt_add_paragraph(d, "%s: %s", path, s == NULL ? err.text : "out of memory");
     } else {
         sort_by_score(s, r->n_entries, order);
-        add_summary(d, r, s, order, path, number);
+        add_summary(d, r, s, order, path, number, level);
     }
     free(order);
     free(s);

@@ -166,7 +166,8 @@ static int read_trials(const results_reader *in, const json_t *entry, mt_result 
         result->chosen = (int)json_integer_value(row);
     }
     if (json_is_integer(end)) result->at_end = (json_integer_value(end) > 0) - (json_integer_value(end) < 0);
-    char *settings = json_dumps(json_object_get(search, "settings"), 0);
+    char *settings =
+        json_dumps(json_object_get(search, "settings"), JSON_REAL_PRECISION(15)); /* 0.9, not 0.90000000000000002 */
     snprintf(result->settings, sizeof result->settings, "%s", settings != NULL ? settings : "");
     free(settings);
     return 1;
