@@ -17,7 +17,7 @@
 # reports now and then.
 #
 # A C test may take 60 seconds and a shell test 300, or what it says in a line "# Timeout: N s" (C: " * Timeout: N s");
-# four times as long under a sanitizer, eight times under ThreadSanitizer.
+# eight times as long under sanitizers.
 #
 # A test that cannot run here exits with 77, which CTest counts as skipped; a case of a C test calls cr_skip_test, and
 # Criterion prints that at this verbosity. scripts/test lists both.
@@ -60,10 +60,8 @@ set(sanitizer_findings "LeakSanitizer|AddressSanitizer|ThreadSanitizer|runtime e
 set(lsan_file ${CMAKE_SOURCE_DIR}/cmake/lsan.supp)
 
 function(declare_test name timeout)
-    if(METATRAIN_SANITIZE STREQUAL thread)
-        math(EXPR timeout "8 * ${timeout}") # its threads wait for cores that others use
-    elseif(METATRAIN_SANITIZE)
-        math(EXPR timeout "4 * ${timeout}")
+    if(METATRAIN_SANITIZE)
+        math(EXPR timeout "8 * ${timeout}")
     elseif(CMAKE_CROSSCOMPILING)
         math(EXPR timeout "10 * ${timeout}")
     endif()
