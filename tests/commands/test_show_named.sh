@@ -27,7 +27,7 @@ while read -r name _; do
         fail "$name: blocks and theta differ in size"
 done < <("$METATRAIN" list optimizers)
 
-shows 2 'no optimizer "adan" \(did you mean adam\?\): `metatrain list optimizers`' optimizer adan
+shows 2 'no optimizer "adaam" \(did you mean adam\?\): `metatrain list optimizers`' optimizer adaam
 shows 2 'has no setting "momentum"' optimizer adam --set momentum=0.9
 shows 2 'found "beta1", expected NAME=VALUE' optimizer adam --set beta1
 shows 2 'the NAME of the optimizer is missing' optimizer
