@@ -590,8 +590,8 @@ def prodigy_runs():
     yield (
         "prodigy-decay",
         "prodigy",
-        "weight_decay=0.1 d0=0.001 growth_rate=1.1 d_coef=2 bias_correction=true",
-        prodigy(weight_decay=0.1, d0=1e-3, growth_rate=1.1, d_coef=2.0, use_bias_correction=True),
+        "weight_decay=0.1 d0=0.001 growth_rate=1.02 d_coef=10 bias_correction=true",
+        prodigy(weight_decay=0.1, d0=1e-3, growth_rate=1.02, d_coef=10.0, use_bias_correction=True),
         "matrices",
         5e-5,
     )
