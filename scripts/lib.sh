@@ -49,6 +49,7 @@ check all   libclang-rt-dev        libFuzzer, which Debian's clang only recommen
 check all   clang-tidy             static analysis
 check all   cppcheck               static analysis
 check all   shellcheck             static analysis of these scripts
+check all   chromium               looks at the page of metatrain report
 cross amd64 gcc-aarch64-linux-gnu  liblopt for another processor
 cross amd64 g++-aarch64-linux-gnu  its random numbers (PCG is C++)
 cross amd64 libc6-dev-arm64-cross  its C library

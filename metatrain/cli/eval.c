@@ -11,6 +11,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/folder_lock.h"
 #include "base/install_path.h"
 #include "base/stop_request.h"
 #include "cli/arguments.h"
@@ -169,7 +170,10 @@ static int evaluate_suite(const eval_options *o, mt_transport *comm) {
     mt_cell_store *store = NULL;
     mt_comparison *c = prepare_comparison(o, &suite, &err);
     int ok = c != NULL;
-    if (ok && comm->rank == 0) ok = (store = mt_cell_store_open(o->out, &err)) && make_out(o->out, &err);
+    int lock = -1;
+    if (ok && comm->rank == 0)
+        ok = make_out(o->out, &err) && (!o->out || (lock = mt_lock_folder(o->out, &err)) >= 0) &&
+             (store = mt_cell_store_open(o->out, &err));
     int status = MT_DONE;
     if (!agree_on_start(comm, ok, &err))
         status = comm->rank == 0 ? mt_print_error(&err) : MT_BAD_INPUT;
@@ -178,6 +182,7 @@ static int evaluate_suite(const eval_options *o, mt_transport *comm) {
     else
         mt_serve_evaluation(c, comm);
     mt_cell_store_close(store);
+    mt_unlock_folder(lock);
     mt_comparison_free(c);
     mt_suite_free(suite);
     return status;

@@ -22,7 +22,12 @@ enum { END_OF_CELLS = -1, PROGRESS = 1000000 };
 #define SAVE_SHARE 0.02     /* of the time for saving, at most */
 #define POLL_SECONDS 200e-6 /* between polls of rank 0 while it trains */
 #define MAX_EXTENSIONS 8    /* rates beyond each end of a sweep */
+#define LARGEST_NET 3000.0  /* weights of it that run for each parameter */
 #define STEPS_OF_PARAM 20.0 /* operations of an update for each parameter, beside those of a network */
+
+typedef struct cell_pace {
+    double seconds, operations; /* of trainings that are done */
+} cell_pace;
 
 typedef enum outcome_stage { TRIALS, FINAL, COMPLETE } outcome_stage;
 
@@ -32,6 +37,7 @@ typedef struct outcome {
     int pending, extended[2]; /* pending: cells of this stage; extended: rates added below, above */
     double *sweep;            /* [n_trials][sweep_seeds] loss, inner validation, after the last step */
     mt_result *result;
+    cell_pace pace;
 } outcome;
 
 typedef struct waiting_cell {
@@ -44,10 +50,6 @@ typedef struct cell_list {
     waiting_cell *cell;
     size_t n, capacity;
 } cell_list;
-
-typedef struct task_pace {
-    double seconds, operations; /* of trainings that are done */
-} task_pace;
 
 /* Where a training in hand runs. */
 typedef struct running_cell {
@@ -64,8 +66,7 @@ typedef struct evaluation {
     cell_list pool;
     running_cell *running;     /* [2 * size] */
     int n_running, *in_flight; /* in_flight [size] */
-    task_pace *pace;           /* [n_tasks] */
-    double done_seconds;       /* predicted, of what is done */
+    cell_pace *pace;           /* [n_tasks + 1]: of each, of all */
     int64_t n_stored, n_computed;
     /* rank 0's own */
     mt_training *training;
@@ -82,28 +83,28 @@ static int report_memory(lopt_error *err) {
 
 /* ---- the pool of cells --------------------------------------------------------------------------- */
 
-/* Of a step: the gradient's, and for each parameter a few dozen or the network's. */
+static outcome *outcome_of(const evaluation *e, const mt_cell *cell) {
+    return &e->outcomes[cell->task * e->comparison->n_entries + cell->entry];
+}
+
+/* Of a step: the gradient's, and for each parameter a few dozen or those of a network. Of a large theta a part alone runs
+ * for each parameter. */
 static double count_operations(const mt_comparison *c, const mt_cell *cell) {
     const task *t = c->tasks[cell->task];
-    const lopt_optimizer *opt = c->entries[cell->entry].optimizer;
-    double update = (double)t->n_params * (STEPS_OF_PARAM + 2.0 * (double)lopt_n_theta(opt));
+    double n_theta = fmin((double)lopt_n_theta(c->entries[cell->entry].optimizer), LARGEST_NET);
+    double update = (double)t->n_params * (STEPS_OF_PARAM + 2.0 * n_theta);
     const mt_curve_plan *plan = mt_plan_of(c, cell);
     double measures = (double)(mt_curve_points(plan) * (size_t)plan->batches) * (cell->is_final ? 3 : 1) / 3;
     return (double)plan->steps * (t->flops_per_step + update) + measures * t->flops_per_step;
 }
 
-/* Seconds of a cell on one rank, by the pace of its task so far, else of all tasks; 0: nothing is known. */
+/* Seconds of a cell on one rank, by the pace of its task and entry so far, else of its task, else of all; 0: nothing is
+ * known. */
 static double predict_seconds(const evaluation *e, const waiting_cell *w) {
-    task_pace pace = e->pace[w->cell.task];
-    for (int t = 0; t < e->comparison->n_tasks && e->pace[w->cell.task].operations == 0; t++) {
-        pace.seconds += e->pace[t].seconds;
-        pace.operations += e->pace[t].operations;
-    }
+    cell_pace pace = outcome_of(e, &w->cell)->pace;
+    if (pace.operations == 0) pace = e->pace[w->cell.task];
+    if (pace.operations == 0) pace = e->pace[e->comparison->n_tasks];
     return pace.operations > 0 ? w->operations * pace.seconds / pace.operations : 0;
-}
-
-static outcome *outcome_of(const evaluation *e, const mt_cell *cell) {
-    return &e->outcomes[cell->task * e->comparison->n_entries + cell->entry];
 }
 
 static int push_cell(cell_list *list, const waiting_cell *w, lopt_error *err) {
@@ -152,11 +153,12 @@ static void keep_points(evaluation *e, const mt_cell *cell, const mt_point *poin
 }
 
 static void learn_pace(evaluation *e, const waiting_cell *w, double step_seconds) {
-    task_pace *pace = &e->pace[w->cell.task];
     double done = step_seconds * (double)mt_plan_of(e->comparison, &w->cell)->steps;
-    pace->seconds += done;
-    pace->operations += w->operations;
-    e->done_seconds += done;
+    cell_pace *of[] = {&outcome_of(e, &w->cell)->pace, &e->pace[w->cell.task], &e->pace[e->comparison->n_tasks]};
+    for (int i = 0; i < 3; i++) {
+        of[i]->seconds += done;
+        of[i]->operations += w->operations;
+    }
 }
 
 static void take_result(evaluation *e, const waiting_cell *w, const mt_point *points, double seconds) {
@@ -441,12 +443,12 @@ static double predict_left(const evaluation *e) {
 /* In percent of the predicted time: cells differ too much to be counted. */
 static void show_progress(evaluation *e) {
     char text[160], what[100];
-    double left = predict_left(e);
+    double left = predict_left(e), done = e->pace[e->comparison->n_tasks].seconds;
     const mt_cell *cell = e->training ? &e->own.cell : e->n_running ? &e->running[0].waiting.cell : NULL;
     if (!cell) return;
     mt_describe_cell(e->comparison, cell, what, sizeof what);
     snprintf(text, sizeof text, "%lld trainings done, at %s", (long long)(e->n_computed + e->n_stored), what);
-    mt_progress_update(&e->progress, (int64_t)(PROGRESS * e->done_seconds / (e->done_seconds + left + 1e-9)), text);
+    mt_progress_update(&e->progress, (int64_t)(PROGRESS * done / (done + left + 1e-9)), text);
 }
 
 static int show_and_save(evaluation *e, lopt_error *err) {
@@ -537,7 +539,7 @@ static int open_evaluation(evaluation *e, lopt_error *err) {
     e->outcomes = calloc(n, sizeof *e->outcomes);
     e->running = calloc(2 * (size_t)e->transport->size, sizeof *e->running);
     e->in_flight = calloc((size_t)e->transport->size, sizeof *e->in_flight);
-    e->pace = calloc((size_t)c->n_tasks, sizeof *e->pace);
+    e->pace = calloc((size_t)c->n_tasks + 1, sizeof *e->pace);
     e->points = calloc(most, sizeof *e->points);
     if (!e->outcomes || !e->running || !e->in_flight || !e->pace || !e->points) return report_memory(err);
     describe_results(c, e->results);

@@ -5,7 +5,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,35 +13,8 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/folder_lock.h"
 #include "config/config.h"
-
-static int lock_folder(const char *dir, lopt_error *err) {
-    char path[MT_PATH + 16];
-    snprintf(path, sizeof path, "%s/.lock", dir);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        mt_error(err, LOPT_EARG, "%s: cannot write to this folder: %s", dir, strerror(errno));
-        return -1;
-    }
-    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    if (fcntl(fd, F_SETLK, &all) == 0) return fd;
-    if (errno != EAGAIN && errno != EACCES) {
-        fprintf(stderr,
-                "metatrain: warning: %s: this file system has no locks (%s): see to it that "
-                "no other run uses the folder\n",
-                dir, strerror(errno));
-        return fd;
-    }
-    all.l_type = F_WRLCK;
-    all.l_pid = 0;
-    fcntl(fd, F_GETLK, &all);
-    close(fd);
-    mt_error(err, LOPT_EARG,
-             "%s: another run is using this folder (process %ld); wait for it or name "
-             "another folder with --out",
-             dir, (long)all.l_pid);
-    return -1;
-}
 
 static int holds_a_run(const char *dir) {
     static const char *const names[] = {"metrics.jsonl", "checkpoints", "theta.h5", "status.json"};
@@ -89,7 +61,7 @@ static int outputs_are_files(const char *dir, lopt_error *err) {
 
 int mt_run_dir_claim(const char *dir, int keep, lopt_error *err) {
     if (!mt_make_folders(dir, err)) return -1;
-    int lock = lock_folder(dir, err);
+    int lock = mt_lock_folder(dir, err);
     if (lock >= 0 && keep && !outputs_are_files(dir, err)) {
         mt_run_dir_release(lock);
         return -1;
@@ -98,9 +70,9 @@ int mt_run_dir_claim(const char *dir, int keep, lopt_error *err) {
     int moved = move_aside(dir, err);
     mt_run_dir_release(lock);
     if (!moved || !mt_make_folders(dir, err)) return -1;
-    return lock_folder(dir, err);
+    return mt_lock_folder(dir, err);
 }
 
 void mt_run_dir_release(int lock) {
-    if (lock >= 0) close(lock);
+    mt_unlock_folder(lock);
 }

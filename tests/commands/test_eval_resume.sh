@@ -101,3 +101,15 @@ refuse "half a file"
 cp "$SCRATCH/run/theta.h5" "$SCRATCH/other/results.h5"
 refuse "a theta file"
 grep -q 'format: found' "$SCRATCH/other.log" || die "a theta file: $(cat "$SCRATCH/other.log")"
+
+# ---- two at a time
+
+evaluate 1 shared --set steps=20000 &
+launch=$!
+until [ -e "$SCRATCH/shared/.lock" ] && ranks_of "$SCRATCH/shared" | grep -q .; do sleep 0.05; done
+sleep 0.2
+status=0
+"$METATRAIN" eval --suite "$SCRATCH/suite.yaml" --out "$SCRATCH/shared" >"$SCRATCH/two.out" 2>"$SCRATCH/two.log" || status=$?
+ranks_of "$SCRATCH/shared" | xargs kill -KILL
+wait "$launch" || true
+[ "$status" -eq 2 ] && grep -q "another process is using this folder" "$SCRATCH/two.log" || die "two at a time: status $status"

@@ -22,8 +22,8 @@ trap '[ -z "$run" ] || kill -KILL "$run" 2>/dev/null || true' EXIT # a run that 
 "$METATRAIN" train "$config" --out busy --set outer.steps=100000000 >busy.log 2>&1 &
 run=$!
 for _ in $(seq 200); do [ -e busy/metrics.jsonl ] && break; sleep 0.05; done
-refused "another run is using this folder" mt train "$config" --out busy "${short[@]}"
-refused "another run is using this folder" mt train "$config" --out busy "${short[@]}" --resume
+refused "another process is using this folder" mt train "$config" --out busy "${short[@]}"
+refused "another process is using this folder" mt train "$config" --out busy "${short[@]}" --resume
 kill -TERM "$run"
 status=0
 wait "$run" || status=$?
