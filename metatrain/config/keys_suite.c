@@ -12,7 +12,8 @@ static const mt_key baseline_keys[] = {
     {"name", MT_KEY_TEXT, IN_BASELINE(optimizer.name),
      .help = "optimizer (`metatrain list optimizers`); may be left out where a theta file names "
              "it"},
-    {"theta", MT_KEY_TEXT, IN_BASELINE(theta), .help = "theta file of a learned optimizer; empty: a random theta"},
+    {"theta", MT_KEY_TEXT, IN_BASELINE(theta),
+     .help = "theta file of a learned optimizer, whose settings hold except those given here; empty: a random theta"},
     {"label", MT_KEY_TEXT, IN_BASELINE(label), .help = "name in tables and plots; empty: made from the settings"},
     {"search", MT_KEY_INTEGER, IN_BASELINE(search), .range = "[0, 1000]", .standard = "0", .unit = "trials",
      .help = "nadamw, optlist: number of trials of a random search over NAdamW's hyperparameters "

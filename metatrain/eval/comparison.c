@@ -132,14 +132,17 @@ static int set_theta_from(lopt_optimizer *opt, const mt_theta_file *file, const 
     return 1;
 }
 
-/* name: its settings are the preset's and the suite's; without a name the file's and the suite's. */
+/* The settings of a theta file hold but for those that the suite gives; so do those of a preset without a file, or with a
+ * file of another preset. */
 static lopt_optimizer *open_baseline(const mt_baseline *b, const mt_suite *suite, lopt_error *err) {
     lopt_setting settings[MT_MAX_SETTINGS];
     mt_theta_file *file = NULL;
+    const char *name = b->optimizer.name;
     if (b->theta[0] && !(file = mt_theta_file_read(b->theta, err))) return NULL;
-    lopt_optimizer *opt = b->optimizer.name[0]
-                              ? mt_optimizer_create(&b->optimizer, suite->file, err)
-                              : change_settings(file->optimizer, settings, list_settings(&b->optimizer, settings), err);
+    int of_file = file && (!name[0] || strcmp(name, lopt_info(file->optimizer)->name) == 0);
+    lopt_optimizer *opt = of_file
+                              ? change_settings(file->optimizer, settings, list_settings(&b->optimizer, settings), err)
+                              : mt_optimizer_create(&b->optimizer, suite->file, err);
     if (opt && !(file ? set_theta_from(opt, file, b->theta, err) : start_theta(opt, suite->seed, err))) {
         lopt_destroy(opt);
         opt = NULL;

@@ -316,7 +316,7 @@ static void serve_cell(const mt_comparison *c, mt_transport *transport, const mt
     char *message = malloc(sizeof(double) + n);
     if (!message) mt_abort_without_memory(transport, "a training curve");
     lopt_optimizer *opt = mt_make_trial(c, cell->entry, cell->trial, cell->rate, &err);
-    double seconds;
+    double seconds = 0;
     if (!opt || !mt_compute_curve(c->tasks[cell->task], opt, plan, cell->seed_index,
                                   (mt_point *)(void *)(message + sizeof(double)), &seconds, &err))
         fail_evaluation(transport, &err);

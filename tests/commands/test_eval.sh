@@ -28,6 +28,16 @@ for count in '"trials": 3' '"trials": 1'; do
     [ "$(grep -cF "$count" "$SCRATCH/with-1/results.json")" -eq 3 ] || die "three entries have $count"
 done
 
+# ---- a summary over tasks; a schedule for a learned optimizer, whose other settings are the file's
+
+grep -q "^reference: adam" "$SCRATCH/with-1.log" || die "no summary over tasks"
+"$METATRAIN" eval --suite "$suite" --set steps=50 --set seeds=1 --set 'sweep=[0.1]' --out "$SCRATCH/schedule" \
+    --set "optimizers=[{name: adam}, {theta: $theta, label: as it is}, {name: small-fc, theta: $theta, schedule: cosine, label: cosine}]" \
+    >"$SCRATCH/schedule.log" 2>&1 || die "a schedule: status $?"
+[ "$(grep -A9 '"label": "\(as it is\|cosine\)"' "$SCRATCH/schedule/results.json" | grep -c "$(digest "$SCRATCH/run")")" -eq 2 ] ||
+    die "a schedule: another theta"
+[ "$(awk '/^(as it is|cosine) /{ print $(NF - 4) }' "$SCRATCH/schedule.log" | head -n 2 | sort -u | wc -l)" -eq 2 ] || die "a schedule: no effect"
+
 # ---- without --suite, from another folder; without gnuplot
 
 (cd / && "$METATRAIN" eval --set steps=2 --set seeds=1 --set sweep=[0.1] --no-untrained "$theta") \
@@ -59,6 +69,10 @@ refuse "steps" --suite "$suite" --set steps=-1
 refuse "stepz" --suite "$suite" --set stepz=1
 refuse "$SCRATCH/cut.h5" --suite "$suite" "$SCRATCH/cut.h5"
 refuse "$SCRATCH/none.h5" --suite "$suite" "$theta" "$SCRATCH/none.h5"
+refuse "tasks.0: " --suite "$suite" --set 'tasks=[{task: image_mlp, dataset: ./none}]'
+refuse '"adam" twice' --suite "$suite" --set 'optimizers=[{name: adam}, {name: adam, learning_rate: 0.1}]'
+refuse "weights of small-fc, the suite's celo2 has" --suite "$suite" --set "optimizers=[{name: celo2, theta: $theta}]"
+refuse "sweep_seeds" --suite "$suite" --set sweep_seeds=0
 refuse "/dev/null:" --suite "$suite" --out /dev/null/out
 
 # The same from two processes: one sentence, not two.
