@@ -16,7 +16,8 @@ enum { CELL_BYTES = 64, LABEL_BYTES = 160 };
 static void put_mean_cell(char cell[CELL_BYTES], mt_mean m, double scale) {
     double mean = scale * m.mean, error = scale * m.error;
     int fixed = fabs(mean) >= 0.01 && fabs(mean) < 1000;
-    snprintf(cell, CELL_BYTES, isnan(mean) ? "" : fixed ? scale > 1 ? "%.1f" : "%.3f" : "%.2e", mean);
+    cell[0] = '\0';
+    if (!isnan(mean)) snprintf(cell, CELL_BYTES, fixed ? scale > 1 ? "%.1f" : "%.3f" : "%.2e", mean);
     size_t n = strlen(cell);
     if (n > 0 && isfinite(error))
         snprintf(cell + n, CELL_BYTES - n, fixed ? scale > 1 ? "±%.1f" : "±%.3f" : "±%.0e", error);
