@@ -64,7 +64,7 @@ const mt_stored_cell *mt_find_cell(const mt_cell_store *s, const char *key) {
 int mt_store_cell(mt_cell_store *s, const char *key, const char *what, const mt_point *points, size_t n_points,
                   double seconds, lopt_error *err) {
     if (mt_find_cell(s, key)) return 1;
-    if (s->n == s->capacity && !grow_store(s)) return report_full_memory(s, err);
+    if ((!s->cell || s->n == s->capacity) && !grow_store(s)) return report_full_memory(s, err);
     mt_stored_cell c = {.what = strdup(what), .points = malloc((n_points + 1) * sizeof *points), .seconds = seconds};
     if (!c.what || !c.points) return free(c.what), free(c.points), report_full_memory(s, err);
     snprintf(c.key, sizeof c.key, "%.*s", KEY, key);

@@ -447,7 +447,8 @@ static void show_progress(evaluation *e) {
     const mt_cell *cell = e->training ? &e->own.cell : e->n_running ? &e->running[0].waiting.cell : NULL;
     if (!cell) return;
     mt_describe_cell(e->comparison, cell, what, sizeof what);
-    snprintf(text, sizeof text, "%lld trainings done, at %s", (long long)(e->n_computed + e->n_stored), what);
+    long long n = e->n_computed + e->n_stored;
+    snprintf(text, sizeof text, "%lld trainings done, at %s", n, what);
     mt_progress_update(&e->progress, (int64_t)(PROGRESS * done / (done + left + 1e-9)), text);
 }
 
@@ -609,12 +610,13 @@ int mt_run_evaluation(mt_comparison *c, mt_transport *transport, mt_cell_store *
     mt_progress_finish(&e.progress);
     dismiss_ranks(transport);
     int saved = mt_cell_store_save(store, ok ? err : &unsaved);
+    long long n = e.n_computed + e.n_stored;
     if (ok && saved && reason)
         fprintf(stderr, "metatrain: stopped (%s) after %lld trainings; the same command goes on from there\n", reason,
-                (long long)(e.n_computed + e.n_stored));
+                n);
     else if (ok && saved)
-        fprintf(stderr, "metatrain: %lld trainings: %lld computed, %lld taken from earlier results\n",
-                (long long)(e.n_computed + e.n_stored), (long long)e.n_computed, (long long)e.n_stored);
+        fprintf(stderr, "metatrain: %lld trainings: %lld computed, %lld taken from earlier results\n", n,
+                (long long)e.n_computed, (long long)e.n_stored);
     close_evaluation(&e);
     if (ok && saved && !reason) {
         *results = e.results;

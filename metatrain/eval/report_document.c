@@ -58,8 +58,9 @@ static mt_block *add_block(mt_document *d, mt_block_kind kind, char *text) {
         return NULL;
     }
     *b = (mt_block){.kind = kind, .text = text};
+    larger[d->n_blocks++] = b;
     d->blocks = larger;
-    return d->blocks[d->n_blocks++] = b;
+    return b;
 }
 
 /* ---- adding -------------------------------------------------------------------------------------- */
