@@ -62,7 +62,7 @@ lopt_optimizer *mt_make_trial(const mt_comparison *c, int entry, int trial, doub
 
 const mt_curve_plan *mt_plan_of(const mt_comparison *c, const mt_cell *cell);
 /* Digest of everything that a cell's result depends on: the task's settings and what its data, model and kernels
- * compute (losses and gradients of one batch of each split), the optimizer's settings and theta, the plan and the
+ * compute (losses and gradients of a few batches of each split), the optimizer's settings and theta, the plan and the
  * seed; kernels and version of liblopt. 0 and a sentence: out of memory. */
 int mt_cell_key(mt_comparison *c, const mt_cell *cell, char key[MT_DIGEST_HEX], lopt_error *err);
 /* One line for people. */

@@ -303,7 +303,7 @@ static int open_outcome(evaluation *e, int task_index, int entry, lopt_error *er
 
 /* ---- other ranks --------------------------------------------------------------------------------- */
 
-/* Ends a rank's work in the middle of nothing: rank 0 waits for it. */
+/* A rank that cannot go on ends all ranks: rank 0 waits for its answer. */
 static void fail_evaluation(mt_transport *transport, const lopt_error *err) {
     mt_print_error(err);
     mt_abort_ranks(transport, MT_FAILED);
